@@ -1,0 +1,350 @@
+/*
+ * liblhttpd: an embeddable HTTP/1.x and HTTP/2 server that runs Lua handlers
+ * without ever blocking a thread.
+ *
+ * Rules that hold for everything below:
+ *
+ * - A server is opaque; there is no global state, several servers in one
+ *   process do not know of each other.
+ * - Every public struct begins with `size`.  Start from its initialiser
+ *   (lhttpd_config_init() and so on): the library reads nothing beyond `size`
+ *   and takes what an older program does not have as zero.  Zero is each
+ *   field's default; LHTTPD_UNLIMITED is the absence of a limit.
+ * - Functions return 0 (or what they say) or a negative LHTTPD_E... number.
+ *   lhttpd_strerror() names its class, lhttpd_server_error() says it in words.
+ * - Strings and buffers are copied.  Only `context` pointers must stay valid,
+ *   until lhttpd_server_destroy() has returned.
+ * - A server is used by one thread at a time, but for lhttpd_server_shutdown()
+ *   and lhttpd_server_port(), which any thread may call at any time.  A call
+ *   in a state that does not allow it is LHTTPD_ESTATE.
+ * - Nothing here prints (but for the default log, to standard error), exits,
+ *   aborts, forks, installs signal handlers, or touches the locale or the
+ *   working directory, except for the two lhttpd_process_ functions, which
+ *   say so.  Lack of memory is an error or a refused connection.
+ * - Descriptors are close-on-exec.  Worker threads block all signals.
+ *
+ * The order for everybody: create, listen, add_certificate, confine, map,
+ * start.
+ */
+#ifndef LHTTPD_H
+#define LHTTPD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LHTTPD_VERSION_MAJOR 0
+#define LHTTPD_VERSION_MINOR 1
+#define LHTTPD_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define LHTTPD_API __attribute__((visibility("default")))
+#else
+#define LHTTPD_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lua_State;
+
+/* One server: its configuration, listeners, scripts and worker threads. */
+typedef struct lhttpd_server_t lhttpd_server_t;
+
+/* What functions return; lhttpd_strerror() has a text for each. */
+#define LHTTPD_OK       0
+#define LHTTPD_ENOMEM   (-1)  /* out of memory */
+#define LHTTPD_EINVAL   (-2)  /* an argument is not valid */
+#define LHTTPD_ESTATE   (-3)  /* not in this state, or not on this thread */
+#define LHTTPD_ESYSTEM  (-4)  /* the operating system refused */
+#define LHTTPD_EADDRESS (-5)  /* the address cannot be listened on */
+#define LHTTPD_ECERT    (-6)  /* a certificate or key cannot be used */
+#define LHTTPD_ESCRIPT  (-7)  /* a script or VM factory failed */
+#define LHTTPD_EUSER    (-8)  /* no such user, or not allowed to become it */
+#define LHTTPD_ECUT     (-9)  /* the grace ran out and requests were cut */
+#define LHTTPD_ESTUCK   (-10) /* a script does not return */
+
+/* The absence of a limit. */
+#define LHTTPD_UNLIMITED UINT64_MAX
+
+/*
+ * Limits and time-outs.  Zero takes the default, which docs/limits.md lists
+ * together with what happens past each.  `_ms` is milliseconds, `_bytes`
+ * octets.
+ */
+typedef struct lhttpd_limits_t {
+    size_t size;
+    uint64_t request_line_bytes;      /* 8192 */
+    uint64_t header_bytes;            /* 32768, 32 octets added a field */
+    uint64_t header_fields;           /* 128 */
+    uint64_t header_timeout_ms;       /* 10000, for the whole section */
+    uint64_t chunk_line_bytes;        /* 256 */
+    uint64_t trailer_bytes;           /* 8192 */
+    uint64_t body_bytes;              /* unlimited: a body streams */
+    uint64_t body_timeout_ms;         /* 30000, while the handler reads */
+    uint64_t body_rate;               /* 500 octets a second, likewise */
+    uint64_t send_timeout_ms;         /* 30000 without an octet taken */
+    uint64_t idle_timeout_ms;         /* 60000 between requests */
+    uint64_t linger_timeout_ms;       /* 2000 */
+    uint64_t linger_bytes;            /* 65536 */
+    uint64_t handshake_timeout_ms;    /* 10000 */
+    uint64_t connection_requests;     /* unlimited */
+    uint64_t connections;             /* 90 % of the descriptor limit */
+    uint64_t stream_buffer_bytes;     /* 65536 of response a request */
+    uint64_t connection_buffer_bytes; /* 262144 of response a connection */
+    uint64_t handler_run_ms;          /* 5000 without a pause */
+    uint64_t vm_memory_bytes;         /* unlimited */
+    uint64_t h2_streams;              /* 128 */
+    uint64_t h2_continuations;        /* 8 a header block */
+    uint64_t h2_useless;              /* 1000: budget of useless frames */
+    uint64_t h2_useless_refill;       /* 100 a second */
+    uint64_t h2_queued_reply_bytes;   /* 65536 */
+    uint64_t h2_settings;             /* 32 entries a frame */
+    uint64_t hpack_table_bytes;       /* 4096 */
+} lhttpd_limits_t;
+
+static inline lhttpd_limits_t lhttpd_limits_init(void)
+{
+    lhttpd_limits_t limits;
+
+    memset(&limits, 0, sizeof(limits));
+    limits.size = sizeof(limits);
+    return limits;
+}
+
+/* Sets one limit by its field's name, from a decimal number or "unlimited".
+ * LHTTPD_EINVAL: no such name, or not such a value. */
+LHTTPD_API int lhttpd_limits_set(lhttpd_limits_t *limits, const char *name,
+                                 const char *value);
+
+/* The name of limit number `index`, counted from 0; NULL past the last. */
+LHTTPD_API const char *lhttpd_limits_name(unsigned index);
+
+/* What happened to whom, for the log. */
+typedef enum lhttpd_log_level_t {
+    LHTTPD_LOG_DEFAULT = 0, /* as a config's log_level: notice */
+    LHTTPD_LOG_ERROR,       /* something failed */
+    LHTTPD_LOG_WARNING,     /* something looks wrong */
+    LHTTPD_LOG_NOTICE,      /* start, stop and what an operator wants to know */
+    LHTTPD_LOG_INFO,        /* one request's or client's trouble */
+    LHTTPD_LOG_DEBUG        /* for developers */
+} lhttpd_log_level_t;
+
+typedef struct lhttpd_log_entry_t {
+    size_t size;
+    lhttpd_log_level_t level;
+    const char *message; /* one line, without the newline */
+    const char *script;  /* the script's path, or NULL */
+    const char *client;  /* the client's address, or NULL */
+    const char *request; /* the request line, or NULL */
+} lhttpd_log_entry_t;
+
+/* Receives log entries; everything in `entry` is valid during the call.  It is
+ * called from every worker at once and must not block. */
+typedef void (*lhttpd_log_fn)(void *context, const lhttpd_log_entry_t *entry);
+
+typedef struct lhttpd_config_t {
+    size_t size;
+    unsigned workers;              /* 0: one per online CPU */
+    const lhttpd_limits_t *limits; /* NULL: the defaults */
+    lhttpd_log_fn log;             /* NULL: standard error */
+    void *log_context;
+    lhttpd_log_level_t log_level; /* 0: notice */
+    const char *server_name;      /* the server field; NULL "lhttpd", "" none */
+} lhttpd_config_t;
+
+static inline lhttpd_config_t lhttpd_config_init(void)
+{
+    lhttpd_config_t config;
+
+    memset(&config, 0, sizeof(config));
+    config.size = sizeof(config);
+    return config;
+}
+
+/* Makes a server; `config` NULL takes every default.  Fails with LHTTPD_ENOMEM
+ * or, for a struct of impossible size or an impossible value, LHTTPD_EINVAL;
+ * lhttpd_server_error(NULL) then has the words.  Destroy it in any case of
+ * success. */
+LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
+                                    const lhttpd_config_t *config);
+
+#define LHTTPD_LISTEN_TLS      1u /* TLS; needs a certificate at start */
+#define LHTTPD_LISTEN_REDIRECT 2u /* answers 308 to the first TLS listener */
+
+/*
+ * Binds at once, so that privileges may be given up next; clients are accepted
+ * from start on.  `address`: NULL for all (IPv6 and IPv4), a numeric address,
+ * or "unix:/path", where a socket that nobody serves any more is replaced.
+ * `port`: 0 takes any free one; not used for a unix socket.  Returns the
+ * listener's number, 0 for the first, or LHTTPD_EADDRESS.  Before start.
+ */
+LHTTPD_API int lhttpd_server_listen(lhttpd_server_t *server,
+                                    const char *address, int port,
+                                    unsigned flags);
+
+/* Takes over a socket that already listens (systemd's, say).  The server owns
+ * `fd` from the successful return on.  Returns the listener's number. */
+LHTTPD_API int lhttpd_server_adopt(lhttpd_server_t *server, int fd,
+                                   unsigned flags);
+
+/* The TCP port of a listener, 0 for a unix socket. */
+LHTTPD_API int lhttpd_server_port(const lhttpd_server_t *server, int listener);
+
+/*
+ * A certificate chain (leaf first) and its private key, each either a file or
+ * memory.  PEM; a key in memory may be DER.  RSA (2048 bits and more) and EC
+ * P-256, P-384, P-521; PKCS#1, SEC1 or PKCS#8, not encrypted.
+ */
+typedef struct lhttpd_certificate_t {
+    size_t size;
+    const char *chain_file;
+    const char *key_file;
+    const void *chain; /* where chain_file is NULL */
+    size_t chain_size;
+    const void *key; /* where key_file is NULL */
+    size_t key_size;
+} lhttpd_certificate_t;
+
+static inline lhttpd_certificate_t lhttpd_certificate_init(void)
+{
+    lhttpd_certificate_t certificate;
+
+    memset(&certificate, 0, sizeof(certificate));
+    certificate.size = sizeof(certificate);
+    return certificate;
+}
+
+/* Adds a certificate.  Files are read now.  Several: chosen by the client's
+ * server name (SNI) and by the key types that it can verify; the first is for
+ * clients without SNI.  LHTTPD_ECERT: cannot be read or used, or the key does
+ * not match.  Before start. */
+LHTTPD_API int
+lhttpd_server_add_certificate(lhttpd_server_t *server,
+                              const lhttpd_certificate_t *certificate);
+
+/* Maps a URL prefix, with or without its leading "/", to a script, source or
+ * bytecode.  The file is read by check and by start.  The same prefix twice is
+ * LHTTPD_EINVAL.  Before start. */
+LHTTPD_API int lhttpd_server_map_script(lhttpd_server_t *server,
+                                        const char *prefix, const char *path);
+
+/* The same from memory; `name` stands for the path in messages. */
+LHTTPD_API int lhttpd_server_map_source(lhttpd_server_t *server,
+                                        const char *prefix, const char *name,
+                                        const void *bytes, size_t size);
+
+/*
+ * How the Lua VMs of a mapping are made.  One VM per worker and mapping; all
+ * three run in the thread that calls check or start, one at a time, except
+ * destroy, which also runs in wait and destroy.  The C functions that setup
+ * adds run on the worker threads, several at once, and must not block.
+ */
+typedef struct lhttpd_vm_factory_t {
+    size_t size;
+    int lua_version; /* the program's LUA_VERSION_NUM */
+    void *context;
+    /* A new state, or NULL on failure.  NULL: luaL_newstate, luaL_openlibs. */
+    struct lua_State *(*create)(void *context, unsigned worker);
+    /* Called under pcall with (light userdata context, worker number) once the
+     * httpd module is there and before the script; its error is start's. */
+    int (*setup)(struct lua_State *L);
+    /* NULL: lua_close. */
+    void (*destroy)(void *context, struct lua_State *L);
+} lhttpd_vm_factory_t;
+
+static inline lhttpd_vm_factory_t lhttpd_vm_factory_init(void)
+{
+    lhttpd_vm_factory_t factory;
+
+    memset(&factory, 0, sizeof(factory));
+    factory.size = sizeof(factory);
+    return factory;
+}
+
+/* Sets the factory of one prefix, or with NULL of every one that has none of
+ * its own.  A prefix that has a factory and no script is served by the handlers
+ * that setup registers.  Before start. */
+LHTTPD_API int
+lhttpd_server_register_vm_factory(lhttpd_server_t *server, const char *prefix,
+                                  const lhttpd_vm_factory_t *factory);
+
+/* Loads every script and runs every setup in throw-away VMs; says what would
+ * keep start from succeeding.  Before start. */
+LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
+
+/* Makes the VMs, starts the worker threads and returns when they serve. */
+LHTTPD_API int lhttpd_server_start(lhttpd_server_t *server);
+
+/* Begins to stop and returns at once: no new clients, requests under way have
+ * `grace_ms` to end.  From any thread, from a signal handler and from a
+ * handler's C function; a further call may only shorten the grace. */
+LHTTPD_API void lhttpd_server_shutdown(lhttpd_server_t *server,
+                                       unsigned grace_ms);
+
+/* Waits until a server that was told to shut down has stopped.  LHTTPD_ECUT:
+ * the grace ran out and requests were cut.  LHTTPD_ESTUCK: a script does not
+ * return; its thread and memory stay behind.  Not on a worker thread. */
+LHTTPD_API int lhttpd_server_wait(lhttpd_server_t *server);
+
+/* lhttpd_server_shutdown() and lhttpd_server_wait(). */
+LHTTPD_API int lhttpd_server_stop(lhttpd_server_t *server, unsigned grace_ms);
+
+/* Frees the server; a running one is stopped first, without grace.  NULL is
+ * allowed.  After it no callback runs.  Not on a worker thread (ignored). */
+LHTTPD_API void lhttpd_server_destroy(lhttpd_server_t *server);
+
+/*
+ * Gives up privileges: looks up `user` (a name, or numbers as "uid" or
+ * "uid:gid"), enters `root_directory` with chroot, where the working directory
+ * becomes "/", and becomes the user for good.  Either may be NULL.  For the
+ * whole process, before start, and with no other thread running.  The words of
+ * an error are in lhttpd_server_error(NULL).
+ */
+LHTTPD_API int lhttpd_process_confine(const char *user,
+                                      const char *root_directory);
+
+/* What lhttpd_process_daemonize() leaves for lhttpd_process_ready(). */
+typedef struct lhttpd_daemon_t {
+    size_t size;
+    int notify_fd;
+    int null_fd;
+} lhttpd_daemon_t;
+
+static inline lhttpd_daemon_t lhttpd_daemon_init(void)
+{
+    lhttpd_daemon_t daemon = {0, -1, -1};
+
+    daemon.size = sizeof(daemon);
+    return daemon;
+}
+
+/* Forks into the background: returns in the child, in a session of its own.
+ * The parent process waits and exits with 0 once the child has called
+ * lhttpd_process_ready(), or with 1 if the child ends before.  Call it first,
+ * with no other thread running. */
+LHTTPD_API int lhttpd_process_daemonize(lhttpd_daemon_t *daemon);
+
+/* Lets the parent exit with 0; the standard descriptors become /dev/null. */
+LHTTPD_API int lhttpd_process_ready(lhttpd_daemon_t *daemon);
+
+/* The class of an error, a constant string; never NULL. */
+LHTTPD_API const char *lhttpd_strerror(int error);
+
+/* The last error of a server in words, valid until the next call on it.  With
+ * NULL: of this thread's last failed call that had no server. */
+LHTTPD_API const char *lhttpd_server_error(const lhttpd_server_t *server);
+
+/* The library's version, "0.1.0". */
+LHTTPD_API const char *lhttpd_version(void);
+
+/* 1 if the library was built with a feature, else 0: "tls", "http2", and the
+ * VM as "luajit", "lua5.4" or "lua5.1". */
+LHTTPD_API int lhttpd_feature(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,94 @@
+/* Memory that is freed all at once: see arena.h. */
+#include "base/arena.h"
+
+#include "base/mem.h"
+
+#include <stdalign.h>
+
+#define BLOCK_BYTES 4000
+
+struct lh_arena_block {
+    struct lh_arena_block *next;
+    alignas(max_align_t) char bytes[];
+};
+
+void lh_arena_init(struct lh_arena *a, void *first, size_t first_bytes)
+{
+    *a = (struct lh_arena){.first = first, .first_bytes = first_bytes};
+    a->at = a->first;
+    a->end = a->first + first_bytes;
+}
+
+void lh_arena_reset(struct lh_arena *a)
+{
+    while (a->more) {
+        struct lh_arena_block *block = a->more;
+        a->more = block->next;
+        lh_free(block);
+    }
+    a->at = a->first;
+    a->end = a->first + a->first_bytes;
+}
+
+static bool add_block(struct lh_arena *a, size_t n)
+{
+    size_t bytes = n > BLOCK_BYTES / 2 ? n * 2 : BLOCK_BYTES;
+    struct lh_arena_block *block = NULL;
+
+    if (n < SIZE_MAX / 4)
+        block = lh_alloc(sizeof(*block) + bytes);
+    if (!block)
+        return false;
+    block->next = a->more;
+    a->more = block;
+    a->at = block->bytes;
+    a->end = block->bytes + bytes;
+    return true;
+}
+
+static char *take(struct lh_arena *a, size_t n)
+{
+    if (n > (size_t)(a->end - a->at) && !add_block(a, n))
+        return NULL;
+    char *p = a->at;
+    a->at += n;
+    return p;
+}
+
+void *lh_arena_alloc(struct lh_arena *a, size_t n)
+{
+    size_t pad = -(uintptr_t)a->at & (alignof(max_align_t) - 1);
+
+    if (pad > (size_t)(a->end - a->at) || n > (size_t)(a->end - a->at) - pad)
+        return add_block(a, n) ? take(a, n) : NULL;
+    a->at += pad;
+    return take(a, n);
+}
+
+struct lh_str lh_arena_copy(struct lh_arena *a, const void *p, size_t n)
+{
+    char *copy = take(a, n);
+
+    if (copy && n)
+        memcpy(copy, p, n);
+    return (struct lh_str){copy, n};
+}
+
+bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add)
+{
+    bool newest = *p && *p + n == a->at;
+
+    if (newest && add <= (size_t)(a->end - a->at)) {
+        a->at += add;
+        return true;
+    }
+    if (add > SIZE_MAX / 4)
+        return false;
+    char *moved = take(a, n + add);
+    if (!moved)
+        return false;
+    if (n)
+        memcpy(moved, *p, n);
+    *p = moved;
+    return true;
+}

@@ -1,0 +1,31 @@
+/*
+ * Memory that is freed all at once: what one request's strings and fields live
+ * in.  Pieces never move.  The first block is the owner's own storage, so a
+ * usual request allocates nothing.
+ */
+#ifndef LH_BASE_ARENA_H
+#define LH_BASE_ARENA_H
+
+#include "base/str.h"
+
+struct lh_arena {
+    struct lh_arena_block *more; /* allocated blocks, newest first */
+    char *first;                 /* the owner's storage */
+    size_t first_bytes;
+    char *at, *end; /* what is left of the newest block */
+};
+
+void lh_arena_init(struct lh_arena *a, void *first, size_t first_bytes);
+void lh_arena_reset(struct lh_arena *a); /* frees everything but the first */
+
+/* Aligned for any type; NULL: no memory. */
+void *lh_arena_alloc(struct lh_arena *a, size_t n);
+
+/* A copy of n bytes, not aligned, not terminated; .p NULL: no memory. */
+struct lh_str lh_arena_copy(struct lh_arena *a, const void *p, size_t n);
+
+/* Makes the `n` bytes at `*p` (NULL at first), the arena's newest piece, longer
+ * by `add` bytes that the caller fills; it may move then.  False: no memory. */
+bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * What a worker lends to every layer: its time, timers, limits, log, pools and
+ * counters.  One a worker; only that worker's thread touches it.
+ */
+#ifndef LH_BASE_CONTEXT_H
+#define LH_BASE_CONTEXT_H
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/timer.h"
+
+/* What is alive; all zero once a worker has stopped, or something leaked. */
+struct lh_counters {
+    unsigned connections;
+    unsigned exchanges;
+    unsigned tasks;
+    unsigned operations;
+    uint64_t connections_total, requests_total;
+};
+
+struct lh_context {
+    uint64_t now_ms; /* monotonic; set at the start of each turn */
+    int64_t unix_s;  /* the calendar's time, likewise */
+    char date[30];   /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
+    struct lh_timers timers;
+    const lhttpd_limits_t *limits; /* resolved: no zeroes */
+    const struct lh_log *log;
+    const char *software; /* the server field's value; "" for none */
+    unsigned worker;
+    struct lh_pool buf_blocks; /* for lh_buf */
+    struct lh_pool exchanges;  /* for http/exchange */
+    struct lh_counters counters;
+    bool stopping; /* a stop has begun */
+};
+
+#endif

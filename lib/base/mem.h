@@ -1,0 +1,35 @@
+/*
+ * Memory.  Every allocation of the library goes through lh_realloc_hook, so
+ * that a test can make the n-th one fail; and pools keep blocks of one size
+ * for reuse by their worker.
+ */
+#ifndef LH_BASE_MEM_H
+#define LH_BASE_MEM_H
+
+#include <stddef.h>
+
+/* realloc's contract, with n = 0 freeing.  Only tests change it. */
+extern void *(*lh_realloc_hook)(void *old, size_t n);
+
+void *lh_alloc(size_t n);
+void *lh_calloc(size_t count, size_t n); /* zeroed; NULL on overflow */
+void *lh_realloc(void *old, size_t n);
+void lh_free(void *p);
+void *lh_memdup(const void *p, size_t n);
+char *lh_strdup(const char *s);
+
+/* Blocks of one size, at most `keep_max` of them kept when given back. */
+struct lh_pool {
+    struct lh_pool_block *free;
+    size_t block_bytes;
+    unsigned kept;
+    unsigned keep_max;
+    unsigned out; /* blocks in use: 0 when nothing leaks */
+};
+
+void lh_pool_init(struct lh_pool *pool, size_t block_bytes, unsigned keep_max);
+void lh_pool_deinit(struct lh_pool *pool); /* every block was given back */
+void *lh_pool_take(struct lh_pool *pool);  /* NULL: no memory; not zeroed */
+void lh_pool_give(struct lh_pool *pool, void *block);
+
+#endif

@@ -1,0 +1,101 @@
+/* Slices: see str.h. */
+#include "base/str.h"
+
+bool lh_str_equal_nocase(struct lh_str a, struct lh_str b)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++) {
+        if (lh_lower(a.p[i]) != lh_lower(b.p[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct lh_str lh_str_trim(struct lh_str s)
+{
+    while (s.n && is_blank(s.p[0])) {
+        s.p++;
+        s.n--;
+    }
+    while (s.n && is_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+bool lh_str_next_element(struct lh_str *rest, struct lh_str *element)
+{
+    while (rest->n) {
+        const char *comma = memchr(rest->p, ',', rest->n);
+        size_t n = comma ? (size_t)(comma - rest->p) : rest->n;
+
+        *element = lh_str_trim((struct lh_str){rest->p, n});
+        n += comma != NULL;
+        rest->p += n;
+        rest->n -= n;
+        if (element->n)
+            return true;
+    }
+    return false;
+}
+
+bool lh_str_to_u64(struct lh_str s, uint64_t max, uint64_t *value)
+{
+    uint64_t v = 0;
+
+    if (s.n == 0)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+        unsigned digit = (unsigned)(s.p[i] - '0');
+        if (v > (max - digit) / 10 || digit > max)
+            return false;
+        v = v * 10 + digit;
+    }
+    *value = v;
+    return true;
+}
+
+int lh_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = lh_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool lh_str_hex_to_u64(struct lh_str s, uint64_t *value)
+{
+    uint64_t v = 0;
+
+    if (s.n == 0 || s.n > 16)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        int digit = lh_hex_digit(s.p[i]);
+        if (digit < 0)
+            return false;
+        v = v << 4 | (unsigned)digit;
+    }
+    *value = v;
+    return true;
+}
+
+size_t lh_u64_to_dec(char *out, uint64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    for (size_t i = 0; i < n; i++)
+        out[i] = digits[n - 1 - i];
+    return n;
+}

@@ -1,0 +1,191 @@
+/*
+ * One request and its response: what a protocol and a handler share.
+ *
+ *      protocol  -- lh_exchange_body, _cancel ... -->  handler   (on_news)
+ *      protocol  <-- lh_exchange_start, _write, _end --  handler  (on_output)
+ *
+ * Neither calls into the other: each changes the exchange and says that there
+ * is something new by the other's hook, which does nothing but put the owner
+ * into a queue of the worker.  An exchange has two owners; each lets go once,
+ * the second frees it.  Everything that a request consists of lives in the
+ * exchange's arena.  No I/O, no clock, no Lua.
+ */
+#ifndef LH_HTTP_EXCHANGE_H
+#define LH_HTTP_EXCHANGE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/context.h"
+#include "http/field.h"
+#include "http/peer.h"
+
+#define LH_LENGTH_UNKNOWN UINT64_MAX
+
+enum lh_http_version { LH_HTTP_1_0, LH_HTTP_1_1, LH_HTTP_2 };
+
+struct lh_request {
+    enum lh_http_version version;
+    struct lh_str method;
+    struct lh_str scheme;      /* "http" or "https" */
+    struct lh_str authority;   /* .p NULL: absent (HTTP/1.0) */
+    struct lh_str target;      /* path and query as sent: `:path` */
+    struct lh_str path;        /* comparable, see target.h; "*" as it is */
+    struct lh_str query;       /* raw; .p NULL: no "?" */
+    struct lh_fields fields;   /* without host, names in lower case */
+    struct lh_fields trailers; /* complete once the body has ended */
+    uint64_t content_length;   /* or LH_LENGTH_UNKNOWN */
+    bool head;                 /* method is HEAD */
+    bool accepts_push;         /* HTTP/2 with SETTINGS_ENABLE_PUSH 1 */
+    bool half_close_allowed;   /* a FIN does not mean that nobody listens */
+};
+
+/* How far the request's body is. */
+enum lh_body_state {
+    LH_BODY_OPEN,      /* more may come */
+    LH_BODY_ENDED,     /* all of it was queued */
+    LH_BODY_CLOSED,    /* failed: the client is gone */
+    LH_BODY_TIMEOUT,   /* failed: it came too slowly */
+    LH_BODY_TOO_LARGE, /* failed: over body_bytes */
+    LH_BODY_MALFORMED, /* failed: bad framing */
+};
+
+/* An informational response (1xx) or a push promise that waits to be sent. */
+struct lh_interim {
+    struct lh_interim *next;
+    unsigned status; /* 0: a promise, whose request is `fields` with pseudos */
+    struct lh_fields fields;
+};
+
+/* What a response is, in the order in which it happens. */
+enum lh_response_state {
+    LH_RESPONSE_NONE,    /* no final header yet */
+    LH_RESPONSE_STARTED, /* header given by the handler */
+    LH_RESPONSE_ENDED,   /* the handler gave everything */
+    LH_RESPONSE_ABORTED, /* cut: reset the stream, close the connection */
+};
+
+struct lh_response {
+    enum lh_response_state state;
+    unsigned status;
+    struct lh_fields fields; /* names as the handler wrote them */
+    struct lh_fields trailers;
+    struct lh_interim *interim, **interim_end;
+    uint64_t content_length; /* declared, or LH_LENGTH_UNKNOWN */
+    uint64_t written;        /* body octets taken from the handler */
+    struct lh_buf bytes;     /* copied, they go first */
+    const uint8_t *lent;     /* borrowed, they follow; see lh_exchange_lend */
+    size_t lent_n;
+    bool no_body;   /* HEAD, 204, 304: body octets are counted and dropped */
+    bool released;  /* may leave now, see lh_exchange_release */
+    bool head_left; /* the protocol has pulled the final header */
+};
+
+struct lh_exchange {
+    struct lh_context *ctx;
+    struct lh_arena arena;
+    struct lh_peer *peer;
+    struct lh_request request;
+    struct lh_buf body; /* of the request, not read yet */
+    enum lh_body_state body_state;
+    bool body_wanted; /* the handler waits in read */
+    struct lh_response response;
+    bool gone;                 /* the client is gone, or was cut off */
+    bool sent;                 /* the kernel has the whole response */
+    size_t *connection_queued; /* response octets of all its streams */
+
+    /* The two owners, NULL once they have let go; each sets its own hook. */
+    void *protocol;
+    void (*on_output)(struct lh_exchange *ex);
+    void *handler;
+    void (*on_news)(struct lh_exchange *ex);
+    unsigned owners;
+
+    struct lh_field first_fields[24];
+    char first_block[1400];
+};
+
+/* A new exchange with both owners; NULL: no memory.  From ctx->exchanges, whose
+ * blocks are of sizeof(struct lh_exchange). */
+struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
+                                    struct lh_peer *peer);
+
+/* Each owner once; it clears its hook first. */
+void lh_exchange_let_go_protocol(struct lh_exchange *ex);
+void lh_exchange_let_go_handler(struct lh_exchange *ex);
+
+/* --- the protocol's side -------------------------------------------------- */
+
+/* How much of the request's body may be queued now: 0 holds the client back. */
+size_t lh_exchange_body_room(const struct lh_exchange *ex);
+/* Copies; false: no memory, and the body has failed as LH_BODY_CLOSED. */
+bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n);
+/* LH_BODY_ENDED or one of the failures; the first one stays. */
+void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state);
+
+/* Nobody listens any more: the body fails as LH_BODY_CLOSED if it was not
+ * whole, what waits to be sent is dropped. */
+void lh_exchange_cancel(struct lh_exchange *ex);
+
+/* May the final header leave, and is the whole response known? */
+bool lh_exchange_head_ready(const struct lh_exchange *ex);
+bool lh_exchange_complete(const struct lh_exchange *ex);
+
+/* What of the body may leave now, in one piece; NULL when nothing may. */
+const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n);
+void lh_exchange_out_drop(struct lh_exchange *ex, size_t n);
+size_t lh_exchange_out_bytes(const struct lh_exchange *ex); /* all of it */
+
+/* The oldest 1xx or promise that waits, taken out; NULL: none. */
+struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex);
+
+/* The kernel has all of the response. */
+void lh_exchange_sent(struct lh_exchange *ex);
+
+/* --- the handler's side --------------------------------------------------- */
+
+/* The strings of `fields` are in the exchange's arena.  1xx, any number, before
+ * start.  LHTTPD_ENOMEM, LHTTPD_ESTATE. */
+int lh_exchange_informational(struct lh_exchange *ex, unsigned status,
+                              const struct lh_fields *fields);
+int lh_exchange_promise(struct lh_exchange *ex, const struct lh_fields *fields);
+
+/* Gives the final header; content-length is taken out of `fields` and checked
+ * (LHTTPD_EINVAL).  LHTTPD_ESTATE: it was given already. */
+int lh_exchange_start(struct lh_exchange *ex, unsigned status,
+                      const struct lh_fields *fields);
+
+/* How many octets of response may be copied now. */
+size_t lh_exchange_room(const struct lh_exchange *ex);
+
+/* Copies n octets.  LHTTPD_EINVAL: more than the declared content-length (then
+ * none is taken); LHTTPD_ESTATE: not started, ended, or something is lent. */
+int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n);
+
+/* Lends n octets, to be left alone until lent_n is 0 again (on_news tells) or
+ * lh_exchange_unlend() was called.  Errors as write's. */
+int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n);
+
+/* Takes back what is still lent; the response is aborted if there was any. */
+void lh_exchange_unlend(struct lh_exchange *ex);
+
+/* Before the end. */
+int lh_exchange_trailers(struct lh_exchange *ex,
+                         const struct lh_fields *fields);
+
+/* What was written so far, header included, may leave now. */
+void lh_exchange_release(struct lh_exchange *ex);
+
+/* The response is whole.  Without a start: 200 with no body.  Shorter than its
+ * declared content-length: aborted. */
+void lh_exchange_end(struct lh_exchange *ex);
+
+/* Answers with a status and its page if nothing has left, else aborts. */
+void lh_exchange_fail(struct lh_exchange *ex, unsigned status);
+
+/* The handler waits for body octets, or does no longer. */
+void lh_exchange_want_body(struct lh_exchange *ex, bool wanted);
+
+/* Copies out and drops up to n octets of the request's body. */
+size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n);
+
+#endif

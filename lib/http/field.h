@@ -1,0 +1,47 @@
+/*
+ * Fields of a header or trailer section (RFC 9110, 5): a list in an arena,
+ * names in lower case for what was received.
+ */
+#ifndef LH_HTTP_FIELD_H
+#define LH_HTTP_FIELD_H
+
+#include "base/arena.h"
+
+struct lh_field {
+    struct lh_str name, value;
+};
+
+struct lh_fields {
+    struct lh_field *v;
+    unsigned n, room;
+    size_t bytes; /* names and values and 32 octets each (RFC 9113, 6.5.2) */
+};
+
+/* The strings are not copied.  False: no memory. */
+bool lh_fields_add(struct lh_fields *f, struct lh_arena *a, struct lh_str name,
+                   struct lh_str value);
+
+/* The first field of that name (lower case), or NULL. */
+const struct lh_field *lh_fields_find(const struct lh_fields *f,
+                                      struct lh_str name);
+
+/* All values of that name, joined as RFC 9110, 5.3 allows (", "; for cookie
+ * "; ", RFC 9113, 8.2.3), made in the arena if there are several.  .p NULL:
+ * absent, or (*failed set) no memory. */
+struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
+                             struct lh_str name, bool *failed);
+
+bool lh_is_token_char(unsigned char c);         /* tchar (RFC 9110, 5.6.2) */
+bool lh_field_name_valid(struct lh_str name);   /* a token, any case */
+bool lh_field_value_valid(struct lh_str value); /* no control but HTAB; no white
+                                                   space at the ends */
+
+/* Fields that are about one connection and never cross to HTTP/2 (RFC 9113,
+ * 8.2.2): connection, keep-alive, proxy-connection, transfer-encoding, upgrade.
+ * Any case. */
+bool lh_field_is_connection_specific(struct lh_str name);
+
+/* A Host value or authority, without userinfo (RFC 3986, 3.2). */
+bool lh_authority_valid(struct lh_str authority);
+
+#endif

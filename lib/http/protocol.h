@@ -1,0 +1,63 @@
+/*
+ * What drives a protocol and what a protocol asks of its driver.  A protocol
+ * sees bytes in and bytes out; the time is ctx->now_ms.  server/conn drives it
+ * on a socket, the tests drive it byte by byte.
+ */
+#ifndef LH_HTTP_PROTOCOL_H
+#define LH_HTTP_PROTOCOL_H
+
+#include "http/exchange.h"
+
+/* What a protocol can use or has, as lh_protocol.status() tells. */
+enum {
+    LH_PROTO_WANTS_INPUT = 1, /* feed would use (more) input now */
+    LH_PROTO_HAS_OUTPUT = 2,  /* pull would return something */
+    LH_PROTO_CLOSE = 4,       /* close once the output has left */
+    LH_PROTO_LINGER = 8,      /* ... by a lingering close (RFC 9112, 9.6) */
+    LH_PROTO_IDLE = 16,       /* between requests: may be closed for room */
+};
+
+struct lh_protocol {
+    const char *name; /* "http/1.1", "h2" */
+
+    /* Uses up to n bytes: *used <= n, the rest is offered again when
+     * LH_PROTO_WANTS_INPUT is set.  Fewer than n means "not now", never "more
+     * bytes are needed".  0, or < 0: a final answer is queued, stop reading. */
+    int (*feed)(void *c, const uint8_t *p, size_t n, size_t *used);
+
+    /* Writes output into the transport's lent buffer; returns bytes written. */
+    size_t (*pull)(void *c, uint8_t *out, size_t room);
+
+    /* The kernel has everything that was pulled. */
+    void (*sent)(void *c);
+
+    /* The peer has closed its sending side. */
+    void (*eof)(void *c);
+
+    /* The connection is lost: cancels and lets go of every exchange. */
+    void (*gone)(void *c);
+
+    unsigned (*status)(const void *c);
+
+    /* When expire wants to be called; LH_NEVER.  It may change with every other
+     * call.  Being called early does no harm. */
+    uint64_t (*deadline)(const void *c);
+    void (*expire)(void *c);
+
+    /* No new requests: finish what was accepted, then close. */
+    void (*drain)(void *c);
+
+    void (*free)(void *c); /* after gone */
+};
+
+/* The driver.  Its functions only put things into queues. */
+struct lh_protocol_host {
+    struct lh_context *ctx;
+    struct lh_peer *peer;
+    /* The request's header section is complete: find its handler. */
+    void (*request)(struct lh_protocol_host *host, struct lh_exchange *ex);
+    /* Status or deadline may have changed outside of feed and pull. */
+    void (*wake)(struct lh_protocol_host *host);
+};
+
+#endif

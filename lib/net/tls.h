@@ -1,0 +1,42 @@
+/*
+ * TLS 1.2 by BearSSL: the transport that puts its engine between the socket and
+ * the protocol.  Contexts are pooled per worker; what all workers share is
+ * read-only, but for the session cache.
+ */
+#ifndef LH_NET_TLS_H
+#define LH_NET_TLS_H
+
+#include "base/err.h"
+#include "net/cred.h"
+#include "net/transport.h"
+
+/* Shared by the workers: credentials and the resumption cache. */
+struct lh_tls_shared;
+
+/* `creds` must outlive it.  LHTTPD_ENOMEM, LHTTPD_ESYSTEM (no entropy). */
+int lh_tls_shared_new(struct lh_tls_shared **shared,
+                      const struct lh_creds *creds, bool http2,
+                      struct lh_err *err);
+void lh_tls_shared_free(struct lh_tls_shared *shared); /* NULL allowed */
+
+/* One worker's pool of contexts. */
+struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared);
+void lh_tls_worker_free(struct lh_tls_worker *worker); /* NULL allowed */
+
+/* A TLS server transport on a connected socket; NULL: no memory. */
+struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd);
+
+/* How the handshake went. */
+enum lh_tls_state {
+    LH_TLS_HANDSHAKE,  /* goes on */
+    LH_TLS_READY,      /* done: the functions below tell what was agreed */
+    LH_TLS_PLAIN_HTTP, /* the client speaks HTTP without TLS: nothing of it was
+                          consumed; peek and buf now pass the bytes through
+                          as they are, so that a 400 can be answered */
+};
+enum lh_tls_state lh_tls_state(const struct lh_transport *t);
+bool lh_tls_is_h2(const struct lh_transport *t);
+const char *lh_tls_cipher(const struct lh_transport *t);      /* IANA name */
+const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * A transport moves bytes between a connected socket and a protocol.  It lends
+ * its buffers: the protocol reads input where it lies and writes output where
+ * it will be sent from.  Plain TCP (and unix sockets) and TLS.
+ */
+#ifndef LH_NET_TRANSPORT_H
+#define LH_NET_TRANSPORT_H
+
+#include "base/context.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum lh_net {
+    LH_NET_OK,
+    LH_NET_AGAIN, /* nothing more now: wait for the event */
+    LH_NET_EOF,   /* FIN, or TLS's close_notify */
+    LH_NET_LOST,  /* reset, a TLS failure: close without a word */
+};
+
+#define LH_NET_CHUNK_BYTES 65536
+
+/* What the transports of one worker share. */
+struct lh_net_pools {
+    struct lh_pool chunks;     /* LH_NET_CHUNK_BYTES: socket input and output */
+    struct lh_tls_worker *tls; /* pooled TLS contexts; NULL without TLS */
+};
+
+struct lh_transport {
+    const struct lh_transport_ops *ops;
+    struct lh_net_pools *pools;
+    int fd;
+};
+
+struct lh_transport_ops {
+    /* Takes in what the socket has, at most one chunk; only when peek has
+     * nothing left.  AGAIN: nothing, or only a part of a record or handshake.
+     * EOF and LOST end input; what came before is still there to peek. */
+    enum lh_net (*receive)(struct lh_transport *t);
+
+    /* Input not consumed yet, in one piece; NULL: none.  After a consume there
+     * may be a further piece. */
+    const uint8_t *(*peek)(struct lh_transport *t, size_t *n);
+    void (*consume)(struct lh_transport *t, size_t n);
+
+    /* Room for output; NULL: none until send has made progress, or no memory
+     * (*room 0 in both).  Then ack(n) with what was written. */
+    uint8_t *(*buf)(struct lh_transport *t, size_t *room);
+    void (*ack)(struct lh_transport *t, size_t n);
+
+    /* Sends what was acked.  OK: the kernel has it all; AGAIN: wait until the
+     * socket takes more; LOST. */
+    enum lh_net (*send)(struct lh_transport *t);
+
+    /* Ends our sending side (close_notify, FIN) after everything acked; as
+     * send. */
+    enum lh_net (*shutdown)(struct lh_transport *t);
+
+    /* Is output waiting that was acked (or belongs to TLS itself)? */
+    bool (*unsent)(const struct lh_transport *t);
+
+    /* End of a turn: gives back what it does not need while at rest. */
+    void (*rest)(struct lh_transport *t);
+
+    /* Frees everything but does not close the descriptor. */
+    void (*free)(struct lh_transport *t);
+};
+
+void lh_net_pools_init(struct lh_net_pools *pools);
+void lh_net_pools_deinit(struct lh_net_pools *pools);
+
+/* Plain TCP or a unix socket; NULL: no memory. */
+struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd);
+
+#endif

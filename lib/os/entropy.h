@@ -1,0 +1,10 @@
+/* Random bytes for secrets, from the kernel; works in a chroot without /dev. */
+#ifndef LH_OS_ENTROPY_H
+#define LH_OS_ENTROPY_H
+
+#include <stddef.h>
+
+/* 0 or LHTTPD_ESYSTEM. */
+int lh_entropy(void *out, size_t n);
+
+#endif

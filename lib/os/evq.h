@@ -1,0 +1,52 @@
+/*
+ * The event queue: epoll or kqueue behind one interface, level-triggered.  A
+ * tag says whose an event is: a number (slot and generation), never a pointer,
+ * since a descriptor that was closed here but lives on in a forked child still
+ * reports.  One thread waits; arm calls for a one-shot descriptor and
+ * lh_evq_wake() may come from other threads.
+ */
+#ifndef LH_OS_EVQ_H
+#define LH_OS_EVQ_H
+
+#include <stdint.h>
+
+enum {
+    LH_EV_READ = 1,
+    LH_EV_WRITE = 2,
+    LH_EV_FIN = 4,     /* the peer shut down its sending side (EPOLLRDHUP) */
+    LH_EV_LOST = 8,    /* error or hang-up; reported whether asked or not */
+    LH_EV_ONESHOT = 16 /* interest only: off after one report */
+};
+
+struct lh_event {
+    uint64_t tag;
+    unsigned ready;
+};
+
+struct lh_evq {
+    int fd;
+    int wake_fd;
+};
+
+#define LH_EVENTS_MAX 256
+
+/* 0 or LHTTPD_ESYSTEM. */
+int lh_evq_init(struct lh_evq *q);
+void lh_evq_deinit(struct lh_evq *q);
+
+/* Adds a descriptor.  Interest 0 reports only LH_EV_LOST. */
+int lh_evq_add(struct lh_evq *q, int fd, unsigned interest, uint64_t tag);
+/* Changes the interest, or re-arms a one-shot one. */
+int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag);
+/* Removes it; before it is closed. */
+void lh_evq_forget(struct lh_evq *q, int fd);
+
+/* Waits for at most timeout_ms (-1: for ever, 0: not) and returns how many
+ * events were put there, 0 after a time-out, a wake or a signal. */
+unsigned lh_evq_wait(struct lh_evq *q, struct lh_event *events, unsigned max,
+                     int timeout_ms);
+
+/* Ends a wait that goes on, or the next one.  Async-signal-safe. */
+void lh_evq_wake(struct lh_evq *q);
+
+#endif

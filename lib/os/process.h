@@ -1,0 +1,22 @@
+/*
+ * Process matters: privileges, background, the number of CPUs and descriptors.
+ */
+#ifndef LH_OS_PROCESS_H
+#define LH_OS_PROCESS_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+/* As lhttpd_process_confine(), lhttpd_process_daemonize() and
+ * lhttpd_process_ready(). */
+int lh_process_confine(const char *user, const char *root, struct lh_err *err);
+int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err);
+int lh_process_ready(lhttpd_daemon_t *daemon, struct lh_err *err);
+
+unsigned lh_process_cpus(void); /* online and allowed to us; at least 1 */
+
+/* Raises the soft limit of descriptors to the hard one; returns it. */
+uint64_t lh_process_descriptors(void);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * Sockets: listening, accepting, receiving, sending.  All of them are
+ * non-blocking and close-on-exec.
+ */
+#ifndef LH_OS_SOCK_H
+#define LH_OS_SOCK_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Where a listener is. */
+struct lh_sock_address {
+    int port;        /* 0 for a unix socket */
+    char text[128];  /* "[::]:443", "127.0.0.1:80", "unix:/run/x": for words */
+    char *unix_path; /* allocated; the listener removes it at its end; NULL */
+};
+
+/*
+ * Binds and listens as lhttpd_server_listen() says: `address` NULL is IPv6 and
+ * IPv4 by one dual-stack socket, or IPv4 alone where the kernel has no IPv6.
+ * Returns the descriptor, or LHTTPD_EADDRESS or LHTTPD_ENOMEM with words.
+ * SO_REUSEADDR; a unix socket that nobody answers on is replaced.
+ */
+int lh_sock_listen(const char *address, int port, struct lh_sock_address *where,
+                   struct lh_err *err);
+/* Checks that fd is a listening stream socket and makes it ours in the same
+ * way; 0 or LHTTPD_EADDRESS. */
+int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err);
+void lh_sock_address_deinit(struct lh_sock_address *where);
+
+/* Numeric addresses of both ends of a connection; "unix" and 0 for a unix
+ * socket; IPv4-mapped IPv6 is written as IPv4. */
+struct lh_sock_ends {
+    char local[46], remote[46];
+    int local_port, remote_port;
+};
+
+enum lh_accepted {
+    LH_ACCEPTED,
+    LH_ACCEPT_NONE,    /* no client waits (any longer) */
+    LH_ACCEPT_NO_ROOM, /* out of descriptors or kernel memory: pause */
+};
+
+/* One client; TCP_NODELAY is set. */
+enum lh_accepted lh_sock_accept(int listener, int *fd,
+                                struct lh_sock_ends *ends);
+
+/* Bytes moved; 0 from receive: the peer's FIN; -1: would block; -2: lost.
+ * EINTR is retried; sending never raises SIGPIPE. */
+ssize_t lh_sock_receive(int fd, void *out, size_t n);
+ssize_t lh_sock_send(int fd, const void *p, size_t n);
+void lh_sock_shutdown(int fd); /* our sending side */
+void lh_sock_close(int fd);
+
+#endif
