@@ -90,6 +90,8 @@ struct lh_exchange {
     bool body_wanted; /* the handler waits in read */
     struct lh_response response;
     bool gone;                 /* the client is gone, or was cut off */
+    bool fin;                  /* the peer has shut down its sending side: for a
+                                  handler it is gone, what it writes is sent */
     bool sent;                 /* the kernel has the whole response */
     size_t *connection_queued; /* response octets of all its streams */
 
@@ -109,13 +111,15 @@ struct lh_exchange {
 struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
                                     struct lh_peer *peer);
 
-/* Each owner once; it clears its hook first. */
+/* Each owner once; its hook is not called any more.  What the other one waits
+ * for then never comes: an open body fails, an unended response is aborted. */
 void lh_exchange_let_go_protocol(struct lh_exchange *ex);
 void lh_exchange_let_go_handler(struct lh_exchange *ex);
 
 /* --- the protocol's side -------------------------------------------------- */
 
-/* How much of the request's body may be queued now: 0 holds the client back. */
+/* How much of the request's body may be queued now: 0 holds the client back.
+ * It is 64 KiB when empty. */
 size_t lh_exchange_body_room(const struct lh_exchange *ex);
 /* Copies; false: no memory, and the body has failed as LH_BODY_CLOSED. */
 bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n);
@@ -123,7 +127,7 @@ bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n);
 void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state);
 
 /* Nobody listens any more: the body fails as LH_BODY_CLOSED if it was not
- * whole, what waits to be sent is dropped. */
+ * whole, what waits to be sent is dropped, and so is what is written later. */
 void lh_exchange_cancel(struct lh_exchange *ex);
 
 /* May the final header leave, and is the whole response known? */
@@ -172,7 +176,8 @@ void lh_exchange_unlend(struct lh_exchange *ex);
 int lh_exchange_trailers(struct lh_exchange *ex,
                          const struct lh_fields *fields);
 
-/* What was written so far, header included, may leave now. */
+/* What was written so far, header included, may leave now.  Without it the
+ * response leaves once it has ended or its buffer is full. */
 void lh_exchange_release(struct lh_exchange *ex);
 
 /* The response is whole.  Without a start: 200 with no body.  Shorter than its

@@ -17,7 +17,8 @@ struct lh_target {
     struct lh_str scheme;    /* absolute-form only, else .p NULL */
     struct lh_str authority; /* likewise */
     struct lh_str origin;    /* path and query as sent; "*" for asterisk-form;
-                                "/" where an absolute-form has no path */
+                                "/" where an absolute-form has no path, but
+                                "?..." where it has a query all the same */
 };
 
 /* Origin-, absolute- (http and https) and asterisk-form.  Control characters,

@@ -1,0 +1,460 @@
+/* One request and its response: see exchange.h. */
+#include "http/exchange.h"
+
+#include "http/status.h"
+
+#include <assert.h>
+
+/* How much of a request's body waits for a handler that does not read. */
+#define BODY_QUEUE_BYTES (64 << 10)
+
+/* What each response may hold whatever its connection's others hold. */
+#define ROOM_ALWAYS_BYTES (16 << 10)
+
+static void output(struct lh_exchange *ex)
+{
+    if (ex->on_output)
+        ex->on_output(ex);
+}
+
+static void news(struct lh_exchange *ex)
+{
+    if (ex->on_news)
+        ex->on_news(ex);
+}
+
+struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
+                                    struct lh_peer *peer)
+{
+    struct lh_exchange *ex = lh_pool_take(&ctx->exchanges);
+
+    if (!ex)
+        return NULL;
+    memset(ex, 0, offsetof(struct lh_exchange, first_fields));
+    ex->ctx = ctx;
+    ex->peer = lh_peer_hold(peer);
+    lh_arena_init(&ex->arena, ex->first_block, sizeof(ex->first_block));
+    ex->request.fields.v = ex->first_fields;
+    ex->request.fields.room =
+        sizeof(ex->first_fields) / sizeof(ex->first_fields[0]);
+    ex->request.content_length = LH_LENGTH_UNKNOWN;
+    lh_buf_init(&ex->body, &ctx->buf_blocks);
+    lh_buf_init(&ex->response.bytes, &ctx->buf_blocks);
+    ex->response.content_length = LH_LENGTH_UNKNOWN;
+    ex->response.interim_end = &ex->response.interim;
+    ex->owners = 2;
+    ctx->counters.exchanges++;
+    ctx->counters.requests_total++;
+    return ex;
+}
+
+/* Copied response octets that wait: `n` fewer. */
+static void unqueue(struct lh_exchange *ex, size_t n)
+{
+    if (ex->connection_queued)
+        *ex->connection_queued -= n;
+}
+
+static void drop_output(struct lh_exchange *ex)
+{
+    struct lh_response *r = &ex->response;
+
+    unqueue(ex, r->bytes.n);
+    lh_buf_clear(&r->bytes);
+    r->lent = NULL;
+    r->lent_n = 0;
+    r->interim = NULL;
+    r->interim_end = &r->interim;
+}
+
+static void let_go(struct lh_exchange *ex)
+{
+    struct lh_context *ctx = ex->ctx;
+
+    assert(ex->owners > 0);
+    if (--ex->owners)
+        return;
+    drop_output(ex);
+    lh_buf_clear(&ex->body);
+    lh_arena_reset(&ex->arena);
+    lh_peer_let_go(ex->peer);
+    lh_pool_give(&ctx->exchanges, ex);
+    ctx->counters.exchanges--;
+}
+
+void lh_exchange_let_go_protocol(struct lh_exchange *ex)
+{
+    ex->protocol = NULL;
+    ex->on_output = NULL;
+    if (ex->owners > 1) {
+        bool lent = ex->response.lent_n > 0;
+        drop_output(ex);
+        ex->connection_queued = NULL;
+        if (lent)
+            news(ex);
+        lh_exchange_body_end(ex, LH_BODY_CLOSED);
+    }
+    let_go(ex);
+}
+
+void lh_exchange_let_go_handler(struct lh_exchange *ex)
+{
+    ex->handler = NULL;
+    ex->on_news = NULL;
+    if (ex->response.state < LH_RESPONSE_ENDED) {
+        ex->response.state = LH_RESPONSE_ABORTED;
+        output(ex);
+    }
+    let_go(ex);
+}
+
+/* --- the protocol's side -------------------------------------------------- */
+
+size_t lh_exchange_body_room(const struct lh_exchange *ex)
+{
+    if (ex->body_state != LH_BODY_OPEN || ex->body.n >= BODY_QUEUE_BYTES)
+        return 0;
+    return BODY_QUEUE_BYTES - ex->body.n;
+}
+
+bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n)
+{
+    if (ex->body_state != LH_BODY_OPEN || n == 0)
+        return true;
+    if (!lh_buf_append(&ex->body, p, n)) {
+        lh_exchange_body_end(ex, LH_BODY_CLOSED);
+        return false;
+    }
+    news(ex);
+    return true;
+}
+
+void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state)
+{
+    if (ex->body_state != LH_BODY_OPEN)
+        return;
+    ex->body_state = state;
+    news(ex);
+}
+
+void lh_exchange_cancel(struct lh_exchange *ex)
+{
+    if (ex->gone)
+        return;
+    ex->gone = true;
+    if (ex->body_state == LH_BODY_OPEN)
+        ex->body_state = LH_BODY_CLOSED;
+    drop_output(ex);
+    news(ex);
+}
+
+bool lh_exchange_head_ready(const struct lh_exchange *ex)
+{
+    return ex->response.released &&
+           (ex->response.state == LH_RESPONSE_STARTED ||
+            ex->response.state == LH_RESPONSE_ENDED);
+}
+
+bool lh_exchange_complete(const struct lh_exchange *ex)
+{
+    return ex->response.state == LH_RESPONSE_ENDED;
+}
+
+const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n)
+{
+    const struct lh_response *r = &ex->response;
+
+    *n = 0;
+    if (!r->released)
+        return NULL;
+    if (r->bytes.n)
+        return lh_buf_peek(&r->bytes, n);
+    *n = r->lent_n;
+    return r->lent;
+}
+
+void lh_exchange_out_drop(struct lh_exchange *ex, size_t n)
+{
+    struct lh_response *r = &ex->response;
+    bool was_full = lh_exchange_room(ex) == 0, was_lent = r->lent_n > 0;
+    size_t copied = n < r->bytes.n ? n : r->bytes.n;
+
+    assert(n - copied <= r->lent_n);
+    lh_buf_drop(&r->bytes, copied);
+    unqueue(ex, copied);
+    r->lent_n -= n - copied;
+    r->lent = r->lent_n ? r->lent + (n - copied) : NULL;
+    /* Room may also have come from the connection's other responses, and
+     * nobody was told: so an empty queue is always news to one that writes. */
+    if ((was_lent && !r->lent_n) ||
+        (r->state == LH_RESPONSE_STARTED && (was_full || !r->bytes.n)))
+        news(ex);
+}
+
+size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
+{
+    return ex->response.bytes.n + ex->response.lent_n;
+}
+
+struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex)
+{
+    struct lh_response *r = &ex->response;
+    struct lh_interim *interim = r->interim;
+
+    if (interim) {
+        r->interim = interim->next;
+        if (!r->interim)
+            r->interim_end = &r->interim;
+    }
+    return interim;
+}
+
+void lh_exchange_sent(struct lh_exchange *ex)
+{
+    ex->sent = true;
+    news(ex);
+}
+
+/* --- the handler's side --------------------------------------------------- */
+
+static int add_interim(struct lh_exchange *ex, unsigned status,
+                       const struct lh_fields *fields)
+{
+    struct lh_interim *interim;
+
+    if (ex->gone)
+        return 0;
+    interim = lh_arena_alloc(&ex->arena, sizeof(*interim));
+    if (!interim)
+        return LHTTPD_ENOMEM;
+    *interim = (struct lh_interim){.status = status, .fields = *fields};
+    *ex->response.interim_end = interim;
+    ex->response.interim_end = &interim->next;
+    output(ex);
+    return 0;
+}
+
+int lh_exchange_informational(struct lh_exchange *ex, unsigned status,
+                              const struct lh_fields *fields)
+{
+    if (status < 100 || status > 199)
+        return LHTTPD_EINVAL;
+    if (ex->response.state != LH_RESPONSE_NONE)
+        return LHTTPD_ESTATE;
+    return add_interim(ex, status, fields);
+}
+
+int lh_exchange_promise(struct lh_exchange *ex, const struct lh_fields *fields)
+{
+    if (ex->response.state >= LH_RESPONSE_ENDED)
+        return LHTTPD_ESTATE;
+    return add_interim(ex, 0, fields);
+}
+
+/* Moves content-length out of the fields; the framing is the protocol's. */
+static bool take_content_length(struct lh_fields *fields, uint64_t *length)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < fields->n; i++) {
+        struct lh_field *x = &fields->v[i];
+        uint64_t value;
+        if (x->name.n != 14 ||
+            !lh_str_equal_nocase(x->name, LH_STR("content-length"))) {
+            fields->v[kept++] = *x;
+            continue;
+        }
+        if (!lh_str_to_u64(x->value, LH_LENGTH_UNKNOWN - 1, &value) ||
+            (*length != LH_LENGTH_UNKNOWN && *length != value))
+            return false;
+        *length = value;
+        fields->bytes -= x->name.n + x->value.n + 32;
+    }
+    fields->n = kept;
+    return true;
+}
+
+int lh_exchange_start(struct lh_exchange *ex, unsigned status,
+                      const struct lh_fields *fields)
+{
+    struct lh_response *r = &ex->response;
+    struct lh_fields own = *fields;
+    uint64_t length = LH_LENGTH_UNKNOWN;
+
+    if (r->state != LH_RESPONSE_NONE)
+        return LHTTPD_ESTATE;
+    if (status < 200 || status > 599 || !take_content_length(&own, &length))
+        return LHTTPD_EINVAL;
+    r->state = LH_RESPONSE_STARTED;
+    r->status = status;
+    r->fields = own;
+    r->content_length = length;
+    r->no_body = ex->request.head || lh_status_has_no_body(status);
+    return 0;
+}
+
+static size_t less(uint64_t limit, size_t used)
+{
+    uint64_t left = limit > used ? limit - used : 0;
+
+    return left < SIZE_MAX ? (size_t)left : SIZE_MAX;
+}
+
+size_t lh_exchange_room(const struct lh_exchange *ex)
+{
+    const lhttpd_limits_t *limits = ex->ctx->limits;
+    size_t stream = less(limits->stream_buffer_bytes, ex->response.bytes.n);
+    size_t always = less(ROOM_ALWAYS_BYTES, ex->response.bytes.n);
+    size_t connection = SIZE_MAX;
+
+    if (ex->connection_queued && !ex->gone)
+        connection =
+            less(limits->connection_buffer_bytes, *ex->connection_queued);
+    if (connection < always)
+        connection = always;
+    return stream < connection ? stream : connection;
+}
+
+/* The checks that write and lend share; *drop: nobody would get it. */
+static int accept(struct lh_exchange *ex, size_t n, bool *drop)
+{
+    struct lh_response *r = &ex->response;
+
+    *drop = true;
+    if (ex->gone)
+        return 0;
+    if (r->state != LH_RESPONSE_STARTED || r->lent_n)
+        return LHTTPD_ESTATE;
+    if (r->content_length != LH_LENGTH_UNKNOWN &&
+        n > r->content_length - r->written)
+        return LHTTPD_EINVAL;
+    *drop = r->no_body || n == 0;
+    if (*drop)
+        r->written += n;
+    return 0;
+}
+
+int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n)
+{
+    struct lh_response *r = &ex->response;
+    bool drop;
+    int error = accept(ex, n, &drop);
+
+    if (error || drop)
+        return error;
+    if (!lh_buf_append(&r->bytes, p, n))
+        return LHTTPD_ENOMEM;
+    r->written += n;
+    if (ex->connection_queued)
+        *ex->connection_queued += n;
+    if (!r->released && lh_exchange_room(ex) == 0)
+        r->released = true;
+    if (r->released)
+        output(ex);
+    return 0;
+}
+
+int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n)
+{
+    struct lh_response *r = &ex->response;
+    bool drop;
+    int error = accept(ex, n, &drop);
+
+    if (error || drop)
+        return error;
+    r->written += n;
+    r->lent = p;
+    r->lent_n = n;
+    r->released = true;
+    output(ex);
+    return 0;
+}
+
+void lh_exchange_unlend(struct lh_exchange *ex)
+{
+    struct lh_response *r = &ex->response;
+
+    if (!r->lent_n)
+        return;
+    r->lent = NULL;
+    r->lent_n = 0;
+    r->state = LH_RESPONSE_ABORTED;
+    output(ex);
+}
+
+int lh_exchange_trailers(struct lh_exchange *ex, const struct lh_fields *fields)
+{
+    if (ex->response.state >= LH_RESPONSE_ENDED)
+        return LHTTPD_ESTATE;
+    ex->response.trailers = *fields;
+    return 0;
+}
+
+void lh_exchange_release(struct lh_exchange *ex)
+{
+    if (ex->response.state == LH_RESPONSE_NONE || ex->response.released)
+        return;
+    ex->response.released = true;
+    output(ex);
+}
+
+void lh_exchange_end(struct lh_exchange *ex)
+{
+    struct lh_response *r = &ex->response;
+
+    if (r->state >= LH_RESPONSE_ENDED)
+        return;
+    if (r->state == LH_RESPONSE_NONE) {
+        r->status = 200;
+        r->no_body = ex->request.head;
+    }
+    r->state = LH_RESPONSE_ENDED;
+    r->released = true;
+    if (r->content_length != LH_LENGTH_UNKNOWN && !r->no_body && !ex->gone &&
+        r->written < r->content_length)
+        r->state = LH_RESPONSE_ABORTED;
+    output(ex);
+}
+
+void lh_exchange_fail(struct lh_exchange *ex, unsigned status)
+{
+    struct lh_response *r = &ex->response;
+    char page[LH_STATUS_PAGE_BYTES];
+
+    if (r->state >= LH_RESPONSE_ENDED)
+        return;
+    if (r->head_left) {
+        r->state = LH_RESPONSE_ABORTED;
+        output(ex);
+        return;
+    }
+    drop_output(ex);
+    r->fields = r->trailers = (struct lh_fields){.n = 0};
+    r->content_length = LH_LENGTH_UNKNOWN;
+    r->written = 0;
+    r->status = status;
+    r->state = LH_RESPONSE_STARTED;
+    r->no_body = ex->request.head || lh_status_has_no_body(status);
+    /* Without memory the status goes without its page. */
+    if (lh_fields_add(&r->fields, &ex->arena, LH_STR("content-type"),
+                      LH_STR("text/html; charset=utf-8")))
+        (void)lh_exchange_write(ex, page, lh_status_page(status, page));
+    lh_exchange_end(ex);
+}
+
+void lh_exchange_want_body(struct lh_exchange *ex, bool wanted)
+{
+    if (ex->body_wanted == wanted)
+        return;
+    ex->body_wanted = wanted;
+    output(ex);
+}
+
+size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
+{
+    size_t taken = lh_buf_take(&ex->body, out, n);
+
+    if (taken && ex->body_state == LH_BODY_OPEN)
+        output(ex);
+    return taken;
+}

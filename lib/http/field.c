@@ -1,0 +1,209 @@
+/* Fields of a header or trailer section: see field.h. */
+#include "http/field.h"
+
+#include <limits.h>
+
+bool lh_fields_add(struct lh_fields *f, struct lh_arena *a, struct lh_str name,
+                   struct lh_str value)
+{
+    if (f->n == f->room) {
+        unsigned room = f->room ? f->room * 2 : 8;
+        if (f->room > UINT_MAX / 4)
+            return false;
+        struct lh_field *v = lh_arena_alloc(a, room * sizeof(*v));
+        if (!v)
+            return false;
+        if (f->n)
+            memcpy(v, f->v, f->n * sizeof(*v));
+        f->v = v;
+        f->room = room;
+    }
+    f->v[f->n++] = (struct lh_field){name, value};
+    f->bytes += name.n + value.n + 32;
+    return true;
+}
+
+const struct lh_field *lh_fields_find(const struct lh_fields *f,
+                                      struct lh_str name)
+{
+    for (unsigned i = 0; i < f->n; i++) {
+        if (lh_str_equal(f->v[i].name, name))
+            return &f->v[i];
+    }
+    return NULL;
+}
+
+/* The length of all values with `between` octets between each two. */
+static size_t joined_bytes(const struct lh_fields *f, struct lh_str name,
+                           size_t between, unsigned *count)
+{
+    size_t n = 0;
+
+    *count = 0;
+    for (unsigned i = 0; i < f->n; i++) {
+        if (lh_str_equal(f->v[i].name, name)) {
+            n += f->v[i].value.n + (*count ? between : 0);
+            ++*count;
+        }
+    }
+    return n;
+}
+
+static char *put(char *at, struct lh_str s)
+{
+    if (s.n)
+        memcpy(at, s.p, s.n);
+    return at + s.n;
+}
+
+struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
+                             struct lh_str name, bool *failed)
+{
+    struct lh_str between =
+        lh_str_equal(name, LH_STR("cookie")) ? LH_STR("; ") : LH_STR(", ");
+    unsigned count;
+    size_t n = joined_bytes(f, name, between.n, &count);
+    char *joined = NULL;
+
+    *failed = false;
+    if (count == 0)
+        return (struct lh_str){NULL, 0};
+    if (count == 1)
+        return lh_fields_find(f, name)->value;
+    if (!lh_arena_grow(a, &joined, 0, n)) {
+        *failed = true;
+        return (struct lh_str){NULL, 0};
+    }
+    char *at = joined;
+    for (unsigned i = 0; i < f->n; i++) {
+        if (!lh_str_equal(f->v[i].name, name))
+            continue;
+        if (at != joined || f->v + i != lh_fields_find(f, name))
+            at = put(at, between);
+        at = put(at, f->v[i].value);
+    }
+    return (struct lh_str){joined, n};
+}
+
+/* One bit for each of the 128 ASCII octets that is a tchar. */
+static const uint32_t token_bits[4] = {
+    0, 0x03ff6cfa, /* ! # $ % & ' * + - . 0-9 */
+    0xc7fffffe,    /* A-Z ^ _ */
+    0x57ffffff,    /* ` a-z | ~ */
+};
+
+bool lh_is_token_char(unsigned char c)
+{
+    return c < 128 && (token_bits[c >> 5] >> (c & 31) & 1);
+}
+
+bool lh_field_name_valid(struct lh_str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        if (!lh_is_token_char((unsigned char)name.p[i]))
+            return false;
+    }
+    return name.n > 0;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+bool lh_field_value_valid(struct lh_str value)
+{
+    if (value.n && (is_blank(value.p[0]) || is_blank(value.p[value.n - 1])))
+        return false;
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+bool lh_field_is_connection_specific(struct lh_str name)
+{
+    switch (name.n) {
+    case 7:
+        return lh_str_equal_nocase(name, LH_STR("upgrade"));
+    case 10:
+        return lh_str_equal_nocase(name, LH_STR("connection")) ||
+               lh_str_equal_nocase(name, LH_STR("keep-alive"));
+    case 16:
+        return lh_str_equal_nocase(name, LH_STR("proxy-connection"));
+    case 17:
+        return lh_str_equal_nocase(name, LH_STR("transfer-encoding"));
+    default:
+        return false;
+    }
+}
+
+/* --- authority (RFC 3986, 3.2) -------------------------------------------- */
+
+static bool is_alnum(char c)
+{
+    char l = lh_lower(c);
+
+    return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* What may follow the host: nothing, or ":" and a port that may be empty. */
+static bool port_valid(struct lh_str s)
+{
+    uint64_t port;
+
+    if (s.n == 0)
+        return true;
+    if (s.p[0] != ':')
+        return false;
+    s.p++;
+    s.n--;
+    return s.n == 0 || lh_str_to_u64(s, 65535, &port);
+}
+
+/* The length of an IP literal "[...]" at the start, 0 if it is none. */
+static size_t literal_bytes(struct lh_str s)
+{
+    unsigned colons = 0;
+
+    for (size_t i = 1; i < s.n; i++) {
+        if (s.p[i] == ']')
+            return colons >= 2 ? i + 1 : 0;
+        if (s.p[i] == ':')
+            colons++;
+        else if (s.p[i] != '.' && lh_hex_digit(s.p[i]) < 0)
+            return 0;
+    }
+    return 0;
+}
+
+/* The length of a registered name or IPv4 address at the start. */
+static size_t name_bytes(struct lh_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (is_alnum(c) || (c && strchr("-._~!$&'()*+,;=", c)))
+            continue;
+        if (c != '%')
+            return i;
+        if (s.n - i < 3 || lh_hex_digit(s.p[i + 1]) < 0 ||
+            lh_hex_digit(s.p[i + 2]) < 0)
+            return 0;
+        i += 2;
+    }
+    return s.n;
+}
+
+bool lh_authority_valid(struct lh_str authority)
+{
+    size_t n;
+
+    if (authority.n == 0)
+        return false;
+    n = authority.p[0] == '[' ? literal_bytes(authority)
+                              : name_bytes(authority);
+    return n > 0 &&
+           port_valid((struct lh_str){authority.p + n, authority.n - n});
+}
