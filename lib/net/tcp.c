@@ -1,0 +1,193 @@
+/*
+ * The plain transport: TCP and unix sockets, see transport.h.  An input chunk
+ * is held only while it has bytes that nobody consumed, an output chunk only
+ * while it has bytes that the kernel did not take.  The output chunk is filled
+ * from its start and is not compacted: it has room again once all of it left.
+ */
+#include "net/transport.h"
+
+#include "base/mem.h"
+#include "os/sock.h"
+
+#include <assert.h>
+
+struct chunk {
+    uint8_t *p; /* NULL: none is held */
+    size_t from, to;
+};
+
+struct tcp {
+    struct lh_transport base;
+    struct chunk in, out;
+    bool lost;
+    bool shut; /* our sending side has ended */
+};
+
+static struct tcp *tcp_of(struct lh_transport *t)
+{
+    return (struct tcp *)t;
+}
+
+static bool chunk_take(struct tcp *tcp, struct chunk *chunk)
+{
+    *chunk = (struct chunk){.p = lh_pool_take(&tcp->base.pools->chunks)};
+    return chunk->p;
+}
+
+static void chunk_give(struct tcp *tcp, struct chunk *chunk)
+{
+    if (chunk->p)
+        lh_pool_give(&tcp->base.pools->chunks, chunk->p);
+    *chunk = (struct chunk){0};
+}
+
+static void chunk_give_if_empty(struct tcp *tcp, struct chunk *chunk)
+{
+    if (chunk->from == chunk->to)
+        chunk_give(tcp, chunk);
+}
+
+/* What is left to send cannot be sent; what came in stays there to peek. */
+static enum lh_net lose(struct tcp *tcp)
+{
+    chunk_give(tcp, &tcp->out);
+    tcp->lost = true;
+    return LH_NET_LOST;
+}
+
+static enum lh_net tcp_receive(struct lh_transport *t)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    assert(tcp->in.from == tcp->in.to);
+    if (tcp->lost || (!tcp->in.p && !chunk_take(tcp, &tcp->in)))
+        return lose(tcp);
+    ssize_t n = lh_sock_receive(t->fd, tcp->in.p, LH_NET_CHUNK_BYTES);
+    if (n > 0) {
+        tcp->in.from = 0;
+        tcp->in.to = (size_t)n;
+        return LH_NET_OK;
+    }
+    chunk_give(tcp, &tcp->in);
+    if (n == 0)
+        return LH_NET_EOF;
+    return n == -1 ? LH_NET_AGAIN : lose(tcp);
+}
+
+static const uint8_t *tcp_peek(struct lh_transport *t, size_t *n)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    *n = tcp->in.to - tcp->in.from;
+    return *n ? tcp->in.p + tcp->in.from : NULL;
+}
+
+static void tcp_consume(struct lh_transport *t, size_t n)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    assert(n <= tcp->in.to - tcp->in.from);
+    tcp->in.from += n;
+    chunk_give_if_empty(tcp, &tcp->in);
+}
+
+static uint8_t *tcp_buf(struct lh_transport *t, size_t *room)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    *room = 0;
+    if (tcp->lost || tcp->shut || (!tcp->out.p && !chunk_take(tcp, &tcp->out)))
+        return NULL;
+    *room = LH_NET_CHUNK_BYTES - tcp->out.to;
+    return *room ? tcp->out.p + tcp->out.to : NULL;
+}
+
+static void tcp_ack(struct lh_transport *t, size_t n)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    assert(n <= LH_NET_CHUNK_BYTES - tcp->out.to);
+    assert(n == 0 || tcp->out.p);
+    tcp->out.to += n;
+}
+
+/* A short write means that the socket is full: asking once more would only
+ * cost a call, the event tells when there is room. */
+static enum lh_net tcp_send(struct lh_transport *t)
+{
+    struct tcp *tcp = tcp_of(t);
+    size_t n = tcp->out.to - tcp->out.from;
+
+    if (tcp->lost)
+        return LH_NET_LOST;
+    if (n) {
+        ssize_t sent = lh_sock_send(t->fd, tcp->out.p + tcp->out.from, n);
+        if (sent == -2)
+            return lose(tcp);
+        if (sent > 0)
+            tcp->out.from += (size_t)sent;
+        if (tcp->out.from < tcp->out.to)
+            return LH_NET_AGAIN;
+    }
+    chunk_give(tcp, &tcp->out);
+    return LH_NET_OK;
+}
+
+static enum lh_net tcp_shutdown(struct lh_transport *t)
+{
+    struct tcp *tcp = tcp_of(t);
+    enum lh_net sent = tcp_send(t);
+
+    if (sent == LH_NET_OK && !tcp->shut) {
+        lh_sock_shutdown(t->fd);
+        tcp->shut = true;
+    }
+    return sent;
+}
+
+static bool tcp_unsent(const struct lh_transport *t)
+{
+    const struct tcp *tcp = (const struct tcp *)t;
+
+    return tcp->out.from < tcp->out.to;
+}
+
+static void tcp_rest(struct lh_transport *t)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    chunk_give_if_empty(tcp, &tcp->in);
+    chunk_give_if_empty(tcp, &tcp->out);
+}
+
+static void tcp_free(struct lh_transport *t)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    chunk_give(tcp, &tcp->in);
+    chunk_give(tcp, &tcp->out);
+    lh_free(tcp);
+}
+
+static const struct lh_transport_ops tcp_ops = {
+    .receive = tcp_receive,
+    .peek = tcp_peek,
+    .consume = tcp_consume,
+    .buf = tcp_buf,
+    .ack = tcp_ack,
+    .send = tcp_send,
+    .shutdown = tcp_shutdown,
+    .unsent = tcp_unsent,
+    .rest = tcp_rest,
+    .free = tcp_free,
+};
+
+struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd)
+{
+    struct tcp *tcp = lh_calloc(1, sizeof(*tcp));
+
+    if (!tcp)
+        return NULL;
+    tcp->base = (struct lh_transport){&tcp_ops, pools, fd};
+    return &tcp->base;
+}
