@@ -16,7 +16,8 @@ int lh_process_ready(lhttpd_daemon_t *daemon, struct lh_err *err);
 
 unsigned lh_process_cpus(void); /* online and allowed to us; at least 1 */
 
-/* Raises the soft limit of descriptors to the hard one; returns it. */
+/* The soft limit of descriptors (RLIMIT_NOFILE).  It is only read: raising it
+ * is the program's decision. */
 uint64_t lh_process_descriptors(void);
 
 #endif

@@ -16,7 +16,7 @@
 struct lh_sock_address {
     int port;        /* 0 for a unix socket */
     char text[128];  /* "[::]:443", "127.0.0.1:80", "unix:/run/x": for words */
-    char *unix_path; /* allocated; the listener removes it at its end; NULL */
+    char *unix_path; /* allocated; the file that listen made, or NULL */
 };
 
 /*
@@ -30,6 +30,8 @@ int lh_sock_listen(const char *address, int port, struct lh_sock_address *where,
 /* Checks that fd is a listening stream socket and makes it ours in the same
  * way; 0 or LHTTPD_EADDRESS. */
 int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err);
+/* Removes the unix socket's file, if listen made one; call it once the listener
+ * is closed. */
 void lh_sock_address_deinit(struct lh_sock_address *where);
 
 /* Numeric addresses of both ends of a connection; "unix" and 0 for a unix

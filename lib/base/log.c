@@ -1,0 +1,123 @@
+/* The log: see log.h.  Where it goes by default: os/log_stderr.c. */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MESSAGE_BYTES 4096
+#define ABOUT_BYTES   1024
+
+/* Where cleaned text goes; a text that does not fit ends in "...". */
+struct text {
+    char *to;
+    size_t n, room; /* room leaves space for the dots and the end */
+};
+
+static bool put(struct text *t, const void *p, size_t n)
+{
+    if (n > t->room - t->n) {
+        memcpy(t->to + t->n, "...", 3);
+        t->n += 3;
+        return false;
+    }
+    memcpy(t->to + t->n, p, n);
+    t->n += n;
+    return true;
+}
+
+static bool put_escaped(struct text *t, uint8_t c)
+{
+    static const char digits[] = "0123456789abcdef";
+    char out[4] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
+
+    return put(t, out, sizeof(out));
+}
+
+/* How many octets a valid UTF-8 character beyond ASCII has at p, 0: none is
+ * there (RFC 3629, 4), or a control character, U+0080 to U+009F. */
+static size_t utf8_length(const uint8_t *p, size_t n)
+{
+    size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+
+    if (p[0] < 0xc2 || p[0] > 0xf4 || length > n)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool too_long =
+        (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool not_a_character =
+        (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
+    bool control = p[0] == 0xc2 && p[1] < 0xa0;
+    return too_long || not_a_character || control ? 0 : length;
+}
+
+/* Writes one character; returns how many octets of p it was, 0: no room. */
+static size_t put_character(struct text *t, const uint8_t *p, size_t n)
+{
+    size_t length;
+
+    if (*p == '\r' && n > 1 && p[1] == '\n')
+        return 1;
+    if (*p == '\n')
+        return put(t, "; ", 2);
+    if (*p >= 0x20 && *p < 0x7f)
+        return put(t, p, 1);
+    length = *p < 0x80 ? 0 : utf8_length(p, n);
+    if (length)
+        return put(t, p, length) ? length : 0;
+    return put_escaped(t, *p);
+}
+
+/* One line of printable text: peers choose what is in these strings. */
+static void clean(char *to, size_t to_bytes, const char *from, size_t n)
+{
+    struct text t = {.to = to, .room = to_bytes - sizeof("...")};
+    const uint8_t *p = (const uint8_t *)from;
+    size_t used;
+
+    while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
+        n--;
+    for (; n; n -= used, p += used) {
+        used = put_character(&t, p, n);
+        if (!used)
+            break;
+    }
+    t.to[t.n] = '\0';
+}
+
+static const char *clean_about(char to[ABOUT_BYTES], const char *s)
+{
+    if (!s)
+        return NULL;
+    clean(to, ABOUT_BYTES, s, strnlen(s, ABOUT_BYTES));
+    return to;
+}
+
+void lh_log(const struct lh_log *log, lhttpd_log_level_t level,
+            const struct lh_log_about *about, const char *format, ...)
+{
+    char raw[MESSAGE_BYTES + 1], message[MESSAGE_BYTES + 1];
+    char script[ABOUT_BYTES], client[ABOUT_BYTES], request[ABOUT_BYTES];
+    lhttpd_log_entry_t entry = {
+        .size = sizeof(entry), .level = level, .message = message};
+    va_list args;
+
+    if (!lh_log_wants(log, level))
+        return;
+    va_start(args, format);
+    int n = vsnprintf(raw, sizeof(raw), format, args);
+    va_end(args);
+    if (n < 0)
+        return;
+    clean(message, sizeof(message), raw, strnlen(raw, sizeof(raw)));
+    if (about) {
+        entry.script = clean_about(script, about->script);
+        entry.client = clean_about(client, about->client);
+        entry.request = clean_about(request, about->request);
+    }
+    log->fn(log->context, &entry);
+}

@@ -1,0 +1,276 @@
+/* Process matters: see process.h. */
+#include "os/process.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- privileges ---- */
+
+#define PASSWD_BYTES (64 << 10)
+#define GROUPS_MAX   1024
+
+/* Whom to become.  Everything is looked up before the chroot, in which there
+ * may be no user database. */
+struct identity {
+    uid_t uid;
+    gid_t gid;
+    gid_t groups[GROUPS_MAX];
+    int groups_n;
+};
+
+static int system_error(struct lh_err *err, const char *call, const char *what)
+{
+    return lh_err_set(err, LHTTPD_ESYSTEM, "%s%s%s: %s", call, *what ? " " : "",
+                      what, strerror(errno));
+}
+
+/* Takes the ids of a user that the database knows. */
+static int use_entry(struct identity *id, const struct passwd *entry,
+                     const char *user, struct lh_err *err)
+{
+    id->uid = entry->pw_uid;
+    id->gid = entry->pw_gid;
+    id->groups_n = GROUPS_MAX;
+    if (getgrouplist(entry->pw_name, id->gid, id->groups, &id->groups_n) < 0)
+        return lh_err_set(err, LHTTPD_EUSER,
+                          "user '%.100s' is in more than %d groups", user,
+                          GROUPS_MAX);
+    return 0;
+}
+
+/* By name, or by uid where `uid` is not NULL. */
+static int look_up_entry(struct identity *id, const char *user,
+                         const uint64_t *uid, struct lh_err *err)
+{
+    struct passwd storage, *entry = NULL;
+    char *bytes = lh_alloc(PASSWD_BYTES);
+
+    if (!bytes)
+        return lh_err_memory(err);
+    if (uid)
+        getpwuid_r((uid_t)*uid, &storage, bytes, PASSWD_BYTES, &entry);
+    else
+        getpwnam_r(user, &storage, bytes, PASSWD_BYTES, &entry);
+    int result;
+    if (entry)
+        result = use_entry(id, entry, user, err);
+    else if (uid)
+        result = lh_err_set(err, LHTTPD_EUSER,
+                            "no user has the number %.100s; "
+                            "give its group as well: uid:gid",
+                            user);
+    else
+        result =
+            lh_err_set(err, LHTTPD_EUSER, "there is no user '%.100s'", user);
+    lh_free(bytes);
+    return result;
+}
+
+static int look_up(struct identity *id, const char *user, struct lh_err *err)
+{
+    /* The highest number means "unchanged" to the kernel. */
+    const uint64_t max = UINT32_MAX - 1;
+    const char *colon = strchr(user, ':');
+    struct lh_str first = lh_str_of(user);
+    uint64_t uid, gid;
+
+    if (colon)
+        first.n = (size_t)(colon - user);
+    bool number = lh_str_to_u64(first, max, &uid);
+    if (!colon)
+        return look_up_entry(id, user, number ? &uid : NULL, err);
+    if (!number || !lh_str_to_u64(lh_str_of(colon + 1), max, &gid))
+        return lh_err_set(err, LHTTPD_EUSER,
+                          "user '%.100s' is neither a name nor uid:gid", user);
+    id->uid = (uid_t)uid;
+    id->gid = id->groups[0] = (gid_t)gid;
+    id->groups_n = 1;
+    return 0;
+}
+
+static bool is_already(const struct identity *id)
+{
+    uid_t uid, euid, suid;
+    gid_t gid, egid, sgid;
+
+    return getresuid(&uid, &euid, &suid) == 0 &&
+           getresgid(&gid, &egid, &sgid) == 0 && uid == id->uid &&
+           euid == id->uid && suid == id->uid && gid == id->gid &&
+           egid == id->gid && sgid == id->gid;
+}
+
+static int enter(const char *root, struct lh_err *err)
+{
+    if (chroot(root) < 0)
+        return system_error(err, "chroot", root);
+    if (chdir("/") < 0)
+        return system_error(err, "chdir", "/");
+    return 0;
+}
+
+/* Groups first: afterwards there is no right to change them. */
+static int become(const struct identity *id, struct lh_err *err)
+{
+    if (setgroups((size_t)id->groups_n, id->groups) < 0)
+        return system_error(err, "setgroups", "");
+    if (setresgid(id->gid, id->gid, id->gid) < 0)
+        return system_error(err, "setresgid", "");
+    if (setresuid(id->uid, id->uid, id->uid) < 0)
+        return system_error(err, "setresuid", "");
+    bool regained = id->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0);
+    if (regained || !is_already(id))
+        return lh_err_set(err, LHTTPD_EUSER,
+                          "the system let this process keep root's rights");
+    return 0;
+}
+
+static int confine(struct identity *id, const char *user, const char *root,
+                   struct lh_err *err)
+{
+    bool change = false;
+
+    if (user) {
+        int result = look_up(id, user, err);
+        if (result < 0)
+            return result;
+        change = geteuid() == 0;
+        if (!change && !is_already(id))
+            return lh_err_set(err, LHTTPD_EUSER,
+                              "cannot become user '%.100s': only root can; "
+                              "start as root, or leave out -u",
+                              user);
+    }
+    if (root) {
+        int result = enter(root, err);
+        if (result < 0)
+            return result;
+    }
+    return change ? become(id, err) : 0;
+}
+
+int lh_process_confine(const char *user, const char *root, struct lh_err *err)
+{
+    struct identity *id = lh_calloc(1, sizeof(*id));
+
+    if (!id)
+        return lh_err_memory(err);
+    int result = confine(id, user, root, err);
+    lh_free(id);
+    return result;
+}
+
+/* ---- background ---- */
+
+/* Descriptors 0 to 2 will be replaced, so ours must not be among them, which
+ * they are in a process that was started without these. */
+static int above_standard(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close(fd);
+    return moved;
+}
+
+static void wait_until_ready(int fd)
+{
+    char byte;
+    ssize_t n;
+
+    do {
+        n = read(fd, &byte, 1);
+    } while (n < 0 && errno == EINTR);
+    /* Not exit(): what the program registered with atexit() and what waits in
+     * stdio's buffers belongs to the child. */
+    _exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err)
+{
+    int ends[2];
+    int result = 0;
+
+    daemon->notify_fd = -1;
+    daemon->null_fd = above_standard(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (daemon->null_fd < 0)
+        return system_error(err, "open", "/dev/null");
+    /* A socket rather than a pipe: sending can do without SIGPIPE. */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        result = system_error(err, "socketpair", "");
+        goto err_after_null;
+    }
+    pid_t child = fork();
+    if (child < 0) {
+        result = system_error(err, "fork", "");
+        goto err_after_socketpair;
+    }
+    if (child > 0) {
+        close(ends[1]);
+        wait_until_ready(ends[0]);
+    }
+    close(ends[0]);
+    daemon->notify_fd = above_standard(ends[1]);
+    if (daemon->notify_fd < 0 || setsid() < 0)
+        return system_error(err, "setsid", "");
+    return 0;
+
+err_after_socketpair:
+    close(ends[0]);
+    close(ends[1]);
+err_after_null:
+    close(daemon->null_fd);
+    daemon->null_fd = -1;
+    return result;
+}
+
+int lh_process_ready(lhttpd_daemon_t *daemon, struct lh_err *err)
+{
+    int result = 0;
+
+    if (daemon->notify_fd < 0 || daemon->null_fd < 0)
+        return lh_err_set(err, LHTTPD_ESTATE,
+                          "this process was not put into the background");
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && result == 0; fd++) {
+        if (dup2(daemon->null_fd, fd) < 0)
+            result = system_error(err, "dup2", "/dev/null");
+    }
+    /* That the parent is gone (killed) is no reason to stop. */
+    if (result == 0)
+        (void)!send(daemon->notify_fd, "", 1, MSG_NOSIGNAL);
+    close(daemon->notify_fd);
+    close(daemon->null_fd);
+    daemon->notify_fd = daemon->null_fd = -1;
+    return result;
+}
+
+/* ---- numbers ---- */
+
+unsigned lh_process_cpus(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+        return (unsigned)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
+uint64_t lh_process_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 256; /* what POSIX programs may count on, and more */
+    return (uint64_t)limit.rlim_cur;
+}

@@ -1,0 +1,434 @@
+/* Sockets: see sock.h. */
+#include "os/sock.h"
+
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define UNIX_PREFIX "unix:"
+
+/* How many clients that are gone already one call skips. */
+#define ACCEPT_TRIES 32
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un local;
+    struct sockaddr_storage room;
+};
+
+/* ---- addresses in words ---- */
+
+static void numeric(const union address *a, char out[46], int *port)
+{
+    const struct in6_addr *v6 = &a->v6.sin6_addr;
+
+    *port = 0;
+    switch (a->any.sa_family) {
+    case AF_INET:
+        inet_ntop(AF_INET, &a->v4.sin_addr, out, 46);
+        *port = ntohs(a->v4.sin_port);
+        break;
+    case AF_INET6:
+        if (IN6_IS_ADDR_V4MAPPED(v6))
+            inet_ntop(AF_INET, v6->s6_addr + 12, out, 46);
+        else
+            inet_ntop(AF_INET6, v6, out, 46);
+        *port = ntohs(a->v6.sin6_port);
+        break;
+    default:
+        memcpy(out, "unix", sizeof("unix"));
+    }
+}
+
+static void describe(const union address *a, struct lh_sock_address *where)
+{
+    char host[46];
+
+    numeric(a, host, &where->port);
+    if (a->any.sa_family == AF_UNIX)
+        snprintf(where->text, sizeof(where->text), UNIX_PREFIX "%.*s",
+                 (int)sizeof(a->local.sun_path), a->local.sun_path);
+    else if (strchr(host, ':'))
+        snprintf(where->text, sizeof(where->text), "[%s]:%d", host,
+                 where->port);
+    else
+        snprintf(where->text, sizeof(where->text), "%s:%d", host, where->port);
+}
+
+static bool is_tcp(const union address *a)
+{
+    return a->any.sa_family == AF_INET || a->any.sa_family == AF_INET6;
+}
+
+/* ---- listening ---- */
+
+static int refuse(struct lh_err *err, const char *call,
+                  const struct lh_sock_address *where, int error)
+{
+    const char *words = strerror(error);
+
+    if (error == EACCES && where->port)
+        words = "permission denied; choose another port with -p";
+    else if (error == EACCES)
+        words = "permission denied";
+    else if (error == EADDRINUSE)
+        words = "address in use";
+    else if (error == EADDRNOTAVAIL)
+        words = "not an address of this machine";
+    return lh_err_set(err, LHTTPD_EADDRESS, "%s %s: %s", call, where->text,
+                      words);
+}
+
+static void set_flag(int fd, int level, int option, int value)
+{
+    /* What cannot be set only makes things slower, or fails in bind. */
+    (void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static int stream_socket(int family)
+{
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* Accepted sockets inherit TCP_NODELAY, which saves a call for each. */
+static int tcp_socket(int family, bool dual_stack)
+{
+    int fd = stream_socket(family);
+
+    if (fd < 0)
+        return -1;
+    set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (family == AF_INET6)
+        set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack);
+    return fd;
+}
+
+/* Begins to listen on a bound socket, and finds out its port. */
+static int begin(int fd, struct lh_sock_address *where, struct lh_err *err)
+{
+    union address a;
+    socklen_t n = sizeof(a);
+
+    if (listen(fd, SOMAXCONN) < 0)
+        return refuse(err, "listen", where, errno);
+    if (getsockname(fd, &a.any, &n) < 0)
+        return refuse(err, "getsockname", where, errno);
+    if (is_tcp(&a))
+        describe(&a, where);
+    return fd;
+}
+
+static int listen_tcp(const union address *a, socklen_t n, bool dual_stack,
+                      struct lh_sock_address *where, struct lh_err *err)
+{
+    int fd = tcp_socket(a->any.sa_family, dual_stack);
+
+    describe(a, where);
+    if (fd < 0)
+        return refuse(err, "socket", where, errno);
+    int result = bind(fd, &a->any, n) < 0 ? refuse(err, "bind", where, errno)
+                                          : begin(fd, where, err);
+    if (result < 0)
+        close(fd);
+    return result;
+}
+
+/* Whether the kernel has IPv6 and did not switch it off. */
+static bool have_ipv6(void)
+{
+    union address a = {.v6 = {.sin6_family = AF_INET6}};
+    int fd = stream_socket(AF_INET6);
+
+    if (fd < 0)
+        return errno != EAFNOSUPPORT;
+    bool have = bind(fd, &a.any, sizeof(a.v6)) == 0 || errno != EADDRNOTAVAIL;
+    close(fd);
+    return have;
+}
+
+static int listen_all(int port, struct lh_sock_address *where,
+                      struct lh_err *err)
+{
+    in_port_t net_port = htons((uint16_t)port);
+    union address v6 = {.v6 = {.sin6_family = AF_INET6, .sin6_port = net_port}};
+    union address v4 = {.v4 = {.sin_family = AF_INET, .sin_port = net_port}};
+
+    if (have_ipv6())
+        return listen_tcp(&v6, sizeof(v6.v6), true, where, err);
+    return listen_tcp(&v4, sizeof(v4.v4), false, where, err);
+}
+
+/* A numeric address; 0: it is none.  The resolver is asked for IPv6 alone, for
+ * zones as in "fe80::1%eth0"; for IPv4 it takes "80" for an address, too. */
+static socklen_t parse(const char *address, int port, union address *a)
+{
+    struct addrinfo hints = {.ai_family = AF_INET6,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found;
+
+    *a = (union address){
+        .v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)}};
+    if (inet_pton(AF_INET, address, &a->v4.sin_addr) == 1)
+        return sizeof(a->v4);
+    if (getaddrinfo(address, NULL, &hints, &found) != 0)
+        return 0;
+    memcpy(a, found->ai_addr, sizeof(a->v6));
+    freeaddrinfo(found);
+    a->v6.sin6_port = htons((uint16_t)port);
+    return sizeof(a->v6);
+}
+
+/* ---- listening on unix sockets ---- */
+
+/* Removes a socket file that nobody listens on any more. */
+static int remove_stale(const union address *a,
+                        const struct lh_sock_address *where, struct lh_err *err)
+{
+    struct stat status;
+
+    if (lstat(a->local.sun_path, &status) < 0)
+        return refuse(err, "bind", where, errno);
+    if (!S_ISSOCK(status.st_mode))
+        return lh_err_set(err, LHTTPD_EADDRESS,
+                          "%s: the file exists and is not a socket",
+                          where->text);
+    int fd = stream_socket(AF_UNIX);
+    if (fd < 0)
+        return refuse(err, "socket", where, errno);
+    int error = connect(fd, &a->any, sizeof(a->local)) < 0 ? errno : 0;
+    close(fd);
+    if (error == 0 || error == EAGAIN) /* EAGAIN: it has many clients */
+        return lh_err_set(err, LHTTPD_EADDRESS,
+                          "%s is in use by another server", where->text);
+    if (error != ECONNREFUSED)
+        return refuse(err, "connect", where, error);
+    if (unlink(a->local.sun_path) < 0)
+        return refuse(err, "unlink", where, errno);
+    return 0;
+}
+
+static int bind_unix(int fd, const union address *a,
+                     const struct lh_sock_address *where, struct lh_err *err)
+{
+    if (bind(fd, &a->any, sizeof(a->local)) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return refuse(err, "bind", where, errno);
+    int result = remove_stale(a, where, err);
+    if (result == 0 && bind(fd, &a->any, sizeof(a->local)) < 0)
+        result = refuse(err, "bind", where, errno);
+    return result;
+}
+
+static int listen_unix(const char *path, struct lh_sock_address *where,
+                       struct lh_err *err)
+{
+    union address a = {.local = {.sun_family = AF_UNIX}};
+    size_t n = strlen(path);
+    int result;
+
+    if (n == 0 || n >= sizeof(a.local.sun_path))
+        return lh_err_set(err, LHTTPD_EADDRESS,
+                          "the path of a unix socket has 1 to %zu octets",
+                          sizeof(a.local.sun_path) - 1);
+    memcpy(a.local.sun_path, path, n);
+    describe(&a, where);
+    where->unix_path = lh_strdup(path);
+    if (!where->unix_path)
+        return lh_err_memory(err);
+    int fd = stream_socket(AF_UNIX);
+    if (fd < 0) {
+        result = refuse(err, "socket", where, errno);
+        goto err_after_path;
+    }
+    result = bind_unix(fd, &a, where, err);
+    if (result < 0)
+        goto err_after_socket;
+    result = begin(fd, where, err);
+    if (result < 0)
+        goto err_after_bind;
+    return fd;
+
+err_after_bind:
+    unlink(path);
+err_after_socket:
+    close(fd);
+err_after_path:
+    lh_free(where->unix_path);
+    where->unix_path = NULL;
+    return result;
+}
+
+int lh_sock_listen(const char *address, int port, struct lh_sock_address *where,
+                   struct lh_err *err)
+{
+    size_t prefix = sizeof(UNIX_PREFIX) - 1;
+    union address a;
+
+    *where = (struct lh_sock_address){.port = 0};
+    if (address && strncmp(address, UNIX_PREFIX, prefix) == 0)
+        return listen_unix(address + prefix, where, err);
+    if (port < 0 || port > UINT16_MAX)
+        return lh_err_set(err, LHTTPD_EADDRESS,
+                          "port %d is not between 0 and 65535", port);
+    if (!address)
+        return listen_all(port, where, err);
+    socklen_t n = parse(address, port, &a);
+    if (n == 0)
+        return lh_err_set(err, LHTTPD_EADDRESS,
+                          "'%.100s' is not a numeric address, nor unix:/path",
+                          address);
+    return listen_tcp(&a, n, false, where, err);
+}
+
+static bool int_option(int fd, int option, int *value)
+{
+    socklen_t n = sizeof(*value);
+
+    return getsockopt(fd, SOL_SOCKET, option, value, &n) == 0;
+}
+
+int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
+{
+    union address a = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t n = sizeof(a);
+    int type, listens;
+
+    *where = (struct lh_sock_address){.port = 0};
+    if (!int_option(fd, SO_TYPE, &type) ||
+        !int_option(fd, SO_ACCEPTCONN, &listens) ||
+        getsockname(fd, &a.any, &n) < 0)
+        return lh_err_set(err, LHTTPD_EADDRESS, "descriptor %d: %s", fd,
+                          strerror(errno));
+    if (type != SOCK_STREAM || !listens ||
+        (!is_tcp(&a) && a.any.sa_family != AF_UNIX))
+        return lh_err_set(err, LHTTPD_EADDRESS,
+                          "descriptor %d is not a listening stream socket", fd);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return lh_err_set(err, LHTTPD_EADDRESS, "descriptor %d: %s", fd,
+                          strerror(errno));
+    if (is_tcp(&a))
+        set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    describe(&a, where);
+    return 0;
+}
+
+void lh_sock_address_deinit(struct lh_sock_address *where)
+{
+    if (where->unix_path)
+        unlink(where->unix_path);
+    lh_free(where->unix_path);
+    where->unix_path = NULL;
+}
+
+/* ---- connections ---- */
+
+/* An error that only says that one client is gone already, or that the network
+ * had trouble with it (Linux reports what was pending on the new socket). */
+static bool concerns_one_client(int error)
+{
+    static const int errors[] = {
+        ECONNABORTED, EINTR,     EPERM,     EPROTO,       ENETDOWN,
+        ENOPROTOOPT,  EHOSTDOWN, ENONET,    EHOSTUNREACH, EOPNOTSUPP,
+        ENETUNREACH,  ETIMEDOUT, ECONNRESET};
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (errors[i] == error)
+            return true;
+    }
+    return false;
+}
+
+static bool is_no_room(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+           error == ENOMEM;
+}
+
+static void set_ends(int fd, const union address *remote,
+                     struct lh_sock_ends *ends)
+{
+    union address local = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t n = sizeof(local);
+
+    if (getsockname(fd, &local.any, &n) < 0)
+        local = (union address){.any = {.sa_family = AF_UNSPEC}};
+    numeric(&local, ends->local, &ends->local_port);
+    numeric(remote, ends->remote, &ends->remote_port);
+}
+
+enum lh_accepted lh_sock_accept(int listener, int *fd,
+                                struct lh_sock_ends *ends)
+{
+    for (int tries = 0; tries < ACCEPT_TRIES; tries++) {
+        union address remote = {.any = {.sa_family = AF_UNSPEC}};
+        socklen_t n = sizeof(remote);
+
+        *fd = accept4(listener, &remote.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (*fd >= 0) {
+            set_ends(*fd, &remote, ends);
+            return LH_ACCEPTED;
+        }
+        if (is_no_room(errno))
+            return LH_ACCEPT_NO_ROOM;
+        if (!concerns_one_client(errno))
+            return LH_ACCEPT_NONE;
+    }
+    return LH_ACCEPT_NONE;
+}
+
+static ssize_t moved(ssize_t n)
+{
+    if (n >= 0)
+        return n;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : -2;
+}
+
+ssize_t lh_sock_receive(int fd, void *out, size_t n)
+{
+    ssize_t got;
+
+    assert(n > 0); /* or 0 would not mean the FIN */
+    do {
+        got = recv(fd, out, n, 0);
+    } while (got < 0 && errno == EINTR);
+    return moved(got);
+}
+
+ssize_t lh_sock_send(int fd, const void *p, size_t n)
+{
+    ssize_t sent;
+
+    do {
+        sent = send(fd, p, n, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return moved(sent);
+}
+
+void lh_sock_shutdown(int fd)
+{
+    shutdown(fd, SHUT_WR);
+}
+
+void lh_sock_close(int fd)
+{
+    close(fd);
+}
