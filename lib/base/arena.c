@@ -15,8 +15,7 @@ struct lh_arena_block {
 void lh_arena_init(struct lh_arena *a, void *first, size_t first_bytes)
 {
     *a = (struct lh_arena){.first = first, .first_bytes = first_bytes};
-    a->at = a->first;
-    a->end = a->first + first_bytes;
+    lh_arena_reset(a);
 }
 
 void lh_arena_reset(struct lh_arena *a)
@@ -27,7 +26,7 @@ void lh_arena_reset(struct lh_arena *a)
         lh_free(block);
     }
     a->at = a->first;
-    a->end = a->first + a->first_bytes;
+    a->end = a->first ? a->first + a->first_bytes : NULL;
 }
 
 static bool add_block(struct lh_arena *a, size_t n)
@@ -48,7 +47,9 @@ static bool add_block(struct lh_arena *a, size_t n)
 
 static char *take(struct lh_arena *a, size_t n)
 {
-    if (n > (size_t)(a->end - a->at) && !add_block(a, n))
+    /* Without storage and blocks, even no bytes at all need a place: NULL would
+     * say that there is no memory. */
+    if ((!a->at || n > (size_t)(a->end - a->at)) && !add_block(a, n))
         return NULL;
     char *p = a->at;
     a->at += n;
@@ -59,7 +60,8 @@ void *lh_arena_alloc(struct lh_arena *a, size_t n)
 {
     size_t pad = -(uintptr_t)a->at & (alignof(max_align_t) - 1);
 
-    if (pad > (size_t)(a->end - a->at) || n > (size_t)(a->end - a->at) - pad)
+    if (!a->at || pad > (size_t)(a->end - a->at) ||
+        n > (size_t)(a->end - a->at) - pad)
         return add_block(a, n) ? take(a, n) : NULL;
     a->at += pad;
     return take(a, n);

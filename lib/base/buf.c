@@ -59,8 +59,7 @@ static size_t fill(struct lh_buf_block *block, const uint8_t *p, size_t n)
 
     if (n > room)
         n = room;
-    if (n)
-        memcpy(block->bytes + block->to, p, n);
+    memcpy(block->bytes + block->to, p, n);
     block->to = (uint16_t)(block->to + n);
     return n;
 }
@@ -71,6 +70,8 @@ bool lh_buf_append(struct lh_buf *b, const void *data, size_t n)
     size_t last = b->tail ? ROOM - b->tail->to : 0;
     struct lh_buf_block *chain = NULL;
 
+    if (n == 0)
+        return true;
     if (n > last && !take_chain(b, n - last, &chain))
         return false;
     b->n += n;
