@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Several chains with their keys, in the order in which they were added. */
 struct lh_creds;
@@ -20,5 +21,9 @@ void lh_creds_free(struct lh_creds *creds); /* NULL allowed; wipes keys */
 int lh_creds_add(struct lh_creds *creds, const lhttpd_certificate_t *from,
                  struct lh_err *err);
 bool lh_creds_empty(const struct lh_creds *creds);
+
+/* For policy.c: the i-th pair (keypair.h), NULL past the last. */
+struct lh_keypair;
+const struct lh_keypair *lh_creds_at(const struct lh_creds *creds, size_t i);
 
 #endif

@@ -1,0 +1,291 @@
+/*
+ * Credentials: see cred.h.  Here are the files, the PEM objects in them and the
+ * words for a person; keypair.c decodes and checks.
+ */
+#include "net/cred.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "net/keypair.h"
+#include "net/pem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FILE_BYTES_MAX (1024 * 1024)
+
+struct lh_creds {
+    struct lh_keypair **pairs;
+    size_t n;
+};
+
+/* One of the two inputs of a certificate. */
+struct source {
+    const uint8_t *p;
+    size_t n;
+    uint8_t *owned;  /* a file's bytes: wiped and freed */
+    char what[256];  /* "certificate 'x.pem'" */
+    char where[240]; /* "'x.pem'" or "memory" */
+};
+
+struct lh_creds *lh_creds_new(void)
+{
+    return lh_calloc(1, sizeof(struct lh_creds));
+}
+
+static void pair_free(struct lh_keypair *pair)
+{
+    lh_keypair_deinit(pair);
+    lh_free(pair);
+}
+
+void lh_creds_free(struct lh_creds *creds)
+{
+    if (!creds)
+        return;
+    for (size_t i = 0; i < creds->n; i++)
+        pair_free(creds->pairs[i]);
+    lh_free(creds->pairs);
+    lh_free(creds);
+}
+
+bool lh_creds_empty(const struct lh_creds *creds)
+{
+    return creds->n == 0;
+}
+
+const struct lh_keypair *lh_creds_at(const struct lh_creds *creds, size_t i)
+{
+    return i < creds->n ? creds->pairs[i] : NULL;
+}
+
+static int refuse(struct lh_err *err, const struct source *source,
+                  const char *why)
+{
+    return lh_err_set(err, LHTTPD_ECERT, "%s: %s", source->what, why);
+}
+
+static int refuse_system(struct lh_err *err, const struct source *source,
+                         int number)
+{
+    const char *words = strerror(number);
+
+    return lh_err_set(err, LHTTPD_ECERT, "%s: %c%s", source->what,
+                      lh_lower(words[0]), words + 1);
+}
+
+/* One read of at most the limit: no second copy of a key is left behind. */
+static int file_read(struct source *source, FILE *file, struct lh_err *err)
+{
+    source->owned = lh_alloc(FILE_BYTES_MAX + 1);
+    if (!source->owned)
+        return lh_err_memory(err);
+    setvbuf(file, NULL, _IONBF, 0);
+    errno = 0;
+    source->n = fread(source->owned, 1, FILE_BYTES_MAX + 1, file);
+    source->p = source->owned;
+    if (ferror(file))
+        return refuse_system(err, source, errno);
+    if (source->n > FILE_BYTES_MAX)
+        return refuse(err, source, "the file is longer than 1 MiB");
+    return 0;
+}
+
+static int source_open(struct source *source, const char *kind,
+                       const char *path, const void *p, size_t n,
+                       struct lh_err *err)
+{
+    *source = (struct source){.p = p, .n = n};
+    snprintf(source->where, sizeof(source->where), path ? "'%s'" : "memory",
+             path);
+    snprintf(source->what, sizeof(source->what), path ? "%s %s" : "%s in %s",
+             kind, source->where);
+    if (!path)
+        return p ? 0 : refuse(err, source, "none was given");
+    FILE *file = fopen(path, "rbe");
+    if (!file)
+        return refuse_system(err, source, errno);
+    int code = file_read(source, file, err);
+    fclose(file);
+    return code;
+}
+
+static void source_close(struct source *source)
+{
+    if (source->owned)
+        explicit_bzero(source->owned, source->n);
+    lh_free(source->owned);
+}
+
+/* What is wrong with one of the two, in words. */
+static int refuse_fault(struct lh_err *err, const struct source *source,
+                        const struct source *key, enum lh_keypair_fault fault)
+{
+    switch (fault) {
+    case LH_KEYPAIR_OK:
+        return 0;
+    case LH_KEYPAIR_NO_MEMORY:
+        return lh_err_memory(err);
+    case LH_KEYPAIR_TOO_LONG:
+        return refuse(err, source, "it holds more than 16 certificates");
+    case LH_KEYPAIR_BAD_CERT:
+        return refuse(err, source, "the certificate is damaged");
+    case LH_KEYPAIR_CERT_KIND:
+        return refuse(err, source,
+                      "its key must be RSA (2048 to 4096 bits) or EC on P-256, "
+                      "P-384 or P-521");
+    case LH_KEYPAIR_WEAK:
+        return refuse(err, source, "its RSA key has less than 2048 bits");
+    case LH_KEYPAIR_BAD_KEY:
+        return refuse(err, key,
+                      "it is damaged, or neither RSA (2048 to 4096 bits) nor "
+                      "EC on P-256, P-384 or P-521");
+    case LH_KEYPAIR_OTHER_KEY:
+        return lh_err_set(err, LHTTPD_ECERT, "%s: the key in %s does not match",
+                          source->what, key->where);
+    case LH_KEYPAIR_WRONG_ORDER:
+        return lh_err_set(err, LHTTPD_ECERT,
+                          "%s: the key in %s belongs to a further "
+                          "certificate; put that one first",
+                          source->what, key->where);
+    }
+    return 0;
+}
+
+struct reading {
+    struct lh_keypair *pair;
+    enum lh_keypair_fault fault;
+    bool found, encrypted;
+};
+
+static bool is_der(const struct source *source)
+{
+    return source->n && source->p[0] == 0x30; /* a SEQUENCE; "0" in a text */
+}
+
+static int take_certificate(void *context, const char *label,
+                            const uint8_t *der, size_t n)
+{
+    struct reading *r = context;
+
+    if (strcmp(label, "CERTIFICATE") != 0 &&
+        strcmp(label, "X509 CERTIFICATE") != 0)
+        return 0;
+    r->found = true;
+    r->fault = lh_keypair_add(r->pair, der, n);
+    return r->fault ? LHTTPD_ECERT : 0;
+}
+
+static int take_key(void *context, const char *label, const uint8_t *der,
+                    size_t n)
+{
+    struct reading *r = context;
+
+    if (strcmp(label, "ENCRYPTED PRIVATE KEY") == 0)
+        r->encrypted = true;
+    if (r->found || (strcmp(label, "PRIVATE KEY") != 0 &&
+                     strcmp(label, "RSA PRIVATE KEY") != 0 &&
+                     strcmp(label, "EC PRIVATE KEY") != 0))
+        return 0;
+    r->found = true;
+    r->fault = lh_keypair_set_key(r->pair, der, n);
+    return r->fault ? LHTTPD_ECERT : 0;
+}
+
+static int read_with(const struct source *source, lh_pem_fn take,
+                     const char *der_label, struct reading *r)
+{
+    if (is_der(source))
+        return take(r, der_label, source->p, source->n);
+    return lh_pem_each(source->p, source->n, take, r);
+}
+
+static int chain_read(struct lh_keypair *pair, const struct source *chain,
+                      struct lh_err *err)
+{
+    struct reading r = {.pair = pair};
+    int code = read_with(chain, take_certificate, "CERTIFICATE", &r);
+
+    if (code == LHTTPD_ENOMEM)
+        return lh_err_memory(err);
+    if (r.fault)
+        return refuse_fault(err, chain, NULL, r.fault);
+    if (code)
+        return refuse(err, chain, "the PEM text is damaged or cut short");
+    return r.found ? 0 : refuse(err, chain, "it holds no certificate");
+}
+
+/* PKCS#1 and SEC1 keys are encrypted with a header in the text (RFC 1421). */
+static bool is_encrypted_text(const struct source *key)
+{
+    static const char mark[] = "Proc-Type: 4,ENCRYPTED";
+
+    return memmem(key->p, key->n, mark, sizeof(mark) - 1);
+}
+
+static int key_read(struct lh_keypair *pair, const struct source *key,
+                    struct lh_err *err)
+{
+    struct reading r = {.pair = pair};
+    int code = 0;
+
+    if (is_encrypted_text(key))
+        r.encrypted = true;
+    else
+        code = read_with(key, take_key, "PRIVATE KEY", &r);
+    if (code == LHTTPD_ENOMEM)
+        return lh_err_memory(err);
+    if (r.encrypted && !r.found)
+        return refuse(err, key,
+                      "it is encrypted; store it without a passphrase (openssl "
+                      "pkey -in KEY -out NEW)");
+    if (r.fault)
+        return refuse_fault(err, NULL, key, r.fault);
+    if (code)
+        return refuse(err, key, "the PEM text is damaged or cut short");
+    return r.found ? 0 : refuse(err, key, "it holds no private key");
+}
+
+static int pair_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
+                     struct lh_err *err)
+{
+    struct source chain, key = {0};
+    int code = source_open(&chain, "certificate", from->chain_file, from->chain,
+                           from->chain_size, err);
+
+    if (!code)
+        code = chain_read(pair, &chain, err);
+    if (!code)
+        code = source_open(&key, "key", from->key_file, from->key,
+                           from->key_size, err);
+    if (!code)
+        code = key_read(pair, &key, err);
+    if (!code)
+        code = refuse_fault(err, &chain, &key, lh_keypair_check(pair));
+    source_close(&key);
+    source_close(&chain);
+    return code;
+}
+
+int lh_creds_add(struct lh_creds *creds, const lhttpd_certificate_t *from,
+                 struct lh_err *err)
+{
+    size_t room = (creds->n + 1) * sizeof(struct lh_keypair *);
+    struct lh_keypair **pairs = lh_realloc(creds->pairs, room);
+
+    if (!pairs)
+        return lh_err_memory(err);
+    creds->pairs = pairs;
+    struct lh_keypair *pair = lh_alloc(sizeof(*pair));
+    if (!pair)
+        return lh_err_memory(err);
+    lh_keypair_init(pair);
+    int code = pair_read(pair, from, err);
+    if (code) {
+        pair_free(pair);
+        return code;
+    }
+    pairs[creds->n++] = pair;
+    return 0;
+}

@@ -1,0 +1,335 @@
+/*
+ * A certificate chain and its private key: see keypair.h.  BearSSL decodes keys
+ * and certificates; it does not give out a certificate's names without
+ * validating a chain, so these few steps through its DER are ours (RFC 5280,
+ * 4.1 and 4.2.1.6).
+ */
+#include "net/keypair.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define RSA_BITS_MIN 2048
+
+/* The tags that the walk meets (X.690, 8.1.2). */
+#define TAG_OID        0x06
+#define TAG_OCTETS     0x04
+#define TAG_SEQUENCE   0x30
+#define TAG_SET        0x31
+#define TAG_VERSION    0xA0
+#define TAG_EXTENSIONS 0xA3
+#define TAG_DNS_NAME   0x82
+
+static const uint8_t oid_common_name[] = {0x55, 0x04, 0x03};
+static const uint8_t oid_alt_name[] = {0x55, 0x1D, 0x11};
+
+struct der {
+    const uint8_t *p;
+    size_t n;
+};
+
+/* Takes the next element off *from.  False at the end and where it is damaged:
+ * for names both mean that there are no more. */
+static bool der_next(struct der *from, uint8_t *tag, struct der *content)
+{
+    size_t head = 2;
+
+    if (from->n < head)
+        return false;
+    size_t n = from->p[1];
+    if (n & 0x80) {
+        size_t digits = n & 0x7F;
+        head += digits;
+        if (digits == 0 || digits > 3 || from->n < head)
+            return false;
+        n = 0;
+        for (size_t i = 2; i < head; i++)
+            n = n << 8 | from->p[i];
+    }
+    if (n > from->n - head)
+        return false;
+    *tag = from->p[0];
+    *content = (struct der){from->p + head, n};
+    from->p += head + n;
+    from->n -= head + n;
+    return true;
+}
+
+/* The same, for an element that must have this tag. */
+static bool der_expect(struct der *from, uint8_t wanted, struct der *content)
+{
+    uint8_t tag;
+
+    return der_next(from, &tag, content) && tag == wanted;
+}
+
+static bool der_is(struct der a, const uint8_t *oid, size_t n)
+{
+    return a.n == n && memcmp(a.p, oid, n) == 0;
+}
+
+/* Appends a name to the list, if it looks like one. */
+static void names_add(char *names, size_t *end, struct der name)
+{
+    if (name.n == 0 || memchr(name.p, '\0', name.n))
+        return;
+    for (size_t i = 0; i < name.n; i++)
+        names[(*end)++] = lh_lower((char)name.p[i]);
+    names[(*end)++] = '\0';
+}
+
+static void names_of_subject(struct der subject, char *names, size_t *end)
+{
+    struct der set, pair, oid, value;
+    uint8_t tag;
+
+    while (der_expect(&subject, TAG_SET, &set)) {
+        while (der_expect(&set, TAG_SEQUENCE, &pair)) {
+            if (der_expect(&pair, TAG_OID, &oid) &&
+                der_is(oid, oid_common_name, sizeof(oid_common_name)) &&
+                der_next(&pair, &tag, &value))
+                names_add(names, end, value);
+        }
+    }
+}
+
+static void names_of_extensions(struct der list, char *names, size_t *end)
+{
+    struct der extension, oid, value, general_names, name;
+    uint8_t tag;
+
+    while (der_expect(&list, TAG_SEQUENCE, &extension)) {
+        if (!der_expect(&extension, TAG_OID, &oid) ||
+            !der_is(oid, oid_alt_name, sizeof(oid_alt_name)))
+            continue;
+        while (der_next(&extension, &tag, &value) && tag != TAG_OCTETS)
+            ; /* whether it is critical */
+        if (tag != TAG_OCTETS ||
+            !der_expect(&value, TAG_SEQUENCE, &general_names))
+            continue;
+        while (der_next(&general_names, &tag, &name)) {
+            if (tag == TAG_DNS_NAME)
+                names_add(names, end, name);
+        }
+    }
+}
+
+/* The alternative names, or where there are none the subject's common name. */
+static void read_names(struct der certificate, char *names)
+{
+    struct der outer, tbs, part, subject, extensions = {0};
+    size_t end = 0;
+    uint8_t tag;
+
+    if (der_expect(&certificate, TAG_SEQUENCE, &outer) &&
+        der_expect(&outer, TAG_SEQUENCE, &tbs) && der_next(&tbs, &tag, &part) &&
+        (tag != TAG_VERSION || der_next(&tbs, &tag, &part)) && /* serial */
+        der_next(&tbs, &tag, &part) &&                         /* algorithm */
+        der_next(&tbs, &tag, &part) &&                         /* issuer */
+        der_next(&tbs, &tag, &part) &&                         /* validity */
+        der_expect(&tbs, TAG_SEQUENCE, &subject)) {
+        while (der_next(&tbs, &tag, &part)) {
+            if (tag == TAG_EXTENSIONS)
+                der_expect(&part, TAG_SEQUENCE, &extensions);
+        }
+        names_of_extensions(extensions, names, &end);
+        if (end == 0)
+            names_of_subject(subject, names, &end);
+    }
+    names[end] = '\0';
+}
+
+void lh_keypair_init(struct lh_keypair *pair)
+{
+    memset(pair, 0, sizeof(*pair));
+    br_skey_decoder_init(&pair->key);
+}
+
+void lh_keypair_deinit(struct lh_keypair *pair)
+{
+    for (size_t i = 0; i < pair->chain_n; i++)
+        lh_free(pair->chain[i].data);
+    lh_free(pair->names);
+    explicit_bzero(pair, sizeof(*pair));
+}
+
+enum lh_keypair_fault lh_keypair_add(struct lh_keypair *pair,
+                                     const uint8_t *der, size_t n)
+{
+    struct der rest = {der, n}, content;
+
+    if (!der_expect(&rest, TAG_SEQUENCE, &content) || rest.n)
+        return LH_KEYPAIR_BAD_CERT;
+    if (pair->chain_n == LH_KEYPAIR_CHAIN_MAX)
+        return LH_KEYPAIR_TOO_LONG;
+    br_x509_certificate *to = &pair->chain[pair->chain_n];
+    to->data = lh_memdup(der, n);
+    if (!to->data)
+        return LH_KEYPAIR_NO_MEMORY;
+    to->data_len = n;
+    pair->chain_n++;
+    return LH_KEYPAIR_OK;
+}
+
+enum lh_keypair_fault lh_keypair_set_key(struct lh_keypair *pair,
+                                         const uint8_t *der, size_t n)
+{
+    br_skey_decoder_init(&pair->key);
+    br_skey_decoder_push(&pair->key, der, n);
+    return br_skey_decoder_last_error(&pair->key) ? LH_KEYPAIR_BAD_KEY
+                                                  : LH_KEYPAIR_OK;
+}
+
+static size_t bits_of(const uint8_t *n, size_t bytes)
+{
+    while (bytes && *n == 0) {
+        n++;
+        bytes--;
+    }
+    if (!bytes)
+        return 0;
+    size_t bits = 8 * bytes;
+    for (unsigned top = *n; !(top & 0x80); top <<= 1)
+        bits--;
+    return bits;
+}
+
+static bool same_number(const uint8_t *a, size_t a_n, const uint8_t *b,
+                        size_t b_n)
+{
+    size_t bits = bits_of(a, a_n), bytes = (bits + 7) / 8;
+
+    return bits && bits == bits_of(b, b_n) &&
+           memcmp(a + a_n - bytes, b + b_n - bytes, bytes) == 0;
+}
+
+static enum lh_keypair_fault compare_rsa(const br_rsa_private_key *key,
+                                         const br_rsa_public_key *public)
+{
+    br_rsa_compute_modulus compute = br_rsa_compute_modulus_get_default();
+    uint8_t modulus[BR_X509_BUFSIZE_KEY];
+    size_t n = compute(NULL, key);
+
+    if (n == 0 || n > sizeof(modulus) || compute(modulus, key) != n)
+        return LH_KEYPAIR_BAD_KEY;
+    return same_number(modulus, n, public->n, public->nlen)
+               ? LH_KEYPAIR_OK
+               : LH_KEYPAIR_OTHER_KEY;
+}
+
+static enum lh_keypair_fault compare_ec(const br_ec_private_key *key,
+                                        const br_ec_public_key *public)
+{
+    uint8_t point[BR_EC_KBUF_PUB_MAX_SIZE];
+    br_ec_public_key own;
+
+    if (!br_ec_compute_pub(br_ec_get_default(), &own, point, key))
+        return LH_KEYPAIR_BAD_KEY;
+    return own.curve == public->curve && own.qlen == public->qlen &&
+                   memcmp(own.q, public->q, own.qlen) == 0
+               ? LH_KEYPAIR_OK
+               : LH_KEYPAIR_OTHER_KEY;
+}
+
+/* Does the key belong to this public key? */
+static enum lh_keypair_fault compare(const struct lh_keypair *pair,
+                                     const br_x509_pkey *public)
+{
+    if (br_skey_decoder_key_type(&pair->key) != public->key_type)
+        return LH_KEYPAIR_OTHER_KEY;
+    if (public->key_type == BR_KEYTYPE_RSA)
+        return compare_rsa(br_skey_decoder_get_rsa(&pair->key),
+                           &public->key.rsa);
+    return compare_ec(br_skey_decoder_get_ec(&pair->key), &public->key.ec);
+}
+
+/* Decodes certificate i; its public key is valid as long as `decoder`. */
+static enum lh_keypair_fault decode(const struct lh_keypair *pair, size_t i,
+                                    br_x509_decoder_context *decoder)
+{
+    br_x509_decoder_init(decoder, NULL, NULL);
+    br_x509_decoder_push(decoder, pair->chain[i].data, pair->chain[i].data_len);
+    switch (br_x509_decoder_last_error(decoder)) {
+    case 0:
+        return LH_KEYPAIR_OK;
+    case BR_ERR_X509_UNSUPPORTED:
+    case BR_ERR_X509_LIMIT_EXCEEDED:
+    case BR_ERR_X509_WRONG_KEY_TYPE:
+        return LH_KEYPAIR_CERT_KIND;
+    default:
+        return LH_KEYPAIR_BAD_CERT;
+    }
+}
+
+static enum lh_keypair_fault check_strength(const br_x509_pkey *key)
+{
+    if (key->key_type == BR_KEYTYPE_RSA)
+        return bits_of(key->key.rsa.n, key->key.rsa.nlen) < RSA_BITS_MIN
+                   ? LH_KEYPAIR_WEAK
+                   : LH_KEYPAIR_OK;
+    switch (key->key.ec.curve) {
+    case BR_EC_secp256r1:
+    case BR_EC_secp384r1:
+    case BR_EC_secp521r1:
+        return LH_KEYPAIR_OK;
+    default:
+        return LH_KEYPAIR_CERT_KIND;
+    }
+}
+
+/* Is the key that of a certificate behind the first? */
+static bool belongs_further_on(const struct lh_keypair *pair)
+{
+    br_x509_decoder_context decoder;
+
+    for (size_t i = 1; i < pair->chain_n; i++) {
+        if (decode(pair, i, &decoder) == LH_KEYPAIR_OK &&
+            compare(pair, br_x509_decoder_get_pkey(&decoder)) == LH_KEYPAIR_OK)
+            return true;
+    }
+    return false;
+}
+
+enum lh_keypair_fault lh_keypair_check(struct lh_keypair *pair)
+{
+    br_x509_decoder_context decoder;
+
+    assert(pair->chain_n);
+    enum lh_keypair_fault fault = decode(pair, 0, &decoder);
+    if (fault)
+        return fault;
+    const br_x509_pkey *public = br_x509_decoder_get_pkey(&decoder);
+    fault = check_strength(public);
+    if (!fault)
+        fault = compare(pair, public);
+    if (fault == LH_KEYPAIR_OTHER_KEY && belongs_further_on(pair))
+        fault = LH_KEYPAIR_WRONG_ORDER;
+    if (fault)
+        return fault;
+    struct der leaf = {pair->chain[0].data, pair->chain[0].data_len};
+    pair->names = lh_alloc(leaf.n); /* each name has two octets before it */
+    if (!pair->names)
+        return LH_KEYPAIR_NO_MEMORY;
+    read_names(leaf, pair->names);
+    return LH_KEYPAIR_OK;
+}
+
+bool lh_keypair_has_name(const struct lh_keypair *pair, const char *wanted,
+                         bool wildcards)
+{
+    struct lh_str name = lh_str_of(wanted);
+    const char *dot = strchr(wanted, '.');
+    struct lh_str parent = lh_str_of(dot);
+
+    for (const char *own = pair->names; *own; own += strlen(own) + 1) {
+        if (lh_str_equal_nocase(lh_str_of(own), name))
+            return true;
+        if (wildcards && own[0] == '*' && dot && dot != wanted &&
+            lh_str_equal_nocase(lh_str_of(own + 1), parent))
+            return true;
+    }
+    return false;
+}

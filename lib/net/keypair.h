@@ -1,0 +1,50 @@
+/*
+ * A certificate chain and its private key, decoded and checked.  cred.c reads
+ * and collects them, policy.c uses them.
+ */
+#ifndef LH_NET_KEYPAIR_H
+#define LH_NET_KEYPAIR_H
+
+#include <bearssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LH_KEYPAIR_CHAIN_MAX 16
+
+struct lh_keypair {
+    br_x509_certificate chain[LH_KEYPAIR_CHAIN_MAX]; /* leaf first */
+    size_t chain_n;
+    br_skey_decoder_context key; /* holds what its key points into */
+    char *names;                 /* the leaf's, lower case: "a\0b\0\0" */
+};
+
+enum lh_keypair_fault {
+    LH_KEYPAIR_OK,
+    LH_KEYPAIR_NO_MEMORY,
+    LH_KEYPAIR_TOO_LONG,    /* more certificates than fit */
+    LH_KEYPAIR_BAD_CERT,    /* a certificate cannot be decoded */
+    LH_KEYPAIR_CERT_KIND,   /* the leaf's key is of a kind we cannot use */
+    LH_KEYPAIR_WEAK,        /* RSA under 2048 bits */
+    LH_KEYPAIR_BAD_KEY,     /* the private key cannot be decoded or used */
+    LH_KEYPAIR_OTHER_KEY,   /* it is not the leaf's */
+    LH_KEYPAIR_WRONG_ORDER, /* it is that of another certificate here */
+};
+
+void lh_keypair_init(struct lh_keypair *pair);
+void lh_keypair_deinit(struct lh_keypair *pair); /* wipes the key */
+
+/* DER; copied.  Leaf first. */
+enum lh_keypair_fault lh_keypair_add(struct lh_keypair *pair,
+                                     const uint8_t *der, size_t n);
+/* DER: PKCS#1, SEC1 or PKCS#8. */
+enum lh_keypair_fault lh_keypair_set_key(struct lh_keypair *pair,
+                                         const uint8_t *der, size_t n);
+/* Once all is added: checks it and reads the leaf's names. */
+enum lh_keypair_fault lh_keypair_check(struct lh_keypair *pair);
+
+/* Is one of its names this one (any case)?  With `wildcards`, "*.example.org"
+ * stands for one label. */
+bool lh_keypair_has_name(const struct lh_keypair *pair, const char *name,
+                         bool wildcards);
+
+#endif

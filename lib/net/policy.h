@@ -1,0 +1,21 @@
+/*
+ * Which credentials a client gets, and the signature with their key: BearSSL's
+ * server policy.  One object for each context, for when the engine asks for a
+ * signature it does not say for which connection.
+ */
+#ifndef LH_NET_POLICY_H
+#define LH_NET_POLICY_H
+
+#include "net/cred.h"
+
+#include <bearssl.h>
+
+struct lh_policy {
+    const br_ssl_server_policy_class *vtable; /* first: BearSSL casts */
+    const struct lh_creds *creds;
+    const struct lh_keypair *chosen;
+};
+
+void lh_policy_init(struct lh_policy *policy, const struct lh_creds *creds);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * TLS sessions kept for resumption, shared by all workers without a lock, and
+ * the link through which one BearSSL context uses them.
+ */
+#ifndef LH_NET_SESSION_H
+#define LH_NET_SESSION_H
+
+#include <bearssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LH_SESSION_LIFETIME_MS (3600 * 1000)
+
+/* A server name, hashed: SHA-256 of it in lower case. */
+struct lh_session_name {
+    uint8_t hash[br_sha256_SIZE];
+};
+struct lh_session_name lh_session_name(const char *server_name);
+
+struct lh_sessions *lh_sessions_new(void);           /* NULL: no memory */
+void lh_sessions_free(struct lh_sessions *sessions); /* NULL allowed; wipes */
+
+/* Session ids have 32 bytes.  Where a neighbour writes at this very moment, a
+ * session is not saved, or not found: it costs a full handshake. */
+void lh_sessions_save(struct lh_sessions *sessions,
+                      const br_ssl_session_parameters *params,
+                      const struct lh_session_name *name, uint64_t now_ms);
+/* By params->session_id; fills the rest and the name it was made for. */
+bool lh_sessions_load(struct lh_sessions *sessions,
+                      br_ssl_session_parameters *params,
+                      struct lh_session_name *name, uint64_t now_ms);
+
+/*
+ * One context's view.  While BearSSL looks a session up the client's server
+ * name is not known yet, so the name is compared after the handshake: a session
+ * must not be carried over to another name.
+ */
+struct lh_session_link {
+    const br_ssl_session_cache_class *vtable; /* first: BearSSL casts */
+    struct lh_sessions *sessions;
+    bool resumed;
+    struct lh_session_name name; /* where resumed */
+};
+
+void lh_session_link_init(struct lh_session_link *link,
+                          struct lh_sessions *sessions);
+void lh_session_link_reset(struct lh_session_link *link); /* a new client */
+
+/* After a handshake: was it a full one, or one that resumed a session of this
+ * same server name? */
+bool lh_session_link_agrees(const struct lh_session_link *link,
+                            const char *server_name);
+
+#endif

@@ -1,0 +1,522 @@
+/*
+ * The TLS transport: see tls.h and transport.h.
+ *
+ * Socket input lands in a chunk of the worker's pool and is copied from there
+ * into the engine's input record, one record at a time: a chunk is one system
+ * call, a record would be two.  Application data is peeked at in that record.
+ * Output is written into the engine's output record and sent from it; the next
+ * can be written once it has left.
+ *
+ * The two record buffers are lent by the worker.  rest() gives each back while
+ * its side of the engine is between records; the engine addresses them by
+ * offsets, so that it does not notice when it later gets others.
+ */
+#include "net/tls.h"
+
+#include "net/tls_context.h"
+#include "os/sock.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* RFC 5246, 7.3, seen from outside the engine. */
+enum phase {
+    PHASE_FRESH, /* nothing was received: no buffers, the engine not started */
+    PHASE_HANDSHAKE,
+    PHASE_OPEN,   /* application data flows */
+    PHASE_CLOSED, /* close_notify went both ways */
+    PHASE_LOST,   /* the connection or the engine failed */
+    PHASE_PLAIN,  /* it is HTTP without TLS */
+    PHASES
+};
+
+#define MOVE(phase) (1u << (phase))
+
+static const unsigned legal_moves[PHASES] = {
+    [PHASE_FRESH] =
+        MOVE(PHASE_HANDSHAKE) | MOVE(PHASE_PLAIN) | MOVE(PHASE_LOST),
+    [PHASE_HANDSHAKE] =
+        MOVE(PHASE_OPEN) | MOVE(PHASE_CLOSED) | MOVE(PHASE_LOST),
+    [PHASE_OPEN] = MOVE(PHASE_CLOSED) | MOVE(PHASE_LOST),
+    [PHASE_CLOSED] = MOVE(PHASE_LOST),
+};
+
+struct tls {
+    struct lh_transport base;
+    struct lh_tls_context *context;
+    br_ssl_engine_context *engine; /* the context's */
+    enum phase phase;
+    bool agreed;  /* the handshake succeeded */
+    bool closing; /* our close_notify was asked for */
+    bool shut;    /* our FIN is sent */
+    uint8_t *raw; /* a chunk with what the engine did not take yet */
+    size_t raw_from, raw_to;
+    void *input, *output;       /* record buffers; NULL: not held */
+    struct lh_transport *plain; /* PHASE_PLAIN */
+};
+
+static struct tls *tls_of(struct lh_transport *t)
+{
+    return (struct tls *)t;
+}
+
+static struct lh_tls_worker *worker_of(const struct tls *tls)
+{
+    return tls->base.pools->tls;
+}
+
+static void set_phase(struct tls *tls, enum phase phase)
+{
+    assert(legal_moves[tls->phase] & MOVE(phase));
+    tls->phase = phase;
+}
+
+static enum lh_net lose(struct tls *tls)
+{
+    if (tls->phase != PHASE_LOST && tls->phase != PHASE_PLAIN)
+        set_phase(tls, PHASE_LOST);
+    return LH_NET_LOST;
+}
+
+/* --- What is lent ----------------------------------------------------- */
+
+static void raw_give(struct tls *tls)
+{
+    if (tls->raw)
+        lh_pool_give(&tls->base.pools->chunks, tls->raw);
+    tls->raw = NULL;
+    tls->raw_from = tls->raw_to = 0;
+}
+
+static bool input_hold(struct tls *tls)
+{
+    if (!tls->input)
+        tls->input = lh_pool_take(&worker_of(tls)->inputs);
+    tls->engine->ibuf = tls->input;
+    return tls->input;
+}
+
+static bool output_hold(struct tls *tls)
+{
+    if (!tls->output)
+        tls->output = lh_pool_take(&worker_of(tls)->outputs);
+    tls->engine->obuf = tls->output;
+    return tls->output;
+}
+
+/* Both, for the engine may use either when it handles an alert or a close. */
+static bool buffers_hold(struct tls *tls)
+{
+    return input_hold(tls) && output_hold(tls);
+}
+
+static void input_give(struct tls *tls)
+{
+    if (tls->input)
+        lh_pool_give(&worker_of(tls)->inputs, tls->input);
+    tls->input = tls->engine->ibuf = NULL;
+}
+
+static void output_give(struct tls *tls)
+{
+    if (tls->output)
+        lh_pool_give(&worker_of(tls)->outputs, tls->output);
+    tls->output = tls->engine->obuf = NULL;
+}
+
+/* Between records: the next header's five octets are expected. */
+static bool input_rests(const struct tls *tls)
+{
+    size_t n;
+    const uint8_t *p = br_ssl_engine_recvrec_buf(tls->engine, &n);
+
+    return p && p == tls->input && n == 5;
+}
+
+/* Nothing is written into the next record: the state flags do not tell. */
+static bool output_rests(const struct tls *tls)
+{
+    size_t n;
+
+    return br_ssl_engine_sendapp_buf(tls->engine, &n) &&
+           tls->engine->oxa == tls->engine->oxc;
+}
+
+/* --- The engine ------------------------------------------------------- */
+
+/* Sends the records that wait in the engine. */
+static enum lh_net drain(struct tls *tls)
+{
+    uint8_t *p;
+    size_t n;
+
+    while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
+        ssize_t sent = lh_sock_send(tls->base.fd, p, n);
+        if (sent == -2)
+            return lose(tls);
+        if (sent > 0)
+            br_ssl_engine_sendrec_ack(tls->engine, (size_t)sent);
+        if (sent < (ssize_t)n)
+            return LH_NET_AGAIN;
+    }
+    return LH_NET_OK;
+}
+
+static enum lh_net engine_ended(struct tls *tls)
+{
+    if (br_ssl_engine_last_error(tls->engine))
+        return lose(tls);
+    if (tls->phase != PHASE_CLOSED)
+        set_phase(tls, PHASE_CLOSED);
+    return LH_NET_EOF;
+}
+
+/* Is the handshake over, and with a client that we can serve? */
+static bool handshake_passed(struct tls *tls, unsigned state)
+{
+    if (tls->phase != PHASE_HANDSHAKE ||
+        !(state & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)))
+        return true;
+    if (!lh_tls_context_agrees(tls->context))
+        return false;
+    set_phase(tls, PHASE_OPEN);
+    tls->agreed = true;
+    return true;
+}
+
+/* Copies as much as the engine wants next. */
+static void feed_record(struct tls *tls)
+{
+    size_t n, have = tls->raw_to - tls->raw_from;
+    uint8_t *to = br_ssl_engine_recvrec_buf(tls->engine, &n);
+
+    if (n > have)
+        n = have;
+    memcpy(to, tls->raw + tls->raw_from, n);
+    tls->raw_from += n;
+    br_ssl_engine_recvrec_ack(tls->engine, n);
+}
+
+/* The engine wants to send before it takes more, but the socket is full.  In
+ * the handshake that passes; after it, it is a client that asks for answers
+ * (renegotiation) and does not read them. */
+static enum lh_net stalled(struct tls *tls)
+{
+    if (tls->phase == PHASE_OPEN && !tls->closing)
+        return lose(tls);
+    return LH_NET_AGAIN;
+}
+
+/* Feeds the engine from the chunk until there is something to peek at, the
+ * chunk is empty, or an end.  A handshake's answers are sent in between: the
+ * engine takes no more before they have left. */
+static enum lh_net pump(struct tls *tls)
+{
+    for (;;) {
+        enum lh_net sent = drain(tls);
+        if (sent == LH_NET_LOST)
+            return sent;
+        unsigned state = br_ssl_engine_current_state(tls->engine);
+        if (state & BR_SSL_CLOSED)
+            return engine_ended(tls);
+        if (!handshake_passed(tls, state))
+            return lose(tls);
+        if (state & BR_SSL_RECVAPP)
+            return LH_NET_OK;
+        if (tls->engine->shutdown_recv)
+            return LH_NET_EOF;
+        if (tls->raw_from == tls->raw_to)
+            return LH_NET_AGAIN;
+        if (!(state & BR_SSL_RECVREC) ||
+            (sent == LH_NET_AGAIN && tls->phase == PHASE_HANDSHAKE))
+            return stalled(tls);
+        feed_record(tls);
+    }
+}
+
+/* --- Input ------------------------------------------------------------ */
+
+/* One read from the socket; OK: there is something in the chunk. */
+static enum lh_net raw_receive(struct tls *tls)
+{
+    if (!tls->raw) {
+        tls->raw = lh_pool_take(&tls->base.pools->chunks);
+        if (!tls->raw)
+            return lose(tls);
+    }
+    ssize_t n = lh_sock_receive(tls->base.fd, tls->raw, LH_NET_CHUNK_BYTES);
+    if (n > 0) {
+        tls->raw_from = 0;
+        tls->raw_to = (size_t)n;
+        return LH_NET_OK;
+    }
+    raw_give(tls);
+    if (n == 0)
+        return LH_NET_EOF;
+    return n == -1 ? LH_NET_AGAIN : lose(tls);
+}
+
+/* A record's first octet is 20 to 23 (RFC 5246, A.1), never a letter. */
+static bool is_plain_http(const struct tls *tls)
+{
+    return tls->raw[0] >= 'A' && tls->raw[0] <= 'Z';
+}
+
+static enum lh_net start(struct tls *tls)
+{
+    if (is_plain_http(tls)) {
+        tls->plain = lh_tcp_new(tls->base.pools, tls->base.fd);
+        if (!tls->plain)
+            return lose(tls);
+        set_phase(tls, PHASE_PLAIN);
+        return LH_NET_OK;
+    }
+    if (!buffers_hold(tls) ||
+        !lh_tls_context_start(tls->context, tls->input, tls->output))
+        return lose(tls);
+    set_phase(tls, PHASE_HANDSHAKE);
+    return pump(tls);
+}
+
+static enum lh_net tls_receive(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+    enum lh_net got = LH_NET_OK;
+
+    if (tls->plain)
+        return tls->plain->ops->receive(tls->plain);
+    if (tls->phase == PHASE_LOST)
+        return LH_NET_LOST;
+    if (tls->phase == PHASE_CLOSED)
+        return LH_NET_EOF;
+    if (tls->raw_from == tls->raw_to)
+        got = raw_receive(tls);
+    if (got != LH_NET_OK)
+        return got;
+    if (tls->phase == PHASE_FRESH)
+        got = start(tls);
+    else
+        got = buffers_hold(tls) ? pump(tls) : lose(tls);
+    if (tls->raw_from == tls->raw_to)
+        raw_give(tls);
+    return got;
+}
+
+static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
+{
+    struct tls *tls = tls_of(t);
+
+    *n = 0;
+    if (tls->plain && tls->raw) {
+        *n = tls->raw_to - tls->raw_from;
+        return tls->raw + tls->raw_from;
+    }
+    if (tls->plain)
+        return tls->plain->ops->peek(tls->plain, n);
+    if (!tls->agreed || !tls->input)
+        return NULL;
+    return br_ssl_engine_recvapp_buf(tls->engine, n);
+}
+
+static void tls_consume(struct lh_transport *t, size_t n)
+{
+    struct tls *tls = tls_of(t);
+
+    if (n == 0 || tls->closing) /* closing drops what was not consumed */
+        return;
+    if (tls->plain && !tls->raw) {
+        tls->plain->ops->consume(tls->plain, n);
+        return;
+    }
+    if (tls->plain) {
+        assert(n <= tls->raw_to - tls->raw_from);
+        tls->raw_from += n;
+    } else {
+        br_ssl_engine_recvapp_ack(tls->engine, n);
+        if (tls->phase == PHASE_OPEN) /* what ends it, receive reports */
+            (void)(output_hold(tls) ? pump(tls) : lose(tls));
+    }
+    if (tls->raw_from == tls->raw_to)
+        raw_give(tls);
+}
+
+/* --- Output ----------------------------------------------------------- */
+
+static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
+{
+    struct tls *tls = tls_of(t);
+
+    *room = 0;
+    if (tls->plain)
+        return tls->plain->ops->buf(tls->plain, room);
+    if (tls->phase != PHASE_OPEN || tls->closing || !output_hold(tls))
+        return NULL;
+    return br_ssl_engine_sendapp_buf(tls->engine, room);
+}
+
+static void tls_ack(struct lh_transport *t, size_t n)
+{
+    struct tls *tls = tls_of(t);
+
+    if (tls->plain) {
+        tls->plain->ops->ack(tls->plain, n);
+    } else if (n) {
+        br_ssl_engine_sendapp_ack(tls->engine, n);
+        br_ssl_engine_flush(tls->engine, 0);
+    }
+}
+
+static bool has_engine(const struct tls *tls)
+{
+    return tls->phase == PHASE_HANDSHAKE || tls->phase == PHASE_OPEN;
+}
+
+static enum lh_net tls_send(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+
+    if (tls->plain)
+        return tls->plain->ops->send(tls->plain);
+    if (tls->phase == PHASE_LOST)
+        return LH_NET_LOST;
+    if (!has_engine(tls) || !tls->output)
+        return LH_NET_OK;
+    if (!input_hold(tls))
+        return lose(tls);
+    enum lh_net sent = drain(tls);
+    if (sent == LH_NET_OK && tls->phase == PHASE_HANDSHAKE)
+        pump(tls); /* it waited for this */
+    return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
+}
+
+static enum lh_net tls_shutdown(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+
+    if (tls->plain)
+        return tls->plain->ops->shutdown(tls->plain);
+    enum lh_net sent = tls_send(t);
+    if (sent == LH_NET_OK && tls->phase == PHASE_OPEN && !tls->closing) {
+        if (!buffers_hold(tls))
+            return lose(tls);
+        tls->closing = true;
+        br_ssl_engine_close(tls->engine);
+        sent = drain(tls);
+    }
+    if (sent == LH_NET_OK && !tls->shut) {
+        lh_sock_shutdown(t->fd);
+        tls->shut = true;
+    }
+    return sent;
+}
+
+static bool tls_unsent(const struct lh_transport *t)
+{
+    const struct tls *tls = (const struct tls *)t;
+    size_t n;
+
+    if (tls->plain)
+        return tls->plain->ops->unsent(tls->plain);
+    return has_engine(tls) && tls->output &&
+           br_ssl_engine_sendrec_buf(tls->engine, &n);
+}
+
+/* --- Beginning, rest and end ------------------------------------------ */
+
+static void tls_rest(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+
+    if (tls->plain) {
+        tls->plain->ops->rest(tls->plain);
+        return;
+    }
+    if (tls->phase == PHASE_CLOSED) {
+        input_give(tls);
+        output_give(tls);
+    }
+    if (tls->phase != PHASE_OPEN)
+        return;
+    if (tls->output && output_rests(tls))
+        output_give(tls);
+    if (tls->input && input_rests(tls))
+        input_give(tls);
+}
+
+static void tls_free(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+
+    if (tls->plain)
+        tls->plain->ops->free(tls->plain);
+    raw_give(tls);
+    input_give(tls);
+    output_give(tls);
+    lh_tls_context_give(worker_of(tls), tls->context);
+    lh_free(tls);
+}
+
+static const struct lh_transport_ops tls_ops = {
+    .receive = tls_receive,
+    .peek = tls_peek,
+    .consume = tls_consume,
+    .buf = tls_buf,
+    .ack = tls_ack,
+    .send = tls_send,
+    .shutdown = tls_shutdown,
+    .unsent = tls_unsent,
+    .rest = tls_rest,
+    .free = tls_free,
+};
+
+struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd)
+{
+    struct tls *tls = lh_calloc(1, sizeof(*tls));
+
+    if (!tls)
+        return NULL;
+    tls->base = (struct lh_transport){&tls_ops, pools, fd};
+    tls->context = lh_tls_context_take(pools->tls);
+    if (!tls->context) {
+        lh_free(tls);
+        return NULL;
+    }
+    tls->engine = &tls->context->server.eng;
+    return &tls->base;
+}
+
+static const struct tls *const_tls(const struct lh_transport *t)
+{
+    assert(t->ops == &tls_ops);
+    return (const struct tls *)t;
+}
+
+enum lh_tls_state lh_tls_state(const struct lh_transport *t)
+{
+    const struct tls *tls = const_tls(t);
+
+    if (tls->phase == PHASE_PLAIN)
+        return LH_TLS_PLAIN_HTTP;
+    return tls->agreed ? LH_TLS_READY : LH_TLS_HANDSHAKE;
+}
+
+bool lh_tls_is_h2(const struct lh_transport *t)
+{
+    const struct tls *tls = const_tls(t);
+
+    return tls->agreed && lh_tls_context_is_h2(tls->context);
+}
+
+const char *lh_tls_cipher(const struct lh_transport *t)
+{
+    const struct tls *tls = const_tls(t);
+
+    return tls->agreed ? lh_tls_context_cipher(tls->context) : "";
+}
+
+const char *lh_tls_server_name(const struct lh_transport *t)
+{
+    const struct tls *tls = const_tls(t);
+
+    return tls->agreed ? br_ssl_engine_get_server_name(tls->engine) : "";
+}

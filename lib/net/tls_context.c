@@ -1,0 +1,267 @@
+/*
+ * BearSSL contexts: see tls_context.h.  A context is set up once and serves one
+ * client after the other; it is never copied, for it points into itself.
+ */
+#include "net/tls_context.h"
+
+#include "os/entropy.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define CONTEXTS_KEPT 256
+#define BUFFERS_KEPT  64
+
+#define SEED_BYTES 32
+
+/*
+ * A client that resumes a session and offers only unknown ALPN names gets
+ * number 0xFFFF in BearSSL 0.6, which then reads the name at 0xFFFE whatever
+ * the table's length.  So the table is that long, with a name there.
+ */
+#define ALPN_UNKNOWN 0xFFFF
+#define ALPN_TABLE   0xFFFF
+
+struct lh_tls_shared {
+    const struct lh_creds *creds;
+    struct lh_sessions *sessions;
+    /* Written at three places only, so most of its pages are never touched. */
+    const char **protocols;
+    uint16_t protocols_n;
+    bool has_aes;
+};
+
+struct suite {
+    uint16_t id;
+    const char *name;
+};
+
+static const struct suite suites[] = {
+    {BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+    {BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
+    {BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
+    {BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
+    {BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
+    {BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
+};
+
+#define SUITES     (sizeof(suites) / sizeof(suites[0]))
+#define AES_SUITES 4 /* the first ones */
+
+static const char **protocols_new(bool http2, uint16_t *n)
+{
+    const char **table = lh_alloc(ALPN_TABLE * sizeof(*table));
+
+    if (!table)
+        return NULL;
+    *n = 0;
+    if (http2)
+        table[(*n)++] = "h2";
+    table[(*n)++] = "http/1.1";
+    table[ALPN_UNKNOWN - 1] = "";
+    return table;
+}
+
+int lh_tls_shared_new(struct lh_tls_shared **out, const struct lh_creds *creds,
+                      bool http2, struct lh_err *err)
+{
+    struct lh_tls_shared *shared = lh_calloc(1, sizeof(*shared));
+    uint8_t seed[SEED_BYTES];
+
+    if (!shared)
+        return lh_err_memory(err);
+    shared->creds = creds;
+    shared->has_aes = br_aes_x86ni_ctr_get_vtable() != NULL ||
+                      br_aes_pwr8_ctr_get_vtable() != NULL;
+    shared->sessions = lh_sessions_new();
+    shared->protocols = protocols_new(http2, &shared->protocols_n);
+    if (!shared->sessions || !shared->protocols) {
+        lh_tls_shared_free(shared);
+        return lh_err_memory(err);
+    }
+    int code = lh_entropy(seed, sizeof(seed));
+    if (code) {
+        lh_tls_shared_free(shared);
+        return lh_err_set(err, code, "the kernel gives no random bytes");
+    }
+    *out = shared;
+    return 0;
+}
+
+void lh_tls_shared_free(struct lh_tls_shared *shared)
+{
+    if (!shared)
+        return;
+    lh_sessions_free(shared->sessions);
+    lh_free(shared->protocols);
+    lh_free(shared);
+}
+
+struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared)
+{
+    struct lh_tls_worker *worker = lh_calloc(1, sizeof(*worker));
+
+    if (!worker)
+        return NULL;
+    worker->shared = shared;
+    lh_pool_init(&worker->inputs, BR_SSL_BUFSIZE_INPUT, BUFFERS_KEPT);
+    lh_pool_init(&worker->outputs, BR_SSL_BUFSIZE_OUTPUT, BUFFERS_KEPT);
+    return worker;
+}
+
+void lh_tls_worker_free(struct lh_tls_worker *worker)
+{
+    if (!worker)
+        return;
+    assert(worker->out == 0);
+    while (worker->idle) {
+        struct lh_tls_context *context = worker->idle;
+        worker->idle = context->next;
+        explicit_bzero(context, sizeof(*context));
+        lh_free(context);
+    }
+    lh_pool_deinit(&worker->inputs);
+    lh_pool_deinit(&worker->outputs);
+    lh_free(worker);
+}
+
+/* Ours are AES-GCM first where the CPU has it, else ChaCha20 first. */
+static void set_suites(br_ssl_engine_context *engine, bool has_aes)
+{
+    uint16_t ids[SUITES];
+
+    for (size_t i = 0; i < SUITES; i++)
+        ids[i] = suites[has_aes ? i : (i + AES_SUITES) % SUITES].id;
+    br_ssl_engine_set_suites(engine, ids, SUITES);
+}
+
+/* The `default` ones are the fastest constant-time code for this CPU. */
+static void set_algorithms(br_ssl_engine_context *engine)
+{
+    br_ssl_engine_set_hash(engine, br_sha256_ID, &br_sha256_vtable);
+    br_ssl_engine_set_hash(engine, br_sha384_ID, &br_sha384_vtable);
+    br_ssl_engine_set_hash(engine, br_sha512_ID, &br_sha512_vtable);
+    br_ssl_engine_set_prf_sha256(engine, br_tls12_sha256_prf);
+    br_ssl_engine_set_prf_sha384(engine, br_tls12_sha384_prf);
+    br_ssl_engine_set_default_aes_gcm(engine);
+    br_ssl_engine_set_default_chapol(engine);
+    br_ssl_engine_set_ec(engine, br_ec_get_default());
+}
+
+static void context_init(struct lh_tls_context *context,
+                         struct lh_tls_shared *shared)
+{
+    br_ssl_engine_context *engine = &context->server.eng;
+
+    br_ssl_server_zero(&context->server);
+    br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
+    set_suites(engine, shared->has_aes);
+    set_algorithms(engine);
+    br_ssl_engine_set_all_flags(engine, BR_OPT_ENFORCE_SERVER_PREFERENCES |
+                                            BR_OPT_NO_RENEGOTIATION |
+                                            BR_OPT_FAIL_ON_ALPN_MISMATCH);
+    br_ssl_engine_set_protocol_names(engine, shared->protocols,
+                                     shared->protocols_n);
+    lh_policy_init(&context->policy, shared->creds);
+    br_ssl_server_set_policy(&context->server, &context->policy.vtable);
+    lh_session_link_init(&context->session, shared->sessions);
+    br_ssl_server_set_cache(&context->server, &context->session.vtable);
+}
+
+/* BearSSL would open /dev/urandom where the CPU has no generator: not there in
+ * a chroot. */
+static struct lh_tls_context *context_new(struct lh_tls_shared *shared)
+{
+    uint8_t seed[SEED_BYTES];
+
+    if (lh_entropy(seed, sizeof(seed)))
+        return NULL;
+    struct lh_tls_context *context = lh_alloc(sizeof(*context));
+    if (context) {
+        context_init(context, shared);
+        br_ssl_engine_inject_entropy(&context->server.eng, seed, sizeof(seed));
+    }
+    explicit_bzero(seed, sizeof(seed));
+    return context;
+}
+
+struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker)
+{
+    struct lh_tls_context *context = worker->idle;
+
+    if (context) {
+        worker->idle = context->next;
+        worker->idle_n--;
+    } else {
+        context = context_new(worker->shared);
+    }
+    if (context)
+        worker->out++;
+    return context;
+}
+
+/* The master secret is all that a former client leaves which matters: the
+ * traffic keys are overwritten by the next handshake or by freeing. */
+void lh_tls_context_give(struct lh_tls_worker *worker,
+                         struct lh_tls_context *context)
+{
+    assert(worker->out > 0);
+    worker->out--;
+    if (worker->idle_n >= CONTEXTS_KEPT) {
+        explicit_bzero(context, sizeof(*context));
+        lh_free(context);
+        return;
+    }
+    explicit_bzero(&context->server.eng.session,
+                   sizeof(context->server.eng.session));
+    context->next = worker->idle;
+    worker->idle = context;
+    worker->idle_n++;
+}
+
+/* A reset alone would keep a former client's maximum fragment length: setting
+ * the buffers anew clears it. */
+bool lh_tls_context_start(struct lh_tls_context *context, void *input,
+                          void *output)
+{
+    context->policy.chosen = NULL;
+    context->server.eng.server_name[0] = '\0';
+    lh_session_link_reset(&context->session);
+    br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
+                                   BR_SSL_BUFSIZE_INPUT, output,
+                                   BR_SSL_BUFSIZE_OUTPUT);
+    return br_ssl_server_reset(&context->server);
+}
+
+bool lh_tls_context_agrees(const struct lh_tls_context *context)
+{
+    const br_ssl_engine_context *engine = &context->server.eng;
+
+    return engine->selected_protocol != ALPN_UNKNOWN &&
+           lh_session_link_agrees(&context->session,
+                                  br_ssl_engine_get_server_name(engine));
+}
+
+bool lh_tls_context_is_h2(const struct lh_tls_context *context)
+{
+    const br_ssl_engine_context *engine = &context->server.eng;
+    unsigned selected = engine->selected_protocol; /* 0: no ALPN */
+
+    return selected > 0 && selected < ALPN_UNKNOWN &&
+           strcmp(engine->protocol_names[selected - 1], "h2") == 0;
+}
+
+const char *lh_tls_context_cipher(const struct lh_tls_context *context)
+{
+    for (size_t i = 0; i < SUITES; i++) {
+        if (suites[i].id == context->server.eng.session.cipher_suite)
+            return suites[i].name;
+    }
+    return "";
+}

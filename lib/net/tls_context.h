@@ -1,0 +1,46 @@
+/*
+ * BearSSL contexts, set up as we want them and kept for reuse; the transport in
+ * tls.c drives them.  What the workers share and what each has is here.
+ */
+#ifndef LH_NET_TLS_CONTEXT_H
+#define LH_NET_TLS_CONTEXT_H
+
+#include "base/mem.h"
+#include "net/policy.h"
+#include "net/session.h"
+#include "net/tls.h"
+
+#include <bearssl.h>
+
+struct lh_tls_context {
+    br_ssl_server_context server;
+    struct lh_policy policy;
+    struct lh_session_link session;
+    struct lh_tls_context *next; /* while it waits for its next client */
+};
+
+struct lh_tls_worker {
+    struct lh_tls_shared *shared;
+    struct lh_tls_context *idle;
+    unsigned idle_n, out;
+    struct lh_pool inputs, outputs; /* record buffers */
+};
+
+/* NULL: no memory, or no entropy.  Has no record buffers yet. */
+struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker);
+void lh_tls_context_give(struct lh_tls_worker *worker,
+                         struct lh_tls_context *context);
+
+/* Makes it ready for a client's first byte; false: it cannot be used.  Both
+ * buffers are from the worker's pools. */
+bool lh_tls_context_start(struct lh_tls_context *context, void *input,
+                          void *output);
+
+/* After a handshake: is it one that we want to go on with?  No: only unknown
+ * ALPN names in a resumed hello, or a session of another server name. */
+bool lh_tls_context_agrees(const struct lh_tls_context *context);
+
+bool lh_tls_context_is_h2(const struct lh_tls_context *context);
+const char *lh_tls_context_cipher(const struct lh_tls_context *context);
+
+#endif
