@@ -148,6 +148,14 @@ void lh_exchange_cancel(struct lh_exchange *ex)
     news(ex);
 }
 
+void lh_exchange_fin(struct lh_exchange *ex)
+{
+    if (ex->fin)
+        return;
+    ex->fin = true;
+    news(ex);
+}
+
 bool lh_exchange_head_ready(const struct lh_exchange *ex)
 {
     return ex->response.released &&

@@ -90,8 +90,7 @@ struct lh_exchange {
     bool body_wanted; /* the handler waits in read */
     struct lh_response response;
     bool gone;                 /* the client is gone, or was cut off */
-    bool fin;                  /* the peer has shut down its sending side: for a
-                                  handler it is gone, what it writes is sent */
+    bool fin;                  /* see lh_exchange_fin */
     bool sent;                 /* the kernel has the whole response */
     size_t *connection_queued; /* response octets of all its streams */
 
@@ -129,6 +128,11 @@ void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state);
 /* Nobody listens any more: the body fails as LH_BODY_CLOSED if it was not
  * whole, what waits to be sent is dropped, and so is what is written later. */
 void lh_exchange_cancel(struct lh_exchange *ex);
+
+/* The peer has shut down its sending side, and not because its request said so:
+ * for a handler it is gone, and what waits ends; what the handler still writes
+ * is sent all the same. */
+void lh_exchange_fin(struct lh_exchange *ex);
 
 /* May the final header leave, and is the whole response known? */
 bool lh_exchange_head_ready(const struct lh_exchange *ex);

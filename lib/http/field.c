@@ -142,12 +142,13 @@ bool lh_field_is_connection_specific(struct lh_str name)
 
 /* --- authority (RFC 3986, 3.2) -------------------------------------------- */
 
-static bool is_alnum(char c)
-{
-    char l = lh_lower(c);
-
-    return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9');
-}
+/* One bit for each ASCII octet that a registered name has as it is: unreserved
+ * and sub-delims (RFC 3986, 2.2 and 2.3). */
+static const uint32_t name_bits[4] = {
+    0, 0x2bff7fd2, /* ! $ & ' ( ) * + , - . 0-9 ; = */
+    0x87fffffe,    /* A-Z _ */
+    0x47fffffe,    /* a-z ~ */
+};
 
 /* What may follow the host: nothing, or ":" and a port that may be empty. */
 static bool port_valid(struct lh_str s)
@@ -183,8 +184,8 @@ static size_t literal_bytes(struct lh_str s)
 static size_t name_bytes(struct lh_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (is_alnum(c) || (c && strchr("-._~!$&'()*+,;=", c)))
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 128 && (name_bits[c >> 5] >> (c & 31) & 1))
             continue;
         if (c != '%')
             return i;

@@ -31,7 +31,8 @@ struct lh_protocol {
     /* The kernel has everything that was pulled. */
     void (*sent)(void *c);
 
-    /* The peer has closed its sending side. */
+    /* The peer has closed its sending side.  What it sent before is offered to
+     * feed first, as far as feed wants it. */
     void (*eof)(void *c);
 
     /* The connection is lost: cancels and lets go of every exchange. */

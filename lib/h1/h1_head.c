@@ -1,0 +1,425 @@
+/* The head of an HTTP/1 request: see h1_head.h. */
+#include "h1/h1_head.h"
+
+#include "http/target.h"
+
+/* Room for white space around a value, which the limits do not count. */
+#define BLANKS_BYTES 64
+
+/* --- lines ---------------------------------------------------------------- */
+
+/* Is there a control character other than HTAB?  Eight octets at a time. */
+static bool has_control(const uint8_t *p, size_t n)
+{
+    const uint64_t ones = UINT64_MAX / 255, highs = ones * 128;
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        uint64_t x;
+        memcpy(&x, p + i, 8);
+        uint64_t del = x ^ ones * 0x7f;
+        /* The high bit is set where an octet is below 0x20 or is 0x7f; above
+         * such an octet it may be set wrongly, so that is only a hint. */
+        if ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs)
+            break;
+    }
+    for (; i < n; i++) {
+        if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+static enum lh_h1_line_result line_add(struct lh_h1_line *line,
+                                       struct lh_arena *arena, const uint8_t *p,
+                                       size_t n)
+{
+    if (arena && n) {
+        if (!lh_arena_grow(arena, &line->p, line->n, n))
+            return LH_H1_LINE_MEMORY;
+        memcpy(line->p + line->n, p, n);
+    }
+    line->n += n;
+    return LH_H1_LINE_MORE;
+}
+
+enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
+                                       struct lh_arena *arena, uint64_t max,
+                                       const uint8_t *p, size_t n, size_t *used)
+{
+    *used = 0;
+    if (n == 0)
+        return LH_H1_LINE_MORE;
+    if (line->cr) {
+        *used = 1;
+        return p[0] == '\n' ? LH_H1_LINE_WHOLE : LH_H1_LINE_BAD;
+    }
+    const uint8_t *lf = memchr(p, '\n', n);
+    size_t before = lf ? (size_t)(lf - p) : n;
+    bool cr = before && p[before - 1] == '\r';
+    size_t text = before - cr, room = (size_t)(max - line->n);
+
+    if (has_control(p, text < room ? text : room))
+        return LH_H1_LINE_BAD;
+    if (text > room)
+        return LH_H1_LINE_LONG;
+    if (lf && !cr)
+        return LH_H1_LINE_BAD;
+    if (line_add(line, arena, p, text) == LH_H1_LINE_MEMORY)
+        return LH_H1_LINE_MEMORY;
+    *used = before + (lf != NULL);
+    line->cr = cr;
+    return lf ? LH_H1_LINE_WHOLE : LH_H1_LINE_MORE;
+}
+
+/* A token's octets in lower case; 0: not part of a token (RFC 9110, 5.6.2). */
+static const uint8_t token_lower[256] = {
+    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
+    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
+    0,   0,   0,   '!', 0,   '#', '$', '%', '&', '\'', 0,   0,   '*', '+', 0,
+    '-', '.', 0,   '0', '1', '2', '3', '4', '5', '6',  '7', '8', '9', 0,   0,
+    0,   0,   0,   0,   0,   'a', 'b', 'c', 'd', 'e',  'f', 'g', 'h', 'i', 'j',
+    'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't',  'u', 'v', 'w', 'x', 'y',
+    'z', 0,   0,   0,   '^', '_', '`', 'a', 'b', 'c',  'd', 'e', 'f', 'g', 'h',
+    'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',  's', 't', 'u', 'v', 'w',
+    'x', 'y', 'z', 0,   '|', 0,   '~',
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+bool lh_h1_field_parse(char *line, size_t n, struct lh_str *name,
+                       struct lh_str *value)
+{
+    size_t i = 0, end = n;
+
+    for (; i < n; i++) {
+        uint8_t c = token_lower[(uint8_t)line[i]];
+        if (!c)
+            break;
+        line[i] = (char)c;
+    }
+    if (i == 0 || i == n || line[i] != ':')
+        return false;
+    *name = (struct lh_str){line, i++};
+    while (i < end && is_blank(line[i]))
+        i++;
+    while (end > i && is_blank(line[end - 1]))
+        end--;
+    *value = (struct lh_str){line + i, end - i};
+    return true;
+}
+
+/* --- the request line ----------------------------------------------------- */
+
+static unsigned parse_version(struct lh_request *r, struct lh_str s)
+{
+    if (s.n != 8 || s.p[5] < '0' || s.p[5] > '9' || s.p[6] != '.' ||
+        s.p[7] < '0' || s.p[7] > '9')
+        return 400;
+    if (s.p[5] != '1') {
+        bool preface = lh_str_equal(r->method, LH_STR("PRI"));
+        return preface ? LH_H1_HEAD_SILENT : 505;
+    }
+    r->version = s.p[7] == '0' ? LH_HTTP_1_0 : LH_HTTP_1_1;
+    return 0;
+}
+
+/* The origin of an absolute-form may lack its "/". */
+static bool complete_origin(struct lh_arena *a, struct lh_str *origin)
+{
+    char *p = NULL;
+
+    if (origin->p[0] != '?')
+        return true;
+    if (!lh_arena_grow(a, &p, 0, origin->n + 1))
+        return false;
+    p[0] = '/';
+    memcpy(p + 1, origin->p, origin->n);
+    *origin = (struct lh_str){p, origin->n + 1};
+    return true;
+}
+
+static unsigned parse_target(struct lh_h1_head *head, struct lh_exchange *ex,
+                             struct lh_str raw)
+{
+    struct lh_request *r = &ex->request;
+    struct lh_target target;
+
+    if (lh_str_equal(r->method, LH_STR("CONNECT")))
+        return 501;
+    if (lh_target_parse(&target, raw) != LH_TARGET_OK)
+        return 400;
+    if (target.origin.p[0] == '*' &&
+        !lh_str_equal(r->method, LH_STR("OPTIONS")))
+        return 400;
+    if (!complete_origin(&ex->arena, &target.origin))
+        return LH_H1_HEAD_SILENT;
+    head->from_target = target.authority.p != NULL;
+    r->authority = target.authority;
+    r->target = target.origin;
+    switch (lh_target_path(&ex->arena, r->target, &r->path, &r->query)) {
+    case LH_TARGET_OK:
+        return 0;
+    case LH_TARGET_BAD:
+        return 400;
+    case LH_TARGET_MEMORY:
+        break;
+    }
+    return LH_H1_HEAD_SILENT;
+}
+
+/* What is not even the shape of a request line. */
+static unsigned not_http(const struct lh_h1_head *head)
+{
+    return head->first ? LH_H1_HEAD_SILENT : 400;
+}
+
+static unsigned parse_request_line(struct lh_h1_head *head,
+                                   struct lh_exchange *ex, struct lh_str line)
+{
+    struct lh_request *r = &ex->request;
+    const char *space = line.n ? memchr(line.p, ' ', line.n) : NULL;
+    const char *last = line.n ? memrchr(line.p, ' ', line.n) : NULL;
+    unsigned error;
+
+    if (!space || space == last)
+        return not_http(head);
+    struct lh_str version = {last + 1, (size_t)(line.p + line.n - last - 1)};
+    if (version.n < 5 || memcmp(version.p, "HTTP/", 5) != 0)
+        return not_http(head);
+    r->method = (struct lh_str){line.p, (size_t)(space - line.p)};
+    if (!lh_field_name_valid(r->method))
+        return 400;
+    r->head = lh_str_equal(r->method, LH_STR("HEAD"));
+    error = parse_version(r, version);
+    if (error)
+        return error;
+    return parse_target(head, ex,
+                        (struct lh_str){space + 1, (size_t)(last - space - 1)});
+}
+
+/* --- fields that concern the connection ----------------------------------- */
+
+static unsigned take_host(struct lh_h1_head *head, struct lh_request *r,
+                          struct lh_str value)
+{
+    if (head->hosts++ || !lh_authority_valid(value))
+        return 400;
+    if (!head->from_target)
+        r->authority = value;
+    return 0;
+}
+
+static void take_connection(struct lh_h1_head *head, struct lh_str value)
+{
+    struct lh_str option;
+
+    while (lh_str_next_element(&value, &option)) {
+        if (lh_str_equal_nocase(option, LH_STR("close")))
+            head->close = true;
+        else if (lh_str_equal_nocase(option, LH_STR("keep-alive")))
+            head->keep_alive = true;
+    }
+}
+
+static void take_codings(struct lh_h1_head *head, struct lh_str value)
+{
+    struct lh_str coding;
+
+    if (value.n == 0)
+        head->codings++; /* a field without codings is none that ends well */
+    while (lh_str_next_element(&value, &coding)) {
+        head->codings++;
+        head->chunked = lh_str_equal_nocase(coding, LH_STR("chunked"));
+        head->has_chunked |= head->chunked;
+        head->unknown_coding |= !head->chunked;
+    }
+}
+
+static void take_expect(struct lh_h1_head *head, struct lh_str value)
+{
+    if (lh_str_equal_nocase(value, LH_STR("100-continue")))
+        head->expect_continue = true;
+    else
+        head->expect_other = true;
+}
+
+/* *listed: scripts see it. */
+static unsigned take_field(struct lh_h1_head *head, struct lh_request *r,
+                           struct lh_str name, struct lh_str value,
+                           bool *listed)
+{
+    uint64_t length;
+
+    switch (name.n) {
+    case 4:
+        if (memcmp(name.p, "host", 4) != 0)
+            break;
+        *listed = false;
+        return take_host(head, r, value);
+    case 6:
+        if (memcmp(name.p, "expect", 6) == 0)
+            take_expect(head, value);
+        break;
+    case 10:
+        if (memcmp(name.p, "connection", 10) == 0)
+            take_connection(head, value);
+        break;
+    case 14:
+        if (memcmp(name.p, "content-length", 14) != 0)
+            break;
+        if (!lh_str_to_u64(value, LH_LENGTH_UNKNOWN - 1, &length))
+            return 400;
+        *listed = r->content_length == LH_LENGTH_UNKNOWN;
+        if (!*listed && r->content_length != length)
+            return 400;
+        r->content_length = length;
+        break;
+    case 17:
+        if (memcmp(name.p, "transfer-encoding", 17) == 0)
+            take_codings(head, value);
+        break;
+    }
+    return 0;
+}
+
+static unsigned parse_field(struct lh_h1_head *head, struct lh_exchange *ex)
+{
+    struct lh_str name, value;
+    bool listed = true;
+
+    if (!lh_h1_field_parse(head->line.p, head->line.n, &name, &value))
+        return 400;
+    head->fields++;
+    head->bytes += name.n + value.n + 32;
+    if (head->bytes > ex->ctx->limits->header_bytes)
+        return 431;
+    unsigned error = take_field(head, &ex->request, name, value, &listed);
+    if (error || !listed)
+        return error;
+    if (!lh_fields_add(&ex->request.fields, &ex->arena, name, value))
+        return LH_H1_HEAD_SILENT;
+    return 0;
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+/* How the body is delimited (RFC 9112, 6.3): what two parsers could see in two
+ * ways is refused. */
+static unsigned check_codings(const struct lh_h1_head *head,
+                              const struct lh_request *r)
+{
+    if (head->codings == 0)
+        return 0;
+    if (r->version == LH_HTTP_1_0 || r->content_length != LH_LENGTH_UNKNOWN)
+        return 400;
+    if (head->has_chunked && !head->chunked)
+        return 400;
+    if (head->unknown_coding)
+        return 501;
+    return head->codings == 1 && head->chunked ? 0 : 400;
+}
+
+static unsigned finish(struct lh_h1_head *head, struct lh_exchange *ex)
+{
+    struct lh_request *r = &ex->request;
+    bool old = r->version == LH_HTTP_1_0;
+    unsigned error = check_codings(head, r);
+
+    if (error)
+        return error;
+    if (!old && head->hosts == 0)
+        return 400;
+    if (!old && head->expect_other)
+        return 417;
+    if (r->content_length != LH_LENGTH_UNKNOWN &&
+        r->content_length > ex->ctx->limits->body_bytes)
+        return 413;
+    if (old) {
+        head->expect_continue = false;
+        head->close |= !head->keep_alive;
+    }
+    r->scheme = ex->peer->tls_protocol ? LH_STR("https") : LH_STR("http");
+    r->half_close_allowed = old || head->close;
+    return LH_H1_HEAD_WHOLE;
+}
+
+void lh_h1_head_init(struct lh_h1_head *head, bool first)
+{
+    *head = (struct lh_h1_head){.first = first};
+}
+
+/* What may not begin a line; 0 if all is well. */
+static unsigned check_line_start(const struct lh_h1_head *head,
+                                 const lhttpd_limits_t *limits, uint8_t c)
+{
+    if (!head->in_fields)
+        return token_lower[c] ? 0 : not_http(head);
+    if (c == ' ' || c == '\t')
+        return 400; /* obs-fold (RFC 9112, 5.2) */
+    return c != '\r' && head->fields >= limits->header_fields ? 431 : 0;
+}
+
+static uint64_t line_max(const struct lh_h1_head *head,
+                         const lhttpd_limits_t *limits)
+{
+    uint64_t all = limits->header_bytes, used = head->bytes + 32;
+
+    if (!head->in_fields)
+        return limits->request_line_bytes;
+    if (all > UINT64_MAX / 2)
+        return all;
+    return (all > used ? all - used : 0) + 1 + BLANKS_BYTES;
+}
+
+static unsigned whole_line(struct lh_h1_head *head, struct lh_exchange *ex)
+{
+    struct lh_str line = {head->line.p, head->line.n};
+    unsigned error;
+
+    if (head->in_fields && line.n == 0)
+        return finish(head, ex);
+    if (head->in_fields)
+        error = parse_field(head, ex);
+    else
+        error = parse_request_line(head, ex, line);
+    head->in_fields = true;
+    head->line = (struct lh_h1_line){.n = 0};
+    return error;
+}
+
+unsigned lh_h1_head_feed(struct lh_h1_head *head, struct lh_exchange *ex,
+                         const uint8_t *p, size_t n, size_t *used)
+{
+    const lhttpd_limits_t *limits = ex->ctx->limits;
+
+    for (*used = 0; *used < n;) {
+        size_t k;
+        unsigned result = 0;
+        if (head->line.n == 0 && !head->line.cr)
+            result = check_line_start(head, limits, p[*used]);
+        if (result)
+            return result;
+        switch (lh_h1_line_feed(&head->line, &ex->arena, line_max(head, limits),
+                                p + *used, n - *used, &k)) {
+        case LH_H1_LINE_MORE:
+            break;
+        case LH_H1_LINE_WHOLE:
+            result = whole_line(head, ex);
+            break;
+        case LH_H1_LINE_LONG:
+            return head->in_fields ? 431 : 414;
+        case LH_H1_LINE_BAD:
+            return 400;
+        case LH_H1_LINE_MEMORY:
+            return LH_H1_HEAD_SILENT;
+        }
+        *used += k;
+        if (result)
+            return result;
+    }
+    return LH_H1_HEAD_MORE;
+}

@@ -1,0 +1,223 @@
+/* An HTTP/1 connection's output: see h1_state.h. */
+#include "h1/h1_state.h"
+
+#include "http/status.h"
+
+/* How much of finished responses may wait while further pipelined requests are
+ * answered. */
+#define QUEUE_BYTES (64 << 10)
+
+/* --- answers of our own --------------------------------------------------- */
+
+void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
+                  bool no_body)
+{
+    char text[LH_STATUS_PAGE_BYTES], scratch[1024];
+    struct lh_str body = {text, 0};
+    struct lh_h1_out o;
+
+    if (page)
+        body = lh_str_of(page);
+    else
+        body.n = lh_status_page(status, text);
+    lh_h1_out_to_queue(&o, scratch, sizeof(scratch), &c->queue);
+    lh_h1_put_error(&o, c->ctx, status, body, no_body);
+    lh_h1_out_flush(&o);
+    lh_h1_close(c, true);
+}
+
+/* --- the exchange's response ---------------------------------------------- */
+
+/* Must the connection end after this response, as far as can be told when its
+ * head leaves? */
+static bool must_close(const struct lh_h1 *c)
+{
+    if (c->last)
+        return true;
+    if (c->state != LH_H1_BODY)
+        return false;
+    /* The client may keep its body back and send the next request instead. */
+    if (c->expects)
+        return true;
+    return lh_exchange_complete(c->ex) &&
+           lh_h1_body_left(&c->body) != LH_LENGTH_UNKNOWN &&
+           lh_h1_body_left(&c->body) > c->ctx->limits->linger_bytes;
+}
+
+/* RFC 9112, 6.3; 9110, 8.6. */
+static struct lh_h1_framing frame(const struct lh_h1 *c)
+{
+    const struct lh_exchange *ex = c->ex;
+    const struct lh_response *r = &ex->response;
+    bool old = ex->request.version == LH_HTTP_1_0;
+    struct lh_h1_framing f = {.content_length = r->content_length,
+                              .close = must_close(c)};
+
+    if (lh_status_has_no_body(r->status)) {
+        if (r->status != 304)
+            f.content_length = LH_LENGTH_UNKNOWN;
+    } else if (f.content_length == LH_LENGTH_UNKNOWN) {
+        bool whole = lh_exchange_complete(ex);
+        if (whole && (old || r->trailers.n == 0))
+            f.content_length = r->written;
+        else
+            f.chunked = !old;
+        if (!whole && old && !r->no_body)
+            f.close = true; /* the end of the connection is the body's end */
+    }
+    f.say_keep_alive = old;
+    return f;
+}
+
+static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
+{
+    struct lh_h1_framing f = frame(c);
+
+    lh_h1_put_head(o, c->ctx, &c->ex->response, &f);
+    c->last |= f.close;
+    c->is_chunked = f.chunked && !c->ex->response.no_body;
+    c->chunk_left = 0;
+    c->ex->response.head_left = true;
+}
+
+static void put_interims(struct lh_h1 *c, struct lh_h1_out *o)
+{
+    struct lh_exchange *ex = c->ex;
+    struct lh_interim *interim;
+
+    if (c->expects && ex->body_wanted && !ex->response.head_left) {
+        lh_h1_put_str(o, LH_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        c->expects = false;
+    }
+    while ((interim = lh_exchange_take_interim(ex))) {
+        /* HTTP/1.0 knows no 1xx (RFC 9110, 15.2), HTTP/1 no promises. */
+        if (interim->status && ex->request.version != LH_HTTP_1_0 &&
+            !ex->response.head_left)
+            lh_h1_put_interim(o, interim);
+    }
+}
+
+static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
+{
+    struct lh_exchange *ex = c->ex;
+
+    while (o->scratch || o->at < o->end) {
+        size_t n, room = o->scratch ? SIZE_MAX : (size_t)(o->end - o->at);
+        if (c->is_chunked && c->chunk_left == 0 &&
+            lh_exchange_out_bytes(ex) > 0) {
+            c->chunk_left = lh_exchange_out_bytes(ex);
+            lh_h1_put_chunk_size(o, c->chunk_left);
+            continue;
+        }
+        const uint8_t *p = lh_exchange_out_peek(ex, &n);
+        if (!p)
+            return;
+        if (c->is_chunked && n > c->chunk_left)
+            n = c->chunk_left;
+        if (n > room)
+            n = room;
+        lh_h1_put(o, p, n);
+        lh_exchange_out_drop(ex, n);
+        if (!c->is_chunked)
+            continue;
+        c->chunk_left -= n;
+        if (c->chunk_left == 0)
+            lh_h1_put_str(o, LH_STR("\r\n"));
+    }
+}
+
+/* The handler gave up: nothing that was sent may look whole. */
+static void abort_response(struct lh_h1 *c)
+{
+    bool head = c->ex->request.head, left = c->ex->response.head_left;
+
+    lh_h1_cancel(c);
+    if (left)
+        lh_h1_close(c, false);
+    else
+        lh_h1_refuse(c, 500, NULL, head);
+}
+
+static void put_response(struct lh_h1 *c, struct lh_h1_out *o)
+{
+    struct lh_exchange *ex = c->ex;
+
+    if (ex->response.interim || c->expects)
+        put_interims(c, o);
+    if (ex->response.state == LH_RESPONSE_ABORTED) {
+        abort_response(c);
+        return;
+    }
+    if (!ex->response.head_left) {
+        if (!lh_exchange_head_ready(ex))
+            return;
+        put_head(c, o);
+    }
+    put_body(c, o);
+    if (!lh_exchange_complete(ex) || lh_exchange_out_bytes(ex))
+        return;
+    if (c->is_chunked)
+        lh_h1_put_last_chunk(o, &ex->response.trailers);
+    lh_h1_answered(c);
+}
+
+/* --- where it goes -------------------------------------------------------- */
+
+bool lh_h1_has_output(const struct lh_h1 *c)
+{
+    const struct lh_exchange *ex = c->ex;
+
+    if (c->queue.n)
+        return true;
+    if (!ex || c->state < LH_H1_BODY)
+        return false;
+    if (ex->response.interim || ex->response.state == LH_RESPONSE_ABORTED)
+        return true;
+    if (!ex->response.head_left)
+        return lh_exchange_head_ready(ex) || (c->expects && ex->body_wanted);
+    return lh_exchange_complete(ex) || lh_exchange_out_bytes(ex) > 0;
+}
+
+static void check_memory(struct lh_h1 *c, const struct lh_h1_out *o)
+{
+    if (!o->failed)
+        return;
+    lh_h1_cancel(c);
+    lh_h1_close(c, false);
+}
+
+size_t lh_h1_pull(void *v, uint8_t *out, size_t room)
+{
+    struct lh_h1 *c = v;
+    size_t n = lh_buf_take(&c->queue, out, room);
+    struct lh_h1_out o;
+
+    if (c->queue.n == 0 && lh_h1_has_output(c)) {
+        lh_h1_out_init(&o, out + n, room - n, &c->queue);
+        put_response(c, &o);
+        check_memory(c, &o);
+        n = (size_t)((uint8_t *)o.at - out);
+    }
+    /* A refusal was queued while there was still room. */
+    return n + lh_buf_take(&c->queue, out + n, room - n);
+}
+
+bool lh_h1_can_queue(const struct lh_h1 *c)
+{
+    const struct lh_exchange *ex = c->ex;
+
+    return c->state == LH_H1_ANSWER && !c->last && lh_exchange_complete(ex) &&
+           ex->owners == 1 &&
+           c->queue.n + lh_exchange_out_bytes(ex) < QUEUE_BYTES;
+}
+
+void lh_h1_queue_response(struct lh_h1 *c)
+{
+    char scratch[1024];
+    struct lh_h1_out o;
+
+    lh_h1_out_to_queue(&o, scratch, sizeof(scratch), &c->queue);
+    put_response(c, &o);
+    lh_h1_out_flush(&o);
+    check_memory(c, &o);
+}

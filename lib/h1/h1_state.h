@@ -1,0 +1,85 @@
+/*
+ * What h1_conn.c (input, time) and h1_send.c (output) share: the connection.
+ */
+#ifndef LH_H1_STATE_H
+#define LH_H1_STATE_H
+
+#include "h1/h1_body.h"
+#include "h1/h1_out.h"
+#include "http/protocol.h"
+
+/*
+ * What is expected of the client next.
+ *
+ *      IDLE -> HEAD -> BODY -> ANSWER -> IDLE ...
+ *                         \--> DISCARD --^
+ *
+ * HEAD goes straight to ANSWER when there is no body; everything may go to
+ * CLOSING, which nothing leaves.
+ */
+enum lh_h1_state {
+    LH_H1_IDLE,    /* a request's first octet (RFC 9112, 2.2) */
+    LH_H1_HEAD,    /* the rest of its head (3, 5) */
+    LH_H1_BODY,    /* its body (6, 7) */
+    LH_H1_ANSWER,  /* nothing: the response is not done yet */
+    LH_H1_DISCARD, /* the rest of a body that nobody wants any more */
+    LH_H1_CLOSING, /* nothing more is read (9.6) */
+};
+
+/* How slowly a body arrives while the handler waits for it. */
+struct lh_h1_pace {
+    bool waiting;
+    uint64_t since_ms;  /* the handler waits */
+    uint64_t last_ms;   /* the last octets came */
+    uint64_t waited_ms; /* before since_ms, in this window */
+    uint64_t bytes;     /* that came in this window */
+};
+
+struct lh_h1 {
+    struct lh_protocol_host *host;
+    struct lh_context *ctx;
+    enum lh_h1_state state;
+    bool last;         /* no further request after this one */
+    bool linger;       /* CLOSING: the client may still be sending */
+    bool more_input;   /* there was more than this request */
+    bool expects;      /* the client waits for 100 Continue */
+    bool is_chunked;   /* the response is */
+    bool refuse;       /* see lh_h1_refuse_plain */
+    bool blank_cr;     /* IDLE: the CR of an empty line was seen */
+    bool blank_line;   /* IDLE: one empty line was skipped */
+    uint64_t since_ms; /* when the state was entered */
+    uint64_t requests;
+    uint64_t body_bytes;    /* of this request; DISCARD: that may still come */
+    size_t chunk_left;      /* of the chunk whose size was written */
+    struct lh_exchange *ex; /* the current one */
+    struct lh_exchange *unsent; /* pulled, and its handler waits for sent */
+    struct lh_buf queue;        /* output that goes before ex's */
+    struct lh_h1_head head;
+    struct lh_h1_body body;
+    struct lh_h1_pace pace;
+};
+
+void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state);
+
+/* Reads nothing more; closes once the output has left. */
+void lh_h1_close(struct lh_h1 *c, bool linger);
+
+/* Cancels the current exchange and lets go of it. */
+void lh_h1_cancel(struct lh_h1 *c);
+
+/* Queues an answer of our own and closes.  `page` NULL: the usual one. */
+void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
+                  bool no_body);
+
+/* The response was written: on to the next request, or to the end. */
+void lh_h1_answered(struct lh_h1 *c);
+
+/* May a whole response be put into the queue, to make place for the next
+ * request?  And do it. */
+bool lh_h1_can_queue(const struct lh_h1 *c);
+void lh_h1_queue_response(struct lh_h1 *c);
+
+bool lh_h1_has_output(const struct lh_h1 *c);
+size_t lh_h1_pull(void *c, uint8_t *out, size_t room);
+
+#endif

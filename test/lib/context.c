@@ -1,0 +1,62 @@
+/* A worker's context for tests: see context.h. */
+#include "lib/context.h"
+
+#include "base/buf.h"
+#include "http/exchange.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void keep_log(void *context, const lhttpd_log_entry_t *entry)
+{
+    struct test_context *t = context;
+
+    t->logged++;
+    snprintf(t->last_log, sizeof(t->last_log), "%s", entry->message);
+}
+
+void test_context_init(struct test_context *t)
+{
+    struct lh_context *ctx = &t->ctx;
+
+    memset(t, 0, sizeof(*t));
+    t->limits = lh_limits_resolve(NULL);
+    t->log = (struct lh_log){keep_log, t, LHTTPD_LOG_INFO};
+    ctx->limits = &t->limits;
+    ctx->log = &t->log;
+    ctx->software = "test";
+    ctx->now_ms = 1000;
+    ctx->unix_s = 1795490100;
+    memcpy(ctx->date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
+    lh_timers_init(&ctx->timers, ctx->now_ms);
+    lh_pool_init(&ctx->buf_blocks, LH_BUF_BLOCK_BYTES, 16);
+    lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), 4);
+    t->peer = lh_peer_new();
+    assert_non_null(t->peer);
+    t->peer->server_port = 80;
+    t->peer->client_port = 49152;
+    strcpy(t->peer->server_addr, "192.0.2.80");
+    strcpy(t->peer->client_addr, "192.0.2.1");
+}
+
+void test_context_deinit(struct test_context *t)
+{
+    struct lh_context *ctx = &t->ctx;
+
+    assert_int_equal(ctx->counters.exchanges, 0);
+    assert_int_equal(ctx->exchanges.out, 0);
+    assert_int_equal(ctx->buf_blocks.out, 0);
+    assert_int_equal(t->peer->owners, 1);
+    lh_pool_deinit(&ctx->buf_blocks);
+    lh_pool_deinit(&ctx->exchanges);
+    lh_peer_let_go(t->peer);
+}
+
+void test_context_advance(struct test_context *t, uint64_t ms)
+{
+    t->ctx.now_ms += ms;
+    lh_timers_fire(&t->ctx.timers, t->ctx.now_ms);
+}
