@@ -135,17 +135,17 @@ static int become(const struct identity *id, struct lh_err *err)
     return 0;
 }
 
-static int confine(struct identity *id, const char *user, const char *root,
-                   struct lh_err *err)
+int lh_process_confine(const char *user, const char *root, struct lh_err *err)
 {
+    struct identity id;
     bool change = false;
 
     if (user) {
-        int result = look_up(id, user, err);
+        int result = look_up(&id, user, err);
         if (result < 0)
             return result;
         change = geteuid() == 0;
-        if (!change && !is_already(id))
+        if (!change && !is_already(&id))
             return lh_err_set(err, LHTTPD_EUSER,
                               "cannot become user '%.100s': only root can; "
                               "start as root, or leave out -u",
@@ -156,18 +156,7 @@ static int confine(struct identity *id, const char *user, const char *root,
         if (result < 0)
             return result;
     }
-    return change ? become(id, err) : 0;
-}
-
-int lh_process_confine(const char *user, const char *root, struct lh_err *err)
-{
-    struct identity *id = lh_calloc(1, sizeof(*id));
-
-    if (!id)
-        return lh_err_memory(err);
-    int result = confine(id, user, root, err);
-    lh_free(id);
-    return result;
+    return change ? become(&id, err) : 0;
 }
 
 /* ---- background ---- */

@@ -1,0 +1,160 @@
+#!/bin/sh
+#
+# Checks what keeps lib/ in layers (docs/architecture.md, "The shape"): which
+# folder may include which, where third-party and system headers and platform
+# conditions may be, and that there are no locks and none of the functions that
+# we do not use.  First it proves on planted mistakes that it finds them.
+#
+# Usage: test/layers.sh
+
+set -u
+export LC_ALL=C
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+
+# The folders that files of a folder may include from.
+allowed() {
+    case $1 in
+    base) echo base ;;
+    os) echo base os ;;
+    net) echo base os net ;;
+    http) echo base http ;;
+    h1) echo base http h1 ;;
+    h2) echo base http h2 ;;
+    lua) echo base os http lua ;;
+    server | .) echo base os net http h1 h2 lua server ;;
+    esac
+}
+
+# Folders that see bytes and times only, and make no system calls.
+pure='base http h1 h2'
+
+# Prints what is wrong with the files below the directory $1; "path:line:text"
+# each, under a line that says why.
+violations() {
+    (cd "$1" && for file in $(find . -name '*.[ch]' | sort); do
+        file=${file#./}
+        check_includes "$file"
+        check_third_party "$file"
+        check_words "$file"
+    done)
+}
+
+# found WHY FILE PATTERN [PATTERN THAT EXCUSES A LINE]
+found() {
+    lines=$(grep -nE "$3" "$2" /dev/null | grep -vE "${4:-^$}") || return 0
+    printf '%s:\n%s\n' "$1" "$lines"
+}
+
+check_includes() {
+    folder=$(dirname "$1")
+    folders=$(allowed "$folder" | tr ' ' '|')
+    if [ -z "$folders" ]; then
+        echo "a folder that has no layer: $1"
+        return
+    fi
+    found "an include that goes against the layers, or not from lib/" "$1" \
+        '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' \
+        "\"(lhttpd\.h|($folders)/[a-z0-9_]+\.h)\""
+    case " $pure " in
+    *" $folder "*)
+        found 'a system header where there are no system calls' "$1" \
+            '#[[:space:]]*include[[:space:]]*<(sys/|net/|netinet/|arpa/|linux/|unistd|fcntl|pthread|poll|time|signal|threads)'
+        ;;
+    esac
+    [ "$folder" = os ] ||
+        found 'a condition on the platform outside os/' "$1" \
+            '#[[:space:]]*(if|ifdef|ifndef|elif).*(__linux|__FreeBSD|__NetBSD|__OpenBSD|__APPLE__|_WIN32|__unix)'
+}
+
+check_third_party() {
+    include='#[[:space:]]*include[[:space:]]*[<"]'
+    case $1 in net/*) ;; *)
+        found 'BearSSL outside net/' "$1" "${include}bearssl" ;;
+    esac
+    case $1 in h2/h2_hpack.c) ;; *)
+        found 'nghttp2 outside h2/h2_hpack.c' "$1" "${include}nghttp2" ;;
+    esac
+    case $1 in lua/*) ;; *)
+        found 'Lua outside lua/' "$1" \
+            "$include([^>\"]*/)?(lua|lauxlib|lualib|luajit|luaconf)\.h" ;;
+    esac
+}
+
+check_words() {
+    found 'a lock' "$1" \
+        '\b(pthread_(mutex|cond|rwlock|spin|barrier)|mtx_|cnd_|sem_(init|open|wait|trywait|timedwait|post)|flockfile)'
+    found 'a function that is not used here' "$1" \
+        '\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gmtime|localtime|alloca|rand|gets)[[:space:]]*\('
+}
+
+# plant PATH LINE: in a tree of its own, LINE in PATH must be found.
+missed=0
+plant() {
+    dir=$(mktemp -d) || exit 1
+    mkdir -p "$dir/$(dirname "$1")"
+    printf '/* Planted. */\n%s\n' "$2" >"$dir/$1"
+    if [ -z "$(violations "$dir")" ]; then
+        echo "not found in $1: $2"
+        missed=1
+    fi
+    rm -r "$dir"
+}
+
+# fine PATH LINE: must not be found.
+fine() {
+    dir=$(mktemp -d) || exit 1
+    mkdir -p "$dir/$(dirname "$1")"
+    printf '%s\n' "$2" >"$dir/$1"
+    if [ -n "$(violations "$dir")" ]; then
+        echo "wrongly found in $1: $2"
+        missed=1
+    fi
+    rm -r "$dir"
+}
+
+plant base/x.c '#include "os/evq.h"'
+plant base/x.h '# include "http/field.h"'
+plant os/x.c '#include "net/tls.h"'
+plant net/x.c '#include "http/field.h"'
+plant http/x.c '#include "os/clock.h"'
+plant h1/x.h '#include "h2/h2_conn.h"'
+plant h2/x.c '#include "lua/vm.h"'
+plant lua/x.c '#include "h1/h1_conn.h"'
+plant lua/x.c '#include "server/worker.h"'
+plant os/x.c '#include "evq.h"'
+plant os/x.c '#include "../base/mem.h"'
+plant other/x.c 'int x;'
+plant os/x.c '#include <bearssl.h>'
+plant h2/h2_conn.c '#include <nghttp2/nghttp2.h>'
+plant h2/h2_hpack.h '#include <nghttp2/nghttp2.h>'
+plant server/x.c '#include <lua.h>'
+plant server/x.c '#include <luajit-2.1/lauxlib.h>'
+plant http/x.c '#include <unistd.h>'
+plant base/x.c '#include <sys/socket.h>'
+plant base/x.c '#include <pthread.h>'
+plant net/x.c '#ifdef __linux__'
+plant server/x.c 'static pthread_mutex_t lock;'
+plant server/x.c '    sem_wait(&s);'
+plant os/x.c '    mtx_lock(&m);'
+plant os/x.c '    flockfile(stderr);'
+plant lua/x.c '    strcpy(a, b);'
+plant lua/x.c '    t = gmtime(&s);'
+fine base/x.c '#include "base/mem.h"'
+fine base/x.c '#include <string.h>'
+fine server/x.c '#include "h2/h2_conn.h"'
+fine server/x.c '#include <pthread.h>'
+fine lhttpd.c '#include "server/server.h"'
+fine base/x.c '#include "lhttpd.h"'
+fine net/x.c '#include <bearssl.h>'
+fine h2/h2_hpack.c '#include <nghttp2/nghttp2.h>'
+fine lua/x.c '#include <lua.h>'
+fine os/x.c '#ifdef __linux__'
+fine os/x.c '    n = snprintf(out, room, "x");'
+[ $missed = 0 ] || exit 1
+
+problems=$(violations "$root/lib")
+if [ -n "$problems" ]; then
+    printf '%s\n' "$problems"
+    exit 1
+fi
+echo 'lib/ is in its layers'
