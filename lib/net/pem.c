@@ -8,6 +8,7 @@
 #include "lhttpd.h"
 
 #include <bearssl.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define LABEL_BYTES 128 /* as much as the decoder keeps */
@@ -18,7 +19,8 @@ struct walk {
     void *context;
     uint8_t *der;
     size_t n;
-    char label[LABEL_BYTES]; /* "" between objects */
+    char label[LABEL_BYTES];
+    bool inside; /* an object */
 };
 
 /* Never longer than the text, for which there is room. */
@@ -30,6 +32,17 @@ static void append(void *context, const void *bytes, size_t n)
     w->n += n;
 }
 
+/* With CRLF at the end of its line the decoder takes the dashes for a part of
+ * the label. */
+static void label_set(struct walk *w)
+{
+    memcpy(w->label, br_pem_decoder_name(&w->decoder), LABEL_BYTES);
+    w->label[LABEL_BYTES - 1] = '\0';
+    char *dashes = strstr(w->label, "-----");
+    if (dashes)
+        *dashes = '\0';
+}
+
 static int handle_event(struct walk *w)
 {
     int code = 0;
@@ -37,12 +50,13 @@ static int handle_event(struct walk *w)
     switch (br_pem_decoder_event(&w->decoder)) {
     case BR_PEM_BEGIN_OBJ:
         w->n = 0;
-        memcpy(w->label, br_pem_decoder_name(&w->decoder), LABEL_BYTES);
+        w->inside = true;
+        label_set(w);
         br_pem_decoder_setdest(&w->decoder, append, w);
         return 0;
     case BR_PEM_END_OBJ:
         code = w->fn(w->context, w->label, w->der, w->n);
-        w->label[0] = '\0';
+        w->inside = false;
         return code;
     case BR_PEM_ERROR:
         return LHTTPD_ECERT;
@@ -74,7 +88,7 @@ int lh_pem_each(const void *text, size_t n, lh_pem_fn fn, void *context)
     int code = push(&w, text, n);
     if (!code)
         code = push(&w, "\n", 1); /* the last line may lack its end */
-    if (!code && w.label[0])
+    if (!code && w.inside)
         code = LHTTPD_ECERT;
     explicit_bzero(w.der, n); /* it may have been a key */
     explicit_bzero(&w.decoder, sizeof(w.decoder));

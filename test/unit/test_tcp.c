@@ -1,0 +1,217 @@
+/* The plain transport, on a socket pair. */
+#include "lib/heap.h"
+#include "net/transport.h"
+#include "os/sock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct both {
+    struct lh_net_pools pools;
+    struct lh_transport *t;
+    int peer;
+};
+
+static int set_up(void **state)
+{
+    static struct both b;
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds),
+                     0);
+    lh_net_pools_init(&b.pools);
+    b.t = lh_tcp_new(&b.pools, fds[0]);
+    assert_non_null(b.t);
+    b.peer = fds[1];
+    *state = &b;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct both *b = *state;
+    int fd = b->t->fd;
+
+    b->t->ops->free(b->t);
+    close(fd);
+    if (b->peer >= 0)
+        close(b->peer);
+    assert_int_equal(b->pools.chunks.out, 0);
+    lh_net_pools_deinit(&b->pools);
+    return 0;
+}
+
+static void put(struct both *b, const char *s)
+{
+    size_t room;
+    uint8_t *p = b->t->ops->buf(b->t, &room);
+
+    assert_non_null(p);
+    assert_true(room >= strlen(s));
+    memcpy(p, s, strlen(s));
+    b->t->ops->ack(b->t, strlen(s));
+}
+
+static void receives_in_pieces(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    size_t n;
+
+    assert_int_equal(ops->receive(b->t), LH_NET_AGAIN);
+    assert_null(ops->peek(b->t, &n));
+    assert_int_equal(n, 0);
+    assert_int_equal(b->pools.chunks.out, 0);
+    assert_int_equal(write(b->peer, "hello world", 11), 11);
+    assert_int_equal(ops->receive(b->t), LH_NET_OK);
+    assert_int_equal(b->pools.chunks.out, 1);
+    assert_memory_equal(ops->peek(b->t, &n), "hello world", 11);
+    assert_int_equal(n, 11);
+    ops->consume(b->t, 6);
+    assert_memory_equal(ops->peek(b->t, &n), "world", 5);
+    assert_int_equal(n, 5);
+    ops->rest(b->t);
+    assert_int_equal(b->pools.chunks.out, 1); /* somebody still wants it */
+    ops->consume(b->t, 5);
+    assert_null(ops->peek(b->t, &n));
+    assert_int_equal(b->pools.chunks.out, 0);
+}
+
+static void tells_of_the_end(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    size_t n;
+
+    assert_int_equal(write(b->peer, "x", 1), 1);
+    close(b->peer);
+    b->peer = -1;
+    assert_int_equal(ops->receive(b->t), LH_NET_OK);
+    assert_memory_equal(ops->peek(b->t, &n), "x", 1);
+    ops->consume(b->t, 1);
+    assert_int_equal(ops->receive(b->t), LH_NET_EOF);
+    assert_int_equal(ops->receive(b->t), LH_NET_EOF);
+    assert_int_equal(b->pools.chunks.out, 0);
+    put(b, "nobody hears");
+    assert_int_equal(ops->send(b->t), LH_NET_LOST);
+    assert_int_equal(ops->send(b->t), LH_NET_LOST);
+    assert_false(ops->unsent(b->t));
+    assert_null(ops->buf(b->t, &n));
+    assert_int_equal(n, 0);
+    assert_int_equal(b->pools.chunks.out, 0);
+}
+
+static void sends_what_was_acked(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    char in[16];
+    size_t room;
+
+    assert_non_null(ops->buf(b->t, &room));
+    assert_int_equal(room, LH_NET_CHUNK_BYTES);
+    assert_false(ops->unsent(b->t));
+    ops->rest(b->t);
+    assert_int_equal(b->pools.chunks.out, 0); /* lent, not written into */
+    put(b, "one");
+    put(b, "two");
+    assert_true(ops->unsent(b->t));
+    ops->rest(b->t);
+    assert_int_equal(ops->send(b->t), LH_NET_OK);
+    assert_false(ops->unsent(b->t));
+    assert_int_equal(b->pools.chunks.out, 0);
+    assert_int_equal(read(b->peer, in, sizeof(in)), 6);
+    assert_memory_equal(in, "onetwo", 6);
+    assert_int_equal(ops->send(b->t), LH_NET_OK); /* nothing: fine */
+}
+
+/* A megabyte through a full socket: nothing lost, nothing out of order. */
+static void remembers_partial_sends(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    uint32_t written = 0, checked = 0, total = 1024 * 1024;
+    bool was_full = false;
+    uint8_t in[5000], *p;
+    size_t room;
+
+    while (checked < total) {
+        while (written < total && (p = ops->buf(b->t, &room))) {
+            for (size_t i = 0; i < room; i++, written++)
+                p[i] = (uint8_t)(written * 7 >> 8 ^ written);
+            ops->ack(b->t, room);
+        }
+        enum lh_net sent = ops->send(b->t);
+        assert_int_not_equal(sent, LH_NET_LOST);
+        assert_int_equal(sent == LH_NET_AGAIN, ops->unsent(b->t));
+        was_full |= sent == LH_NET_AGAIN;
+        ssize_t n = read(b->peer, in, sizeof(in));
+        for (ssize_t i = 0; i < n; i++, checked++)
+            assert_int_equal(in[i], (uint8_t)(checked * 7 >> 8 ^ checked));
+    }
+    assert_true(was_full);
+}
+
+static void shuts_down_after_output(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    char in[16];
+    size_t room;
+
+    put(b, "bye");
+    assert_int_equal(ops->shutdown(b->t), LH_NET_OK);
+    assert_int_equal(ops->shutdown(b->t), LH_NET_OK);
+    assert_null(ops->buf(b->t, &room));
+    assert_int_equal(read(b->peer, in, sizeof(in)), 3);
+    assert_int_equal(read(b->peer, in, sizeof(in)), 0);
+    /* The other direction goes on. */
+    assert_int_equal(write(b->peer, "last", 4), 4);
+    assert_int_equal(ops->receive(b->t), LH_NET_OK);
+    ops->consume(b->t, 4);
+}
+
+/* No memory: the connection is given up, nothing leaks. */
+static void lives_without_memory(void **state)
+{
+    struct both *b = *state;
+    size_t room;
+
+    test_heap_install();
+    test_heap_fail_at(1);
+    assert_null(lh_tcp_new(&b->pools, b->t->fd));
+    test_heap_fail_at(1);
+    assert_null(b->t->ops->buf(b->t, &room));
+    assert_int_equal(room, 0);
+    assert_int_equal(write(b->peer, "x", 1), 1);
+    test_heap_fail_at(1);
+    assert_int_equal(b->t->ops->receive(b->t), LH_NET_LOST);
+    assert_int_equal(b->t->ops->receive(b->t), LH_NET_LOST);
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(receives_in_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tells_of_the_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sends_what_was_acked, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(remembers_partial_sends, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(shuts_down_after_output, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(lives_without_memory, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests_name("tcp", tests, NULL, NULL);
+}
