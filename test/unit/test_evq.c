@@ -1,6 +1,8 @@
 /* The event queue on pipes and socket pairs. */
 #include "os/evq.h"
 
+#include "lhttpd.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -8,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -232,6 +235,26 @@ static void test_descriptors(void **state)
     assert_true(fcntl(q.wake_fd, F_GETFD) & FD_CLOEXEC);
 }
 
+static void test_no_descriptors(void **state)
+{
+    struct rlimit old, few;
+    struct lh_evq other;
+
+    (void)state;
+    int next = dup(0); /* the lowest free number */
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = old;
+    for (int more = 0; more < 2; more++) {
+        few.rlim_cur = (rlim_t)(next + more);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        assert_int_equal(lh_evq_init(&other), LHTTPD_ESYSTEM);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        assert_int_equal(fcntl(next, F_GETFD), -1); /* nothing left open */
+    }
+    lh_evq_deinit(&other); /* allowed after a failure */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -249,6 +272,7 @@ int main(void)
         TEST(test_wake_during),
         TEST(test_signal),
         TEST(test_descriptors),
+        TEST(test_no_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

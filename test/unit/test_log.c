@@ -1,6 +1,7 @@
 /* The log: one clean line, whatever is in it. */
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <setjmp.h>
@@ -132,7 +133,8 @@ static void test_cut(void **state)
 }
 
 /* Runs lh_log_stderr() with a pipe as standard error. */
-static size_t on_stderr(const struct lh_log_about *about, const char *text,
+static size_t on_stderr(lhttpd_log_level_t level,
+                        const struct lh_log_about *about, const char *text,
                         char *out, size_t room)
 {
     const struct lh_log log = {lh_log_stderr, NULL, LHTTPD_LOG_DEBUG};
@@ -140,7 +142,7 @@ static size_t on_stderr(const struct lh_log_about *about, const char *text,
 
     assert_int_equal(pipe(ends), 0);
     assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
-    lh_log(&log, LHTTPD_LOG_WARNING, about, "%s", text);
+    lh_log(&log, level, about, "%s", text);
     assert_true(dup2(old, STDERR_FILENO) >= 0);
     close(old);
     close(ends[1]);
@@ -158,7 +160,7 @@ static void test_stderr(void **state)
     const size_t date = strlen("2026-11-23T20:39:39Z");
 
     (void)state;
-    on_stderr(&about, "it rains", out, sizeof(out));
+    on_stderr(LHTTPD_LOG_WARNING, &about, "it rains", out, sizeof(out));
     assert_string_equal(
         out + date,
         " warning: it rains [a.lua] [127.0.0.1] [GET / HTTP/1.1]\n");
@@ -166,17 +168,48 @@ static void test_stderr(void **state)
     assert_int_equal(out[10], 'T');
     assert_int_equal(out[date - 1], 'Z');
     about.client = NULL;
-    on_stderr(&about, "it rains", out, sizeof(out));
+    on_stderr(LHTTPD_LOG_WARNING, &about, "it rains", out, sizeof(out));
     assert_string_equal(out + date,
                         " warning: it rains [a.lua] [GET / HTTP/1.1]\n");
-    on_stderr(NULL, "", out, sizeof(out));
+    on_stderr(LHTTPD_LOG_WARNING, NULL, "", out, sizeof(out));
     assert_string_equal(out + date, " warning: \n");
     memset(longest, 'x', sizeof(longest) - 1);
     about = (struct lh_log_about){longest, longest, longest};
-    size_t n = on_stderr(&about, longest, out, sizeof(out));
+    size_t n = on_stderr(LHTTPD_LOG_WARNING, &about, longest, out, sizeof(out));
     assert_true(n > 4096 + 3 * 1000);
     assert_int_equal(out[n - 1], '\n');
     assert_null(memchr(out, '\n', n - 1));
+}
+
+static void test_stderr_levels(void **state)
+{
+    static const char *const names[] = {"notice", "error", "warning",
+                                        "notice", "info",  "debug"};
+    char out[100], expected[20];
+
+    (void)state;
+    for (unsigned i = LHTTPD_LOG_DEFAULT; i <= LHTTPD_LOG_DEBUG; i++) {
+        on_stderr((lhttpd_log_level_t)i, NULL, "m", out, sizeof(out));
+        snprintf(expected, sizeof(expected), " %s: m\n", names[i]);
+        assert_string_equal(out + strlen("2026-11-23T20:39:39Z"), expected);
+    }
+}
+
+/* Logging when nobody listens any more is no error and keeps errno. */
+static void test_stderr_closed(void **state)
+{
+    const lhttpd_log_entry_t entry = {
+        .size = sizeof(entry), .level = LHTTPD_LOG_ERROR, .message = "m"};
+    int old = dup(STDERR_FILENO);
+
+    (void)state;
+    close(STDERR_FILENO);
+    errno = ERANGE;
+    lh_log_stderr(NULL, &entry);
+    int after = errno;
+    assert_true(dup2(old, STDERR_FILENO) >= 0);
+    close(old);
+    assert_int_equal(after, ERANGE);
 }
 
 int main(void)
@@ -187,6 +220,8 @@ int main(void)
         cmocka_unit_test(test_about_is_cleaned_too),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_stderr),
+        cmocka_unit_test(test_stderr_levels),
+        cmocka_unit_test(test_stderr_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

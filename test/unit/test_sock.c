@@ -1,6 +1,8 @@
 /* Sockets on loopback and in a directory of their own. */
 #include "os/sock.h"
 
+#include "base/mem.h"
+#include "lib/deny.h"
 #include "lib/heap.h"
 
 #include <arpa/inet.h>
@@ -17,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -406,6 +409,24 @@ static void test_no_descriptors(void **state)
     lh_sock_close(listener);
 }
 
+static void test_listen_without_descriptors(void **state)
+{
+    struct rlimit old, none;
+
+    (void)state;
+    int next = dup(0); /* the lowest free number */
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_refused("127.0.0.1", 0, "socket 127.0.0.1:0: Too many open files");
+    assert_refused(NULL, 0, "Too many open files");
+    assert_refused(address, 0, "Too many open files");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_not_a_listener(void **state)
 {
     struct lh_sock_ends ends;
@@ -415,6 +436,154 @@ static void test_not_a_listener(void **state)
     assert_int_equal(lh_sock_accept(-1, &fd, &ends), LH_ACCEPT_NONE);
     assert_int_equal(fd, -1);
 }
+
+/* ---- with system calls that fail, in forked children ---- */
+
+/* Coverage builds have it: _exit() alone would forget what a child ran. */
+extern void __gcov_dump(void) __attribute__((weak));
+
+/* What a child's exit status says besides 0. */
+enum { FAILED = 1, NOT_POSSIBLE = 77 };
+
+static void in_child(int (*body)(int error), int error)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        int result = body(error);
+        if (__gcov_dump)
+            __gcov_dump();
+        _exit(result);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == NOT_POSSIBLE) {
+        print_message("system calls cannot be filtered here\n");
+        skip();
+    }
+    if (status != 0)
+        fail_msg("with errno %d: %s", error, strerror(error));
+}
+
+static int accept_result(int error)
+{
+    struct lh_sock_ends ends;
+    int fd = 7;
+
+    if (!test_deny(SYS_accept4, TEST_ANY_ARGUMENT, error))
+        return NOT_POSSIBLE;
+    enum lh_accepted result = lh_sock_accept(0, &fd, &ends);
+    return fd == -1 ? 10 + (int)result : FAILED;
+}
+
+static int accept_none(int error)
+{
+    int result = accept_result(error);
+
+    return result == 10 + LH_ACCEPT_NONE ? 0 : result;
+}
+
+static int accept_no_room(int error)
+{
+    int result = accept_result(error);
+
+    return result == 10 + LH_ACCEPT_NO_ROOM ? 0 : result;
+}
+
+/* Errors of one client are skipped, but not for ever. */
+static void test_accept_errors(void **state)
+{
+    static const int passing[] = {ECONNABORTED, EPERM,  EPROTO, EINTR,
+                                  ENETDOWN,     EAGAIN, EBADF};
+    static const int lasting[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+        in_child(accept_none, passing[i]);
+    for (size_t i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++)
+        in_child(accept_no_room, lasting[i]);
+}
+
+static int listen_without_ipv6(int error)
+{
+    struct lh_sock_address a;
+
+    if (!test_deny(SYS_socket, AF_INET6, error))
+        return NOT_POSSIBLE;
+    int fd = lh_sock_listen(NULL, 0, &a, &err);
+    if (error != EAFNOSUPPORT)
+        return fd == LHTTPD_EADDRESS ? 0 : FAILED;
+    if (fd < 0 || strncmp(a.text, "0.0.0.0:", 8) != 0 || a.port <= 0)
+        return FAILED;
+    return dial(AF_INET, "127.0.0.1", a.port) >= 0 ? 0 : FAILED;
+}
+
+static int bind_without_ipv6(int error)
+{
+    /* Switched off by sysctl, bind fails; the IPv4 one must then, too. */
+    if (!test_deny(SYS_bind, TEST_ANY_ARGUMENT, error))
+        return NOT_POSSIBLE;
+    struct lh_sock_address a;
+    if (lh_sock_listen(NULL, 0, &a, &err) != LHTTPD_EADDRESS)
+        return FAILED;
+    return strncmp(err.text, "bind 0.0.0.0:0: ", 16) != 0;
+}
+
+static void test_kernel_without_ipv6(void **state)
+{
+    (void)state;
+    in_child(listen_without_ipv6, EAFNOSUPPORT);
+    in_child(listen_without_ipv6, ENOMEM);
+    in_child(bind_without_ipv6, EADDRNOTAVAIL);
+}
+
+static int unix_listen_fails(int error)
+{
+    struct lh_sock_address a;
+
+    if (!test_deny(SYS_listen, TEST_ANY_ARGUMENT, error))
+        return NOT_POSSIBLE;
+    int result = lh_sock_listen(address, 0, &a, &err);
+    return result != LHTTPD_EADDRESS || a.unix_path ||
+           access(path, F_OK) == 0 || test_heap_live() != 0;
+}
+
+static void test_unix_listen_fails(void **state)
+{
+    (void)state;
+    in_child(unix_listen_fails, ENOBUFS);
+}
+
+static int unix_connect_fails(int error)
+{
+    struct lh_sock_address a;
+
+    if (!test_deny(SYS_connect, TEST_ANY_ARGUMENT, error))
+        return NOT_POSSIBLE;
+    int result = lh_sock_listen(address, 0, &a, &err);
+    if (result != LHTTPD_EADDRESS || access(path, F_OK) != 0)
+        return FAILED;
+    const char *words =
+        error == EAGAIN ? "is in use by another server" : "connect unix:";
+    return strstr(err.text, words) ? 0 : FAILED;
+}
+
+/* Only a socket that certainly nobody serves is replaced. */
+static void test_unix_in_doubt_stays(void **state)
+{
+    struct lh_sock_address a;
+
+    (void)state;
+    lh_sock_close(listen_at(address, 0, &a));
+    lh_free(a.unix_path); /* as after a crash: the file stays */
+    in_child(unix_connect_fails, EAGAIN);
+    in_child(unix_connect_fails, EACCES);
+    unlink(path);
+}
+
+/* ---- bytes ---- */
 
 static void make_pair(int fds[2])
 {
@@ -497,7 +666,12 @@ int main(void)
         cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_adopt_unix),
         cmocka_unit_test(test_no_descriptors),
+        cmocka_unit_test(test_listen_without_descriptors),
         cmocka_unit_test(test_not_a_listener),
+        cmocka_unit_test(test_accept_errors),
+        cmocka_unit_test(test_kernel_without_ipv6),
+        cmocka_unit_test(test_unix_listen_fails),
+        cmocka_unit_test(test_unix_in_doubt_stays),
         cmocka_unit_test(test_send_and_receive),
         cmocka_unit_test(test_send_blocks),
         cmocka_unit_test(test_reset),

@@ -1,0 +1,16 @@
+/*
+ * Makes system calls fail in this process, for errors that are hard to come
+ * by.  It cannot be undone: fork first.
+ */
+#ifndef TEST_LIB_DENY_H
+#define TEST_LIB_DENY_H
+
+#include <stdbool.h>
+
+#define TEST_ANY_ARGUMENT (-1)
+
+/* From now on `call` (SYS_...), with this first argument, fails with `error`.
+ * False: the kernel or a sandbox does not allow it. */
+bool test_deny(long call, int argument, int error);
+
+#endif
