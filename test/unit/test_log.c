@@ -67,7 +67,8 @@ static void test_escapes(void **state)
         {"a\rb\tc\x1b[2Jd\x7f", "a\\x0db\\x09c\\x1b[2Jd\\x7f"},
         {"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80",
          "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
-        {"\xc2\x9b[2J", "\\xc2\\x9b[2J"},    /* a control: CSI */
+        {"\xc2\x9b[2J", "\\xc2\\x9b[2J"}, /* a control: CSI */
+        {"\xc2\x9f", "\\xc2\\x9f"},
         {"\xc2\xa0", "\xc2\xa0"},            /* the first that is none */
         {"\xc0\x8a", "\\xc0\\x8a"},          /* overlong newline */
         {"\xe0\x80\x8a", "\\xe0\\x80\\x8a"}, /* the same, longer */

@@ -53,6 +53,7 @@ static void test_allocations(void **state)
     assert_non_null(p);
     lh_free(p);
     assert_null(lh_calloc(SIZE_MAX / 2, 3));
+    assert_null(lh_calloc(SIZE_MAX / 4 + 2, 4)); /* 4, taken modulo */
     p = lh_memdup("a\0b", 3);
     assert_memory_equal(p, "a\0b", 3);
     lh_free(p);

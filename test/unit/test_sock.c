@@ -120,12 +120,15 @@ static void test_ipv4(void **state)
 {
     struct lh_sock_address a;
     struct lh_sock_ends ends;
-    int nodelay = 0, fd = -1;
+    int nodelay = 0, reuse = 0, fd = -1;
     socklen_t n = sizeof(nodelay);
     char text[64];
 
     (void)state;
     int listener = listen_at("127.0.0.1", 0, &a);
+    assert_int_equal(getsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &reuse, &n),
+                     0);
+    assert_true(reuse);
     assert_true(a.port > 0);
     snprintf(text, sizeof(text), "127.0.0.1:%d", a.port);
     assert_string_equal(a.text, text);

@@ -100,6 +100,8 @@ static void test_time_does_not_go_back(void **state)
     lh_timers_fire(&timers, 500);
     lh_timers_fire(&timers, 1099);
     assert_int_equal(fired, 0);
+    lh_timers_fire(&timers, 500);
+    assert_true(timers.now_ms == 1099);
     lh_timers_fire(&timers, 1100);
     assert_int_equal(fired, 1);
 }
