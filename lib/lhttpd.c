@@ -1,0 +1,391 @@
+/*
+ * The public functions (include/lhttpd.h): they check arguments and state and
+ * call server/ and os/.
+ */
+#include "lhttpd.h"
+
+#include "http/field.h"
+#include "os/process.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+/* The words of this thread's last failed call that had no server. */
+static _Thread_local struct lh_err own_err;
+
+static int bad_state(struct lhttpd_server_t *s, const char *function,
+                     const char *rule)
+{
+    return lh_err_set(&s->err, LHTTPD_ESTATE, "%s: %s", function, rule);
+}
+
+static int need_setup(struct lhttpd_server_t *s, const char *function)
+{
+    if (s->state == LH_SERVER_SETUP)
+        return 0;
+    if (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s))
+        return LHTTPD_ESTATE; /* s->err is another thread's */
+    return bad_state(s, function, "only before start");
+}
+
+static int need_argument(struct lhttpd_server_t *s, const void *argument,
+                         const char *function, const char *name)
+{
+    if (argument)
+        return 0;
+    return lh_err_set(&s->err, LHTTPD_EINVAL, "%s: %s is NULL", function, name);
+}
+
+/* --- create and destroy --------------------------------------------------- */
+
+/* An older program's struct ends earlier: the rest is zero. */
+static lhttpd_config_t config_copy(const lhttpd_config_t *from)
+{
+    lhttpd_config_t to = lhttpd_config_init();
+
+    if (from)
+        memcpy(&to, from, from->size < sizeof(to) ? from->size : sizeof(to));
+    to.size = sizeof(to);
+    return to;
+}
+
+static int config_check(const lhttpd_config_t *c)
+{
+    if (c->workers > LH_WORKERS_MAX)
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "config: %u workers are more than %u", c->workers,
+                          (unsigned)LH_WORKERS_MAX);
+    if ((int)c->log_level < 0 || c->log_level > LHTTPD_LOG_DEBUG)
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "config: there is no log level %d",
+                          (int)c->log_level);
+    if (c->limits && c->limits->size < sizeof(size_t))
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "config: limits.size is not set; start from "
+                          "lhttpd_limits_init()");
+    if (c->server_name && *c->server_name &&
+        !lh_field_value_valid(lh_str_of(c->server_name)))
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "config: server_name is no field value");
+    return 0;
+}
+
+static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
+{
+    s->limits = lh_limits_resolve(c->limits);
+    s->log.fn = c->log ? c->log : lh_log_stderr;
+    s->log.context = c->log_context;
+    s->log.level = c->log_level ? c->log_level : LHTTPD_LOG_NOTICE;
+    s->workers_n = c->workers ? c->workers : lh_process_cpus();
+    atomic_init(&s->stop_at_ms, LH_NEVER);
+    s->software = lh_strdup(c->server_name ? c->server_name : "lhttpd");
+    if (!s->software)
+        return lh_err_memory(&own_err);
+    s->creds = lh_creds_new();
+    if (!s->creds) {
+        lh_free(s->software);
+        return lh_err_memory(&own_err);
+    }
+    return 0;
+}
+
+int lhttpd_server_create(lhttpd_server_t **server,
+                         const lhttpd_config_t *config)
+{
+    if (!server || (config && config->size < sizeof(size_t)))
+        return lh_err_set(&own_err, LHTTPD_EINVAL, "lhttpd_server_create: %s",
+                          server ? "config->size is not set; start from "
+                                   "lhttpd_config_init()"
+                                 : "server is NULL");
+    *server = NULL;
+    lhttpd_config_t c = config_copy(config);
+    int r = config_check(&c);
+    if (r < 0)
+        return r;
+    struct lhttpd_server_t *s = lh_calloc(1, sizeof(*s));
+    if (!s)
+        return lh_err_memory(&own_err);
+    r = init(s, &c);
+    if (r < 0) {
+        lh_free(s);
+        return r;
+    }
+    *server = s;
+    return 0;
+}
+
+void lhttpd_server_destroy(lhttpd_server_t *s)
+{
+    if (!s || (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s)))
+        return;
+    if (s->state == LH_SERVER_RUNNING)
+        lhttpd_server_stop(s, 0);
+    if (s->state == LH_SERVER_STUCK)
+        return; /* a thread still uses all of it */
+    lh_server_close_listeners(s);
+    lh_mappings_deinit(&s->mappings);
+    lh_creds_free(s->creds);
+    lh_free(s->software);
+    lh_free(s);
+}
+
+/* --- set up --------------------------------------------------------------- */
+
+static int check_listener(struct lhttpd_server_t *s, unsigned flags,
+                          const char *function)
+{
+    int r = need_setup(s, function);
+
+    if (r < 0)
+        return r;
+    if (flags & ~(LHTTPD_LISTEN_TLS | LHTTPD_LISTEN_REDIRECT) ||
+        flags == (LHTTPD_LISTEN_TLS | LHTTPD_LISTEN_REDIRECT))
+        return lh_err_set(&s->err, LHTTPD_EINVAL,
+                          "%s: flags 0x%x are not possible", function, flags);
+    if (s->listeners_n == LH_LISTENERS_MAX)
+        return lh_err_set(&s->err, LHTTPD_EINVAL, "%s: more than %d listeners",
+                          function, LH_LISTENERS_MAX);
+    return 0;
+}
+
+static int add_listener(struct lhttpd_server_t *s, int fd, unsigned flags)
+{
+    struct lh_listener *l = &s->listeners[s->listeners_n];
+
+    l->fd = fd;
+    l->flags = flags;
+    atomic_init(&l->owner, LH_OWNER_NONE);
+    return (int)s->listeners_n++;
+}
+
+int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
+                         unsigned flags)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = check_listener(s, flags, "lhttpd_server_listen");
+    if (r < 0)
+        return r;
+    if (port < 0 || port > 65535)
+        return lh_err_set(&s->err, LHTTPD_EINVAL,
+                          "port %d: not between 0 and 65535", port);
+    int fd = lh_sock_listen(address, port, &s->listeners[s->listeners_n].where,
+                            &s->err);
+    return fd < 0 ? fd : add_listener(s, fd, flags);
+}
+
+int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = check_listener(s, flags, "lhttpd_server_adopt");
+    if (r == 0)
+        r = lh_sock_adopt(fd, &s->listeners[s->listeners_n].where, &s->err);
+    return r < 0 ? r : add_listener(s, fd, flags);
+}
+
+int lhttpd_server_port(const lhttpd_server_t *s, int listener)
+{
+    if (!s || listener < 0 || (unsigned)listener >= s->listeners_n)
+        return LHTTPD_EINVAL;
+    return s->listeners[listener].where.port;
+}
+
+int lhttpd_server_add_certificate(lhttpd_server_t *s,
+                                  const lhttpd_certificate_t *certificate)
+{
+    const char *function = "lhttpd_server_add_certificate";
+    lhttpd_certificate_t all = lhttpd_certificate_init();
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, function);
+    if (r == 0)
+        r = need_argument(s, certificate, function, "certificate");
+    if (r < 0)
+        return r;
+    if (certificate->size < sizeof(size_t))
+        return lh_err_set(&s->err, LHTTPD_EINVAL,
+                          "%s: size is not set; start from "
+                          "lhttpd_certificate_init()",
+                          function);
+    memcpy(&all, certificate,
+           certificate->size < sizeof(all) ? certificate->size : sizeof(all));
+    all.size = sizeof(all);
+    return lh_creds_add(s->creds, &all, &s->err);
+}
+
+int lhttpd_server_map_script(lhttpd_server_t *s, const char *prefix,
+                             const char *path)
+{
+    const char *function = "lhttpd_server_map_script";
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, function);
+    if (r == 0)
+        r = need_argument(s, prefix, function, "prefix");
+    if (r == 0)
+        r = need_argument(s, path, function, "path");
+    return r < 0 ? r
+                 : lh_mappings_add_script(&s->mappings, prefix, path, &s->err);
+}
+
+int lhttpd_server_map_source(lhttpd_server_t *s, const char *prefix,
+                             const char *name, const void *bytes, size_t size)
+{
+    const char *function = "lhttpd_server_map_source";
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, function);
+    if (r == 0)
+        r = need_argument(s, prefix, function, "prefix");
+    if (r == 0)
+        r = need_argument(s, name, function, "name");
+    if (r == 0 && size)
+        r = need_argument(s, bytes, function, "bytes");
+    return r < 0 ? r
+                 : lh_mappings_add_source(&s->mappings, prefix, name, bytes,
+                                          size, &s->err);
+}
+
+int lhttpd_server_register_vm_factory(lhttpd_server_t *s, const char *prefix,
+                                      const lhttpd_vm_factory_t *factory)
+{
+    const char *function = "lhttpd_server_register_vm_factory";
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, function);
+    if (r == 0)
+        r = need_argument(s, factory, function, "factory");
+    if (r < 0)
+        return r;
+    if (factory->size < sizeof(size_t))
+        return lh_err_set(&s->err, LHTTPD_EINVAL,
+                          "%s: size is not set; start from "
+                          "lhttpd_vm_factory_init()",
+                          function);
+    return lh_mappings_add_factory(&s->mappings, prefix, factory, &s->err);
+}
+
+/* --- run ------------------------------------------------------------------ */
+
+int lhttpd_server_check(lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, "lhttpd_server_check");
+    return r < 0 ? r : lh_server_check(s);
+}
+
+int lhttpd_server_start(lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, "lhttpd_server_start");
+    return r < 0 ? r : lh_server_start(s);
+}
+
+void lhttpd_server_shutdown(lhttpd_server_t *s, unsigned grace_ms)
+{
+    if (s && s->state == LH_SERVER_RUNNING)
+        lh_server_shutdown(s, grace_ms);
+}
+
+int lhttpd_server_wait(lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s))
+        return LHTTPD_ESTATE;
+    if (s->state != LH_SERVER_RUNNING)
+        return bad_state(s, "lhttpd_server_wait", "it does not run");
+    return lh_server_wait(s);
+}
+
+int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (s->state == LH_SERVER_RUNNING && !lh_worker_is_current(s))
+        lh_server_shutdown(s, grace_ms);
+    return lhttpd_server_wait(s);
+}
+
+/* --- the process ---------------------------------------------------------- */
+
+int lhttpd_process_confine(const char *user, const char *root_directory)
+{
+    return lh_process_confine(user, root_directory, &own_err);
+}
+
+int lhttpd_process_daemonize(lhttpd_daemon_t *daemon)
+{
+    if (!daemon || daemon->size < sizeof(*daemon))
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "lhttpd_process_daemonize: start from "
+                          "lhttpd_daemon_init()");
+    return lh_process_daemonize(daemon, &own_err);
+}
+
+int lhttpd_process_ready(lhttpd_daemon_t *daemon)
+{
+    if (!daemon || daemon->size < sizeof(*daemon))
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "lhttpd_process_ready: not a daemon");
+    return lh_process_ready(daemon, &own_err);
+}
+
+/* --- words ---------------------------------------------------------------- */
+
+const char *lhttpd_strerror(int error)
+{
+    switch (error) {
+    case LHTTPD_OK:
+        return "no error";
+    case LHTTPD_ENOMEM:
+        return "out of memory";
+    case LHTTPD_EINVAL:
+        return "invalid argument";
+    case LHTTPD_ESTATE:
+        return "not possible in this state or on this thread";
+    case LHTTPD_ESYSTEM:
+        return "the operating system refused";
+    case LHTTPD_EADDRESS:
+        return "the address cannot be listened on";
+    case LHTTPD_ECERT:
+        return "the certificate or key cannot be used";
+    case LHTTPD_ESCRIPT:
+        return "a script or VM factory failed";
+    case LHTTPD_EUSER:
+        return "the user is not known or not permitted";
+    case LHTTPD_ECUT:
+        return "the grace ran out and requests were cut";
+    case LHTTPD_ESTUCK:
+        return "a script does not return";
+    }
+    return "unknown error";
+}
+
+const char *lhttpd_server_error(const lhttpd_server_t *s)
+{
+    return s ? s->err.text : own_err.text;
+}
+
+#define TEXT(x)    #x
+#define VERSION(x) TEXT(x)
+
+const char *lhttpd_version(void)
+{
+    return VERSION(LHTTPD_VERSION_MAJOR) "." VERSION(
+        LHTTPD_VERSION_MINOR) "." VERSION(LHTTPD_VERSION_PATCH);
+}
+
+int lhttpd_feature(const char *name)
+{
+    if (!name)
+        return 0;
+    return strcmp(name, "tls") == 0 || strcmp(name, LHTTPD_LUA_NAME) == 0 ||
+           (LHTTPD_HTTP2 && strcmp(name, "http2") == 0);
+}

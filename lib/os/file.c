@@ -1,0 +1,69 @@
+/* Reading a whole small file: see file.h. */
+#include "os/file.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int failed(struct lh_err *err, const char *path, const char *why)
+{
+    return lh_err_set(err, LHTTPD_ESYSTEM, "'%s': %s", path, why);
+}
+
+/* Until the end or until `room` is full; the count, or -1 with errno. */
+static ssize_t read_all(int fd, char *to, size_t room)
+{
+    size_t done = 0;
+
+    while (done < room) {
+        ssize_t n = read(fd, to + done, room - done);
+        if (n == 0)
+            break;
+        if (n < 0 && errno != EINTR)
+            return -1;
+        if (n > 0)
+            done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+static int read_open(int fd, const char *path, size_t max, void **bytes,
+                     size_t *n, struct lh_err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return failed(err, path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return failed(err, path, "not a regular file");
+    if ((uint64_t)st.st_size > max)
+        return failed(err, path, "the file is too large");
+    char *to = lh_alloc((size_t)st.st_size + 1);
+    if (!to)
+        return lh_err_memory(err);
+    ssize_t got = read_all(fd, to, (size_t)st.st_size);
+    if (got < 0) {
+        lh_free(to);
+        return failed(err, path, strerror(errno));
+    }
+    to[got] = '\0';
+    *bytes = to;
+    *n = (size_t)got;
+    return 0;
+}
+
+int lh_file_read(const char *path, size_t max, void **bytes, size_t *n,
+                 struct lh_err *err)
+{
+    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return failed(err, path, strerror(errno));
+    int r = read_open(fd, path, max, bytes, n, err);
+    close(fd);
+    return r;
+}

@@ -1,0 +1,728 @@
+/* A connection: drives a transport and a protocol on a socket, see conn.h. */
+#include "server/conn.h"
+
+#include "h1/h1_conn.h"
+#include "net/tls.h"
+#include "server/dispatch.h"
+#if LHTTPD_HTTP2
+#include "h2/h2_conn.h"
+#endif
+
+#include <assert.h>
+#include <stdio.h>
+
+/* What one connection sends in a turn before the others have theirs. */
+#define WRITE_BYTES_A_TURN ((size_t)256 << 10)
+
+/* A full TLS handshake holds its thread for a millisecond or two. */
+#define HANDSHAKES_A_TURN 4
+
+#define SPARE_PREPARED 8
+#define SPARE_KEPT     64
+
+/* --- queues and what follows from a connection's state -------------------- */
+
+static unsigned status(const struct lh_conn *c)
+{
+    if (c->state == LH_CONN_OPEN)
+        return c->protocol->status(c->p);
+    return LH_PROTO_WANTS_INPUT;
+}
+
+static bool has_input(const struct lh_conn *c)
+{
+    size_t n;
+
+    return c->transport->ops->peek(c->transport, &n) != NULL;
+}
+
+static void queue_fed(struct lh_conn *c)
+{
+    if (!lh_list_linked(&c->fed))
+        lh_list_append(&c->worker->fed, &c->fed);
+}
+
+static void queue_dirty(struct lh_conn *c)
+{
+    if (!lh_list_linked(&c->dirty))
+        lh_list_append(&c->worker->dirty, &c->dirty);
+}
+
+/* The protocol has news: an exchange's output, or room for input. */
+static void wake(struct lh_protocol_host *host)
+{
+    struct lh_conn *c = LH_OF(host, struct lh_conn, host);
+
+    if (c->state != LH_CONN_OPEN)
+        return;
+    queue_dirty(c);
+    if (!c->feeding && has_input(c))
+        queue_fed(c);
+}
+
+static void request(struct lh_protocol_host *host, struct lh_exchange *ex)
+{
+    struct lh_conn *c = LH_OF(host, struct lh_conn, host);
+
+    c->worker->ctx.counters.requests_total++;
+    lh_dispatch(c->worker, c->listener, ex);
+}
+
+static uint64_t min_deadline(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t deadline(const struct lh_conn *c)
+{
+    uint64_t at = min_deadline(c->state_deadline, c->send_deadline);
+
+    if (c->state == LH_CONN_OPEN)
+        at = min_deadline(at, c->protocol->deadline(c->p));
+    return at;
+}
+
+/* The timer is only ever moved earlier: when it fires too early, it is armed
+ * again, which is cheaper than moving it with every request. */
+static void set_timer(struct lh_conn *c)
+{
+    uint64_t at = deadline(c);
+
+    if (at == LH_NEVER ||
+        (lh_timer_armed(&c->timer) && c->timer.deadline_ms <= at))
+        return;
+    lh_timer_arm(&c->worker->ctx.timers, &c->timer, at);
+}
+
+/* A paused connection keeps LH_EV_READ until an event finds it paused. */
+static void set_interest(struct lh_conn *c, unsigned now)
+{
+    unsigned interest = c->interest & (LH_EV_READ | LH_EV_FIN);
+
+    if (c->eof)
+        interest = 0;
+    else if (now & LH_PROTO_WANTS_INPUT)
+        interest = LH_EV_READ;
+    if (c->blocked)
+        interest |= LH_EV_WRITE;
+    if (interest == c->interest)
+        return;
+    lh_evq_change(&c->worker->evq, c->fd, interest, c->tag);
+    c->interest = interest;
+}
+
+static void set_idle(struct lh_conn *c, unsigned now)
+{
+    bool idle = c->state == LH_CONN_SNIFF ? c->sniffed == 0
+                                          : (now & LH_PROTO_IDLE) != 0;
+
+    if (idle == c->counts_idle)
+        return;
+    c->counts_idle = idle;
+    lh_list_remove(&c->all);
+    lh_list_append(idle ? &c->worker->idle : &c->worker->busy, &c->all);
+}
+
+/* Ends each step of a connection: queues, interest, timer and list follow
+ * from where it has got to. */
+static void settle(struct lh_conn *c)
+{
+    if (c->state == LH_CONN_CLOSED)
+        return;
+    unsigned now = status(c);
+    if ((now & LH_PROTO_WANTS_INPUT) && has_input(c))
+        queue_fed(c);
+    if (!c->blocked && (now & (LH_PROTO_HAS_OUTPUT | LH_PROTO_CLOSE) ||
+                        c->transport->ops->unsent(c->transport)))
+        queue_dirty(c);
+    set_interest(c, now);
+    set_idle(c, now);
+    set_timer(c);
+    if (!lh_list_linked(&c->fed) && !lh_list_linked(&c->dirty))
+        c->transport->ops->rest(c->transport);
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+/* Closes without a further word.  What it holds is freed by lh_conns_reap(),
+ * since a caller up the stack may still look at it. */
+static void lose(struct lh_conn *c)
+{
+    struct lh_worker *w = c->worker;
+
+    if (c->state == LH_CONN_CLOSED)
+        return;
+    if (c->state == LH_CONN_OPEN)
+        c->protocol->gone(c->p);
+    c->state = LH_CONN_CLOSED;
+    lh_timer_disarm(&c->timer);
+    lh_list_remove(&c->fed);
+    lh_list_remove(&c->dirty);
+    lh_list_remove(&c->all);
+    lh_list_append(&w->closed, &c->all);
+    lh_evq_forget(&w->evq, c->fd);
+    lh_slots_remove(&w->slots, c->tag);
+}
+
+static void block(struct lh_conn *c)
+{
+    c->blocked = true;
+    c->send_deadline = lh_deadline(c->worker->ctx.now_ms,
+                                   c->worker->ctx.limits->send_timeout_ms);
+}
+
+/* Shuts our side once everything has left, then waits for the client's side
+ * if there is a reason to (RFC 9112, 9.6). */
+static void shut(struct lh_conn *c)
+{
+    switch (c->transport->ops->shutdown(c->transport)) {
+    case LH_NET_AGAIN:
+        block(c);
+        return;
+    case LH_NET_OK:
+        if (c->linger_left && !c->eof)
+            return;
+        break;
+    case LH_NET_EOF:
+    case LH_NET_LOST:
+        break;
+    }
+    lose(c);
+}
+
+static void begin_close(struct lh_conn *c, bool linger)
+{
+    const lhttpd_limits_t *limits = c->worker->ctx.limits;
+
+    c->protocol->gone(c->p);
+    c->state = LH_CONN_LINGER;
+    c->state_deadline =
+        lh_deadline(c->worker->ctx.now_ms, limits->linger_timeout_ms);
+    c->linger_left = !linger ? 0
+                     : limits->linger_bytes > SIZE_MAX
+                         ? SIZE_MAX
+                         : (size_t)limits->linger_bytes;
+    shut(c);
+}
+
+static void discard(struct lh_conn *c)
+{
+    size_t n;
+
+    while (c->transport->ops->peek(c->transport, &n)) {
+        c->transport->ops->consume(c->transport, n);
+        if (n >= c->linger_left) {
+            lose(c);
+            return;
+        }
+        c->linger_left -= n;
+    }
+}
+
+/* --- input ---------------------------------------------------------------- */
+
+static void receive(struct lh_conn *c)
+{
+    c->readable = false;
+    if (has_input(c))
+        return;
+    switch (c->transport->ops->receive(c->transport)) {
+    case LH_NET_OK:
+    case LH_NET_AGAIN:
+        break;
+    case LH_NET_EOF:
+        c->eof = true;
+        break;
+    case LH_NET_LOST:
+        c->transport->ops->send(c->transport); /* TLS says why in an alert */
+        lose(c);
+        break;
+    }
+}
+
+static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
+                          void *p)
+{
+    size_t used;
+
+    if (!p) {
+        lose(c);
+        return;
+    }
+    c->protocol = protocol;
+    c->p = p;
+    c->state = LH_CONN_OPEN;
+    c->state_deadline = LH_NEVER;
+    if (c->sniffed)
+        protocol->feed(p, c->sniff, c->sniffed, &used);
+}
+
+static void open_h1(struct lh_conn *c)
+{
+    open_protocol(c, &lh_h1_protocol, lh_h1_new(&c->host));
+}
+
+#if LHTTPD_HTTP2
+
+static void open_h2(struct lh_conn *c)
+{
+    open_protocol(c, &lh_h2_protocol, lh_h2_new(&c->host));
+}
+
+/* The client's preface tells HTTP/2 with prior knowledge (RFC 9113, 3.3); no
+ * method of HTTP/1 begins with "PRI ". */
+static void sniff(struct lh_conn *c)
+{
+    const char *preface = "PRI ";
+    size_t n, same = 0;
+    const uint8_t *p = c->transport->ops->peek(c->transport, &n);
+
+    if (!p)
+        return;
+    while (same < n && c->sniffed + same < sizeof(c->sniff) &&
+           p[same] == (uint8_t)preface[c->sniffed + same])
+        same++;
+    if (c->sniffed + same == sizeof(c->sniff)) {
+        open_h2(c);
+    } else if (same < n) {
+        open_h1(c);
+    } else {
+        memcpy(c->sniff + c->sniffed, p, n);
+        c->sniffed = (uint8_t)(c->sniffed + n);
+        c->transport->ops->consume(c->transport, n);
+        c->state_deadline = lh_deadline(
+            c->worker->ctx.now_ms, c->worker->ctx.limits->header_timeout_ms);
+    }
+}
+
+#else
+
+static void open_h2(struct lh_conn *c)
+{
+    lose(c); /* ALPN never offered it */
+}
+
+static void sniff(struct lh_conn *c)
+{
+    if (has_input(c))
+        open_h1(c);
+}
+
+#endif
+
+static void secured(struct lh_conn *c)
+{
+    struct lh_peer *peer = c->host.peer;
+
+    peer->tls_protocol = "TLSv1.2";
+    peer->tls_cipher = lh_tls_cipher(c->transport);
+    snprintf(peer->tls_server_name, sizeof(peer->tls_server_name), "%s",
+             lh_tls_server_name(c->transport));
+    if (lh_tls_is_h2(c->transport))
+        open_h2(c);
+    else
+        open_h1(c);
+}
+
+static void handshake(struct lh_conn *c)
+{
+    switch (lh_tls_state(c->transport)) {
+    case LH_TLS_HANDSHAKE:
+        break;
+    case LH_TLS_READY:
+        secured(c);
+        break;
+    case LH_TLS_PLAIN_HTTP:
+        open_h1(c);
+        if (c->state == LH_CONN_OPEN)
+            lh_h1_refuse_plain(c->p);
+        break;
+    }
+}
+
+/* Into the transport's buffer, not further; returns how much. */
+static size_t pull(struct lh_conn *c)
+{
+    struct lh_transport *t = c->transport;
+    size_t sum = 0, room, n;
+
+    while (c->state == LH_CONN_OPEN && (status(c) & LH_PROTO_HAS_OUTPUT)) {
+        uint8_t *out = t->ops->buf(t, &room);
+        if (!out || (n = c->protocol->pull(c->p, out, room)) == 0)
+            break;
+        t->ops->ack(t, n);
+        c->pulled = true;
+        sum += n;
+    }
+    return sum;
+}
+
+/* A pipelined request can only be used once the answer before it has been
+ * pulled; so this pulls too, and one send takes all answers along. */
+static void feed_protocol(struct lh_conn *c)
+{
+    const uint8_t *p;
+    size_t n, used;
+
+    while ((p = c->transport->ops->peek(c->transport, &n)) != NULL) {
+        pull(c);
+        if (!(status(c) & LH_PROTO_WANTS_INPUT))
+            return;
+        int r = c->protocol->feed(c->p, p, n, &used);
+        c->transport->ops->consume(c->transport, used);
+        if (r < 0 || used < n)
+            return;
+    }
+}
+
+static void tell_eof(struct lh_conn *c)
+{
+    if (c->state != LH_CONN_OPEN) {
+        lose(c);
+        return;
+    }
+    if (c->eof_told)
+        return;
+    c->eof_told = true;
+    c->protocol->eof(c->p);
+}
+
+static void feed(struct lh_conn *c)
+{
+    c->feeding = true;
+    if (c->readable)
+        receive(c);
+    if (c->state == LH_CONN_HANDSHAKE)
+        handshake(c);
+    if (c->state == LH_CONN_SNIFF)
+        sniff(c);
+    if (c->state == LH_CONN_OPEN)
+        feed_protocol(c);
+    if (c->state == LH_CONN_LINGER)
+        discard(c);
+    if (c->state != LH_CONN_CLOSED && c->eof && !has_input(c))
+        tell_eof(c);
+    c->feeding = false;
+    settle(c);
+}
+
+void lh_conns_feed(struct lh_worker *w)
+{
+    struct lh_list queue, *link;
+
+    lh_list_move(&queue, &w->fed);
+    while ((link = lh_list_take(&queue)) != NULL) {
+        struct lh_conn *c = LH_OF(link, struct lh_conn, fed);
+        if (c->state == LH_CONN_HANDSHAKE &&
+            w->handshakes++ >= HANDSHAKES_A_TURN)
+            queue_fed(c);
+        else
+            feed(c);
+    }
+}
+
+/* --- output --------------------------------------------------------------- */
+
+/* Pulls and sends until there is no more, the socket is full, or this turn's
+ * share is used up; settle() then queues the connection again. */
+static void send_output(struct lh_conn *c)
+{
+    struct lh_transport *t = c->transport;
+    size_t sum = 0, n;
+
+    do {
+        n = pull(c);
+        if (!t->ops->unsent(t))
+            break;
+        switch (t->ops->send(t)) {
+        case LH_NET_OK:
+            break;
+        case LH_NET_AGAIN:
+            block(c);
+            return;
+        case LH_NET_EOF:
+        case LH_NET_LOST:
+            lose(c);
+            return;
+        }
+        if (c->pulled)
+            c->protocol->sent(c->p);
+        c->pulled = false;
+        sum += n;
+    } while (n && sum < WRITE_BYTES_A_TURN);
+}
+
+static void write_out(struct lh_conn *c)
+{
+    if (c->blocked)
+        return;
+    if (c->state == LH_CONN_LINGER) {
+        shut(c);
+        return;
+    }
+    send_output(c);
+    if (c->state != LH_CONN_OPEN || c->blocked)
+        return;
+    unsigned now = status(c);
+    if ((now & LH_PROTO_CLOSE) && !(now & LH_PROTO_HAS_OUTPUT))
+        begin_close(c, (now & LH_PROTO_LINGER) != 0);
+}
+
+void lh_conns_write(struct lh_worker *w)
+{
+    struct lh_list queue, *link;
+
+    lh_list_move(&queue, &w->dirty);
+    while ((link = lh_list_take(&queue)) != NULL) {
+        struct lh_conn *c = LH_OF(link, struct lh_conn, dirty);
+        write_out(c);
+        settle(c);
+    }
+}
+
+/* --- events and time ------------------------------------------------------ */
+
+/* Level-triggered interest that nobody serves would spin.  The client's FIN is
+ * worth knowing meanwhile, once. */
+static void pause(struct lh_conn *c)
+{
+    unsigned interest = c->interest & LH_EV_WRITE;
+
+    if (!c->fin_seen)
+        interest |= LH_EV_FIN;
+    lh_evq_change(&c->worker->evq, c->fd, interest, c->tag);
+    c->interest = interest;
+}
+
+static void on_event(struct lh_source *source, unsigned ready)
+{
+    struct lh_conn *c = LH_OF(source, struct lh_conn, source);
+
+    if (ready & LH_EV_LOST) {
+        lose(c);
+        return;
+    }
+    if (ready & LH_EV_WRITE) {
+        c->blocked = false;
+        c->send_deadline = LH_NEVER;
+        queue_dirty(c);
+    }
+    if (ready & LH_EV_FIN)
+        c->fin_seen = true;
+    if (!(ready & (LH_EV_READ | LH_EV_FIN)))
+        return;
+    if (status(c) & LH_PROTO_WANTS_INPUT || c->fin_seen) {
+        c->readable = true;
+        queue_fed(c);
+    }
+    if (!(status(c) & LH_PROTO_WANTS_INPUT))
+        pause(c);
+}
+
+static void on_time(struct lh_timer *timer)
+{
+    struct lh_conn *c = LH_OF(timer, struct lh_conn, timer);
+    uint64_t now = c->worker->ctx.now_ms;
+
+    if (now >= c->state_deadline || now >= c->send_deadline)
+        lose(c);
+    else if (c->state == LH_CONN_OPEN && now >= c->protocol->deadline(c->p))
+        c->protocol->expire(c->p);
+    settle(c);
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+void lh_conns_prepare(struct lh_worker *w)
+{
+    while (w->spare_n < SPARE_PREPARED) {
+        struct lh_conn *c = lh_alloc(sizeof(*c));
+        if (!c)
+            return;
+        lh_list_append(&w->spare, &c->all);
+        w->spare_n++;
+    }
+}
+
+static struct lh_conn *take_spare(struct lh_worker *w)
+{
+    struct lh_list *link = lh_list_take(&w->spare);
+
+    if (!link)
+        return lh_alloc(sizeof(struct lh_conn));
+    w->spare_n--;
+    return LH_OF(link, struct lh_conn, all);
+}
+
+static void give_spare(struct lh_worker *w, struct lh_conn *c)
+{
+    if (w->spare_n >= SPARE_KEPT) {
+        lh_free(c);
+        return;
+    }
+    lh_list_append(&w->spare, &c->all);
+    w->spare_n++;
+}
+
+void lh_conns_free_spare(struct lh_worker *w)
+{
+    struct lh_list *link;
+
+    while ((link = lh_list_take(&w->spare)) != NULL)
+        lh_free(LH_OF(link, struct lh_conn, all));
+    w->spare_n = 0;
+}
+
+static struct lh_peer *new_peer(const struct lh_sock_ends *ends)
+{
+    struct lh_peer *peer = lh_peer_new();
+
+    if (!peer)
+        return NULL;
+    snprintf(peer->server_addr, sizeof(peer->server_addr), "%s", ends->local);
+    snprintf(peer->client_addr, sizeof(peer->client_addr), "%s", ends->remote);
+    peer->server_port = ends->local_port;
+    peer->client_port = ends->remote_port;
+    return peer;
+}
+
+static void init(struct lh_conn *c, struct lh_worker *w,
+                 const struct lh_listener *listener, int fd)
+{
+    bool tls = (listener->flags & LHTTPD_LISTEN_TLS) != 0;
+    uint64_t timeout = tls ? w->ctx.limits->handshake_timeout_ms
+                           : w->ctx.limits->idle_timeout_ms;
+
+    *c = (struct lh_conn){
+        .source.on_event = on_event,
+        .host = {&w->ctx, NULL, request, wake},
+        .worker = w,
+        .listener = listener,
+        .fd = fd,
+        .state = tls ? LH_CONN_HANDSHAKE : LH_CONN_SNIFF,
+        .interest = LH_EV_READ,
+        .state_deadline = lh_deadline(w->ctx.now_ms, timeout),
+        .send_deadline = LH_NEVER,
+    };
+    lh_list_init(&c->all);
+    lh_list_init(&c->fed);
+    lh_list_init(&c->dirty);
+    lh_timer_init(&c->timer, on_time);
+}
+
+/* Peer, transport and slot; what was made is undone on failure. */
+static bool equip(struct lh_conn *c, const struct lh_sock_ends *ends)
+{
+    struct lh_worker *w = c->worker;
+
+    c->host.peer = new_peer(ends);
+    if (!c->host.peer)
+        return false;
+    c->transport = c->state == LH_CONN_HANDSHAKE ? lh_tls_new(&w->pools, c->fd)
+                                                 : lh_tcp_new(&w->pools, c->fd);
+    if (!c->transport)
+        goto err_after_peer;
+    if (lh_slots_add(&w->slots, &c->source, &c->tag) < 0)
+        goto err_after_transport;
+    if (lh_evq_add(&w->evq, c->fd, c->interest, c->tag) < 0)
+        goto err_after_slot;
+    return true;
+
+err_after_slot:
+    lh_slots_remove(&w->slots, c->tag);
+err_after_transport:
+    c->transport->ops->free(c->transport);
+err_after_peer:
+    lh_peer_let_go(c->host.peer);
+    return false;
+}
+
+static void count(struct lh_worker *w, int change)
+{
+    w->conns_n += (unsigned)change;
+    w->ctx.counters.connections = w->conns_n;
+    atomic_store(&w->load, w->conns_n);
+}
+
+void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
+                    int fd, const struct lh_sock_ends *ends)
+{
+    struct lh_conn *c = take_spare(w);
+
+    if (!c) {
+        lh_sock_close(fd);
+        return;
+    }
+    init(c, w, listener, fd);
+    if (!equip(c, ends)) {
+        lh_sock_close(fd);
+        give_spare(w, c);
+        return;
+    }
+    lh_list_append(&w->busy, &c->all);
+    count(w, 1);
+    w->ctx.counters.connections_total++;
+    settle(c);
+}
+
+static void free_conn(struct lh_conn *c)
+{
+    if (c->protocol)
+        c->protocol->free(c->p);
+    c->transport->ops->free(c->transport);
+    lh_sock_close(c->fd);
+    lh_peer_let_go(c->host.peer);
+    give_spare(c->worker, c);
+}
+
+void lh_conns_reap(struct lh_worker *w)
+{
+    struct lh_list *link;
+
+    while ((link = lh_list_take(&w->closed)) != NULL) {
+        free_conn(LH_OF(link, struct lh_conn, all));
+        count(w, -1);
+    }
+}
+
+bool lh_conns_close_oldest_idle(struct lh_worker *w)
+{
+    if (lh_list_empty(&w->idle))
+        return false;
+    lose(LH_OF(w->idle.next, struct lh_conn, all));
+    return true;
+}
+
+static void drain(struct lh_conn *c)
+{
+    if (c->state == LH_CONN_HANDSHAKE || c->state == LH_CONN_SNIFF)
+        lose(c);
+    else if (c->state == LH_CONN_OPEN)
+        c->protocol->drain(c->p);
+    settle(c);
+}
+
+static void for_all(struct lh_worker *w, void (*visit)(struct lh_conn *c))
+{
+    struct lh_list *lists[] = {&w->idle, &w->busy};
+
+    for (int i = 0; i < 2; i++) {
+        struct lh_list all, *link;
+        lh_list_move(&all, lists[i]);
+        while ((link = lh_list_take(&all)) != NULL) {
+            struct lh_conn *c = LH_OF(link, struct lh_conn, all);
+            lh_list_append(lists[i], link);
+            visit(c);
+        }
+    }
+}
+
+void lh_conns_drain(struct lh_worker *w)
+{
+    for_all(w, drain);
+}
+
+void lh_conns_cut(struct lh_worker *w)
+{
+    for_all(w, lose);
+}

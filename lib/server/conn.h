@@ -1,0 +1,76 @@
+/*
+ * A connection: drives a transport and a protocol on a socket.
+ *
+ *     socket -> transport -> protocol      lh_conn_feed()
+ *     protocol -> transport -> socket      lh_conn_write()
+ *
+ * Both run in their own step of the turn only; events, timers and exchanges
+ * just put the connection into the worker's queues `fed` and `dirty`.
+ */
+#ifndef LH_SERVER_CONN_H
+#define LH_SERVER_CONN_H
+
+#include "http/protocol.h"
+#include "server/worker.h"
+
+/* How far a connection is.  It only ever moves down this list. */
+enum lh_conn_state {
+    LH_CONN_SPARE,     /* waits for a client */
+    LH_CONN_HANDSHAKE, /* TLS */
+    LH_CONN_SNIFF,     /* plain TCP: HTTP/1 or HTTP/2? */
+    LH_CONN_OPEN,      /* a protocol runs */
+    LH_CONN_LINGER,    /* our side is shut: waits for the client's */
+    LH_CONN_CLOSED,    /* to be freed at the end of the turn */
+};
+
+struct lh_conn {
+    struct lh_source source;
+    struct lh_protocol_host host;
+    struct lh_worker *worker;
+    const struct lh_listener *listener;
+    struct lh_transport *transport;
+    const struct lh_protocol *protocol; /* NULL until it is known */
+    void *p;                            /* the protocol's connection */
+    struct lh_list all;                 /* in busy, idle, closed or spare */
+    struct lh_list fed, dirty;
+    struct lh_timer timer;
+    uint64_t tag;
+    uint64_t state_deadline; /* handshake, first byte, lingering close */
+    uint64_t send_deadline;  /* while the client takes nothing */
+    size_t linger_left;      /* octets that are discarded yet */
+    int fd;
+    enum lh_conn_state state;
+    unsigned interest;
+    bool readable;    /* the event queue said so in this turn */
+    bool eof;         /* the client's side is shut */
+    bool eof_told;    /* ... and the protocol knows */
+    bool fin_seen;    /* reported once while paused; not asked for again */
+    bool blocked;     /* the socket takes no more for now */
+    bool pulled;      /* something was pulled since protocol->sent() */
+    bool feeding;     /* its own feed step runs: no need to queue it */
+    bool counts_idle; /* in the idle list */
+    uint8_t sniffed;
+    uint8_t sniff[4];
+};
+
+/* Connections that wait for their clients: made when there is time. */
+void lh_conns_prepare(struct lh_worker *w);
+void lh_conns_free_spare(struct lh_worker *w);
+
+/* Takes a client over; closes `fd` where there is no memory. */
+void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
+                    int fd, const struct lh_sock_ends *ends);
+
+/* The steps of the turn.  Each takes its queue as it is. */
+void lh_conns_feed(struct lh_worker *w);
+void lh_conns_write(struct lh_worker *w);
+void lh_conns_reap(struct lh_worker *w);
+
+/* Closes the connection that has been idle the longest; false: none is. */
+bool lh_conns_close_oldest_idle(struct lh_worker *w);
+
+/* A stop: no new requests; and the end of its grace. */
+void lh_conns_drain(struct lh_worker *w);
+void lh_conns_cut(struct lh_worker *w);
+
+#endif

@@ -1,0 +1,186 @@
+/* URL prefixes and what serves them: see mapping.h. */
+#include "server/mapping.h"
+
+#include "os/file.h"
+
+#define SCRIPT_BYTES_MAX ((size_t)64 << 20)
+
+/* The mapping of a normalised prefix, or NULL. */
+static struct lh_mapping *find(const struct lh_mappings *m, const char *prefix)
+{
+    for (unsigned i = 0; i < m->n; i++) {
+        if (strcmp(m->v[i].prefix, prefix) == 0)
+            return &m->v[i];
+    }
+    return NULL;
+}
+
+/* Appends a mapping; takes over `prefix` when it succeeds. */
+static int append(struct lh_mappings *m, char *prefix,
+                  struct lh_mapping **added)
+{
+    struct lh_mapping *v = lh_realloc(m->v, (m->n + 1) * sizeof(*v));
+
+    if (!v)
+        return LHTTPD_ENOMEM;
+    m->v = v;
+    int r = lh_prefixes_add(&m->prefixes, prefix, m->n);
+    if (r < 0)
+        return r;
+    *added = &v[m->n++];
+    **added = (struct lh_mapping){.prefix = prefix};
+    return 0;
+}
+
+/* The mapping of a prefix as given, made if it is not there. */
+static int open_mapping(struct lh_mappings *m, const char *given,
+                        struct lh_mapping **found, struct lh_err *err)
+{
+    char *prefix;
+    int r = lh_prefix_normalise(given, &prefix);
+
+    if (r == LHTTPD_EINVAL)
+        return lh_err_set(err, r,
+                          "prefix '%s': not a path; it may not contain '?', "
+                          "'#', '.', '..' or empty segments",
+                          given);
+    if (r < 0)
+        return lh_err_memory(err);
+    *found = find(m, prefix);
+    if (*found) {
+        lh_free(prefix);
+        return 0;
+    }
+    r = append(m, prefix, found);
+    if (r < 0) {
+        lh_free(prefix);
+        return lh_err_memory(err);
+    }
+    return 0;
+}
+
+static int set_script(struct lh_mappings *m, const char *prefix,
+                      const char *name, struct lh_mapping **set,
+                      struct lh_err *err)
+{
+    int r = open_mapping(m, prefix, set, err);
+
+    if (r < 0)
+        return r;
+    if ((*set)->name)
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "prefix '%s': it has a script already, '%s'", prefix,
+                          (*set)->name);
+    (*set)->name = lh_strdup(name);
+    return (*set)->name ? 0 : lh_err_memory(err);
+}
+
+int lh_mappings_add_script(struct lh_mappings *m, const char *prefix,
+                           const char *path, struct lh_err *err)
+{
+    struct lh_mapping *mapping;
+    int r = set_script(m, prefix, path, &mapping, err);
+
+    if (r == 0)
+        mapping->is_file = true;
+    return r;
+}
+
+int lh_mappings_add_source(struct lh_mappings *m, const char *prefix,
+                           const char *name, const void *bytes, size_t n,
+                           struct lh_err *err)
+{
+    struct lh_mapping *mapping;
+    void *source = lh_memdup(n ? bytes : "", n ? n : 1);
+
+    if (!source)
+        return lh_err_memory(err);
+    int r = set_script(m, prefix, name, &mapping, err);
+    if (r < 0) {
+        lh_free(source);
+        return r;
+    }
+    mapping->source = source;
+    mapping->source_bytes = n;
+    return 0;
+}
+
+/* An older program's struct ends earlier: the rest stays zero. */
+static lhttpd_vm_factory_t factory_copy(const lhttpd_vm_factory_t *from)
+{
+    lhttpd_vm_factory_t to = lhttpd_vm_factory_init();
+
+    memcpy(&to, from, from->size < sizeof(to) ? from->size : sizeof(to));
+    to.size = sizeof(to);
+    return to;
+}
+
+int lh_mappings_add_factory(struct lh_mappings *m, const char *prefix,
+                            const lhttpd_vm_factory_t *factory,
+                            struct lh_err *err)
+{
+    struct lh_mapping *mapping;
+
+    if (!prefix) {
+        m->factory = factory_copy(factory);
+        m->has_factory = true;
+        return 0;
+    }
+    int r = open_mapping(m, prefix, &mapping, err);
+    if (r < 0)
+        return r;
+    mapping->factory = factory_copy(factory);
+    mapping->has_factory = true;
+    return 0;
+}
+
+void lh_mappings_deinit(struct lh_mappings *m)
+{
+    for (unsigned i = 0; i < m->n; i++) {
+        lh_free(m->v[i].prefix);
+        lh_free(m->v[i].name);
+        lh_free(m->v[i].source);
+    }
+    lh_free(m->v);
+    lh_prefixes_deinit(&m->prefixes);
+    *m = (struct lh_mappings){0};
+}
+
+int lh_mappings_read(struct lh_mappings *m, struct lh_err *err)
+{
+    for (unsigned i = 0; i < m->n; i++) {
+        struct lh_mapping *mapping = &m->v[i];
+        if (!mapping->is_file)
+            continue;
+        lh_free(mapping->source);
+        mapping->source = NULL;
+        int r = lh_file_read(mapping->name, SCRIPT_BYTES_MAX, &mapping->source,
+                             &mapping->source_bytes, err);
+        if (r < 0) {
+            lh_err_prefix(err, "script");
+            return r == LHTTPD_ENOMEM ? r : LHTTPD_ESCRIPT;
+        }
+    }
+    return 0;
+}
+
+int lh_mappings_vm(const struct lh_mappings *m, unsigned index,
+                   struct lh_context *ctx, struct lh_list *ready,
+                   struct lh_vm **vm, struct lh_err *err)
+{
+    const struct lh_mapping *mapping = &m->v[index];
+    struct lh_vm_config config = {
+        .ctx = ctx,
+        .ready = ready,
+        .prefix = mapping->prefix,
+        .name = mapping->name,
+        .source = mapping->source,
+        .source_bytes = mapping->source_bytes,
+    };
+
+    if (mapping->has_factory)
+        config.factory = &mapping->factory;
+    else if (m->has_factory)
+        config.factory = &m->factory;
+    return lh_vm_new(vm, &config, err);
+}

@@ -1,0 +1,316 @@
+/* A server: start, stop and what its workers share, see server.h. */
+#include "server/server.h"
+
+#include "os/clock.h"
+#include "os/process.h"
+#include "server/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+/* An orderly stop may need a little longer than its grace. */
+#define STUCK_AFTER_MS 1000
+
+#define POOL_KEPT 256
+
+/* --- the workers' context ------------------------------------------------- */
+
+void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
+                       unsigned worker)
+{
+    *ctx = (struct lh_context){
+        .now_ms = lh_clock_ms(),
+        .limits = &s->limits,
+        .log = &s->log,
+        .software = s->software,
+        .worker = worker,
+    };
+    lh_timers_init(&ctx->timers, ctx->now_ms);
+    lh_pool_init(&ctx->buf_blocks, LH_BUF_BLOCK_BYTES, POOL_KEPT);
+    lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), POOL_KEPT);
+}
+
+void lh_server_context_deinit(struct lh_context *ctx)
+{
+    lh_pool_deinit(&ctx->exchanges);
+    lh_pool_deinit(&ctx->buf_blocks);
+}
+
+/* --- check ---------------------------------------------------------------- */
+
+static int check_vms(struct lhttpd_server_t *s)
+{
+    struct lh_context ctx;
+    struct lh_list ready;
+    struct lh_vm *vm;
+    int r = 0;
+
+    lh_server_context(s, &ctx, 0);
+    lh_list_init(&ready);
+    for (unsigned i = 0; i < s->mappings.n && r == 0; i++) {
+        r = lh_mappings_vm(&s->mappings, i, &ctx, &ready, &vm, &s->err);
+        if (r == 0)
+            lh_vm_free(vm);
+    }
+    lh_server_context_deinit(&ctx);
+    return r;
+}
+
+static unsigned tls_listeners(const struct lhttpd_server_t *s)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < s->listeners_n; i++)
+        n += (s->listeners[i].flags & LHTTPD_LISTEN_TLS) != 0;
+    return n;
+}
+
+/* What listeners, certificates and mappings need of each other. */
+static int check_parts(struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners_n; i++) {
+        const struct lh_listener *l = &s->listeners[i];
+        if ((l->flags & LHTTPD_LISTEN_TLS) && lh_creds_empty(s->creds))
+            return lh_err_set(&s->err, LHTTPD_ECERT,
+                              "listener %s: TLS needs a certificate; add one "
+                              "before start",
+                              l->where.text);
+        if ((l->flags & LHTTPD_LISTEN_REDIRECT) && !tls_listeners(s))
+            return lh_err_set(&s->err, LHTTPD_EINVAL,
+                              "listener %s: there is no TLS listener to "
+                              "redirect to",
+                              l->where.text);
+    }
+    return 0;
+}
+
+int lh_server_check(struct lhttpd_server_t *s)
+{
+    int r = check_parts(s);
+
+    if (r == 0)
+        r = lh_mappings_read(&s->mappings, &s->err);
+    return r < 0 ? r : check_vms(s);
+}
+
+/* --- start ---------------------------------------------------------------- */
+
+static void resolve_connections(struct lhttpd_server_t *s)
+{
+    uint64_t descriptors = lh_process_descriptors();
+
+    if (s->limits.connections == 0)
+        s->limits.connections = descriptors - descriptors / 10;
+}
+
+/* Makes the workers; s->workers_n of them exist when it succeeds. */
+static int make_workers(struct lhttpd_server_t *s)
+{
+    s->workers = lh_calloc(s->workers_n, sizeof(*s->workers));
+    if (!s->workers)
+        return lh_err_memory(&s->err);
+    for (unsigned i = 0; i < s->workers_n; i++) {
+        int r = lh_worker_init(&s->workers[i], s, i, &s->err);
+        if (r == 0)
+            continue;
+        for (unsigned k = 0; k <= i; k++)
+            lh_worker_deinit(&s->workers[k]);
+        lh_free(s->workers);
+        s->workers = NULL;
+        return r;
+    }
+    return 0;
+}
+
+static void free_workers(struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->workers_n; i++)
+        lh_worker_deinit(&s->workers[i]);
+    lh_free(s->workers);
+    s->workers = NULL;
+}
+
+/* Threads inherit the mask of the one that makes them. */
+static int launch(struct lhttpd_server_t *s)
+{
+    sigset_t all, old;
+    int r = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    for (unsigned i = 0; i < s->workers_n && r == 0; i++)
+        r = lh_worker_launch(&s->workers[i], &s->err);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return r;
+}
+
+/* Those that were launched before another one could not be. */
+static void end_launched(struct lhttpd_server_t *s)
+{
+    atomic_store(&s->stop_at_ms, 0);
+    for (unsigned i = 0; i < s->workers_n; i++) {
+        struct lh_worker *w = &s->workers[i];
+        if (!w->launched)
+            continue;
+        lh_worker_stop(w);
+        pthread_join(w->thread, NULL);
+    }
+    lh_server_close_listeners(s);
+}
+
+static void log_start(const struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners_n; i++)
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "listening on %s%s",
+               s->listeners[i].where.text,
+               s->listeners[i].flags & LHTTPD_LISTEN_TLS ? " (TLS)" : "");
+    if (s->listeners_n && !tls_listeners(s))
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL,
+               "serves plain HTTP: what passes can be read and changed on "
+               "its way");
+}
+
+static int make_shared(struct lhttpd_server_t *s)
+{
+    int r = check_parts(s);
+
+    if (r == 0)
+        r = lh_mappings_read(&s->mappings, &s->err);
+    if (r == 0 && tls_listeners(s))
+        r = lh_tls_shared_new(&s->tls, s->creds, LHTTPD_HTTP2 != 0, &s->err);
+    return r;
+}
+
+int lh_server_start(struct lhttpd_server_t *s)
+{
+    int r = make_shared(s);
+
+    if (r < 0)
+        goto err_after_shared;
+    resolve_connections(s);
+    if (lh_evq_init(&s->done) < 0) {
+        r = lh_err_set(&s->err, LHTTPD_ESYSTEM,
+                       "no event queue; too many open files?");
+        goto err_after_shared;
+    }
+    r = make_workers(s);
+    if (r < 0)
+        goto err_after_done;
+    atomic_store(&s->listeners_in_use, s->workers_n);
+    s->state = LH_SERVER_RUNNING; /* before a handler can ask */
+    r = launch(s);
+    if (r < 0)
+        goto err_after_workers;
+    log_start(s);
+    return 0;
+
+err_after_workers:
+    end_launched(s);
+    free_workers(s);
+    s->state = LH_SERVER_STOPPED;
+err_after_done:
+    lh_evq_deinit(&s->done);
+err_after_shared:
+    lh_tls_shared_free(s->tls);
+    s->tls = NULL;
+    return r;
+}
+
+/* --- listeners ------------------------------------------------------------ */
+
+void lh_server_close_listeners(struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners_n; i++) {
+        struct lh_listener *l = &s->listeners[i];
+        if (l->fd < 0)
+            continue;
+        lh_sock_close(l->fd);
+        l->fd = -1;
+        lh_sock_address_deinit(&l->where);
+    }
+}
+
+void lh_server_leave_listeners(struct lhttpd_server_t *s)
+{
+    if (atomic_fetch_sub(&s->listeners_in_use, 1) == 1)
+        lh_server_close_listeners(s);
+}
+
+int lh_server_tls_port(const struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners_n; i++) {
+        if (s->listeners[i].flags & LHTTPD_LISTEN_TLS)
+            return s->listeners[i].where.port;
+    }
+    return 0;
+}
+
+/* --- stop ----------------------------------------------------------------- */
+
+/* Async-signal-safe: atomics, clock_gettime() and write() alone. */
+void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms)
+{
+    uint64_t at = lh_clock_ms() + grace_ms;
+    uint64_t before = atomic_load(&s->stop_at_ms);
+
+    while (at < before &&
+           !atomic_compare_exchange_weak(&s->stop_at_ms, &before, at))
+        continue;
+    for (unsigned i = 0; i < s->workers_n; i++)
+        lh_worker_stop(&s->workers[i]);
+    lh_evq_wake(&s->done);
+}
+
+static int stuck(struct lhttpd_server_t *s)
+{
+    const char *where = NULL;
+
+    for (unsigned i = 0; i < s->workers_n && !where; i++)
+        where = lh_worker_running(&s->workers[i]);
+    s->state = LH_SERVER_STUCK;
+    return lh_err_set(&s->err, LHTTPD_ESTUCK,
+                      "a script does not return: %s; its thread goes on",
+                      where ? where : "it is not known which");
+}
+
+/* How long to wait for the workers yet; -1: no stop was asked for; 0: the time
+ * is over. */
+static int patience_ms(const struct lhttpd_server_t *s)
+{
+    uint64_t stop_at = atomic_load(&s->stop_at_ms);
+    uint64_t run = s->limits.handler_run_ms;
+    uint64_t now = lh_clock_ms();
+
+    if (stop_at == LH_NEVER)
+        return -1;
+    uint64_t extra = run > STUCK_AFTER_MS ? run : STUCK_AFTER_MS;
+    /* Twice: once until the handler's next call raises, once for what the
+     * cut itself lets a task do. */
+    uint64_t until = lh_deadline(lh_deadline(stop_at, extra), STUCK_AFTER_MS);
+    if (until == LH_NEVER)
+        return -1;
+    return until <= now ? 0 : until - now > 60000 ? 60000 : (int)(until - now);
+}
+
+int lh_server_wait(struct lhttpd_server_t *s)
+{
+    struct lh_event none[1];
+
+    while (atomic_load(&s->workers_done) < s->workers_n) {
+        int timeout = patience_ms(s);
+        if (timeout == 0)
+            return stuck(s);
+        lh_evq_wait(&s->done, none, 1, timeout);
+    }
+    for (unsigned i = 0; i < s->workers_n; i++)
+        pthread_join(s->workers[i].thread, NULL);
+    free_workers(s);
+    lh_evq_deinit(&s->done);
+    lh_tls_shared_free(s->tls);
+    s->tls = NULL;
+    s->state = LH_SERVER_STOPPED;
+    if (atomic_load(&s->cut))
+        return lh_err_set(&s->err, LHTTPD_ECUT,
+                          "the grace ran out: requests were cut");
+    return 0;
+}

@@ -1,0 +1,82 @@
+/*
+ * A server: its configuration, listeners and scripts, and what its worker
+ * threads share.  The shared things are all in here:
+ *
+ * - read-only while workers run: limits, log, software, mappings, creds;
+ * - listeners: the descriptor is read-only, `owner` says in an atomic whose
+ *   event queue it is armed in (worker.c, "Accepting");
+ * - the workers' event queues, to arm a listener there or to wake, and their
+ *   atomics `waiting` and `load`;
+ * - one lock-free mailbox a worker;
+ * - the atomics below;
+ * - the TLS resumption cache (net/session).
+ */
+#ifndef LH_SERVER_SERVER_H
+#define LH_SERVER_SERVER_H
+
+#include "net/tls.h"
+#include "os/evq.h"
+#include "os/sock.h"
+#include "server/mapping.h"
+
+#include <stdatomic.h>
+
+#define LH_LISTENERS_MAX 64
+#define LH_WORKERS_MAX   1024
+
+/* No worker has the listener armed: the next one that waits takes it. */
+#define LH_OWNER_NONE (-1)
+
+struct lh_listener {
+    int fd; /* -1 once closed */
+    unsigned flags;
+    struct lh_sock_address where;
+    _Atomic int owner;
+};
+
+enum lh_server_state {
+    LH_SERVER_SETUP,
+    LH_SERVER_RUNNING,
+    LH_SERVER_STOPPED,
+    LH_SERVER_STUCK, /* a worker never ended: its memory stays behind */
+};
+
+struct lhttpd_server_t {
+    struct lh_err err;
+    enum lh_server_state state;
+    lhttpd_limits_t limits;
+    struct lh_log log;
+    char *software;
+    unsigned workers_n;
+    struct lh_listener listeners[LH_LISTENERS_MAX];
+    unsigned listeners_n;
+    struct lh_mappings mappings;
+    struct lh_creds *creds;
+    struct lh_tls_shared *tls; /* NULL without a TLS listener */
+    struct lh_worker *workers;
+    struct lh_evq done;                /* woken by each worker that ends */
+    _Atomic uint64_t stop_at_ms;       /* LH_NEVER: no stop asked for */
+    _Atomic unsigned listeners_in_use; /* workers that still accept */
+    _Atomic unsigned workers_done;
+    _Atomic bool cut; /* the grace ran out for somebody */
+};
+
+/* As the public functions; arguments and state were checked. */
+int lh_server_check(struct lhttpd_server_t *s);
+int lh_server_start(struct lhttpd_server_t *s);
+void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms);
+int lh_server_wait(struct lhttpd_server_t *s);
+
+/* One worker accepts no longer; the last one closes the listeners. */
+void lh_server_leave_listeners(struct lhttpd_server_t *s);
+void lh_server_close_listeners(struct lhttpd_server_t *s);
+
+/* The port of the first TLS listener, 0 if there is none. */
+int lh_server_tls_port(const struct lhttpd_server_t *s);
+
+/* A worker's context, also one for VMs that are thrown away. */
+void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
+                       unsigned worker);
+void lh_server_context_deinit(struct lh_context *ctx);
+
+#endif

@@ -1,0 +1,482 @@
+/*
+ * A worker's turn, its share of the listeners, its stop.
+ *
+ * Bytes move one way in a turn: events -> input -> protocol -> Lua -> protocol
+ * -> output -> socket.  Nothing is resumed from inside a callback: callbacks
+ * put things into the queues fed, ready_vms and dirty, and each step takes its
+ * queue as it is.
+ */
+#include "server/worker.h"
+
+#include "os/clock.h"
+#include "server/conn.h"
+
+/* A pipelining client's requests are served in rounds within one turn. */
+#define ROUNDS_MAX 64
+#define ROUNDS_NS  2000000
+
+#define ACCEPT_MAX      16  /* clients a listener's event takes in */
+#define ACCEPT_PAUSE_MS 100 /* out of descriptors or connections */
+
+/* After a cut, how long tasks that still yield are put up with. */
+#define CUT_TASKS_MS 1000
+
+static _Thread_local const struct lh_worker *current;
+
+/* --- Accepting ------------------------------------------------------------
+ *
+ * A listener is armed one-shot in the event queue of its owner.  Who takes its
+ * event accepts what is there and hands it on to a waiting worker; and so does
+ * an owner that is about to run Lua, which may take long.  With nobody waiting
+ * it has no owner until a worker is about to wait.
+ *
+ * No client is forgotten: a worker says that it waits before it looks for
+ * listeners without owner, and one that leaves a listener without owner looks
+ * for waiting workers afterwards.  An arming that was overtaken does no harm:
+ * its worker finds no client, or takes one.
+ */
+
+static void arm(struct lh_worker *of, unsigned i)
+{
+    struct lh_acceptor *a = &of->acceptors[i];
+
+    lh_evq_change(&of->evq, a->listener->fd, LH_EV_READ | LH_EV_ONESHOT,
+                  a->tag);
+}
+
+/* The waiting worker with the fewest connections, or NULL. */
+static struct lh_worker *find_waiting(const struct lh_worker *w)
+{
+    struct lh_worker *best = NULL;
+
+    for (unsigned i = 0; i < w->server->workers_n; i++) {
+        struct lh_worker *other = &w->server->workers[i];
+        if (other != w && atomic_load(&other->waiting) &&
+            (!best || atomic_load(&other->load) < atomic_load(&best->load)))
+            best = other;
+    }
+    return best;
+}
+
+/* Gives listener number i from owner `from` to another worker. */
+static bool give(struct lh_worker *w, unsigned i, int from)
+{
+    struct lh_worker *to = find_waiting(w);
+
+    if (!to)
+        return false;
+    if (atomic_compare_exchange_strong(&w->server->listeners[i].owner, &from,
+                                       to->number))
+        arm(to, i);
+    return true;
+}
+
+static void hand_on(struct lh_worker *w, unsigned i)
+{
+    int mine = w->number;
+
+    if (atomic_load(&w->server->listeners[i].owner) != mine || give(w, i, mine))
+        return;
+    if (atomic_compare_exchange_strong(&w->server->listeners[i].owner, &mine,
+                                       LH_OWNER_NONE))
+        give(w, i, LH_OWNER_NONE);
+}
+
+static void hand_on_all(struct lh_worker *w)
+{
+    if (w->server->workers_n == 1)
+        return;
+    for (unsigned i = 0; i < w->server->listeners_n; i++)
+        hand_on(w, i);
+}
+
+/* Before a wait: what has no owner is ours. */
+static void take_listeners(struct lh_worker *w)
+{
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        struct lh_acceptor *a = &w->acceptors[i];
+        int owner = LH_OWNER_NONE;
+        if (!atomic_compare_exchange_strong(&a->listener->owner, &owner,
+                                            w->number) &&
+            owner != w->number)
+            continue;
+        if (!a->armed)
+            arm(w, i);
+        a->armed = true;
+    }
+}
+
+static void pause_accepting(struct lh_worker *w)
+{
+    w->accepting = false;
+    lh_timer_arm(&w->ctx.timers, &w->accept_pause,
+                 w->ctx.now_ms + ACCEPT_PAUSE_MS);
+    for (unsigned i = 0; i < w->server->listeners_n; i++)
+        hand_on(w, i);
+}
+
+static void resume_accepting(struct lh_timer *timer)
+{
+    struct lh_worker *w = LH_OF(timer, struct lh_worker, accept_pause);
+
+    w->accepting = !w->ctx.stopping;
+}
+
+/* Makes room for one more client by closing an idle connection. */
+static bool make_room(struct lh_worker *w)
+{
+    return w->conns_n < w->conns_max || lh_conns_close_oldest_idle(w);
+}
+
+static void accept_clients(struct lh_acceptor *a)
+{
+    struct lh_worker *w = a->worker;
+    struct lh_sock_ends ends;
+    int fd;
+
+    for (int i = 0; i < ACCEPT_MAX; i++) {
+        if (!make_room(w)) {
+            pause_accepting(w);
+            return;
+        }
+        enum lh_accepted r = lh_sock_accept(a->listener->fd, &fd, &ends);
+        if (r == LH_ACCEPT_NO_ROOM) {
+            lh_conns_close_oldest_idle(w);
+            pause_accepting(w);
+        }
+        if (r != LH_ACCEPTED)
+            return;
+        lh_conn_accept(w, a->listener, fd, &ends);
+    }
+}
+
+static void on_client(struct lh_source *source, unsigned ready)
+{
+    struct lh_acceptor *a = LH_OF(source, struct lh_acceptor, source);
+
+    (void)ready;
+    a->armed = false;
+    if (!a->worker->accepting)
+        return;
+    accept_clients(a);
+    if (a->worker->server->workers_n > 1)
+        hand_on(a->worker, (unsigned)(a - a->worker->acceptors));
+}
+
+static void leave_listeners(struct lh_worker *w)
+{
+    w->accepting = false;
+    lh_timer_disarm(&w->accept_pause);
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        struct lh_acceptor *a = &w->acceptors[i];
+        lh_evq_forget(&w->evq, a->listener->fd);
+        lh_slots_remove(&w->slots, a->tag);
+    }
+    lh_server_leave_listeners(w->server);
+}
+
+/* --- Stopping ------------------------------------------------------------- */
+
+static unsigned tasks(const struct lh_worker *w)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < w->server->mappings.n; i++)
+        n += lh_vm_tasks(w->vms[i]);
+    return n;
+}
+
+static void begin_stop(struct lh_message *message, struct lh_worker *w)
+{
+    (void)message;
+    w->ctx.stopping = true;
+    leave_listeners(w);
+    lh_conns_drain(w);
+    for (unsigned i = 0; i < w->server->mappings.n; i++)
+        lh_vm_stopping(w->vms[i]);
+}
+
+/* The grace is over: what has not ended is cut. */
+static void cut_when_due(struct lh_worker *w)
+{
+    if (!w->ctx.stopping || w->cut ||
+        w->ctx.now_ms < atomic_load(&w->server->stop_at_ms))
+        return;
+    w->cut = true;
+    bool busy = !lh_list_empty(&w->busy) || tasks(w) > 0;
+    for (unsigned i = 0; i < w->server->mappings.n; i++)
+        lh_vm_cut(w->vms[i]);
+    lh_conns_cut(w);
+    if (busy)
+        atomic_store(&w->server->cut, true);
+}
+
+static bool finished(const struct lh_worker *w)
+{
+    if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations)
+        return false;
+    return tasks(w) == 0 ||
+           (w->cut && w->ctx.now_ms >=
+                          atomic_load(&w->server->stop_at_ms) + CUT_TASKS_MS);
+}
+
+/* --- The turn ------------------------------------------------------------- */
+
+static bool work_waits(const struct lh_worker *w)
+{
+    return !lh_list_empty(&w->fed) || !lh_list_empty(&w->ready_vms);
+}
+
+static int wait_ms(const struct lh_worker *w)
+{
+    if (work_waits(w) || !lh_list_empty(&w->dirty))
+        return 0;
+    int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
+    uint64_t stop_at = atomic_load(&w->server->stop_at_ms);
+    if (!w->ctx.stopping || stop_at == LH_NEVER)
+        return timeout;
+    uint64_t now = w->ctx.now_ms;
+    uint64_t left = w->cut || stop_at <= now ? 10 : stop_at - now;
+    return timeout >= 0 && (uint64_t)timeout < left ? timeout
+           : left < 60000                           ? (int)left
+                                                    : 60000;
+}
+
+static unsigned wait_for_events(struct lh_worker *w)
+{
+    int timeout = wait_ms(w);
+    bool asleep = timeout != 0 && w->accepting;
+
+    if (asleep) {
+        atomic_store(&w->waiting, true);
+        take_listeners(w);
+    }
+    unsigned n = lh_evq_wait(&w->evq, w->events, LH_EVENTS_MAX, timeout);
+    if (asleep)
+        atomic_store(&w->waiting, false);
+    return n;
+}
+
+static void read_clocks(struct lh_worker *w)
+{
+    int64_t unix_s = lh_clock_unix_s();
+
+    w->ctx.now_ms = lh_clock_ms();
+    if (unix_s == w->ctx.unix_s)
+        return;
+    w->ctx.unix_s = unix_s;
+    lh_clock_imf_date(unix_s, w->ctx.date);
+}
+
+static void deliver_mail(struct lh_worker *w)
+{
+    struct lh_mailbox_node *node = lh_mailbox_take(&w->mailbox);
+
+    while (node) {
+        struct lh_mailbox_node *next = node->next;
+        struct lh_message *message = LH_OF(node, struct lh_message, node);
+        message->deliver(message, w);
+        node = next;
+    }
+}
+
+static void read_events(struct lh_worker *w, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct lh_source *source = lh_slots_find(&w->slots, w->events[i].tag);
+        if (source)
+            source->on_event(source, w->events[i].ready);
+    }
+}
+
+static void run_tasks(struct lh_worker *w)
+{
+    struct lh_list vms, *link;
+
+    lh_list_move(&vms, &w->ready_vms);
+    while ((link = lh_list_take(&vms)) != NULL)
+        lh_vm_run(lh_vm_of_ready(link));
+}
+
+static void run_rounds(struct lh_worker *w)
+{
+    uint64_t begin = 0;
+
+    for (int i = 0; i < ROUNDS_MAX && work_waits(w); i++) {
+        if (i == 1)
+            begin = lh_clock_ns();
+        else if (i > 1 && lh_clock_ns() - begin > ROUNDS_NS)
+            return;
+        lh_conns_feed(w);
+        if (!lh_list_empty(&w->ready_vms))
+            hand_on_all(w);
+        run_tasks(w);
+    }
+}
+
+static void turn(struct lh_worker *w)
+{
+    unsigned n = wait_for_events(w);
+
+    read_clocks(w);
+    w->handshakes = 0;
+    deliver_mail(w);
+    read_events(w, n);
+    lh_timers_fire(&w->ctx.timers, w->ctx.now_ms);
+    run_rounds(w);
+    lh_conns_write(w);
+    cut_when_due(w);
+    lh_conns_prepare(w);
+    lh_conns_reap(w);
+}
+
+/* --- Life ----------------------------------------------------------------- */
+
+static int add_acceptors(struct lh_worker *w, struct lh_err *err)
+{
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        struct lh_acceptor *a = &w->acceptors[i];
+        a->source.on_event = on_client;
+        a->worker = w;
+        a->listener = &w->server->listeners[i];
+        if (lh_slots_add(&w->slots, &a->source, &a->tag) < 0)
+            return lh_err_memory(err);
+        if (lh_evq_add(&w->evq, a->listener->fd, LH_EV_ONESHOT, a->tag) < 0)
+            return lh_err_set(err, LHTTPD_ESYSTEM,
+                              "listener %s: cannot be watched for clients",
+                              a->listener->where.text);
+    }
+    return 0;
+}
+
+static int make_vms(struct lh_worker *w, struct lh_err *err)
+{
+    unsigned n = w->server->mappings.n;
+
+    w->vms = lh_calloc(n + 1, sizeof(struct lh_vm *));
+    if (!w->vms)
+        return lh_err_memory(err);
+    for (unsigned i = 0; i < n; i++) {
+        int r = lh_mappings_vm(&w->server->mappings, i, &w->ctx, &w->ready_vms,
+                               &w->vms[i], err);
+        if (r < 0) {
+            w->vms[i] = NULL;
+            return r;
+        }
+    }
+    return 0;
+}
+
+static void init_lists(struct lh_worker *w)
+{
+    struct lh_list *lists[] = {&w->busy, &w->idle,  &w->closed,   &w->spare,
+                               &w->fed,  &w->dirty, &w->ready_vms};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        lh_list_init(lists[i]);
+}
+
+int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
+                   unsigned number, struct lh_err *err)
+{
+    *w = (struct lh_worker){.server = s, .number = (int)number};
+    w->evq.fd = w->evq.wake_fd = -1;
+    w->accepting = true;
+    w->stop.deliver = begin_stop;
+    atomic_flag_clear(&w->stop_posted);
+    init_lists(w);
+    lh_mailbox_init(&w->mailbox);
+    lh_server_context(s, &w->ctx, number);
+    read_clocks(w);
+    lh_timer_init(&w->accept_pause, resume_accepting);
+    lh_net_pools_init(&w->pools);
+    uint64_t share = s->limits.connections / s->workers_n;
+    w->conns_max = share > UINT32_MAX ? UINT32_MAX
+                   : share            ? (unsigned)share
+                                      : 1;
+    if (s->tls && !(w->pools.tls = lh_tls_worker_new(s->tls)))
+        return lh_err_memory(err);
+    if (lh_evq_init(&w->evq) < 0)
+        return lh_err_set(err, LHTTPD_ESYSTEM,
+                          "worker %u: no event queue; too many open files?",
+                          number);
+    int r = add_acceptors(w, err);
+    return r < 0 ? r : make_vms(w, err);
+}
+
+void lh_worker_deinit(struct lh_worker *w)
+{
+    if (w->vms) {
+        for (unsigned i = 0; i < w->server->mappings.n; i++) {
+            if (w->vms[i])
+                lh_vm_free(w->vms[i]);
+        }
+        lh_free(w->vms);
+    }
+    lh_conns_free_spare(w);
+    if (w->evq.fd >= 0)
+        lh_evq_deinit(&w->evq);
+    lh_tls_worker_free(w->pools.tls);
+    lh_net_pools_deinit(&w->pools);
+    lh_slots_deinit(&w->slots);
+    lh_server_context_deinit(&w->ctx);
+}
+
+static void log_counters(const struct lh_worker *w)
+{
+    const struct lh_counters *c = &w->ctx.counters;
+
+    lh_log(w->ctx.log, LHTTPD_LOG_DEBUG, NULL,
+           "worker %d: connections %u, exchanges %u, tasks %u, operations %u "
+           "(%llu connections and %llu requests in all)",
+           w->number, c->connections, c->exchanges, c->tasks, c->operations,
+           (unsigned long long)c->connections_total,
+           (unsigned long long)c->requests_total);
+}
+
+static void *run(void *arg)
+{
+    struct lh_worker *w = arg;
+    struct lhttpd_server_t *s = w->server;
+
+    current = w;
+    while (!finished(w))
+        turn(w);
+    log_counters(w);
+    atomic_fetch_add(&s->workers_done, 1);
+    lh_evq_wake(&s->done);
+    return NULL;
+}
+
+int lh_worker_launch(struct lh_worker *w, struct lh_err *err)
+{
+    int r = pthread_create(&w->thread, NULL, run, w);
+
+    if (r != 0)
+        return lh_err_set(err, LHTTPD_ESYSTEM, "worker %d: no thread: %s",
+                          w->number, strerror(r));
+    w->launched = true;
+    return 0;
+}
+
+void lh_worker_stop(struct lh_worker *w)
+{
+    if (!atomic_flag_test_and_set(&w->stop_posted))
+        lh_mailbox_post(&w->mailbox, &w->stop.node);
+    lh_evq_wake(&w->evq);
+}
+
+bool lh_worker_is_current(const struct lhttpd_server_t *s)
+{
+    return current && current->server == s;
+}
+
+const char *lh_worker_running(const struct lh_worker *w)
+{
+    for (unsigned i = 0; i < w->server->mappings.n; i++) {
+        const char *where = lh_vm_running(w->vms[i]);
+        if (where)
+            return where;
+    }
+    return NULL;
+}

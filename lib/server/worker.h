@@ -1,0 +1,82 @@
+/*
+ * A worker: one thread that owns everything it touches and goes round in
+ * turns.  worker.c shows the turn.
+ */
+#ifndef LH_SERVER_WORKER_H
+#define LH_SERVER_WORKER_H
+
+#include "base/mailbox.h"
+#include "server/server.h"
+#include "server/slots.h"
+
+#include <pthread.h>
+
+/* What others send to a worker; `deliver` runs on its thread. */
+struct lh_message {
+    struct lh_mailbox_node node;
+    void (*deliver)(struct lh_message *message, struct lh_worker *w);
+};
+
+/* A worker's end of a listener. */
+struct lh_acceptor {
+    struct lh_source source;
+    struct lh_worker *worker;
+    struct lh_listener *listener;
+    uint64_t tag;
+    bool armed; /* in our event queue, and it has not reported since */
+};
+
+struct lh_worker {
+    struct lhttpd_server_t *server;
+    int number;
+    pthread_t thread;
+    bool launched;
+    struct lh_context ctx;
+    struct lh_evq evq;
+    struct lh_slots slots;
+    struct lh_net_pools pools;
+    struct lh_vm **vms; /* one a mapping */
+    struct lh_acceptor acceptors[LH_LISTENERS_MAX];
+    struct lh_timer accept_pause;
+    bool accepting;
+
+    struct lh_list busy, idle; /* connections; longest idle first */
+    struct lh_list closed;     /* to be freed at the end of the turn */
+    unsigned conns_n, conns_max;
+    struct lh_list spare; /* connections that wait for their client */
+    unsigned spare_n;
+
+    struct lh_list fed;       /* connections with input to use */
+    struct lh_list dirty;     /* connections with output to send */
+    struct lh_list ready_vms; /* VMs with work */
+    unsigned handshakes;      /* steps of TLS handshakes in this turn */
+    bool cut;
+
+    struct lh_mailbox mailbox;
+    struct lh_message stop;
+    atomic_flag stop_posted;
+    _Atomic bool waiting;  /* asleep in its event queue */
+    _Atomic unsigned load; /* connections */
+    struct lh_event events[LH_EVENTS_MAX];
+};
+
+/* Makes everything but the thread, VMs included.  On failure too,
+ * lh_worker_deinit() frees what was made. */
+int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
+                   unsigned number, struct lh_err *err);
+void lh_worker_deinit(struct lh_worker *w);
+
+/* Starts the thread.  LHTTPD_ESYSTEM. */
+int lh_worker_launch(struct lh_worker *w, struct lh_err *err);
+
+/* Tells it that a stop was asked for, or asked for sooner.
+ * Async-signal-safe. */
+void lh_worker_stop(struct lh_worker *w);
+
+/* Is this thread one of the server's workers? */
+bool lh_worker_is_current(const struct lhttpd_server_t *s);
+
+/* "script.lua:12" of what runs there now, or NULL. */
+const char *lh_worker_running(const struct lh_worker *w);
+
+#endif
