@@ -64,7 +64,6 @@ static void request(struct lh_protocol_host *host, struct lh_exchange *ex)
 {
     struct lh_conn *c = LH_OF(host, struct lh_conn, host);
 
-    c->worker->ctx.counters.requests_total++;
     lh_dispatch(c->worker, c->listener, ex);
 }
 

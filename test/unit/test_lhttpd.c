@@ -1,0 +1,562 @@
+/*
+ * The public interface, used as an embedding program would: states, words of
+ * errors, several servers, the VM factory, stops; and every allocation failing
+ * once.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/client.h"
+#include "lib/heap.h"
+#include "lhttpd.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HELLO                                                                  \
+    "httpd.register_handler('/', function()\n"                                 \
+    "  httpd.header{['content-type'] = 'text/plain'}\n"                        \
+    "  httpd.write(nil, 'hello\\n')\n"                                         \
+    "end)\n"
+
+#define GET "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+static void no_log(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    (void)entry;
+}
+
+static lhttpd_config_t quiet(unsigned workers)
+{
+    lhttpd_config_t config = lhttpd_config_init();
+
+    config.log = no_log;
+    config.workers = workers;
+    return config;
+}
+
+static lhttpd_server_t *make(const char *source, unsigned workers)
+{
+    lhttpd_config_t config = quiet(workers);
+    lhttpd_server_t *s = NULL;
+
+    assert_int_equal(lhttpd_server_create(&s, &config), 0);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 0), 0);
+    if (source)
+        assert_int_equal(lhttpd_server_map_source(s, "/", "test.lua", source,
+                                                  strlen(source)),
+                         0);
+    return s;
+}
+
+static lhttpd_server_t *run(const char *source, unsigned workers)
+{
+    lhttpd_server_t *s = make(source, workers);
+
+    int r = lhttpd_server_start(s);
+    if (r != 0)
+        print_error("%s\n", lhttpd_server_error(s));
+    assert_int_equal(r, 0);
+    return s;
+}
+
+static void ask(lhttpd_server_t *s, const char *request, char *out, size_t room)
+{
+    test_client_ask(lhttpd_server_port(s, 0), request, out, room);
+}
+
+static void serves_and_stops(void **state)
+{
+    lhttpd_server_t *s = run(HELLO, 2);
+    char out[4096];
+
+    (void)state;
+    ask(s, GET, out, sizeof(out));
+    assert_non_null(strstr(out, "HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(out, "\r\n\r\nhello\n"));
+    assert_int_equal(lhttpd_server_stop(s, 1000), 0);
+    assert_int_equal(lhttpd_server_stop(s, 1000), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESTATE);
+    lhttpd_server_destroy(s);
+}
+
+static void two_servers_do_not_know_of_each_other(void **state)
+{
+    lhttpd_server_t *a = run(HELLO, 1), *b = run(NULL, 1);
+    char out[4096];
+
+    (void)state;
+    ask(a, GET, out, sizeof(out));
+    assert_non_null(strstr(out, "hello"));
+    ask(b, GET, out, sizeof(out));
+    assert_non_null(strstr(out, "HTTP/1.1 404 Not Found\r\n"));
+    lhttpd_server_destroy(a);
+    ask(b, GET, out, sizeof(out));
+    assert_non_null(strstr(out, "404"));
+    lhttpd_server_destroy(b);
+}
+
+static void create_refuses_impossible_structs(void **state)
+{
+    lhttpd_config_t config = quiet(1);
+    lhttpd_limits_t limits = lhttpd_limits_init();
+    lhttpd_server_t *s;
+
+    (void)state;
+    assert_int_equal(lhttpd_server_create(NULL, NULL), LHTTPD_EINVAL);
+    config.size = 3;
+    assert_int_equal(lhttpd_server_create(&s, &config), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(NULL), "lhttpd_config_init"));
+    config = quiet(100000);
+    assert_int_equal(lhttpd_server_create(&s, &config), LHTTPD_EINVAL);
+    config = quiet(1);
+    config.log_level = (lhttpd_log_level_t)99;
+    assert_int_equal(lhttpd_server_create(&s, &config), LHTTPD_EINVAL);
+    config = quiet(1);
+    config.server_name = "bad\r\nname: x";
+    assert_int_equal(lhttpd_server_create(&s, &config), LHTTPD_EINVAL);
+    config = quiet(1);
+    limits.size = 0;
+    config.limits = &limits;
+    assert_int_equal(lhttpd_server_create(&s, &config), LHTTPD_EINVAL);
+    lhttpd_server_destroy(NULL);
+}
+
+/* A program that was compiled when the struct had two members. */
+static void an_older_struct_is_read_no_further(void **state)
+{
+    struct {
+        size_t size;
+        unsigned workers;
+    } older = {sizeof(older), 1};
+    lhttpd_server_t *s = NULL;
+
+    (void)state;
+    assert_int_equal(
+        lhttpd_server_create(&s, (const lhttpd_config_t *)(void *)&older), 0);
+    lhttpd_server_destroy(s);
+}
+
+static void words_say_what_is_wrong(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+
+    (void)state;
+    assert_int_equal(lhttpd_server_map_source(s, "", "again.lua", "", 0),
+                     LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "test.lua"));
+    assert_int_equal(lhttpd_server_map_script(s, "/a/../b", "x.lua"),
+                     LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "/a/../b"));
+    assert_int_equal(lhttpd_server_map_script(s, "/x", NULL), LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 70000, 0),
+                     LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_listen(s, "no.such.host", 0, 0),
+                     LHTTPD_EADDRESS);
+    assert_non_null(strstr(lhttpd_server_error(s), "no.such.host"));
+    assert_int_equal(lhttpd_server_listen(s, NULL, 0, 128), LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_wait(s), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_map_script(s, "/y", "/no/such.lua"), 0);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESCRIPT);
+    assert_non_null(strstr(lhttpd_server_error(s), "/no/such.lua"));
+    lhttpd_server_destroy(s);
+}
+
+static void a_script_that_does_not_load_stops_the_start(void **state)
+{
+    lhttpd_server_t *s = make("httpd.register_handler(\n\n+)", 1);
+
+    (void)state;
+    assert_int_equal(lhttpd_server_check(s), LHTTPD_ESCRIPT);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESCRIPT);
+    assert_non_null(strstr(lhttpd_server_error(s), "test.lua:3"));
+    lhttpd_server_destroy(s);
+}
+
+static void tls_needs_a_certificate(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+
+    (void)state;
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_TLS),
+                     1);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ECERT);
+    lhttpd_server_destroy(s);
+}
+
+static void redirect_needs_a_tls_listener(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+
+    (void)state;
+    assert_int_equal(
+        lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_REDIRECT), 1);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "redirect"));
+    lhttpd_server_destroy(s);
+}
+
+static void routes_by_prefix_and_name(void **state)
+{
+    static const char ui[] =
+        "local function say(t) return function(env)\n"
+        "  httpd.write(nil, t .. ':' .. env.HANDLER_NAME) end end\n"
+        "httpd.register_handler('/', say 'root')\n"
+        "httpd.register_handler('/a', say 'a')\n"
+        "httpd.register_handler('/w/*', say 'wild')\n"
+        "httpd.register_handler('/notfound', say 'nope')\n";
+    static const struct {
+        const char *request, *answer;
+    } cases[] = {
+        {"GET /ui/a HTTP/1.0\r\n\r\n", "a:/a"},
+        {"GET /ui/ HTTP/1.0\r\n\r\n", "root:/"},
+        {"GET /ui HTTP/1.0\r\n\r\n", "location: /ui/\r\n"},
+        {"GET /ui?x=1 HTTP/1.0\r\n\r\n", "location: /ui/?x=1\r\n"},
+        {"GET /ui/w/x/y HTTP/1.0\r\n\r\n", "wild:/w/*"},
+        {"GET /ui/zzz HTTP/1.0\r\n\r\n", "404 Not Found"},
+        {"GET /uix HTTP/1.0\r\n\r\n", "404 Not Found"},
+        {"TRACE /ui/a HTTP/1.0\r\n\r\n", "501 Not Implemented"},
+        {"OPTIONS * HTTP/1.0\r\n\r\n", "204 No Content"},
+        {"GET * HTTP/1.0\r\n\r\n", "400 Bad Request"},
+    };
+    lhttpd_server_t *s = make(NULL, 1);
+    char out[4096];
+
+    (void)state;
+    assert_int_equal(
+        lhttpd_server_map_source(s, "ui", "ui.lua", ui, sizeof(ui) - 1), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ask(s, cases[i].request, out, sizeof(out));
+        if (!strstr(out, cases[i].answer))
+            fail_msg("%s: %s", cases[i].request, out);
+    }
+    lhttpd_server_destroy(s);
+}
+
+static void sixteen_pipelined_requests_are_answered_in_order(void **state)
+{
+    static const char script[] =
+        "local n = 0\n"
+        "httpd.register_handler('/', function()\n"
+        "  n = n + 1 httpd.write(nil, 'answer ' .. n .. ';')\n"
+        "end)\n";
+    lhttpd_server_t *s = run(script, 1);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    char out[8192], requests[2048] = "";
+
+    (void)state;
+    for (int i = 0; i < 16; i++)
+        strncat(requests, "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+                sizeof(requests) - strlen(requests) - 1);
+    test_client_send(fd, requests);
+    test_client_read_until(fd, out, sizeof(out), "answer 16;");
+    const char *at = out;
+    for (int i = 1; i <= 16; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "answer %d;", i);
+        at = strstr(at, text);
+        assert_non_null(at);
+    }
+    close(fd);
+    lhttpd_server_destroy(s);
+}
+
+/* --- the VM factory ------------------------------------------------------- */
+
+static int made, destroyed;
+
+static struct lua_State *create_vm(void *context, unsigned worker)
+{
+    lua_State *L = luaL_newstate();
+
+    (void)worker;
+    assert_ptr_equal(context, &made);
+    if (L)
+        luaL_openlibs(L);
+    made++;
+    return L;
+}
+
+static int device(lua_State *L)
+{
+    lua_pushinteger(L, 42);
+    return 1;
+}
+
+static int setup_vm(lua_State *L)
+{
+    assert_ptr_equal(lua_touserdata(L, 1), &made);
+    lua_pushcfunction(L, device);
+    lua_setglobal(L, "device");
+    return luaL_dostring(L, "httpd.register_handler('/', function()"
+                            " httpd.write(nil, 'device ' .. device()) end)");
+}
+
+static void destroy_vm(void *context, struct lua_State *L)
+{
+    (void)context;
+    lua_close(L);
+    destroyed++;
+}
+
+static int setup_fails(lua_State *L)
+{
+    return luaL_error(L, "no such device");
+}
+
+static void a_vm_factory_alone_serves(void **state)
+{
+    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
+    lhttpd_server_t *s = make(NULL, 2);
+    char out[4096];
+
+    (void)state;
+    factory.lua_version = LUA_VERSION_NUM;
+    factory.context = &made;
+    factory.create = create_vm;
+    factory.setup = setup_vm;
+    factory.destroy = destroy_vm;
+    assert_int_equal(lhttpd_server_register_vm_factory(s, "/", &factory), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    assert_int_equal(made, 2);
+    ask(s, GET, out, sizeof(out));
+    assert_non_null(strstr(out, "device 42"));
+    lhttpd_server_destroy(s);
+    assert_int_equal(destroyed, 2);
+}
+
+static void a_factory_of_another_lua_is_an_error(void **state)
+{
+    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
+    lhttpd_server_t *s = make(HELLO, 1);
+
+    (void)state;
+    factory.lua_version = 500;
+    assert_int_equal(lhttpd_server_register_vm_factory(s, NULL, &factory), 0);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESCRIPT);
+    lhttpd_server_destroy(s);
+}
+
+static void an_error_in_setup_is_the_start_s(void **state)
+{
+    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
+    lhttpd_server_t *s = make(HELLO, 1);
+
+    (void)state;
+    factory.lua_version = LUA_VERSION_NUM;
+    factory.setup = setup_fails;
+    assert_int_equal(lhttpd_server_register_vm_factory(s, NULL, &factory), 0);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESCRIPT);
+    assert_non_null(strstr(lhttpd_server_error(s), "no such device"));
+    lhttpd_server_destroy(s);
+}
+
+/* --- stopping ------------------------------------------------------------- */
+
+#define SLOW                                                                   \
+    "httpd.register_handler('/', function()\n"                                 \
+    "  httpd.header{} httpd.write(nil, 'begun ') httpd.flush()\n"              \
+    "  httpd.sleep(0.3)\n"                                                     \
+    "  httpd.write(nil, 'ended')\n"                                            \
+    "end)\n"
+
+static void a_request_under_way_is_answered(void **state)
+{
+    lhttpd_server_t *s = run(SLOW, 1);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    char out[4096];
+
+    (void)state;
+    test_client_send(fd, GET);
+    test_client_read_until(fd, out, sizeof(out), "begun");
+    assert_int_equal(lhttpd_server_stop(s, 10000), 0);
+    test_client_read_all(fd, out, sizeof(out));
+    assert_non_null(strstr(out, "ended"));
+    close(fd);
+    lhttpd_server_destroy(s);
+}
+
+static void past_the_grace_it_is_cut(void **state)
+{
+    lhttpd_server_t *s = run(SLOW, 1);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    char out[4096];
+
+    (void)state;
+    test_client_send(fd, GET);
+    test_client_read_until(fd, out, sizeof(out), "begun");
+    lhttpd_server_shutdown(s, 60000);
+    lhttpd_server_shutdown(s, 0); /* a further call only shortens */
+    lhttpd_server_shutdown(s, 60000);
+    assert_int_equal(lhttpd_server_wait(s), LHTTPD_ECUT);
+    test_client_read_all(fd, out, sizeof(out));
+    assert_null(strstr(out, "ended"));
+    close(fd);
+    lhttpd_server_destroy(s);
+}
+
+static void idle_clients_do_not_hold_up_a_stop(void **state)
+{
+    lhttpd_server_t *s = run(HELLO, 1);
+    int silent = test_client_connect(lhttpd_server_port(s, 0));
+    int idle = test_client_connect(lhttpd_server_port(s, 0));
+    char out[4096];
+
+    (void)state;
+    test_client_send(idle, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    test_client_read_until(idle, out, sizeof(out), "hello");
+    assert_int_equal(lhttpd_server_stop(s, 20000), 0);
+    assert_int_equal(test_client_read_all(silent, out, sizeof(out)), 0);
+    assert_int_equal(test_client_read_all(idle, out, sizeof(out)), 0);
+    close(silent);
+    close(idle);
+    lhttpd_server_destroy(s);
+}
+
+static lhttpd_server_t *to_stop;
+
+static int stop_it(lua_State *L)
+{
+    lua_pushinteger(L, lhttpd_server_stop(to_stop, 0));
+    lhttpd_server_destroy(to_stop); /* ignored on a worker thread */
+    lhttpd_server_shutdown(to_stop, 5000);
+    return 1;
+}
+
+static int setup_stop(lua_State *L)
+{
+    lua_pushcfunction(L, stop_it);
+    lua_setglobal(L, "stop_it");
+    return 0;
+}
+
+static void a_handler_may_shut_down_its_server(void **state)
+{
+    static const char script[] = "httpd.register_handler('/', function()"
+                                 " httpd.write(nil, 'stop ' .. stop_it()) end)";
+    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
+    char out[4096], expected[32];
+
+    (void)state;
+    to_stop = make(script, 2);
+    factory.lua_version = LUA_VERSION_NUM;
+    factory.setup = setup_stop;
+    assert_int_equal(lhttpd_server_register_vm_factory(to_stop, "/", &factory),
+                     0);
+    assert_int_equal(lhttpd_server_start(to_stop), 0);
+    ask(to_stop, GET, out, sizeof(out));
+    snprintf(expected, sizeof(expected), "stop %d", LHTTPD_ESTATE);
+    assert_non_null(strstr(out, expected));
+    assert_int_equal(lhttpd_server_wait(to_stop), 0);
+    lhttpd_server_destroy(to_stop);
+}
+
+static void no_more_clients_than_the_limit(void **state)
+{
+    lhttpd_config_t config = quiet(1);
+    lhttpd_limits_t limits = lhttpd_limits_init();
+    lhttpd_server_t *s;
+    char out[4096];
+
+    (void)state;
+    assert_int_equal(lhttpd_limits_set(&limits, "connections", "4"), 0);
+    config.limits = &limits;
+    assert_int_equal(lhttpd_server_create(&s, &config), 0);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 0), 0);
+    assert_int_equal(
+        lhttpd_server_map_source(s, "/", "x", HELLO, strlen(HELLO)), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    int idle[8];
+    for (int i = 0; i < 8; i++) {
+        idle[i] = test_client_connect(lhttpd_server_port(s, 0));
+        test_client_send(idle[i], "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        test_client_read_until(idle[i], out, sizeof(out), "hello");
+    }
+    /* The first ones were closed to make room. */
+    assert_int_equal(test_client_read_all(idle[0], out, sizeof(out)), 0);
+    test_client_send(idle[7], GET);
+    test_client_read_until(idle[7], out, sizeof(out), "hello");
+    for (int i = 0; i < 8; i++)
+        close(idle[i]);
+    lhttpd_server_destroy(s);
+}
+
+/* --- every allocation fails once ------------------------------------------ */
+
+/* From create to the first answer with the n-th allocation failing.  Returns
+ * false once no allocation failed any more. */
+static int survive(unsigned long n)
+{
+    lhttpd_config_t config = quiet(1);
+    lhttpd_server_t *s = NULL;
+    char out[4096];
+
+    test_heap_fail_at(n);
+    if (lhttpd_server_create(&s, &config) == 0 &&
+        lhttpd_server_listen(s, "127.0.0.1", 0, 0) == 0 &&
+        lhttpd_server_map_source(s, "/", "x", HELLO, strlen(HELLO)) == 0 &&
+        lhttpd_server_start(s) == 0) {
+        int fd = test_client_connect(lhttpd_server_port(s, 0));
+        send(fd, GET, strlen(GET), MSG_NOSIGNAL);
+        test_client_read_all(fd, out, sizeof(out));
+        close(fd);
+        assert_true(out[0] == '\0' || strstr(out, "hello") ||
+                    strstr(out, "HTTP/1.1 50"));
+        lhttpd_server_stop(s, 5000);
+    }
+    lhttpd_server_destroy(s);
+    int went_on = test_heap_count() >= n;
+    test_heap_fail_at(0);
+    return went_on;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    unsigned long n = 1;
+
+    (void)state;
+    test_heap_install();
+    while (n < 5000 && survive(n))
+        n++;
+    assert_true(n > 20 && n < 5000);
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(serves_and_stops),
+        cmocka_unit_test(two_servers_do_not_know_of_each_other),
+        cmocka_unit_test(create_refuses_impossible_structs),
+        cmocka_unit_test(an_older_struct_is_read_no_further),
+        cmocka_unit_test(words_say_what_is_wrong),
+        cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
+        cmocka_unit_test(tls_needs_a_certificate),
+        cmocka_unit_test(redirect_needs_a_tls_listener),
+        cmocka_unit_test(routes_by_prefix_and_name),
+        cmocka_unit_test(sixteen_pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(a_vm_factory_alone_serves),
+        cmocka_unit_test(a_factory_of_another_lua_is_an_error),
+        cmocka_unit_test(an_error_in_setup_is_the_start_s),
+        cmocka_unit_test(a_request_under_way_is_answered),
+        cmocka_unit_test(past_the_grace_it_is_cut),
+        cmocka_unit_test(idle_clients_do_not_hold_up_a_stop),
+        cmocka_unit_test(a_handler_may_shut_down_its_server),
+        cmocka_unit_test(no_more_clients_than_the_limit),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
