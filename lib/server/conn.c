@@ -134,7 +134,8 @@ static void settle(struct lh_conn *c)
     if (!c->blocked && (now & (LH_PROTO_HAS_OUTPUT | LH_PROTO_CLOSE) ||
                         c->transport->ops->unsent(c->transport)))
         queue_dirty(c);
-    set_interest(c, now);
+    if (c->blocked || !(now & LH_PROTO_CLOSE))
+        set_interest(c, now);
     set_idle(c, now);
     set_timer(c);
     if (!lh_list_linked(&c->fed) && !lh_list_linked(&c->dirty))
