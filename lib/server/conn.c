@@ -316,9 +316,9 @@ static void secured(struct lh_conn *c)
 
     peer->tls_protocol = "TLSv1.2";
     peer->tls_cipher = lh_tls_cipher(c->transport);
-    snprintf(peer->tls_server_name, sizeof(peer->tls_server_name), "%s",
-             lh_tls_server_name(c->transport));
-    if (lh_tls_is_h2(c->transport))
+    if (!lh_peer_set_server_name(peer, lh_tls_server_name(c->transport)))
+        lose(c);
+    else if (lh_tls_is_h2(c->transport))
         open_h2(c);
     else
         open_h1(c);

@@ -15,7 +15,8 @@
 #define ROUNDS_MAX 64
 #define ROUNDS_NS  2000000
 
-#define ACCEPT_MAX      16  /* clients a listener's event takes in */
+#define ACCEPT_MAX      8   /* clients a listener's event takes in */
+#define AHEAD_MAX       4   /* connections more than the least loaded worker */
 #define ACCEPT_PAUSE_MS 100 /* out of descriptors or connections */
 
 /* After a cut, how long tasks that still yield are put up with. */
@@ -128,13 +129,25 @@ static bool make_room(struct lh_worker *w)
     return w->conns_n < w->conns_max || lh_conns_close_oldest_idle(w);
 }
 
+/* A worker that is ahead of another takes one client at a time, which leaves
+ * the rest to whoever comes to wait meanwhile; but never none, since the other
+ * may be inside a long handler. */
+static unsigned share(const struct lh_worker *w)
+{
+    for (unsigned i = 0; i < w->server->workers_n; i++) {
+        if (atomic_load(&w->server->workers[i].load) + AHEAD_MAX <= w->conns_n)
+            return 1;
+    }
+    return ACCEPT_MAX;
+}
+
 static void accept_clients(struct lh_acceptor *a)
 {
     struct lh_worker *w = a->worker;
     struct lh_sock_ends ends;
     int fd;
 
-    for (int i = 0; i < ACCEPT_MAX; i++) {
+    for (unsigned i = 0; i < share(w); i++) {
         if (!make_room(w)) {
             pause_accepting(w);
             return;
