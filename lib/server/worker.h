@@ -7,7 +7,7 @@
 
 #include "base/mailbox.h"
 #include "server/server.h"
-#include "server/slots.h"
+#include "os/slots.h"
 
 #include <pthread.h>
 

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "lhttpd.h"
-#include "server/slots.h"
+#include "os/slots.h"
 
 #define MANY 300
 

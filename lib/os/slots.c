@@ -1,5 +1,5 @@
 /* Whose event is it: see slots.h. */
-#include "server/slots.h"
+#include "os/slots.h"
 
 #include "base/mem.h"
 #include "lhttpd.h"

@@ -3,8 +3,8 @@
  * slot's generation, so that a late report for something that is gone finds
  * nothing, where a pointer would find freed memory.
  */
-#ifndef LH_SERVER_SLOTS_H
-#define LH_SERVER_SLOTS_H
+#ifndef LH_OS_SLOTS_H
+#define LH_OS_SLOTS_H
 
 #include <stdint.h>
 
