@@ -722,7 +722,13 @@ void lh_conns_drain(struct lh_worker *w)
     for_all(w, drain);
 }
 
-void lh_conns_cut(struct lh_worker *w)
+bool lh_conns_cut(struct lh_worker *w)
 {
+    bool cut = false;
+
+    for (struct lh_list *link = w->busy.next; link != &w->busy;
+         link = link->next)
+        cut |= LH_OF(link, struct lh_conn, all)->state == LH_CONN_OPEN;
     for_all(w, lose);
+    return cut;
 }

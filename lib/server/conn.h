@@ -69,8 +69,9 @@ void lh_conns_reap(struct lh_worker *w);
 /* Closes the connection that has been idle the longest; false: none is. */
 bool lh_conns_close_oldest_idle(struct lh_worker *w);
 
-/* A stop: no new requests; and the end of its grace. */
+/* A stop: no new requests; and the end of its grace, where true says that an
+ * answer was cut. */
 void lh_conns_drain(struct lh_worker *w);
-void lh_conns_cut(struct lh_worker *w);
+bool lh_conns_cut(struct lh_worker *w);
 
 #endif

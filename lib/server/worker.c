@@ -216,11 +216,10 @@ static void cut_when_due(struct lh_worker *w)
         w->ctx.now_ms < atomic_load(&w->server->stop_at_ms))
         return;
     w->cut = true;
-    bool busy = !lh_list_empty(&w->busy) || tasks(w) > 0;
+    bool busy = tasks(w) > 0;
     for (unsigned i = 0; i < w->server->mappings.n; i++)
         lh_vm_cut(w->vms[i]);
-    lh_conns_cut(w);
-    if (busy)
+    if (lh_conns_cut(w) || busy)
         atomic_store(&w->server->cut, true);
 }
 
