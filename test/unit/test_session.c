@@ -51,7 +51,6 @@ static bool same(const br_ssl_session_parameters *a,
 
 static void hashes_names(void **state)
 {
-
     struct lh_session_name a = lh_session_name("a.example");
     struct lh_session_name b = lh_session_name("A.EXAMPLE");
     struct lh_session_name c = lh_session_name("b.example");
