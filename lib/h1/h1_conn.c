@@ -324,55 +324,59 @@ static int feed(void *v, const uint8_t *p, size_t n, size_t *used)
 
 /* --- time ----------------------------------------------------------------- */
 
-/* The earlier of: nothing came for body_timeout, the window for the rate ends.
+/* When body_timeout is over since the last octets, or since the handler waits.
  */
-static uint64_t pace_deadline(const struct lh_h1 *c)
+static uint64_t stall_deadline(const struct lh_h1 *c)
 {
     const struct lh_h1_pace *pace = &c->pace;
-    uint64_t timeout = c->ctx->limits->body_timeout_ms;
     uint64_t last =
         pace->last_ms > pace->since_ms ? pace->last_ms : pace->since_ms;
-    uint64_t stalled = lh_deadline(last, timeout);
-    uint64_t window = lh_deadline(pace->since_ms, timeout - pace->waited_ms);
 
-    if (!pace->waiting)
-        return LH_NEVER;
-    return stalled < window ? stalled : window;
+    return lh_deadline(last, c->ctx->limits->body_timeout_ms);
+}
+
+/* When the handler will have waited for body_timeout in all: then the rate is
+ * looked at. */
+static uint64_t window_deadline(const struct lh_h1 *c)
+{
+    return lh_deadline(c->pace.window_ms,
+                       c->ctx->limits->body_timeout_ms - c->pace.waited_ms);
 }
 
 static void expire_body(struct lh_h1 *c)
 {
     struct lh_h1_pace *pace = &c->pace;
     const lhttpd_limits_t *limits = c->ctx->limits;
-    uint64_t now = c->ctx->now_ms, timeout = limits->body_timeout_ms;
-    uint64_t last =
-        pace->last_ms > pace->since_ms ? pace->last_ms : pace->since_ms;
+    uint64_t now = c->ctx->now_ms;
     uint64_t per_s = limits->body_rate < UINT32_MAX ? limits->body_rate : 0;
+    bool window_over = now >= window_deadline(c);
 
-    if (now >= lh_deadline(last, timeout) ||
-        pace->bytes < per_s * (timeout / 1000)) {
+    if (now >= stall_deadline(c) ||
+        (window_over &&
+         pace->bytes < per_s * (limits->body_timeout_ms / 1000))) {
         give_up_body(c, LH_BODY_TIMEOUT);
-        return;
+    } else if (window_over) {
+        pace->waited_ms = pace->bytes = 0;
+        pace->window_ms = now;
     }
-    pace->waited_ms = pace->bytes = 0;
-    pace->since_ms = now;
 }
 
 /* The handler began or ceased to wait for the body. */
 static void keep_pace(struct lh_h1 *c)
 {
     struct lh_h1_pace *pace = &c->pace;
-    uint64_t now = c->ctx->now_ms;
+    uint64_t now = c->ctx->now_ms, most = c->ctx->limits->body_timeout_ms;
 
     if (pace->waiting == c->ex->body_wanted)
         return;
     pace->waiting = c->ex->body_wanted;
-    if (pace->waiting)
-        pace->since_ms = now;
-    else
-        pace->waited_ms += now - pace->since_ms;
-    if (pace->waited_ms > c->ctx->limits->body_timeout_ms)
-        pace->waited_ms = c->ctx->limits->body_timeout_ms;
+    if (pace->waiting) {
+        pace->since_ms = pace->window_ms = now;
+        return;
+    }
+    pace->waited_ms += now - pace->window_ms;
+    if (pace->waited_ms > most)
+        pace->waited_ms = most;
 }
 
 static void on_output(struct lh_exchange *ex)
@@ -388,6 +392,7 @@ static uint64_t deadline(const void *v)
 {
     const struct lh_h1 *c = v;
     const lhttpd_limits_t *limits = c->ctx->limits;
+    uint64_t stall, window;
 
     switch (c->state) {
     case LH_H1_IDLE:
@@ -395,7 +400,11 @@ static uint64_t deadline(const void *v)
     case LH_H1_HEAD:
         return lh_deadline(c->since_ms, limits->header_timeout_ms);
     case LH_H1_BODY:
-        return pace_deadline(c);
+        if (!c->pace.waiting)
+            return LH_NEVER;
+        stall = stall_deadline(c);
+        window = window_deadline(c);
+        return stall < window ? stall : window;
     case LH_H1_DISCARD:
         return lh_deadline(c->since_ms, limits->linger_timeout_ms);
     case LH_H1_ANSWER:

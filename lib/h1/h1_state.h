@@ -31,7 +31,8 @@ struct lh_h1_pace {
     bool waiting;
     uint64_t since_ms;  /* the handler waits */
     uint64_t last_ms;   /* the last octets came */
-    uint64_t waited_ms; /* before since_ms, in this window */
+    uint64_t window_ms; /* the rate's window began, or went on */
+    uint64_t waited_ms; /* in this window, before window_ms */
     uint64_t bytes;     /* that came in this window */
 };
 

@@ -24,7 +24,7 @@ int lh_prefix_normalise(const char *prefix, char **out)
     if (*prefix == '/')
         prefix++;
     size_t n = strlen(prefix);
-    if (n && prefix[n - 1] == '/')
+    if (n > 1 && prefix[n - 1] == '/')
         n--;
     for (size_t from = 0; n && from <= n;) {
         const char *slash = memchr(prefix + from, '/', n - from);

@@ -1,0 +1,89 @@
+/* Status codes and their pages. */
+#include "http/status.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Two of each class, at its ends, from RFC 9110, 15 and IANA's registry. */
+static void test_phrases(void **state)
+{
+    static const struct {
+        unsigned status;
+        const char *phrase;
+    } cases[] = {
+        {100, "Continue"},
+        {103, "Early Hints"},
+        {200, "OK"},
+        {206, "Partial Content"},
+        {226, "IM Used"},
+        {300, "Multiple Choices"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {413, "Content Too Large"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {451, "Unavailable For Legal Reasons"},
+        {500, "Internal Server Error"},
+        {505, "HTTP Version Not Supported"},
+        {511, "Network Authentication Required"},
+        {0, ""},
+        {99, ""},
+        {104, ""},
+        {299, ""},
+        {306, ""},
+        {418, ""},
+        {452, ""},
+        {512, ""},
+        {600, ""},
+        {4294967295u, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(lh_status_phrase(cases[i].status), cases[i].phrase);
+}
+
+static void test_no_body(void **state)
+{
+    (void)state;
+    assert_true(lh_status_has_no_body(100));
+    assert_true(lh_status_has_no_body(204));
+    assert_true(lh_status_has_no_body(304));
+    assert_false(lh_status_has_no_body(200));
+    assert_false(lh_status_has_no_body(205));
+    assert_false(lh_status_has_no_body(404));
+}
+
+static void test_page(void **state)
+{
+    char page[LH_STATUS_PAGE_BYTES];
+
+    (void)state;
+    for (unsigned status = 0; status < 1000; status++) {
+        size_t n = lh_status_page(status, page);
+        assert_in_range(n, 100, LH_STATUS_PAGE_BYTES - 1);
+        assert_int_equal(strlen(page), n);
+    }
+    lh_status_page(404, page);
+    assert_non_null(strstr(page, "<title>404 Not Found</title>"));
+    lh_status_page(499, page);
+    assert_non_null(strstr(page, "<title>499</title>"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_phrases),
+        cmocka_unit_test(test_no_body),
+        cmocka_unit_test(test_page),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
