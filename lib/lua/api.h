@@ -1,0 +1,64 @@
+/*
+ * Inside lib/lua: what the files of the httpd module share.  A function of a
+ * request that may wait is made of three: `begin` answers at once, or notes
+ * the wait in the task and returns the tag; boot.c's Lua code then suspends
+ * the coroutine; `finish` gives the answer when it was woken.
+ */
+#ifndef LH_LUA_API_H
+#define LH_LUA_API_H
+
+#include "lua/task.h"
+
+/* One kind of wait. */
+struct lh_wait {
+    /* Is it over?  Called from begin, and in the turn on every news. */
+    enum lh_outcome (*poll)(struct lh_task *task, lua_State *L);
+    void (*start)(struct lh_task *task);  /* the tag has reached the worker */
+    void (*cancel)(struct lh_task *task); /* it is over, for whatever reason */
+    int (*finish)(lua_State *L, struct lh_task *task); /* pushes the answer */
+};
+
+extern const struct lh_wait lh_waits[LH_WAIT_KINDS];
+extern const struct lh_wait lh_wait_read, lh_wait_write, lh_wait_flush,
+    lh_wait_finish;
+
+/* Functions of httpd, and those that only boot.c's code uses. */
+extern const luaL_Reg lh_api_functions[], lh_api_header_functions[],
+    lh_api_tool_functions[], lh_api_begins[], lh_api_body_begins[];
+
+/* What a coroutine yields to the worker, and what it gets back when one of
+ * those around it cannot be suspended. */
+void *lh_api_tag(void);
+void *lh_api_refused(void);
+
+/* Pushes a table with the functions of the lists, the VM their upvalue. */
+void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions);
+
+struct lh_vm *lh_api_vm(lua_State *L);
+
+/* The running request.  Raises where there is none, or it runs for too long. */
+struct lh_task *lh_api_task(lua_State *L, const char *function);
+
+/* Raises "script.lua:12: message". */
+int lh_api_error(lua_State *L, const char *format, ...);
+int lh_api_argument_error(lua_State *L, int index, const char *function,
+                          const char *expected);
+
+/* The script's line that runs, 0 where unknown. */
+int lh_api_line(lua_State *L);
+
+/* A time-out in seconds as milliseconds; LH_NEVER for none. */
+uint64_t lh_api_timeout(lua_State *L, int index, const char *function);
+
+/* Begins a wait: answers at once where it is over. */
+int lh_api_begin(lua_State *L, struct lh_task *task, enum lh_wait_kind kind,
+                 uint64_t timeout_ms);
+
+/* Answers with an outcome that is none of the wait's successes. */
+int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome);
+
+/* The value as text; a whole number has no fraction.  NULL: neither string nor
+ * number.  It may replace the value at `index` by a string. */
+const char *lh_api_text(lua_State *L, int index, size_t *n);
+
+#endif

@@ -1,0 +1,12 @@
+/* The Lua part of the httpd module: functions that may wait, coroutines. */
+#ifndef LH_LUA_BOOT_H
+#define LH_LUA_BOOT_H
+
+/*
+ * A chunk "=httpd".  Called with (httpd, begin functions, tag, refused, env's
+ * constants, env's metatable); fills httpd, replaces parts of coroutine and os,
+ * returns the function that makes env tables.
+ */
+extern const char lh_boot_source[];
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * The differences of the three VMs: LuaJIT 2.1, PUC Lua 5.4 and 5.1.  Nothing
+ * else in this folder knows which one it is built with.
+ */
+#ifndef LH_LUA_COMPAT_H
+#define LH_LUA_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#if LUA_VERSION_NUM >= 502
+#define LH_LUA_54 1
+#else
+#define LH_LUA_54 0
+#endif
+#if defined(LUA_JITLIBNAME)
+#define LH_LUA_JIT 1
+#else
+#define LH_LUA_JIT 0
+#endif
+#define LH_LUA_51 (!LH_LUA_54 && !LH_LUA_JIT)
+
+#if LH_LUA_54
+#define lh_lua_len(L, i) ((size_t)lua_rawlen(L, i))
+#else
+#define lh_lua_len(L, i) lua_objlen(L, i)
+#endif
+
+/* How many values the coroutine left on its stack is in *results. */
+static inline int lh_lua_resume(lua_State *co, lua_State *from, int args,
+                                int *results)
+{
+#if LH_LUA_54
+    return lua_resume(co, from, args, results);
+#else
+    (void)from;
+    int status = lua_resume(co, args);
+    *results = lua_gettop(co);
+    return status;
+#endif
+}
+
+/* Calls fn(L) with `data` as its argument; allocates nothing outside of the
+ * protected call. */
+static inline int lh_lua_cpcall(lua_State *L, lua_CFunction fn, void *data)
+{
+#if LH_LUA_54
+    lua_pushcfunction(L, fn);
+    lua_pushlightuserdata(L, data);
+    return lua_pcall(L, 1, 0, 0);
+#else
+    return lua_cpcall(L, fn, data);
+#endif
+}
+
+/*
+ * May the running coroutine be suspended?  5.1 does not tell, but a C function
+ * on the stack or a "for" loop's iterator is a no; a metamethod stays
+ * undetected, there lua_yield() itself raises.
+ */
+static inline bool lh_lua_can_yield(lua_State *L)
+{
+#if LH_LUA_51
+    lua_Debug ar;
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sn", &ar);
+        if (ar.what[0] == 'C' ||
+            (ar.name && strcmp(ar.name, "(for generator)") == 0))
+            return false;
+    }
+    bool main_state = lua_pushthread(L) != 0;
+    lua_pop(L, 1);
+    return !main_state;
+#else
+    return lua_isyieldable(L) != 0;
+#endif
+}
+
+/* Pushes `message` and the stack of `co` behind it, on L. */
+static inline void lh_lua_traceback(lua_State *L, lua_State *co,
+                                    const char *message)
+{
+#if LH_LUA_51
+    lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.traceback");
+    lua_pushthread(co);
+    lua_xmove(co, L, 1);
+    lua_pushstring(L, message);
+    if (!lua_isfunction(L, -3) || lua_pcall(L, 2, 1, 0))
+        lua_pushstring(L, message);
+#else
+    luaL_traceback(L, co, message, 0);
+#endif
+}
+
+/* Lets a coroutine that failed close what it had open (5.4's <close>). */
+static inline void lh_lua_abandon(lua_State *co)
+{
+#if LH_LUA_54
+    lua_resetthread(co);
+#else
+    (void)co;
+#endif
+}
+
+/* Is the value an io library file? */
+static inline bool lh_lua_is_file(lua_State *L, int index)
+{
+    if (!lua_touserdata(L, index) || !lua_getmetatable(L, index))
+        return false;
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_FILEHANDLE);
+    bool file = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+    return file;
+}
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * Inside lib/lua: a VM and its tasks.  A task is one request in its coroutine:
+ *
+ *      NEW --begin--> RUNNING --httpd call must wait--> WAITING
+ *                        |  ^----------woken--------------'
+ *                        '--ends, something still lent--> DRAINING --> IDLE
+ *
+ * A waiting task has one wait, a row of the table in api.c.  Whoever has news
+ * (the exchange's hook, the timer, a stop) puts the task into the VM's ready
+ * list; the turn looks at the wait and resumes the coroutine once it is over.
+ * All Lua runs inside the turn's pcall.
+ */
+#ifndef LH_LUA_TASK_H
+#define LH_LUA_TASK_H
+
+#include "http/route.h"
+#include "lua/compat.h"
+#include "lua/vm.h"
+
+#include <stdatomic.h>
+
+enum lh_task_state {
+    LH_TASK_IDLE,
+    LH_TASK_NEW,
+    LH_TASK_RUNNING,
+    LH_TASK_WAITING,
+    LH_TASK_DRAINING, /* the handler has ended, its last string is still lent */
+};
+
+/* What a task waits for. */
+enum lh_wait_kind {
+    LH_WAIT_NONE,
+    LH_WAIT_TURN, /* for the other tasks to have had theirs */
+    LH_WAIT_SLEEP,
+    LH_WAIT_READ,
+    LH_WAIT_WRITE,
+    LH_WAIT_FLUSH,
+    LH_WAIT_FINISH,
+    LH_WAIT_KINDS
+};
+
+/* How a wait, or a call that need not wait, came out. */
+enum lh_outcome {
+    LH_OUTCOME_PENDING,
+    LH_OUTCOME_DONE,
+    LH_OUTCOME_CLOSED,
+    LH_OUTCOME_TIMEOUT,
+    LH_OUTCOME_STOPPING,
+    LH_OUTCOME_TOO_LARGE,
+    LH_OUTCOME_MALFORMED,
+    LH_OUTCOME_MEMORY,
+};
+
+/* How much httpd.read wants. */
+enum lh_read_mode {
+    LH_READ_BYTES, /* exactly `read_bytes` */
+    LH_READ_SOME,
+    LH_READ_LINE,
+    LH_READ_LINE_END, /* with its newline */
+    LH_READ_ALL,
+};
+
+/* Octets of the request's body that were taken out of the exchange. */
+struct lh_input {
+    char *p;
+    size_t at, n, room; /* p[at] to p[n - 1] were not read yet */
+};
+
+struct lh_task {
+    struct lh_list link;       /* vm->tasks, or vm->idle */
+    struct lh_list ready_link; /* vm->ready or vm->batch */
+    struct lh_vm *vm;
+    struct lh_exchange *ex; /* NULL after httpd.finish */
+    lua_State *co;          /* threads[slot]; NULL: none yet */
+    int slot;               /* from 1: the key in the VM's tables */
+    int handler;
+    enum lh_task_state state;
+    struct lh_str path_info;
+    const void *env; /* the identity of the handler's env table */
+
+    enum lh_wait_kind wait;
+    enum lh_outcome outcome;
+    uint64_t wait_ms; /* LH_NEVER: no time-out */
+    struct lh_timer timer;
+    bool timed_out;
+
+    enum lh_read_mode read_mode;
+    size_t read_bytes;
+    struct lh_input input;
+
+    const char *data; /* what httpd.write waits to write, kept alive by */
+    size_t data_n;    /* the anchors table */
+    bool anchored;    /* a lent string may be there */
+
+    int header_line;    /* where the response was started */
+    unsigned dead_ends; /* calls answered with "closed" */
+    uint64_t resumed_ms;
+    bool overran; /* ran longer than handler_run_ms, and the log says so */
+    bool cut;     /* the grace is over */
+};
+
+/* Keys of the constants table, whose strings stay interned. */
+enum {
+    LH_CONST_PROTOCOL = 1, /* and the next two, by enum lh_http_version */
+    LH_CONST_DATE = 4,
+    LH_CONST_METHOD,
+    LH_CONST_PATH,
+    LH_CONST_SCHEME,
+    LH_CONST_AUTHORITY,
+    LH_CONST_COMMON = 16, /* usual field names */
+    LH_CONST_PEERS = 64,  /* two strings a slot of vm->peers */
+    LH_CONST_HANDLERS = 128,
+};
+
+#define LH_VM_PEERS 16 /* a power of two */
+
+struct lh_vm_peer {
+    char client[46], server[46];
+};
+
+struct lh_vm {
+    lua_State *L;
+    struct lh_context *ctx;
+    struct lh_list ready_link; /* in the worker's list */
+    struct lh_list *ready_list;
+    struct lh_list ready; /* tasks with news */
+    struct lh_list batch; /* those of them that run now */
+    struct lh_list tasks;
+    struct lh_list idle; /* tasks to be used again, some with a coroutine */
+    unsigned idle_coroutines;
+    unsigned tasks_n;
+    int slots_n;
+    struct lh_task *current; /* whose handler runs */
+
+    char *prefix, *name;
+    const lhttpd_vm_factory_t *factory;
+    lhttpd_vm_factory_t factory_copy;
+
+    struct lh_names names;
+    char **where; /* "script.lua:12", by handler */
+    unsigned where_n;
+    int not_found, root;
+    bool loading;
+    _Atomic(const char *) running;
+
+    int64_t date_s; /* the time that LH_CONST_DATE is for */
+    struct lh_vm_peer peers[LH_VM_PEERS];
+    struct lh_input spare_input;
+
+    /* References in the registry. */
+    int anchors, constants;
+
+    lua_Alloc alloc; /* where memory is limited: what is behind the limit */
+    void *alloc_data;
+    uint64_t bytes, bytes_max, collect_at;
+};
+
+/* Where the turn keeps its tables on the main state's stack. */
+enum {
+    LH_AT_THREADS = 1,
+    LH_AT_HANDLERS,
+    LH_AT_CONSTANTS,
+    LH_AT_ANCHORS,
+    LH_AT_MAKE_ENV,
+    LH_AT_HEADER_META,
+};
+
+/* --- task.c --------------------------------------------------------------- */
+
+/* A task for the exchange, whose handler side it takes over.  NULL: no memory.
+ */
+struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
+                            struct lh_exchange *ex, struct lh_str path_info);
+
+/* Queues it for the VM's next run. */
+void lh_task_ready(struct lh_task *task);
+
+/* One task's part of a turn.  Raises for lack of memory alone. */
+void lh_task_run(struct lh_task *task, lua_State *L);
+
+/* Its part of the turn raised: fails it.  Outside of any protected call. */
+void lh_task_fail(struct lh_task *task, const char *message);
+
+/* The VM goes: frees it, whatever it does. */
+void lh_task_free(struct lh_task *task);
+
+/* Starts the response with its default status, if it was not started. */
+int lh_task_start_response(struct lh_task *task);
+
+/* Lets go of the exchange. */
+void lh_task_let_go(struct lh_task *task);
+
+/* Does nobody listen to the response any more? */
+bool lh_task_is_closed(const struct lh_task *task);
+
+/* Logs with the request's client and line, as far as there is one. */
+void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
+                 lhttpd_log_level_t level, const char *message);
+
+/* Keeps the value at `index` alive: lent, or (waiting) to be written. */
+void lh_task_anchor(struct lh_task *task, lua_State *L, int index,
+                    bool waiting);
+
+/* --- load.c --------------------------------------------------------------- */
+
+/* Fills the new state: libraries, httpd, setup, script.  The turn's function is
+ * at index 1 afterwards. */
+int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
+               struct lh_err *err);
+
+/* The function that runs vm->batch. */
+int lh_vm_turn(lua_State *L);
+
+/* --- env.c ---------------------------------------------------------------- */
+
+/* Fills the constants table at the top of the stack. */
+void lh_env_constants(lua_State *L, struct lh_vm *vm);
+
+/* Inside the turn: push the handler's two tables. */
+void lh_env_push(lua_State *L, struct lh_task *task);
+void lh_header_push(lua_State *L, const struct lh_task *task);
+
+/* The __index functions; upvalue 1 is the VM. */
+int lh_env_index(lua_State *L);
+int lh_header_index(lua_State *L);
+
+#endif
