@@ -19,12 +19,27 @@ struct lh_wait {
 };
 
 extern const struct lh_wait lh_waits[LH_WAIT_KINDS];
-extern const struct lh_wait lh_wait_read, lh_wait_write, lh_wait_flush,
-    lh_wait_finish;
+
+/* api_read.c */
+enum lh_outcome lh_read_poll(struct lh_task *task, lua_State *L);
+void lh_read_start(struct lh_task *task);
+void lh_read_cancel(struct lh_task *task);
+int lh_read_finish(lua_State *L, struct lh_task *task);
+
+/* api_write.c */
+enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L);
+void lh_write_start(struct lh_task *task);
+int lh_write_finish(lua_State *L, struct lh_task *task);
+enum lh_outcome lh_flush_poll(struct lh_task *task, lua_State *L);
+void lh_flush_start(struct lh_task *task);
+enum lh_outcome lh_finish_poll(struct lh_task *task, lua_State *L);
+void lh_finish_start(struct lh_task *task);
+int lh_finish_finish(lua_State *L, struct lh_task *task);
 
 /* Functions of httpd, and those that only boot.c's code uses. */
 extern const luaL_Reg lh_api_functions[], lh_api_header_functions[],
-    lh_api_tool_functions[], lh_api_begins[], lh_api_body_begins[];
+    lh_api_tool_functions[], lh_api_begins[], lh_api_read_begins[],
+    lh_api_write_begins[];
 
 /* What a coroutine yields to the worker, and what it gets back when one of
  * those around it cannot be suspended. */
@@ -46,6 +61,9 @@ int lh_api_argument_error(lua_State *L, int index, const char *function,
 
 /* The script's line that runs, 0 where unknown. */
 int lh_api_line(lua_State *L);
+
+/* Raises if the stream argument, the first one, is not the client. */
+void lh_api_stream(lua_State *L, const char *function);
 
 /* A time-out in seconds as milliseconds; LH_NEVER for none. */
 uint64_t lh_api_timeout(lua_State *L, int index, const char *function);

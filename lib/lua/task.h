@@ -148,7 +148,7 @@ struct lh_vm {
     struct lh_input spare_input;
 
     /* References in the registry. */
-    int anchors, constants;
+    int anchors, handlers, threads, constants;
 
     lua_Alloc alloc; /* where memory is limited: what is behind the limit */
     void *alloc_data;
@@ -160,9 +160,9 @@ enum {
     LH_AT_THREADS = 1,
     LH_AT_HANDLERS,
     LH_AT_CONSTANTS,
-    LH_AT_ANCHORS,
     LH_AT_MAKE_ENV,
     LH_AT_HEADER_META,
+    LH_AT_LAST = LH_AT_HEADER_META
 };
 
 /* --- task.c --------------------------------------------------------------- */
@@ -193,6 +193,8 @@ void lh_task_let_go(struct lh_task *task);
 /* Does nobody listen to the response any more? */
 bool lh_task_is_closed(const struct lh_task *task);
 
+const char *lh_version_text(enum lh_http_version version);
+
 /* Logs with the request's client and line, as far as there is one. */
 void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
                  lhttpd_log_level_t level, const char *message);
@@ -208,13 +210,16 @@ void lh_task_anchor(struct lh_task *task, lua_State *L, int index,
 int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
                struct lh_err *err);
 
+/* Adds the handler at index 2.  Its index, or as lh_names_add(). */
+int lh_vm_add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name);
+
 /* The function that runs vm->batch. */
 int lh_vm_turn(lua_State *L);
 
 /* --- env.c ---------------------------------------------------------------- */
 
 /* Fills the constants table at the top of the stack. */
-void lh_env_constants(lua_State *L, struct lh_vm *vm);
+void lh_env_constants(lua_State *L, const struct lh_vm *vm);
 
 /* Inside the turn: push the handler's two tables. */
 void lh_env_push(lua_State *L, struct lh_task *task);

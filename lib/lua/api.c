@@ -1,0 +1,405 @@
+/*
+ * The httpd module: what its functions share, the kinds of waits that need no
+ * file of their own, suspending.  See api.h; docs/lua-api.md is the contract.
+ */
+#include "lua/api.h"
+
+#include "os/clock.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* After so many calls answered with "closed" the handler is taken for one that
+ * does not look at answers. */
+#define DEAD_ENDS_MAX 100
+
+/* How far up the stack a script's line is looked for. */
+#define LEVELS_MAX 16
+
+static const char tag, refused_mark;
+
+void *lh_api_tag(void)
+{
+    return (void *)(uintptr_t)&tag;
+}
+
+void *lh_api_refused(void)
+{
+    return (void *)(uintptr_t)&refused_mark;
+}
+
+void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions)
+{
+    for (; functions->name; functions++) {
+        lua_pushlightuserdata(L, vm);
+        lua_pushcclosure(L, functions->func, 1);
+        lua_setfield(L, -2, functions->name);
+    }
+}
+
+struct lh_vm *lh_api_vm(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* --- errors --------------------------------------------------------------- */
+
+/* Finds the innermost frame of the script itself. */
+static bool script_frame(lua_State *L, lua_Debug *ar)
+{
+    for (int level = 1; level < LEVELS_MAX && lua_getstack(L, level, ar);
+         level++) {
+        lua_getinfo(L, "Sl", ar);
+        if (ar->currentline > 0 && strcmp(ar->source, "=httpd") != 0)
+            return true;
+    }
+    return false;
+}
+
+int lh_api_line(lua_State *L)
+{
+    lua_Debug ar;
+
+    /* Mostly the caller, and its line alone is the cheapest to get. */
+    if (lua_getstack(L, 1, &ar)) {
+        lua_getinfo(L, "l", &ar);
+        if (ar.currentline > 0)
+            return ar.currentline;
+    }
+    return script_frame(L, &ar) ? ar.currentline : 0;
+}
+
+int lh_api_error(lua_State *L, const char *format, ...)
+{
+    lua_Debug ar;
+    va_list args;
+
+    if (script_frame(L, &ar))
+        lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    else
+        lua_pushliteral(L, "");
+    va_start(args, format);
+    lua_pushvfstring(L, format, args);
+    va_end(args);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
+int lh_api_argument_error(lua_State *L, int index, const char *function,
+                          const char *expected)
+{
+    return lh_api_error(
+        L, "bad argument #%d to '%s' (%s expected, got %s)", index, function,
+        expected, lua_isnone(L, index) ? "no value" : luaL_typename(L, index));
+}
+
+/* --- arguments ------------------------------------------------------------ */
+
+static void check_time(lua_State *L, struct lh_task *task, const char *function)
+{
+    const lhttpd_limits_t *limits = task->vm->ctx->limits;
+    uint64_t ran_ms = lh_clock_ms() - task->resumed_ms;
+
+    if (ran_ms <= limits->handler_run_ms)
+        return;
+    if (!task->overran)
+        lh_task_log(task->vm, task, LHTTPD_LOG_WARNING,
+                    "the handler ran for longer than handler_run_ms without a "
+                    "pause");
+    task->overran = true;
+    lh_api_error(L, "%s: the handler ran for too long without a pause",
+                 function);
+}
+
+struct lh_task *lh_api_task(lua_State *L, const char *function)
+{
+    struct lh_task *task = lh_api_vm(L)->current;
+
+    if (!task)
+        lh_api_error(L, "%s: there is no request here", function);
+    check_time(L, task, function);
+    return task;
+}
+
+void lh_api_stream(lua_State *L, const char *function)
+{
+    if (lua_isnoneornil(L, 1))
+        return;
+    if (lh_lua_is_file(L, 1))
+        lh_api_error(L, "%s: files come with a later version", function);
+    lh_api_argument_error(L, 1, function, "file or nil");
+}
+
+uint64_t lh_api_timeout(lua_State *L, int index, const char *function)
+{
+    double seconds;
+
+    if (lua_isnoneornil(L, index))
+        return LH_NEVER;
+    if (lua_type(L, index) != LUA_TNUMBER)
+        lh_api_argument_error(L, index, function, "number");
+    seconds = (double)lua_tonumber(L, index);
+    if (!(seconds >= 0))
+        lh_api_error(L, "bad argument #%d to '%s' (a time is not negative)",
+                     index, function);
+    return seconds < 1e12 ? (uint64_t)ceil(seconds * 1000) : LH_NEVER;
+}
+
+/* Gives a whole number its text; 5.4's floats would end in ".0", and the others
+ * write large ones with an exponent. */
+static void whole_number(lua_State *L, int index)
+{
+    double x = (double)lua_tonumber(L, index);
+    char text[32];
+    int n;
+
+    if (floor(x) != x || fabs(x) > 9e15)
+        return;
+    n = snprintf(text, sizeof(text), "%.0f", x);
+    lua_pushlstring(L, text, (size_t)n);
+    lua_replace(L, index);
+}
+
+const char *lh_api_text(lua_State *L, int index, size_t *n)
+{
+    int type = lua_type(L, index);
+
+    if (type == LUA_TNUMBER) {
+        whole_number(L, index);
+    } else if (type != LUA_TSTRING) {
+        return NULL;
+    }
+    return lua_tolstring(L, index, n);
+}
+
+/* --- waiting -------------------------------------------------------------- */
+
+static int answer_closed(lua_State *L, struct lh_task *task)
+{
+    if (++task->dead_ends >= DEAD_ENDS_MAX)
+        return lh_api_error(L, "the client is gone, and %d calls were told so",
+                            DEAD_ENDS_MAX - 1);
+    if (task->dead_ends > 1 && task->wait == LH_WAIT_NONE &&
+        lh_lua_can_yield(L)) {
+        task->wait = LH_WAIT_TURN;
+        task->wait_ms = LH_NEVER;
+        lua_pushlightuserdata(L, lh_api_tag());
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+}
+
+int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
+{
+    switch (outcome) {
+    case LH_OUTCOME_PENDING:
+    case LH_OUTCOME_DONE:
+        lua_pushboolean(L, 1);
+        return 1;
+    case LH_OUTCOME_CLOSED:
+        return answer_closed(L, task);
+    case LH_OUTCOME_TIMEOUT:
+        lua_pushnil(L);
+        lua_pushliteral(L, "timeout");
+        return 2;
+    case LH_OUTCOME_STOPPING:
+        lua_pushnil(L);
+        lua_pushliteral(L, "stopping");
+        return 2;
+    case LH_OUTCOME_TOO_LARGE:
+        lua_pushnil(L);
+        lua_pushliteral(L, "too large");
+        return 2;
+    case LH_OUTCOME_MALFORMED:
+        lua_pushnil(L);
+        lua_pushliteral(L, "malformed");
+        return 2;
+    case LH_OUTCOME_MEMORY:
+        break;
+    }
+    return lh_api_error(L, "not enough memory");
+}
+
+int lh_api_begin(lua_State *L, struct lh_task *task, enum lh_wait_kind kind,
+                 uint64_t timeout_ms)
+{
+    task->wait = LH_WAIT_NONE;
+    task->timed_out = false;
+    task->outcome = lh_waits[kind].poll(task, L);
+    if (task->outcome != LH_OUTCOME_PENDING)
+        return lh_waits[kind].finish(L, task);
+    task->wait = kind;
+    task->wait_ms = timeout_ms;
+    lua_pushlightuserdata(L, lh_api_tag());
+    return 1;
+}
+
+/* The second step: leaves for the worker. */
+static int suspend(lua_State *L)
+{
+    struct lh_task *task = lh_api_vm(L)->current;
+
+    if (!lh_lua_can_yield(L)) {
+        if (task)
+            task->wait = LH_WAIT_NONE;
+        return lh_api_error(L, "cannot suspend here");
+    }
+    lua_settop(L, 0);
+    lua_pushlightuserdata(L, lh_api_tag());
+    return lua_yield(L, 1);
+}
+
+static int can_suspend(lua_State *L)
+{
+    lua_pushboolean(L, lh_lua_can_yield(L));
+    return 1;
+}
+
+static int refused(lua_State *L)
+{
+    lh_api_vm(L)->current->wait = LH_WAIT_NONE;
+    return lh_api_error(L, "cannot suspend here");
+}
+
+/* The third step, once woken: the turn has polled. */
+static int finish(lua_State *L)
+{
+    struct lh_task *task = lh_api_vm(L)->current;
+    enum lh_wait_kind kind = task->wait;
+    int results = lh_waits[kind].finish(L, task);
+
+    task->wait = LH_WAIT_NONE;
+    return results;
+}
+
+/* --- waits without a file of their own ------------------------------------ */
+
+static int finish_plain(lua_State *L, struct lh_task *task)
+{
+    return lh_api_answer(L, task, task->outcome);
+}
+
+static void nothing(struct lh_task *task)
+{
+    (void)task;
+}
+
+static enum lh_outcome poll_turn(struct lh_task *task, lua_State *L)
+{
+    (void)L;
+    (void)task;
+    return LH_OUTCOME_CLOSED;
+}
+
+/* The call's own answer was counted when the wait began. */
+static int finish_turn(lua_State *L, struct lh_task *task)
+{
+    (void)task;
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+}
+
+static void start_turn(struct lh_task *task)
+{
+    lh_task_ready(task);
+}
+
+static enum lh_outcome poll_sleep(struct lh_task *task, lua_State *L)
+{
+    (void)L;
+    if (task->timed_out)
+        return LH_OUTCOME_DONE;
+    if (task->cut || (task->ex && lh_task_is_closed(task)))
+        return LH_OUTCOME_CLOSED;
+    if (task->vm->ctx->stopping)
+        return LH_OUTCOME_STOPPING;
+    return LH_OUTCOME_PENDING;
+}
+
+static void start_sleep(struct lh_task *task)
+{
+    if (task->ex)
+        lh_exchange_release(task->ex);
+}
+
+static int sleep_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.sleep");
+
+    if (lua_isnoneornil(L, 1))
+        return lh_api_argument_error(L, 1, "httpd.sleep", "number");
+    return lh_api_begin(L, task, LH_WAIT_SLEEP,
+                        lh_api_timeout(L, 1, "httpd.sleep"));
+}
+
+const luaL_Reg lh_api_begins[] = {
+    {"suspend", suspend}, {"can_suspend", can_suspend}, {"refused", refused},
+    {"finish", finish},   {"sleep_begin", sleep_begin}, {NULL, NULL},
+};
+
+/* --- functions that never wait -------------------------------------------- */
+
+static int closed(lua_State *L)
+{
+    const struct lh_task *task = lh_api_task(L, "httpd.closed");
+
+    lua_pushboolean(L, lh_task_is_closed(task));
+    return 1;
+}
+
+static int stopping(lua_State *L)
+{
+    lua_pushboolean(L, lh_api_vm(L)->ctx->stopping);
+    return 1;
+}
+
+static int register_handler(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_str name = {NULL, 0};
+
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return lh_api_argument_error(L, 1, "httpd.register_handler", "string");
+    if (lua_type(L, 2) != LUA_TFUNCTION)
+        return lh_api_argument_error(L, 2, "httpd.register_handler",
+                                     "function");
+    if (!vm->loading)
+        return lh_api_error(L, "httpd.register_handler: handlers are "
+                               "registered while the script loads");
+    name.p = lua_tolstring(L, 1, &name.n);
+    if (memchr(name.p, 0, name.n))
+        return lh_api_error(L, "httpd.register_handler: a zero in the name");
+    int index = lh_vm_add_handler(vm, L, name);
+    if (index == LHTTPD_EINVAL) {
+        lua_pushfstring(L, "%s is registered already, the first one stays",
+                        name.p);
+        lh_task_log(vm, NULL, LHTTPD_LOG_WARNING, lua_tostring(L, -1));
+        return 0;
+    }
+    if (index < 0)
+        return lh_api_error(L, "not enough memory");
+    return 0;
+}
+
+const luaL_Reg lh_api_functions[] = {
+    {"register_handler", register_handler},
+    {"closed", closed},
+    {"stopping", stopping},
+    {NULL, NULL},
+};
+
+const struct lh_wait lh_waits[LH_WAIT_KINDS] = {
+    [LH_WAIT_NONE] = {poll_turn, nothing, nothing, finish_plain},
+    [LH_WAIT_TURN] = {poll_turn, start_turn, nothing, finish_turn},
+    [LH_WAIT_SLEEP] = {poll_sleep, start_sleep, nothing, finish_plain},
+    [LH_WAIT_READ] = {lh_read_poll, lh_read_start, lh_read_cancel,
+                      lh_read_finish},
+    [LH_WAIT_WRITE] = {lh_write_poll, lh_write_start, nothing, lh_write_finish},
+    [LH_WAIT_FLUSH] = {lh_flush_poll, lh_flush_start, nothing, finish_plain},
+    [LH_WAIT_FINISH] = {lh_finish_poll, lh_finish_start, nothing,
+                        lh_finish_finish},
+};

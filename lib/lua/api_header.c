@@ -1,0 +1,290 @@
+/* httpd.header, httpd.trailer: fields that a script sends. */
+#include "lua/api.h"
+
+#include <stdio.h>
+
+/* A table that becomes fields. */
+struct out {
+    lua_State *L;
+    struct lh_task *task;
+    const char *function;
+    struct lh_fields fields;
+    unsigned status;    /* 0: none was given */
+    struct lh_str path; /* of a promise; .p NULL: this is no promise */
+};
+
+static bool is_status(struct lh_str name)
+{
+    return lh_str_equal_nocase(name, LH_STR(":status")) ||
+           lh_str_equal_nocase(name, LH_STR("status"));
+}
+
+static bool is_promise_pseudo(struct lh_str name)
+{
+    return lh_str_equal(name, LH_STR(":method")) ||
+           lh_str_equal(name, LH_STR(":scheme")) ||
+           lh_str_equal(name, LH_STR(":authority")) ||
+           lh_str_equal(name, LH_STR(":path"));
+}
+
+/* "404", 404, "404 Not Found". */
+static void set_status(struct out *out, int value)
+{
+    struct lh_str text = {NULL, 0};
+    uint64_t status = 0;
+
+    text.p = lh_api_text(out->L, value, &text.n);
+    if (!text.p)
+        lh_api_error(out->L, "%s: the status is a %s", out->function,
+                     luaL_typename(out->L, value));
+    if (text.n < 3 || (text.n > 3 && text.p[3] != ' ') ||
+        !lh_str_to_u64((struct lh_str){text.p, 3}, 599, &status) ||
+        status < 100)
+        lh_api_error(out->L, "%s: '%s' is no status from 100 to 599",
+                     out->function, text.p);
+    out->status = (unsigned)status;
+}
+
+static void check_name(const struct out *out, struct lh_str name)
+{
+    if (is_promise_pseudo(name) && out->path.p)
+        return;
+    if (!lh_field_name_valid(name))
+        lh_api_error(out->L, "%s: '%s' is no field name", out->function,
+                     name.p);
+    if (lh_str_equal_nocase(name, LH_STR("transfer-encoding")))
+        lh_api_error(out->L, "%s: transfer-encoding is the server's",
+                     out->function);
+}
+
+static struct lh_str copy(const struct out *out, struct lh_str s)
+{
+    struct lh_str copied = lh_arena_copy(&out->task->ex->arena, s.p, s.n);
+
+    if (!copied.p)
+        lh_api_error(out->L, "not enough memory");
+    return copied;
+}
+
+/* One value, at the top of the stack. */
+static void add_value(struct out *out, struct lh_str name)
+{
+    lua_State *L = out->L;
+    struct lh_str value = {NULL, 0};
+
+    value.p = lh_api_text(L, lua_gettop(L), &value.n);
+    if (!value.p)
+        lh_api_error(L, "%s: the value of '%s' is a %s", out->function, name.p,
+                     luaL_typename(L, -1));
+    value = lh_str_trim(value);
+    if (!lh_field_value_valid(value))
+        lh_api_error(L, "%s: the value of '%s' has a control character",
+                     out->function, name.p);
+    if (!lh_fields_add(&out->fields, &out->task->ex->arena, copy(out, name),
+                       copy(out, value)))
+        lh_api_error(L, "not enough memory");
+}
+
+/* One entry of the table: key and value are the two at the top. */
+static void add_entry(struct out *out)
+{
+    lua_State *L = out->L;
+    int value = lua_gettop(L);
+    struct lh_str name = {NULL, 0};
+
+    if (lua_type(L, value - 1) != LUA_TSTRING)
+        lh_api_error(L, "%s: a field name is a string, not a %s", out->function,
+                     luaL_typename(L, value - 1));
+    name.p = lua_tolstring(L, value - 1, &name.n);
+    if (is_status(name))
+        return;
+    check_name(out, name);
+    if (!lua_istable(L, value)) {
+        add_value(out, name);
+        return;
+    }
+    for (int i = 1; i <= (int)lh_lua_len(L, value); i++) {
+        lua_rawgeti(L, value, i);
+        add_value(out, name);
+        lua_settop(L, value);
+    }
+}
+
+static void add_table(struct out *out)
+{
+    lua_State *L = out->L;
+
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        add_entry(out);
+        lua_settop(L, 2);
+    }
+}
+
+/* Looks for what decides how the rest is read. */
+static void look_ahead(struct out *out)
+{
+    lua_State *L = out->L;
+
+    lua_getfield(L, 1, ":status");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_getfield(L, 1, "status");
+    }
+    if (!lua_isnil(L, -1))
+        set_status(out, lua_gettop(L));
+    lua_getfield(L, 1, ":path");
+    if (!out->status && lua_type(L, -1) == LUA_TSTRING)
+        out->path.p = lua_tolstring(L, -1, &out->path.n);
+    lua_settop(L, 1);
+}
+
+/* --- push promises -------------------------------------------------------- */
+
+static void default_pseudo(struct out *out, struct lh_str name,
+                           struct lh_str value)
+{
+    if (lh_fields_find(&out->fields, name) || !value.p)
+        return;
+    if (!lh_fields_add(&out->fields, &out->task->ex->arena, name,
+                       copy(out, value)))
+        lh_api_error(out->L, "not enough memory");
+}
+
+static int promise(struct out *out)
+{
+    struct lh_exchange *ex = out->task->ex;
+
+    if (out->path.n == 0 || out->path.p[0] != '/')
+        return lh_api_error(out->L, "%s: ':path' does not begin with '/'",
+                            out->function);
+    if (!ex->request.accepts_push) {
+        lua_pushboolean(out->L, 0);
+        return 1;
+    }
+    default_pseudo(out, LH_STR(":method"), LH_STR("GET"));
+    default_pseudo(out, LH_STR(":scheme"), ex->request.scheme);
+    default_pseudo(out, LH_STR(":authority"), ex->request.authority);
+    int error = lh_exchange_promise(ex, &out->fields);
+    if (error == LHTTPD_ENOMEM)
+        return lh_api_error(out->L, "not enough memory");
+    lua_pushboolean(out->L, error == 0);
+    return 1;
+}
+
+/* --- httpd.header --------------------------------------------------------- */
+
+static int already_sent(lua_State *L, const struct lh_task *task)
+{
+    return lh_api_error(L, "header already sent, in line %d",
+                        task->header_line);
+}
+
+static int start(struct out *out)
+{
+    struct lh_task *task = out->task;
+    struct lh_exchange *ex = task->ex;
+    int error;
+
+    if (out->status == 101)
+        return lh_api_error(out->L, "%s: 101 is not supported", out->function);
+    if (out->status && out->status < 200) {
+        error = lh_exchange_informational(ex, out->status, &out->fields);
+    } else {
+        unsigned usual = task->handler == task->vm->not_found ? 404 : 200;
+        task->header_line = lh_api_line(out->L);
+        error = lh_exchange_start(ex, out->status ? out->status : usual,
+                                  &out->fields);
+    }
+    if (error == LHTTPD_EINVAL)
+        return lh_api_error(out->L, "%s: content-length is not a number",
+                            out->function);
+    if (error)
+        return lh_api_error(out->L, "not enough memory");
+    lua_pushboolean(out->L, 1);
+    return 1;
+}
+
+static int header(lua_State *L)
+{
+    struct out out = {.L = L, .function = "httpd.header"};
+    struct lh_exchange *ex;
+
+    out.task = lh_api_task(L, "httpd.header");
+    ex = out.task->ex;
+    if (!lua_istable(L, 1))
+        return lh_api_argument_error(L, 1, "httpd.header", "table");
+    if (!ex || ex->gone || out.task->cut) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "closed");
+        return 2;
+    }
+    look_ahead(&out);
+    if (!out.path.p && ex->response.state != LH_RESPONSE_NONE)
+        return already_sent(L, out.task);
+    add_table(&out);
+    return out.path.p ? promise(&out) : start(&out);
+}
+
+/* --- httpd.trailer -------------------------------------------------------- */
+
+static int request_trailers(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_fields *fields;
+
+    if (!task->ex || task->ex->body_state != LH_BODY_ENDED ||
+        task->ex->request.trailers.n == 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    fields = &task->ex->request.trailers;
+    lua_createtable(L, 0, (int)fields->n);
+    for (unsigned i = 0; i < fields->n; i++) {
+        const struct lh_field *field = &fields->v[i];
+        lua_pushlstring(L, field->name.p, field->name.n);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, -3);
+        if (lua_isnil(L, -1)) {
+            lua_pop(L, 1);
+            lua_pushlstring(L, field->value.p, field->value.n);
+        } else {
+            lua_pushliteral(L, ", ");
+            lua_pushlstring(L, field->value.p, field->value.n);
+            lua_concat(L, 3);
+        }
+        lua_rawset(L, -3);
+    }
+    return 1;
+}
+
+static int trailer(lua_State *L)
+{
+    struct out out = {.L = L, .function = "httpd.trailer"};
+    int error;
+
+    out.task = lh_api_task(L, "httpd.trailer");
+    if (lua_isnoneornil(L, 1))
+        return request_trailers(L, out.task);
+    if (!lua_istable(L, 1))
+        return lh_api_argument_error(L, 1, "httpd.trailer", "table");
+    if (!out.task->ex || out.task->ex->gone || out.task->cut) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "closed");
+        return 2;
+    }
+    add_table(&out);
+    error = lh_exchange_trailers(out.task->ex, &out.fields);
+    if (error)
+        return lh_api_error(L, "httpd.trailer: the response has ended");
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+const luaL_Reg lh_api_header_functions[] = {
+    {"header", header},
+    {"trailer", trailer},
+    {NULL, NULL},
+};

@@ -1,0 +1,260 @@
+/*
+ * httpd.read: the request's body.  Octets go from the exchange into the task's
+ * input, as many as the call may use, and from there to the script, so that a
+ * call that fails or times out loses nothing.
+ */
+#include "lua/api.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+
+/* A line, or "a": more is "too large". */
+#define TEXT_MAX ((size_t)1 << 20)
+
+/* The most that a read without a length returns. */
+#define SOME_BYTES ((size_t)64 << 10)
+
+#define STEP_BYTES ((size_t)4 << 10)
+
+static size_t waiting_bytes(const struct lh_input *in)
+{
+    return in->n - in->at;
+}
+
+static bool input_room(struct lh_input *in, size_t n)
+{
+    size_t room = in->room ? in->room : STEP_BYTES;
+
+    if (in->at && in->room - in->n < n) {
+        memmove(in->p, in->p + in->at, in->n - in->at);
+        in->n -= in->at;
+        in->at = 0;
+    }
+    while (room - in->n < n)
+        room *= 2;
+    if (room == in->room)
+        return true;
+    char *p = lh_realloc(in->p, room);
+    if (!p)
+        return false;
+    in->p = p;
+    in->room = room;
+    return true;
+}
+
+/* Takes up to `n` octets out of the exchange. */
+static bool pull(struct lh_task *task, size_t n)
+{
+    struct lh_input *in = &task->input;
+
+    if (n > task->ex->body.n)
+        n = task->ex->body.n;
+    if (n == 0)
+        return true;
+    if (!input_room(in, n))
+        return false;
+    in->n += lh_exchange_read(task->ex, in->p + in->n, n);
+    return true;
+}
+
+/* The length of the line at the input's start, newline included; 0: none. */
+static size_t line_length(const struct lh_input *in, size_t from)
+{
+    const char *start = in->p + in->at, *newline;
+
+    if (waiting_bytes(in) <= from)
+        return 0;
+    newline = memchr(start + from, '\n', waiting_bytes(in) - from);
+    return newline ? (size_t)(newline - start) + 1 : 0;
+}
+
+static bool pull_line(struct lh_task *task)
+{
+    size_t seen = 0;
+
+    while (!line_length(&task->input, seen) && task->ex->body.n &&
+           waiting_bytes(&task->input) <= TEXT_MAX) {
+        seen = waiting_bytes(&task->input);
+        if (!pull(task, STEP_BYTES))
+            return false;
+    }
+    return true;
+}
+
+static bool pull_wanted(struct lh_task *task)
+{
+    size_t have = waiting_bytes(&task->input);
+
+    switch (task->read_mode) {
+    case LH_READ_BYTES:
+        return have >= task->read_bytes || pull(task, task->read_bytes - have);
+    case LH_READ_SOME:
+        return have || pull(task, SOME_BYTES);
+    case LH_READ_LINE:
+    case LH_READ_LINE_END:
+        return pull_line(task);
+    case LH_READ_ALL:
+        return have > TEXT_MAX || pull(task, TEXT_MAX + 1 - have);
+    }
+    return true;
+}
+
+/* What the call may have now without waiting for more. */
+static enum lh_outcome have_enough(const struct lh_task *task)
+{
+    size_t have = waiting_bytes(&task->input), line;
+
+    switch (task->read_mode) {
+    case LH_READ_BYTES:
+        if (task->read_bytes == 0)
+            return have || task->ex->body.n ? LH_OUTCOME_DONE
+                                            : LH_OUTCOME_PENDING;
+        return have >= task->read_bytes ? LH_OUTCOME_DONE : LH_OUTCOME_PENDING;
+    case LH_READ_SOME:
+        return have ? LH_OUTCOME_DONE : LH_OUTCOME_PENDING;
+    case LH_READ_LINE:
+    case LH_READ_LINE_END:
+        line = line_length(&task->input, 0);
+        if (line ? line > TEXT_MAX : have > TEXT_MAX)
+            return LH_OUTCOME_TOO_LARGE;
+        return line ? LH_OUTCOME_DONE : LH_OUTCOME_PENDING;
+    case LH_READ_ALL:
+        return have > TEXT_MAX ? LH_OUTCOME_TOO_LARGE : LH_OUTCOME_PENDING;
+    }
+    return LH_OUTCOME_PENDING;
+}
+
+static enum lh_outcome body_outcome(const struct lh_task *task)
+{
+    switch (task->ex->body_state) {
+    case LH_BODY_OPEN:
+        return lh_task_is_closed(task) ? LH_OUTCOME_CLOSED : LH_OUTCOME_PENDING;
+    case LH_BODY_ENDED:
+        return LH_OUTCOME_DONE;
+    case LH_BODY_CLOSED:
+        return LH_OUTCOME_CLOSED;
+    case LH_BODY_TIMEOUT:
+        return LH_OUTCOME_TIMEOUT;
+    case LH_BODY_TOO_LARGE:
+        return LH_OUTCOME_TOO_LARGE;
+    case LH_BODY_MALFORMED:
+        return LH_OUTCOME_MALFORMED;
+    }
+    return LH_OUTCOME_CLOSED;
+}
+
+enum lh_outcome lh_read_poll(struct lh_task *task, lua_State *L)
+{
+    enum lh_outcome outcome;
+
+    (void)L;
+    if (!task->ex)
+        return LH_OUTCOME_CLOSED;
+    if (!pull_wanted(task))
+        return LH_OUTCOME_MEMORY;
+    outcome = have_enough(task);
+    if (outcome == LH_OUTCOME_PENDING)
+        outcome = body_outcome(task);
+    if (outcome == LH_OUTCOME_PENDING && task->timed_out)
+        outcome = LH_OUTCOME_TIMEOUT;
+    return outcome;
+}
+
+void lh_read_start(struct lh_task *task)
+{
+    lh_exchange_release(task->ex);
+    lh_exchange_want_body(task->ex, true);
+}
+
+void lh_read_cancel(struct lh_task *task)
+{
+    if (task->ex)
+        lh_exchange_want_body(task->ex, false);
+}
+
+/* The first n octets as a string, of which `shown` are passed on. */
+static int push_bytes(lua_State *L, struct lh_input *in, size_t n, size_t shown)
+{
+    lua_pushlstring(L, n ? in->p + in->at : "", shown);
+    in->at += n;
+    if (in->at == in->n)
+        in->at = in->n = 0;
+    return 1;
+}
+
+int lh_read_finish(lua_State *L, struct lh_task *task)
+{
+    struct lh_input *in = &task->input;
+    size_t n = waiting_bytes(in), line;
+
+    if (task->outcome != LH_OUTCOME_DONE)
+        return lh_api_answer(L, task, task->outcome);
+    if (task->read_mode == LH_READ_ALL)
+        return push_bytes(L, in, n, n);
+    if (n == 0 && (task->read_bytes || task->read_mode != LH_READ_BYTES ||
+                   !task->ex->body.n)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (task->read_mode == LH_READ_BYTES && n > task->read_bytes)
+        n = task->read_bytes;
+    if (task->read_mode == LH_READ_LINE ||
+        task->read_mode == LH_READ_LINE_END) {
+        line = line_length(in, 0);
+        if (line)
+            return push_bytes(L, in, line,
+                              line - (task->read_mode == LH_READ_LINE));
+    }
+    return push_bytes(L, in, n, n);
+}
+
+static bool mode_from_name(struct lh_task *task, const char *name)
+{
+    if (*name == '*')
+        name++;
+    if (strcmp(name, "l") == 0)
+        task->read_mode = LH_READ_LINE;
+    else if (strcmp(name, "L") == 0)
+        task->read_mode = LH_READ_LINE_END;
+    else if (strcmp(name, "a") == 0)
+        task->read_mode = LH_READ_ALL;
+    else
+        return false;
+    return true;
+}
+
+static void read_mode(lua_State *L, struct lh_task *task)
+{
+    double n;
+
+    if (lua_isnoneornil(L, 2)) {
+        task->read_mode = LH_READ_SOME;
+        return;
+    }
+    if (lua_type(L, 2) == LUA_TSTRING &&
+        mode_from_name(task, lua_tostring(L, 2)))
+        return;
+    if (lua_type(L, 2) != LUA_TNUMBER)
+        lh_api_argument_error(L, 2, "httpd.read", "number, 'l', 'L' or 'a'");
+    n = (double)lua_tonumber(L, 2);
+    if (!(n >= 0) || floor(n) != n || n > (double)(SIZE_MAX / 8))
+        lh_api_error(L, "bad argument #2 to 'httpd.read' (not a length)");
+    task->read_mode = LH_READ_BYTES;
+    task->read_bytes = (size_t)n;
+}
+
+static int read_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.read");
+
+    lh_api_stream(L, "httpd.read");
+    read_mode(L, task);
+    return lh_api_begin(L, task, LH_WAIT_READ,
+                        lh_api_timeout(L, 3, "httpd.read"));
+}
+
+const luaL_Reg lh_api_read_begins[] = {
+    {"read_begin", read_begin},
+    {NULL, NULL},
+};

@@ -1,0 +1,218 @@
+/*
+ * httpd.write, flush and finish: the response's body.  Short strings are
+ * copied into the exchange; a long one is lent to it and kept alive by the
+ * anchors table until it has left.
+ */
+#include "lua/api.h"
+
+/* Up to here a string is copied whatever its response is doing; the exchange
+ * always has this much room for a response of which nothing waits. */
+#define COPY_BYTES ((size_t)16 << 10)
+
+/* Can the handler still add to its response? */
+static bool is_open(const struct lh_task *task)
+{
+    return task->ex && !task->ex->gone && !task->cut &&
+           task->ex->response.state < LH_RESPONSE_ENDED;
+}
+
+/* Long strings are copied too as long as nothing must leave yet: a response
+ * that ends within the buffer can still become a clean 500. */
+static bool is_copied(const struct lh_exchange *ex, size_t n)
+{
+    size_t room = lh_exchange_room(ex);
+
+    if (ex->response.no_body)
+        return true;
+    return n <= room &&
+           (n <= COPY_BYTES || (!ex->response.released && n < room));
+}
+
+static bool must_wait(const struct lh_exchange *ex, size_t n)
+{
+    if (ex->response.lent_n)
+        return true;
+    return n <= COPY_BYTES ? lh_exchange_room(ex) < n
+                           : lh_exchange_room(ex) == 0;
+}
+
+static enum lh_outcome write_outcome(const struct lh_exchange *ex, int error)
+{
+    if (!error)
+        return LH_OUTCOME_DONE;
+    if (error == LHTTPD_EINVAL)
+        return LH_OUTCOME_TOO_LARGE;
+    return error == LHTTPD_ENOMEM || ex->response.state == LH_RESPONSE_NONE
+               ? LH_OUTCOME_MEMORY
+               : LH_OUTCOME_CLOSED;
+}
+
+/* Gives the data to the exchange, which has room for it; one that is lent is
+ * anchored. */
+static enum lh_outcome put(struct lh_task *task)
+{
+    struct lh_exchange *ex = task->ex;
+    int error = lh_task_start_response(task);
+
+    if (error)
+        return write_outcome(ex, error);
+    if (is_copied(ex, task->data_n))
+        error = lh_exchange_write(ex, task->data, task->data_n);
+    else
+        error = lh_exchange_lend(ex, task->data, task->data_n);
+    return write_outcome(ex, error);
+}
+
+/* Moves the waiting string to where lent ones are kept, before it is lent. */
+static void anchor_waiting(struct lh_task *task, lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
+    lua_rawgeti(L, -1, task->slot * 2);
+    lh_task_anchor(task, L, lua_gettop(L), false);
+    lua_pushnil(L);
+    lua_rawseti(L, -3, task->slot * 2);
+    lua_pop(L, 2);
+}
+
+enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L)
+{
+    if (!is_open(task))
+        return LH_OUTCOME_CLOSED;
+    if (must_wait(task->ex, task->data_n))
+        return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+    anchor_waiting(task, L);
+    return put(task);
+}
+
+void lh_write_start(struct lh_task *task)
+{
+    lh_exchange_release(task->ex);
+}
+
+int lh_write_finish(lua_State *L, struct lh_task *task)
+{
+    if (task->outcome == LH_OUTCOME_DONE) {
+        lua_pushinteger(L, (lua_Integer)task->data_n);
+        return 1;
+    }
+    if (task->outcome == LH_OUTCOME_TOO_LARGE)
+        return lh_api_error(L, "httpd.write: more than the content-length "
+                               "that was declared");
+    return lh_api_answer(L, task, task->outcome);
+}
+
+/* Replaces the array at index 2 by its strings in one. */
+static void join_array(lua_State *L)
+{
+    luaL_Buffer all;
+    size_t count = lh_lua_len(L, 2);
+
+    luaL_buffinit(L, &all);
+    for (size_t i = 1; i <= count; i++) {
+        lua_rawgeti(L, 2, (int)i);
+        int type = lua_type(L, -1);
+        if (type != LUA_TSTRING && type != LUA_TNUMBER)
+            lh_api_error(L, "httpd.write: item %d of the array is a %s", (int)i,
+                         luaL_typename(L, -1));
+        luaL_addvalue(&all);
+    }
+    luaL_pushresult(&all);
+    lua_replace(L, 2);
+}
+
+static int write_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.write");
+    uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.write");
+
+    lh_api_stream(L, "httpd.write");
+    if (lua_isnoneornil(L, 2)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (lua_istable(L, 2))
+        join_array(L);
+    task->data = lua_tolstring(L, 2, &task->data_n);
+    if (!task->data)
+        return lh_api_argument_error(L, 2, "httpd.write",
+                                     "string, number or array");
+    if (is_open(task) && !must_wait(task->ex, task->data_n) &&
+        is_copied(task->ex, task->data_n)) {
+        if (!task->header_line)
+            task->header_line = lh_api_line(L);
+        task->outcome = put(task);
+        return lh_write_finish(L, task);
+    }
+    lh_task_anchor(task, L, 2, true);
+    return lh_api_begin(L, task, LH_WAIT_WRITE, timeout_ms);
+}
+
+/* --- flush ---------------------------------------------------------------- */
+
+enum lh_outcome lh_flush_poll(struct lh_task *task, lua_State *L)
+{
+    (void)L;
+    if (!is_open(task))
+        return LH_OUTCOME_CLOSED;
+    if (lh_exchange_out_bytes(task->ex))
+        return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+    lh_exchange_release(task->ex);
+    return LH_OUTCOME_DONE;
+}
+
+void lh_flush_start(struct lh_task *task)
+{
+    lh_exchange_release(task->ex);
+}
+
+static int flush_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.flush");
+
+    return lh_api_begin(L, task, LH_WAIT_FLUSH,
+                        lh_api_timeout(L, 1, "httpd.flush"));
+}
+
+/* --- finish --------------------------------------------------------------- */
+
+enum lh_outcome lh_finish_poll(struct lh_task *task, lua_State *L)
+{
+    (void)L;
+    if (!task->ex || task->ex->gone || task->cut ||
+        task->ex->response.state == LH_RESPONSE_ABORTED)
+        return LH_OUTCOME_CLOSED;
+    if (task->ex->sent)
+        return LH_OUTCOME_DONE;
+    return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+}
+
+void lh_finish_start(struct lh_task *task)
+{
+    /* Without memory for the status the client gets 500 at the end. */
+    if (lh_task_start_response(task))
+        lh_exchange_fail(task->ex, 500);
+    lh_exchange_end(task->ex);
+    lh_exchange_want_body(task->ex, false);
+}
+
+int lh_finish_finish(lua_State *L, struct lh_task *task)
+{
+    if (task->outcome == LH_OUTCOME_DONE && !task->ex->response.lent_n)
+        lh_task_let_go(task);
+    return lh_api_answer(L, task, task->outcome);
+}
+
+static int finish_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.finish");
+
+    return lh_api_begin(L, task, LH_WAIT_FINISH,
+                        lh_api_timeout(L, 1, "httpd.finish"));
+}
+
+const luaL_Reg lh_api_write_begins[] = {
+    {"write_begin", write_begin},
+    {"flush_begin", flush_begin},
+    {"finish_begin", finish_begin},
+    {NULL, NULL},
+};

@@ -1,0 +1,407 @@
+/*
+ * The two tables that a handler gets.  `env` is made by boot.c's code, from
+ * strings that stay interned in the constants table; what its metatable
+ * answers is made on demand from the running request.  `header` holds the
+ * fields; its metatable finds them in any case and under their short names.
+ */
+#include "lua/task.h"
+
+/* Usual names of request fields: kept, so that a request makes no new ones. */
+static const char *const common_names[] = {
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "if-modified-since",
+    "if-none-match",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "te",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "x-forwarded-for",
+    "x-requested-with",
+};
+
+#define COMMON_NAMES (sizeof(common_names) / sizeof(common_names[0]))
+
+/* Short names of pseudo-fields; a client's own field of such a name would be
+ * mistaken for one. */
+static const struct {
+    struct lh_str name;
+    const char *pseudo;
+} aliases[] = {
+    {LH_STR("method"), ":method"},       {LH_STR("path"), ":path"},
+    {LH_STR("scheme"), ":scheme"},       {LH_STR("host"), ":authority"},
+    {LH_STR("authority"), ":authority"},
+};
+
+#define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
+
+static const char *alias_of(struct lh_str name)
+{
+    if (name.n < 4 || name.n > 9)
+        return NULL;
+    for (size_t i = 0; i < ALIASES; i++)
+        if (lh_str_equal(name, aliases[i].name))
+            return aliases[i].pseudo;
+    return NULL;
+}
+
+static void push_str(lua_State *L, struct lh_str s)
+{
+    if (s.p)
+        lua_pushlstring(L, s.p, s.n);
+    else
+        lua_pushnil(L);
+}
+
+static void constant(lua_State *L, int key, const char *text)
+{
+    lua_pushstring(L, text);
+    lua_rawseti(L, -2, key);
+}
+
+void lh_env_constants(lua_State *L, const struct lh_vm *vm)
+{
+    constant(L, LH_CONST_PROTOCOL + LH_HTTP_1_0, "HTTP/1.0");
+    constant(L, LH_CONST_PROTOCOL + LH_HTTP_1_1, "HTTP/1.1");
+    constant(L, LH_CONST_PROTOCOL + LH_HTTP_2, "HTTP/2");
+    constant(L, LH_CONST_METHOD, ":method");
+    constant(L, LH_CONST_PATH, ":path");
+    constant(L, LH_CONST_SCHEME, ":scheme");
+    constant(L, LH_CONST_AUTHORITY, ":authority");
+    for (size_t i = 0; i < COMMON_NAMES; i++)
+        constant(L, LH_CONST_COMMON + (int)i, common_names[i]);
+    for (int i = 0; i < 2 * LH_VM_PEERS; i++)
+        constant(L, LH_CONST_PEERS + i, "");
+    lua_pushstring(L, vm->ctx->software ? vm->ctx->software : "");
+    lua_setfield(L, -2, "software");
+    lua_pushstring(L, vm->name ? vm->name : "");
+    lua_setfield(L, -2, "filename");
+    lua_pushstring(L, vm->prefix[0] ? vm->prefix : "/");
+    lua_setfield(L, -2, "prefix");
+}
+
+/* --- env ------------------------------------------------------------------ */
+
+/* Pushes the peer's two addresses, from the strings of its cache slot. */
+static void push_addresses(lua_State *L, struct lh_vm *vm,
+                           const struct lh_peer *peer, int which)
+{
+    uintptr_t hash = (uintptr_t)peer;
+    int slot = (int)((hash >> 6 ^ hash >> 10) & (LH_VM_PEERS - 1));
+    struct lh_vm_peer *cached = &vm->peers[slot];
+    const char *text = which ? peer->server_addr : peer->client_addr;
+    char *known = which ? cached->server : cached->client;
+    int key = LH_CONST_PEERS + 2 * slot + which;
+
+    if (strcmp(known, text) != 0) {
+        lua_pushstring(L, text);
+        lua_rawseti(L, LH_AT_CONSTANTS, key);
+        memcpy(known, text, strlen(text) + 1);
+    }
+    lua_rawgeti(L, LH_AT_CONSTANTS, key);
+}
+
+static void push_date(lua_State *L, struct lh_vm *vm)
+{
+    if (vm->date_s != vm->ctx->unix_s) {
+        lua_pushstring(L, vm->ctx->date);
+        lua_rawseti(L, LH_AT_CONSTANTS, LH_CONST_DATE);
+        vm->date_s = vm->ctx->unix_s;
+    }
+    lua_rawgeti(L, LH_AT_CONSTANTS, LH_CONST_DATE);
+}
+
+void lh_env_push(lua_State *L, struct lh_task *task)
+{
+    const struct lh_request *r = &task->ex->request;
+    const struct lh_peer *peer = task->ex->peer;
+    struct lh_vm *vm = task->vm;
+
+    lua_pushvalue(L, LH_AT_MAKE_ENV);
+    lua_rawgeti(L, LH_AT_CONSTANTS, LH_CONST_PROTOCOL + (int)r->version);
+    push_addresses(L, vm, peer, 1);
+    lua_pushinteger(L, peer->server_port);
+    push_addresses(L, vm, peer, 0);
+    lua_pushinteger(L, peer->client_port);
+    lua_rawgeti(L, LH_AT_CONSTANTS, LH_CONST_HANDLERS + task->handler);
+    push_date(L, vm);
+    push_str(L, r->query);
+    if (r->accepts_push)
+        lua_pushinteger(L, 1);
+    else
+        lua_pushnil(L);
+    lua_call(L, 9, 1);
+}
+
+static void push_method(lua_State *L, const struct lh_task *task)
+{
+    push_str(L, task->ex->request.method);
+}
+
+static void push_uri(lua_State *L, const struct lh_task *task)
+{
+    push_str(L, task->ex->request.target);
+}
+
+static void push_path_info(lua_State *L, const struct lh_task *task)
+{
+    push_str(L, task->path_info);
+}
+
+static void push_query(lua_State *L, const struct lh_task *task)
+{
+    struct lh_str query = task->ex->request.query;
+
+    push_str(L, query.p ? query : LH_STR(""));
+}
+
+static void push_content_length(lua_State *L, const struct lh_task *task)
+{
+    char text[20];
+    uint64_t n = task->ex->request.content_length;
+
+    if (n == LH_LENGTH_UNKNOWN)
+        lua_pushnil(L);
+    else
+        lua_pushlstring(L, text, lh_u64_to_dec(text, n));
+}
+
+static void push_content_type(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_field *type =
+        lh_fields_find(&task->ex->request.fields, LH_STR("content-type"));
+
+    push_str(L, type ? type->value : (struct lh_str){NULL, 0});
+}
+
+/* The path up to PATH_INFO. */
+static void push_script_name(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_name *name = &task->vm->names.v[task->handler];
+
+    lua_pushstring(L, task->vm->prefix);
+    lua_pushlstring(L, name->text, name->n - (name->wildcard ? 2 : 0));
+    lua_concat(L, 2);
+}
+
+/* The authority without its port (RFC 3875, 4.1.14). */
+static void push_server_name(lua_State *L, const struct lh_task *task)
+{
+    struct lh_str host = task->ex->request.authority;
+    size_t end;
+
+    if (!host.p || !host.n) {
+        lua_pushstring(L, task->ex->peer->server_addr);
+        return;
+    }
+    for (end = host.n; end > 0; end--)
+        if (host.p[end - 1] == ':' || host.p[end - 1] == ']')
+            break;
+    if (end > 0 && host.p[end - 1] == ':')
+        host.n = end - 1;
+    push_str(L, host);
+}
+
+static void push_remote_addr(lua_State *L, const struct lh_task *task)
+{
+    lua_pushstring(L, task->ex->peer->client_addr);
+}
+
+static void push_remote_port(lua_State *L, const struct lh_task *task)
+{
+    char text[20];
+    int port = task->ex->peer->client_port;
+
+    lua_pushlstring(L, text,
+                    lh_u64_to_dec(text, port > 0 ? (unsigned)port : 0));
+}
+
+static void push_https(lua_State *L, const struct lh_task *task)
+{
+    lua_pushstring(L, task->ex->peer->tls_protocol ? "on" : NULL);
+}
+
+static void push_tls_protocol(lua_State *L, const struct lh_task *task)
+{
+    lua_pushstring(L, task->ex->peer->tls_protocol);
+}
+
+static void push_tls_cipher(lua_State *L, const struct lh_task *task)
+{
+    lua_pushstring(L, task->ex->peer->tls_cipher);
+}
+
+static void push_tls_server_name(lua_State *L, const struct lh_task *task)
+{
+    const char *name = task->ex->peer->tls_server_name;
+
+    lua_pushstring(L, name[0] ? name : NULL);
+}
+
+static void push_worker(lua_State *L, const struct lh_task *task)
+{
+    lua_pushinteger(L, (lua_Integer)task->vm->ctx->worker);
+}
+
+static const struct {
+    const char *name;
+    void (*push)(lua_State *L, const struct lh_task *task);
+} unlisted[] = {
+    {"REQUEST_METHOD", push_method},
+    {"REQUEST_URI", push_uri},
+    {"PATH_INFO", push_path_info},
+    {"QUERY_STRING", push_query},
+    {"CONTENT_LENGTH", push_content_length},
+    {"CONTENT_TYPE", push_content_type},
+    {"SCRIPT_NAME", push_script_name},
+    {"SERVER_NAME", push_server_name},
+    {"REMOTE_ADDR", push_remote_addr},
+    {"REMOTE_PORT", push_remote_port},
+    {"HTTPS", push_https},
+    {"SSL_PROTOCOL", push_tls_protocol},
+    {"SSL_CIPHER", push_tls_cipher},
+    {"SSL_SERVER_NAME", push_tls_server_name},
+    {"WORKER", push_worker},
+};
+
+/* Another request's table, kept by the script, knows what it lists alone. */
+int lh_env_index(lua_State *L)
+{
+    const struct lh_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
+    const struct lh_task *task = vm->current;
+    const char *name;
+
+    if (!task || !task->ex || lua_topointer(L, 1) != task->env ||
+        lua_type(L, 2) != LUA_TSTRING)
+        return 0;
+    name = lua_tostring(L, 2);
+    for (size_t i = 0; i < sizeof(unlisted) / sizeof(unlisted[0]); i++) {
+        if (strcmp(name, unlisted[i].name) == 0) {
+            unlisted[i].push(L, task);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* --- header --------------------------------------------------------------- */
+
+static void set_pseudo(lua_State *L, int table, int key, struct lh_str value)
+{
+    if (!value.p)
+        return;
+    lua_rawgeti(L, LH_AT_CONSTANTS, key);
+    lua_pushlstring(L, value.p, value.n);
+    lua_rawset(L, table);
+}
+
+/* The name is at the top.  Is there a value already? */
+static bool is_set(lua_State *L, int table)
+{
+    lua_pushvalue(L, -1);
+    lua_rawget(L, table);
+    if (!lua_isnil(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+/* `seen` has a bit for each kind of name so far, so that most fields need no
+ * look at the table. */
+static void set_field(lua_State *L, int table, const struct lh_field *field,
+                      uint64_t *seen)
+{
+    struct lh_str name = field->name;
+    uint64_t bit = 1;
+
+    if (name.n)
+        bit <<= ((unsigned char)name.p[0] + 7 * name.n +
+                 (unsigned char)name.p[name.n - 1]) &
+                63;
+    lua_pushlstring(L, name.p, name.n);
+    if (*seen & bit && is_set(L, table)) {
+        lua_pushstring(L, lh_str_equal(name, LH_STR("cookie")) ? "; " : ", ");
+        lua_pushlstring(L, field->value.p, field->value.n);
+        lua_concat(L, 3);
+    } else {
+        lua_pushlstring(L, field->value.p, field->value.n);
+    }
+    lua_rawset(L, table);
+    *seen |= bit;
+}
+
+void lh_header_push(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_request *r = &task->ex->request;
+    uint64_t seen = 0;
+    int table;
+
+    lua_createtable(L, 0, (int)r->fields.n + 4);
+    table = lua_gettop(L);
+    set_pseudo(L, table, LH_CONST_METHOD, r->method);
+    set_pseudo(L, table, LH_CONST_PATH, r->target);
+    set_pseudo(L, table, LH_CONST_SCHEME, r->scheme);
+    set_pseudo(L, table, LH_CONST_AUTHORITY, r->authority);
+    for (unsigned i = 0; i < r->fields.n; i++)
+        if (!alias_of(r->fields.v[i].name))
+            set_field(L, table, &r->fields.v[i], &seen);
+    lua_pushvalue(L, LH_AT_HEADER_META);
+    lua_setmetatable(L, table);
+}
+
+/* Pushes the name in lower case; false: it is that already. */
+static bool push_lower(lua_State *L, struct lh_str name)
+{
+    char lower[128];
+    bool changed = false;
+
+    if (name.n > sizeof(lower))
+        return false;
+    for (size_t i = 0; i < name.n; i++) {
+        lower[i] = lh_lower(name.p[i]);
+        changed |= lower[i] != name.p[i];
+    }
+    if (changed)
+        lua_pushlstring(L, lower, name.n);
+    return changed;
+}
+
+int lh_header_index(lua_State *L)
+{
+    struct lh_str name = {NULL, 0};
+    const char *pseudo;
+
+    if (lua_type(L, 1) != LUA_TTABLE || lua_type(L, 2) != LUA_TSTRING)
+        return 0;
+    lua_settop(L, 2);
+    name.p = lua_tolstring(L, 2, &name.n);
+    if (push_lower(L, name)) {
+        lua_replace(L, 2);
+        name.p = lua_tolstring(L, 2, &name.n);
+    }
+    pseudo = alias_of(name);
+    if (pseudo)
+        lua_pushstring(L, pseudo);
+    else
+        lua_pushvalue(L, 2);
+    lua_rawget(L, 1);
+    return 1;
+}

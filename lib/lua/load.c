@@ -1,0 +1,324 @@
+/*
+ * Makes a VM's state: libraries, the httpd module, the program's setup, the
+ * script.  Everything that may raise runs protected.
+ */
+#include "lua/api.h"
+#include "lua/boot.h"
+
+#include "base/mem.h"
+#include "os/entropy.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* What the protected part works on. */
+struct load {
+    struct lh_vm *vm;
+    const struct lh_vm_config *config;
+};
+
+/* --- limited memory ------------------------------------------------------- */
+
+/* 5.4 passes a kind of object as the old size of a new block. */
+static void *limited_alloc(void *data, void *old, size_t old_n, size_t n)
+{
+    struct lh_vm *vm = data;
+    size_t before = old ? old_n : 0;
+    void *p;
+
+    if (n > before && vm->bytes + (n - before) > vm->bytes_max)
+        return NULL;
+    p = vm->alloc(vm->alloc_data, old, old_n, n);
+    if (p || n == 0)
+        vm->bytes += n - before;
+    return p;
+}
+
+static void limit_memory(struct lh_vm *vm)
+{
+    lua_State *L = vm->L;
+
+    vm->bytes_max = vm->ctx->limits->vm_memory_bytes;
+    vm->collect_at = LH_NEVER;
+    if (vm->bytes_max == LHTTPD_UNLIMITED)
+        return;
+    vm->bytes = (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 +
+                (uint64_t)lua_gc(L, LUA_GCCOUNTB, 0);
+    vm->collect_at = vm->bytes_max / 2;
+    vm->alloc = lua_getallocf(L, &vm->alloc_data);
+    lua_setallocf(L, limited_alloc, vm);
+}
+
+/* --- the httpd module ----------------------------------------------------- */
+
+static int new_table(lua_State *L, int *reference)
+{
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    *reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    return lua_gettop(L);
+}
+
+static void push_index_metatable(lua_State *L, struct lh_vm *vm,
+                                 lua_CFunction index)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushlightuserdata(L, vm);
+    lua_pushcclosure(L, index, 1);
+    lua_setfield(L, -2, "__index");
+}
+
+static void open_httpd(lua_State *L, struct lh_vm *vm)
+{
+    lua_newtable(L);
+    lh_api_register(L, vm, lh_api_functions);
+    lh_api_register(L, vm, lh_api_header_functions);
+    lh_api_register(L, vm, lh_api_tool_functions);
+    lua_pushfstring(L, "%d.%d.%d", LHTTPD_VERSION_MAJOR, LHTTPD_VERSION_MINOR,
+                    LHTTPD_VERSION_PATCH);
+    lua_setfield(L, -2, "_VERSION");
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "httpd");
+    lua_getglobal(L, "package");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "loaded");
+        if (lua_istable(L, -1)) {
+            lua_pushvalue(L, -3);
+            lua_setfield(L, -2, "httpd");
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* Runs boot.c's code with httpd at `httpd`; leaves the maker of env tables. */
+static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
+{
+    if (luaL_loadbuffer(L, lh_boot_source, strlen(lh_boot_source), "=httpd"))
+        lua_error(L);
+    lua_pushvalue(L, httpd);
+    lua_newtable(L);
+    lh_api_register(L, vm, lh_api_begins);
+    lh_api_register(L, vm, lh_api_read_begins);
+    lh_api_register(L, vm, lh_api_write_begins);
+    lua_pushlightuserdata(L, lh_api_tag());
+    lua_pushlightuserdata(L, lh_api_refused());
+    lua_pushvalue(L, constants);
+    push_index_metatable(L, vm, lh_env_index);
+    lua_call(L, 6, 1);
+}
+
+/* Makes the turn's function with its tables; it is what this leaves. */
+static void make_turn(lua_State *L, struct lh_vm *vm)
+{
+    int threads = new_table(L, &vm->threads);
+    int handlers = new_table(L, &vm->handlers);
+    int constants = new_table(L, &vm->constants);
+
+    lh_env_constants(L, vm);
+    new_table(L, &vm->anchors);
+    open_httpd(L, vm);
+    lua_pushlightuserdata(L, vm);
+    lua_pushvalue(L, threads);
+    lua_pushvalue(L, handlers);
+    lua_pushvalue(L, constants);
+    run_boot(L, vm, constants + 2, constants);
+    push_index_metatable(L, vm, lh_header_index);
+    lua_pushcclosure(L, lh_vm_turn, 1 + LH_AT_LAST);
+}
+
+/* --- the surroundings ----------------------------------------------------- */
+
+static void save_traceback(lua_State *L)
+{
+    lua_getglobal(L, "debug");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "traceback");
+        lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.traceback");
+    }
+    lua_pop(L, 1);
+}
+
+static void seed_random(lua_State *L)
+{
+    unsigned seed = 0;
+
+    if (lh_entropy(&seed, sizeof(seed)))
+        luaL_error(L, "the system gives no random numbers");
+    lua_getglobal(L, "math");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "randomseed");
+        lua_pushinteger(L, (lua_Integer)(seed & 0x7FFFFFFF));
+        lua_call(L, 1, 0);
+    }
+    lua_pop(L, 1);
+}
+
+/* Puts the script's directory first in package.path. */
+static void set_path(lua_State *L, const char *name)
+{
+    const char *slash = name ? strrchr(name, '/') : NULL;
+
+    if (!slash)
+        return;
+    lua_getglobal(L, "package");
+    if (lua_istable(L, -1)) {
+        lua_pushlstring(L, name, (size_t)(slash - name) + 1);
+        lua_pushliteral(L, "?.lua;");
+        lua_getfield(L, -3, "path");
+        if (!lua_isstring(L, -1)) {
+            lua_pop(L, 1);
+            lua_pushliteral(L, "");
+        }
+        lua_concat(L, 3);
+        lua_setfield(L, -2, "path");
+    }
+    lua_pop(L, 1);
+}
+
+static void run_setup(lua_State *L, struct lh_vm *vm)
+{
+    const lhttpd_vm_factory_t *factory = vm->factory;
+
+    if (!factory || !factory->setup)
+        return;
+    lua_pushcfunction(L, factory->setup);
+    lua_pushlightuserdata(L, factory->context);
+    lua_pushinteger(L, (lua_Integer)vm->ctx->worker);
+    lua_call(L, 2, 0);
+}
+
+static void run_script(lua_State *L, const struct lh_vm_config *config)
+{
+    if (!config->source)
+        return;
+    lua_pushfstring(L, "@%s", config->name);
+    if (luaL_loadbuffer(L, config->source, config->source_bytes,
+                        lua_tostring(L, -1)))
+        lua_error(L);
+    lua_call(L, 0, 0);
+    lua_pop(L, 1);
+}
+
+static int load(lua_State *L)
+{
+    const struct load *load = lua_touserdata(L, 1);
+    struct lh_vm *vm = load->vm;
+
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    if (!vm->factory || !vm->factory->create)
+        luaL_openlibs(L);
+    save_traceback(L);
+    seed_random(L);
+    make_turn(L, vm);
+    lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.turn");
+    set_path(L, vm->name);
+    vm->loading = true;
+    run_setup(L, vm);
+    run_script(L, load->config);
+    vm->loading = false;
+    return 0;
+}
+
+/* --- handlers ------------------------------------------------------------- */
+
+static int add_where(struct lh_vm *vm, int line)
+{
+    char text[1024];
+    char **where = lh_realloc(vm->where, (vm->where_n + 1) * sizeof(*where));
+
+    if (!where)
+        return LHTTPD_ENOMEM;
+    vm->where = where;
+    snprintf(text, sizeof(text), "%s:%d", vm->name ? vm->name : "setup", line);
+    where[vm->where_n] = lh_strdup(text);
+    if (!where[vm->where_n])
+        return LHTTPD_ENOMEM;
+    vm->where_n++;
+    return 0;
+}
+
+int lh_vm_add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
+{
+    lua_Debug ar;
+    int index = lh_names_add(&vm->names, name);
+
+    if (index < 0)
+        return index;
+    lua_pushvalue(L, 2);
+    lua_getinfo(L, ">S", &ar);
+    if (add_where(vm, ar.linedefined))
+        return LHTTPD_ENOMEM;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->handlers);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, index + 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->constants);
+    lua_pushlstring(L, vm->names.v[index].text, vm->names.v[index].n);
+    lua_rawseti(L, -2, LH_CONST_HANDLERS + index);
+    lua_pop(L, 2);
+    return index;
+}
+
+static int exact(const struct lh_vm *vm, struct lh_str name)
+{
+    struct lh_str path_info = {NULL, 0};
+    int index = lh_names_find(&vm->names, name, &path_info);
+
+    return path_info.p ? -1 : index;
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+static int new_state(struct lh_vm *vm, struct lh_err *err)
+{
+    const lhttpd_vm_factory_t *factory = vm->factory;
+
+    if (factory && factory->lua_version != LUA_VERSION_NUM)
+        return lh_err_set(err, LHTTPD_ESCRIPT,
+                          "the VM factory was built for Lua %d.%d, the library "
+                          "for %d.%d (" LHTTPD_LUA_NAME ")",
+                          factory->lua_version / 100,
+                          factory->lua_version % 100, LUA_VERSION_NUM / 100,
+                          LUA_VERSION_NUM % 100);
+    if (!factory || !factory->create) {
+        vm->L = luaL_newstate();
+        return vm->L ? 0 : lh_err_memory(err);
+    }
+    vm->L = factory->create(factory->context, vm->ctx->worker);
+    if (!vm->L)
+        return lh_err_set(err, LHTTPD_ESCRIPT,
+                          "the VM factory's create made no state");
+    return 0;
+}
+
+static int load_error(struct lh_vm *vm, int status, struct lh_err *err)
+{
+    lua_State *L = vm->L;
+
+    if (status == LUA_ERRMEM)
+        return lh_err_memory(err);
+    if (lua_type(L, -1) == LUA_TSTRING)
+        return lh_err_set(err, LHTTPD_ESCRIPT, "%s", lua_tostring(L, -1));
+    return lh_err_set(err, LHTTPD_ESCRIPT, "%s: the error is a %s value",
+                      vm->name ? vm->name : "setup", luaL_typename(L, -1));
+}
+
+int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
+               struct lh_err *err)
+{
+    struct load what = {.vm = vm, .config = config};
+    int status = new_state(vm, err);
+
+    if (status)
+        return status;
+    lua_settop(vm->L, 0);
+    limit_memory(vm);
+    status = lh_lua_cpcall(vm->L, load, &what);
+    if (status)
+        return load_error(vm, status, err);
+    lua_settop(vm->L, 0);
+    lua_getfield(vm->L, LUA_REGISTRYINDEX, "lhttpd.turn");
+    vm->not_found = exact(vm, LH_STR("/notfound"));
+    vm->root = exact(vm, LH_STR("/"));
+    return 0;
+}

@@ -1,0 +1,411 @@
+/* Tasks: see task.h. */
+#include "lua/task.h"
+
+#include "base/mem.h"
+#include "lua/api.h"
+#include "os/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* How many ended coroutines are kept for reuse. */
+#define IDLE_COROUTINES_MAX 64
+
+/* The largest input buffer that is kept for the next request. */
+#define SPARE_INPUT_BYTES ((size_t)64 << 10)
+
+#define REQUEST_TEXT_BYTES 512
+
+static void wake(struct lh_timer *timer)
+{
+    struct lh_task *task = LH_OF(timer, struct lh_task, timer);
+
+    task->timed_out = true;
+    lh_task_ready(task);
+}
+
+static void on_news(struct lh_exchange *ex)
+{
+    struct lh_task *task = ex->handler;
+
+    if (task->state >= LH_TASK_WAITING ||
+        (task->anchored && !ex->response.lent))
+        lh_task_ready(task);
+}
+
+static struct lh_task *take_idle(struct lh_vm *vm)
+{
+    struct lh_list *link;
+    struct lh_task *task;
+
+    /* The newest first: those with a coroutine are at the front. */
+    if (!lh_list_empty(&vm->idle)) {
+        link = vm->idle.next;
+        lh_list_remove(link);
+        task = LH_OF(link, struct lh_task, link);
+        vm->idle_coroutines -= task->co != NULL;
+        return task;
+    }
+    task = lh_calloc(1, sizeof(*task));
+    if (!task)
+        return NULL;
+    task->vm = vm;
+    task->slot = ++vm->slots_n;
+    lh_list_init(&task->link);
+    lh_list_init(&task->ready_link);
+    lh_timer_init(&task->timer, wake);
+    return task;
+}
+
+struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
+                            struct lh_exchange *ex, struct lh_str path_info)
+{
+    struct lh_task *task = take_idle(vm);
+
+    if (!task)
+        return NULL;
+    task->handler = handler;
+    task->path_info = path_info;
+    task->ex = ex;
+    task->env = NULL;
+    task->state = LH_TASK_NEW;
+    task->wait = LH_WAIT_NONE;
+    task->header_line = 0;
+    task->dead_ends = 0;
+    task->timed_out = task->overran = task->cut = false;
+    task->input = vm->spare_input;
+    vm->spare_input = (struct lh_input){.p = NULL};
+    ex->handler = task;
+    ex->on_news = on_news;
+    lh_list_append(&vm->tasks, &task->link);
+    vm->tasks_n++;
+    vm->ctx->counters.tasks++;
+    lh_task_ready(task);
+    return task;
+}
+
+void lh_task_ready(struct lh_task *task)
+{
+    struct lh_vm *vm = task->vm;
+
+    if (!lh_list_linked(&task->ready_link))
+        lh_list_append(&vm->ready, &task->ready_link);
+    if (!lh_list_linked(&vm->ready_link))
+        lh_list_append(vm->ready_list, &vm->ready_link);
+}
+
+bool lh_task_is_closed(const struct lh_task *task)
+{
+    return !task->ex || task->cut || task->ex->gone || task->ex->fin;
+}
+
+int lh_task_start_response(struct lh_task *task)
+{
+    struct lh_fields none = {.n = 0};
+    unsigned status = task->handler == task->vm->not_found ? 404 : 200;
+
+    if (task->ex->response.state != LH_RESPONSE_NONE)
+        return 0;
+    return lh_exchange_start(task->ex, status, &none);
+}
+
+/* --- the anchors table ---------------------------------------------------- */
+
+/* A task's lent string is at its slot's odd key, the waiting one after it. */
+void lh_task_anchor(struct lh_task *task, lua_State *L, int index, bool waiting)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
+    lua_pushvalue(L, index);
+    lua_rawseti(L, -2, task->slot * 2 - !waiting);
+    lua_pop(L, 1);
+    task->anchored = true;
+}
+
+/* Assigning nil to a key that is not there could allocate. */
+static void clear_key(lua_State *L, int key)
+{
+    lua_rawgeti(L, -1, key);
+    bool there = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!there)
+        return;
+    lua_pushnil(L);
+    lua_rawseti(L, -2, key);
+}
+
+static void release_anchors(struct lh_task *task, lua_State *L)
+{
+    if (!task->anchored || task->wait == LH_WAIT_WRITE ||
+        (task->ex && task->ex->response.lent_n))
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
+    clear_key(L, task->slot * 2 - 1);
+    clear_key(L, task->slot * 2);
+    lua_pop(L, 1);
+    task->anchored = false;
+}
+
+/* --- the end of a task ---------------------------------------------------- */
+
+void lh_task_let_go(struct lh_task *task)
+{
+    struct lh_exchange *ex = task->ex;
+
+    task->ex = NULL;
+    lh_exchange_let_go_handler(ex);
+}
+
+static void keep_input(struct lh_task *task)
+{
+    struct lh_vm *vm = task->vm;
+    struct lh_input in = task->input;
+
+    task->input = (struct lh_input){.p = NULL};
+    if (vm->spare_input.p || in.room > SPARE_INPUT_BYTES) {
+        lh_free(in.p);
+        return;
+    }
+    in.at = in.n = 0;
+    vm->spare_input = in;
+}
+
+static void retire(struct lh_task *task)
+{
+    struct lh_vm *vm = task->vm;
+
+    lh_timer_disarm(&task->timer);
+    if (task->ex)
+        lh_task_let_go(task);
+    keep_input(task);
+    lh_list_remove(&task->link);
+    lh_list_remove(&task->ready_link);
+    task->state = LH_TASK_IDLE;
+    vm->tasks_n--;
+    vm->ctx->counters.tasks--;
+    vm->idle_coroutines += task->co != NULL;
+    /* Before the first, or after the last. */
+    lh_list_append(task->co ? vm->idle.next : &vm->idle, &task->link);
+}
+
+/* The handler has returned or failed; what it lent may be on its way still. */
+static void end(struct lh_task *task, lua_State *L)
+{
+    task->wait = LH_WAIT_NONE;
+    if (task->ex && task->ex->response.lent_n && !task->ex->gone) {
+        task->state = LH_TASK_DRAINING;
+        return;
+    }
+    if (task->ex)
+        lh_task_let_go(task);
+    release_anchors(task, L);
+    retire(task);
+}
+
+static void drop_coroutine(struct lh_task *task, lua_State *L)
+{
+    if (!task->co)
+        return;
+    task->co = NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->threads);
+    clear_key(L, task->slot);
+    lua_pop(L, 1);
+}
+
+static void end_well(struct lh_task *task, lua_State *L)
+{
+    struct lh_exchange *ex = task->ex;
+
+    lua_settop(task->co, 0);
+    if (task->vm->idle_coroutines >= IDLE_COROUTINES_MAX)
+        drop_coroutine(task, L);
+    if (ex) {
+        if (lh_task_start_response(task))
+            lh_exchange_fail(ex, 500);
+        lh_exchange_end(ex);
+    }
+    end(task, L);
+}
+
+void lh_task_fail(struct lh_task *task, const char *message)
+{
+    lua_State *L = task->vm->L;
+
+    lh_task_log(task->vm, task, LHTTPD_LOG_ERROR, message);
+    drop_coroutine(task, L);
+    if (task->ex)
+        lh_exchange_fail(task->ex, 500);
+    end(task, L);
+}
+
+void lh_task_free(struct lh_task *task)
+{
+    if (task->state != LH_TASK_IDLE) {
+        if (task->ex)
+            lh_exchange_unlend(task->ex);
+        task->co = NULL;
+        retire(task);
+    }
+    lh_list_remove(&task->link);
+    lh_free(task->input.p);
+    lh_free(task);
+}
+
+/* --- the log -------------------------------------------------------------- */
+
+const char *lh_version_text(enum lh_http_version version)
+{
+    switch (version) {
+    case LH_HTTP_1_0:
+        return "HTTP/1.0";
+    case LH_HTTP_1_1:
+        return "HTTP/1.1";
+    case LH_HTTP_2:
+        break;
+    }
+    return "HTTP/2";
+}
+
+void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
+                 lhttpd_log_level_t level, const char *message)
+{
+    struct lh_log_about about = {.script = vm->name};
+    char line[REQUEST_TEXT_BYTES];
+
+    if (task && task->ex) {
+        const struct lh_request *r = &task->ex->request;
+        snprintf(line, sizeof(line), "%.*s %.*s %s", (int)r->method.n,
+                 r->method.p, (int)r->target.n, r->target.p,
+                 lh_version_text(r->version));
+        about.request = line;
+        about.client = task->ex->peer->client_addr;
+    }
+    lh_log(vm->ctx->log, level, &about, "%s", message);
+}
+
+/* Called with the coroutine; its error object is the coroutine's top.  Returns
+ * the message with a traceback. */
+static int describe(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    const char *message;
+
+    lua_xmove(co, L, 1);
+    if (!lua_isstring(L, -1) && luaL_callmeta(L, -1, "__tostring"))
+        lua_replace(L, -2);
+    message = lua_tostring(L, -1);
+    if (!message)
+        message =
+            lua_pushfstring(L, "the error is a %s value", luaL_typename(L, -1));
+    lh_lua_traceback(L, co, message);
+    return 1;
+}
+
+static void failed(struct lh_task *task, lua_State *L)
+{
+    const char *message = "not enough memory";
+
+    lua_pushcfunction(L, describe);
+    lua_rawgeti(L, LH_AT_THREADS, task->slot);
+    if (lua_pcall(L, 1, 1, 0) == 0 || lua_type(L, -1) == LUA_TSTRING)
+        message = lua_tostring(L, -1);
+    /* Before drop_coroutine: it may run what the script left to be closed. */
+    lh_lua_abandon(task->co);
+    lh_task_fail(task, message);
+    lua_pop(L, 1);
+}
+
+/* --- running -------------------------------------------------------------- */
+
+static void wait_begins(struct lh_task *task)
+{
+    struct lh_context *ctx = task->vm->ctx;
+
+    task->state = LH_TASK_WAITING;
+    task->timed_out = false;
+    if (task->wait_ms != LH_NEVER)
+        lh_timer_arm(&ctx->timers, &task->timer,
+                     lh_deadline(ctx->now_ms, task->wait_ms));
+    lh_waits[task->wait].start(task);
+}
+
+static void yielded(struct lh_task *task, int results)
+{
+    lua_State *co = task->co;
+    bool ours = results > 0 && lua_touserdata(co, -results) == lh_api_tag();
+
+    lua_pop(co, results);
+    /* A coroutine.yield() by the handler itself: the others may run. */
+    if (!ours || task->wait == LH_WAIT_NONE) {
+        task->wait = LH_WAIT_TURN;
+        task->wait_ms = LH_NEVER;
+    }
+    wait_begins(task);
+}
+
+static void resume(struct lh_task *task, lua_State *L, int args)
+{
+    struct lh_vm *vm = task->vm;
+    int results = 0, status;
+
+    task->state = LH_TASK_RUNNING;
+    task->resumed_ms = lh_clock_ms();
+    atomic_store_explicit(&vm->running, vm->where[task->handler],
+                          memory_order_release);
+    status = lh_lua_resume(task->co, L, args, &results);
+    atomic_store_explicit(&vm->running, NULL, memory_order_release);
+    if (status == LUA_YIELD)
+        yielded(task, results);
+    else if (status == 0)
+        end_well(task, L);
+    else
+        failed(task, L);
+}
+
+static void begin(struct lh_task *task, lua_State *L)
+{
+    if (task->ex->gone) {
+        /* Nobody waits for the answer, and nothing was begun. */
+        end(task, L);
+        return;
+    }
+    if (!task->co) {
+        lua_State *co = lua_newthread(L);
+        lua_rawseti(L, LH_AT_THREADS, task->slot);
+        task->co = co;
+    }
+    lua_rawgeti(L, LH_AT_HANDLERS, task->handler + 1);
+    lh_env_push(L, task);
+    task->env = lua_topointer(L, -1);
+    lh_header_push(L, task);
+    lua_xmove(L, task->co, 3);
+    resume(task, L, 2);
+}
+
+static void look(struct lh_task *task, lua_State *L)
+{
+    task->outcome = lh_waits[task->wait].poll(task, L);
+    if (task->outcome == LH_OUTCOME_PENDING)
+        return;
+    lh_timer_disarm(&task->timer);
+    lh_waits[task->wait].cancel(task);
+    resume(task, L, 0);
+}
+
+void lh_task_run(struct lh_task *task, lua_State *L)
+{
+    release_anchors(task, L);
+    switch (task->state) {
+    case LH_TASK_IDLE:
+    case LH_TASK_RUNNING:
+        break;
+    case LH_TASK_NEW:
+        begin(task, L);
+        break;
+    case LH_TASK_WAITING:
+        look(task, L);
+        break;
+    case LH_TASK_DRAINING:
+        end(task, L);
+        break;
+    }
+}

@@ -1,0 +1,190 @@
+/* A VM and its turn: see vm.h and task.h. */
+#include "lua/task.h"
+
+#include "base/mem.h"
+
+int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
+              struct lh_err *err)
+{
+    struct lh_vm *vm = lh_calloc(1, sizeof(*vm));
+    int error = LHTTPD_ENOMEM;
+
+    if (!vm)
+        return lh_err_memory(err);
+    vm->ctx = config->ctx;
+    vm->ready_list = config->ready;
+    vm->not_found = vm->root = -1;
+    vm->date_s = INT64_MIN;
+    lh_list_init(&vm->ready_link);
+    lh_list_init(&vm->ready);
+    lh_list_init(&vm->batch);
+    lh_list_init(&vm->tasks);
+    lh_list_init(&vm->idle);
+    if (config->factory) {
+        vm->factory_copy = *config->factory;
+        vm->factory = &vm->factory_copy;
+    }
+    vm->prefix = lh_strdup(config->prefix);
+    vm->name = config->name ? lh_strdup(config->name) : NULL;
+    if (!vm->prefix || (config->name && !vm->name))
+        lh_err_memory(err);
+    else
+        error = lh_vm_load(vm, config, err);
+    if (error) {
+        lh_vm_free(vm);
+        return error;
+    }
+    *out = vm;
+    return 0;
+}
+
+static void free_tasks(struct lh_list *list)
+{
+    while (!lh_list_empty(list))
+        lh_task_free(LH_OF(list->next, struct lh_task, link));
+}
+
+static void close_state(struct lh_vm *vm)
+{
+    const lhttpd_vm_factory_t *factory = vm->factory;
+
+    if (!vm->L)
+        return;
+    if (factory && factory->destroy)
+        factory->destroy(factory->context, vm->L);
+    else
+        lua_close(vm->L);
+}
+
+void lh_vm_free(struct lh_vm *vm)
+{
+    free_tasks(&vm->tasks);
+    free_tasks(&vm->idle);
+    lh_list_remove(&vm->ready_link);
+    close_state(vm);
+    lh_names_deinit(&vm->names);
+    for (unsigned i = 0; i < vm->where_n; i++)
+        lh_free(vm->where[i]);
+    lh_free(vm->where);
+    lh_free(vm->spare_input.p);
+    lh_free(vm->prefix);
+    lh_free(vm->name);
+    lh_free(vm);
+}
+
+int lh_vm_find(const struct lh_vm *vm, struct lh_str rest,
+               struct lh_str *path_info)
+{
+    return lh_names_find(&vm->names, rest.n ? rest : LH_STR("/"), path_info);
+}
+
+int lh_vm_not_found(const struct lh_vm *vm)
+{
+    return vm->not_found;
+}
+
+bool lh_vm_has_root(const struct lh_vm *vm)
+{
+    return vm->root >= 0;
+}
+
+int lh_vm_serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,
+                struct lh_str path_info)
+{
+    return lh_task_new(vm, handler, ex, path_info) ? 0 : LHTTPD_ENOMEM;
+}
+
+struct lh_vm *lh_vm_of_ready(struct lh_list *link)
+{
+    return LH_OF(link, struct lh_vm, ready_link);
+}
+
+unsigned lh_vm_tasks(const struct lh_vm *vm)
+{
+    return vm->tasks_n;
+}
+
+const char *lh_vm_running(const struct lh_vm *vm)
+{
+    return atomic_load_explicit(&vm->running, memory_order_acquire);
+}
+
+/* --- running -------------------------------------------------------------- */
+
+/* Garbage counts against the limit too, and LuaJIT and 5.1 do not collect it
+ * when an allocation fails. */
+static void collect(struct lh_vm *vm, lua_State *L)
+{
+    if (vm->bytes < vm->collect_at)
+        return;
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    vm->collect_at = vm->bytes + (vm->bytes_max - vm->bytes) / 2;
+    if (vm->collect_at < vm->bytes_max / 2)
+        vm->collect_at = vm->bytes_max / 2;
+}
+
+int lh_vm_turn(lua_State *L)
+{
+    struct lh_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
+    struct lh_list *link;
+
+    for (int i = 1; i <= LH_AT_LAST; i++)
+        lua_pushvalue(L, lua_upvalueindex(1 + i));
+    while ((link = lh_list_take(&vm->batch)) != NULL) {
+        vm->current = LH_OF(link, struct lh_task, ready_link);
+        collect(vm, L);
+        lh_task_run(vm->current, L);
+        vm->current = NULL;
+    }
+    return 0;
+}
+
+/* The turn was ended by an error, which is lack of memory: that is the present
+ * task's, the others go on. */
+static void fail_current(struct lh_vm *vm)
+{
+    struct lh_task *task = vm->current;
+    struct lh_list *link;
+
+    if (!task && (link = lh_list_take(&vm->batch)) != NULL)
+        task = LH_OF(link, struct lh_task, ready_link);
+    lua_settop(vm->L, 1);
+    if (task)
+        lh_task_fail(task, "not enough memory");
+    vm->current = NULL;
+}
+
+void lh_vm_run(struct lh_vm *vm)
+{
+    lh_list_remove(&vm->ready_link);
+    lh_list_move(&vm->batch, &vm->ready);
+    while (!lh_list_empty(&vm->batch)) {
+        lua_pushvalue(vm->L, 1);
+        if (lua_pcall(vm->L, 0, 0, 0))
+            fail_current(vm);
+    }
+    if (!lh_list_empty(&vm->ready) && !lh_list_linked(&vm->ready_link))
+        lh_list_append(vm->ready_list, &vm->ready_link);
+}
+
+/* --- a stop --------------------------------------------------------------- */
+
+static void wake_all(struct lh_vm *vm, bool cut)
+{
+    for (struct lh_list *l = vm->tasks.next; l != &vm->tasks; l = l->next) {
+        struct lh_task *task = LH_OF(l, struct lh_task, link);
+        task->cut |= cut;
+        if (task->state == LH_TASK_WAITING)
+            lh_task_ready(task);
+    }
+}
+
+void lh_vm_stopping(struct lh_vm *vm)
+{
+    wake_all(vm, false);
+}
+
+void lh_vm_cut(struct lh_vm *vm)
+{
+    wake_all(vm, true);
+}
