@@ -61,8 +61,8 @@ enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
 
     if (has_control(p, text < room ? text : room))
         return LH_H1_LINE_BAD;
-    if (text > room)
-        return LH_H1_LINE_LONG;
+    if (text > room) /* a CR just past the limit is bare, as no LF follows */
+        return p[room] == '\r' ? LH_H1_LINE_BAD : LH_H1_LINE_LONG;
     if (lf && !cr)
         return LH_H1_LINE_BAD;
     if (line_add(line, arena, p, text) == LH_H1_LINE_MEMORY)

@@ -1,0 +1,527 @@
+/* The exchange, with the loopback protocol on its other side. */
+#include "http/exchange.h"
+
+#include "lhttpd.h"
+#include "lib/heap.h"
+#include "lib/loopback.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct test_context t;
+    struct test_loopback l;
+    struct lh_exchange *ex;
+    unsigned news;
+};
+
+static void on_news(struct lh_exchange *ex)
+{
+    ((struct fixture *)ex->handler)->news++;
+}
+
+static void begin(struct fixture *f, const char *method, bool has_body)
+{
+    test_context_init(&f->t);
+    test_loopback_request(&f->l, &f->t, method, "/a%20b?q", NULL, has_body);
+    f->ex = f->l.ex;
+    f->ex->handler = f;
+    f->ex->on_news = on_news;
+    f->news = 0;
+}
+
+static void end(struct fixture *f)
+{
+    lh_exchange_let_go_handler(f->ex);
+    test_loopback_deinit(&f->l);
+    test_context_deinit(&f->t);
+}
+
+static const struct lh_fields none;
+
+static int start(struct fixture *f, unsigned status)
+{
+    return lh_exchange_start(f->ex, status, &none);
+}
+
+static int start_with(struct fixture *f, const char *name, const char *value)
+{
+    struct lh_fields fields = {.n = 0};
+
+    assert_true(lh_fields_add(&fields, &f->ex->arena, lh_str_of(name),
+                              lh_str_of(value)));
+    return lh_exchange_start(f->ex, 200, &fields);
+}
+
+static int write_str(struct fixture *f, const char *s)
+{
+    return lh_exchange_write(f->ex, s, strlen(s));
+}
+
+/* --- responses ------------------------------------------------------------ */
+
+static void test_nothing_leaves_early(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(write_str(&f, "hello"), 0);
+    test_loopback_pump(&f.l, 100);
+    assert_false(f.l.started);
+    assert_false(f.l.has_output);
+    lh_exchange_release(f.ex);
+    assert_true(f.l.has_output);
+    assert_int_equal(test_loopback_pump(&f.l, 100), 5);
+    assert_true(f.l.started && !f.l.ended);
+    assert_int_equal(f.l.status, 200);
+    assert_int_equal(write_str(&f, ", you"), 0);
+    assert_true(f.l.has_output);
+    lh_exchange_end(f.ex);
+    assert_int_equal(test_loopback_pump(&f.l, 100), 5);
+    assert_true(f.l.ended && !f.l.aborted);
+    assert_true(f.ex->sent);
+    assert_string_equal(f.l.body, "hello, you");
+    end(&f);
+}
+
+static void test_end_without_start(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 100);
+    assert_true(f.l.ended && !f.l.aborted);
+    assert_int_equal(f.l.status, 200);
+    assert_int_equal(f.l.body_n, 0);
+    lh_exchange_end(f.ex);
+    lh_exchange_fail(f.ex, 500);
+    assert_int_equal(f.ex->response.state, LH_RESPONSE_ENDED);
+    end(&f);
+}
+
+static void test_wrong_order(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(write_str(&f, "x"), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_lend(f.ex, "x", 1), LHTTPD_ESTATE);
+    lh_exchange_release(f.ex);
+    assert_false(f.ex->response.released);
+    assert_int_equal(start(&f, 199), LHTTPD_EINVAL);
+    assert_int_equal(start(&f, 600), LHTTPD_EINVAL);
+    assert_int_equal(lh_exchange_informational(f.ex, 200, &none),
+                     LHTTPD_EINVAL);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(start(&f, 200), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_informational(f.ex, 103, &none),
+                     LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_lend(f.ex, "lent", 4), 0);
+    assert_int_equal(write_str(&f, "x"), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_lend(f.ex, "x", 1), LHTTPD_ESTATE);
+    test_loopback_pump(&f.l, 100);
+    lh_exchange_end(f.ex);
+    assert_int_equal(write_str(&f, "x"), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_trailers(f.ex, &none), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_promise(f.ex, &none), LHTTPD_ESTATE);
+    assert_int_equal(start(&f, 200), LHTTPD_ESTATE);
+    end(&f);
+}
+
+static void test_content_length(void **state)
+{
+    static const char *const bad[] = {"",   "x",   "-1",
+                                      "1 ", "0x1", "18446744073709551615"};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(start_with(&f, "Content-Length", bad[i]),
+                         LHTTPD_EINVAL);
+    assert_int_equal(start_with(&f, "CONTENT-length", "5"), 0);
+    assert_int_equal(f.ex->response.content_length, 5);
+    assert_int_equal(f.ex->response.fields.n, 0);
+    assert_int_equal(f.ex->response.fields.bytes, 0);
+    assert_int_equal(write_str(&f, "123"), 0);
+    assert_int_equal(write_str(&f, "456"), LHTTPD_EINVAL);
+    assert_int_equal(lh_exchange_lend(f.ex, "456", 3), LHTTPD_EINVAL);
+    assert_int_equal(f.ex->response.written, 3);
+    assert_int_equal(write_str(&f, "45"), 0);
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 100);
+    assert_string_equal(f.l.body, "12345");
+    assert_false(f.l.aborted);
+    end(&f);
+}
+
+static void test_different_content_lengths(void **state)
+{
+    struct fixture f;
+    struct lh_fields fields = {.n = 0};
+    struct lh_str name = LH_STR("content-length");
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_true(lh_fields_add(&fields, &f.ex->arena, name, LH_STR("5")));
+    assert_true(lh_fields_add(&fields, &f.ex->arena, LH_STR("a"), LH_STR("")));
+    assert_true(lh_fields_add(&fields, &f.ex->arena, name, LH_STR("6")));
+    assert_int_equal(lh_exchange_start(f.ex, 200, &fields), LHTTPD_EINVAL);
+    end(&f);
+}
+
+static void test_short_is_aborted(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start_with(&f, "content-length", "5"), 0);
+    assert_int_equal(write_str(&f, "1234"), 0);
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 100);
+    assert_true(f.l.aborted);
+    end(&f);
+}
+
+/* HEAD and 304 may declare what they do not have. */
+static void test_no_body(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "HEAD", false);
+    assert_int_equal(start_with(&f, "content-length", "5"), 0);
+    assert_int_equal(write_str(&f, "1234"), 0);
+    assert_int_equal(lh_exchange_lend(f.ex, "56", 2), LHTTPD_EINVAL);
+    assert_int_equal(lh_exchange_lend(f.ex, "5", 1), 0);
+    assert_int_equal(f.ex->response.lent_n, 0);
+    assert_int_equal(f.ex->response.written, 5);
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 100);
+    assert_int_equal(f.l.body_n, 0);
+    assert_true(f.l.ended && !f.l.aborted);
+    end(&f);
+    begin(&f, "GET", false);
+    assert_int_equal(start(&f, 304), 0);
+    assert_int_equal(write_str(&f, "dropped"), 0);
+    lh_exchange_end(f.ex);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 0);
+    end(&f);
+}
+
+static void test_fail(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start_with(&f, "content-length", "5"), 0);
+    assert_int_equal(write_str(&f, "123"), 0);
+    lh_exchange_fail(f.ex, 500);
+    test_loopback_pump(&f.l, 1000);
+    assert_int_equal(f.l.status, 500);
+    assert_string_equal(f.l.fields, "content-type: text/html; charset=utf-8\n");
+    assert_non_null(strstr(f.l.body, "Internal Server Error"));
+    assert_true(f.l.ended && !f.l.aborted);
+    end(&f);
+    begin(&f, "GET", false);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(write_str(&f, "123"), 0);
+    lh_exchange_release(f.ex);
+    test_loopback_pump(&f.l, 1000);
+    lh_exchange_fail(f.ex, 500);
+    test_loopback_pump(&f.l, 1000);
+    assert_true(f.l.aborted);
+    assert_int_equal(f.l.status, 200);
+    end(&f);
+}
+
+static void test_interims_and_trailers(void **state)
+{
+    struct fixture f;
+    struct lh_fields fields = {.n = 0};
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(lh_exchange_informational(f.ex, 102, &none), 0);
+    assert_int_equal(lh_exchange_informational(f.ex, 103, &none), 0);
+    assert_true(f.l.has_output);
+    test_loopback_pump(&f.l, 100);
+    assert_int_equal(f.l.interims, 2);
+    assert_int_equal(f.l.last_interim, 103);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(lh_exchange_promise(f.ex, &none), 0);
+    assert_true(lh_fields_add(&fields, &f.ex->arena, LH_STR("a"), LH_STR("b")));
+    assert_int_equal(lh_exchange_trailers(f.ex, &fields), 0);
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 100);
+    assert_int_equal(f.l.promises, 1);
+    assert_string_equal(f.l.trailers, "a: b\n");
+    end(&f);
+}
+
+/* --- buffers -------------------------------------------------------------- */
+
+static char data[70000];
+
+static void test_full_buffer_leaves(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(lh_exchange_room(f.ex), 65536);
+    assert_int_equal(lh_exchange_write(f.ex, data, 65535), 0);
+    assert_false(f.ex->response.released);
+    assert_int_equal(lh_exchange_write(f.ex, data, 1), 0);
+    assert_true(f.ex->response.released && f.l.has_output);
+    assert_int_equal(lh_exchange_room(f.ex), 0);
+    assert_int_equal(f.l.queued, 65536);
+    f.news = 0;
+    assert_int_equal(test_loopback_pump(&f.l, 1), 1);
+    assert_int_equal(f.news, 1);
+    assert_int_equal(lh_exchange_room(f.ex), 1);
+    assert_int_equal(f.l.queued, 65535);
+    test_loopback_pump(&f.l, 100000);
+    assert_true(f.news >= 2);
+    assert_int_equal(f.l.queued, 0);
+    end(&f);
+}
+
+/* What the connection's other streams hold counts, but for 16 KiB. */
+static void test_connection_is_full(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start(&f, 200), 0);
+    f.l.queued = 262144 - 20000;
+    assert_int_equal(lh_exchange_room(f.ex), 20000);
+    f.l.queued = 262144 + 5;
+    assert_int_equal(lh_exchange_room(f.ex), 16384);
+    assert_int_equal(lh_exchange_write(f.ex, data, 16384), 0);
+    assert_int_equal(lh_exchange_room(f.ex), 0);
+    assert_true(f.ex->response.released);
+    lh_exchange_cancel(f.ex);
+    assert_int_equal(f.l.queued, 262144 + 5);
+    f.l.queued = 0;
+    end(&f);
+}
+
+static void test_lend(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(write_str(&f, "copied,"), 0);
+    assert_int_equal(lh_exchange_lend(f.ex, "lent", 4), 0);
+    assert_true(f.l.has_output);
+    assert_int_equal(f.l.queued, 7);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 11);
+    assert_int_equal(test_loopback_pump(&f.l, 9), 9);
+    f.news = 0;
+    assert_int_equal(f.ex->response.lent_n, 2);
+    assert_int_equal(test_loopback_pump(&f.l, 9), 2);
+    assert_true(f.news > 0);
+    assert_null(f.ex->response.lent);
+    assert_string_equal(f.l.body, "copied,lent");
+    lh_exchange_unlend(f.ex);
+    assert_int_equal(f.ex->response.state, LH_RESPONSE_STARTED);
+    assert_int_equal(lh_exchange_lend(f.ex, "more", 4), 0);
+    lh_exchange_unlend(f.ex);
+    test_loopback_pump(&f.l, 9);
+    assert_true(f.l.aborted);
+    end(&f);
+}
+
+/* --- the request's body --------------------------------------------------- */
+
+static void test_body(void **state)
+{
+    struct fixture f;
+    char out[70000];
+
+    (void)state;
+    begin(&f, "POST", true);
+    assert_int_equal(test_loopback_body(&f.l, data, 70000), 65536);
+    assert_int_equal(test_loopback_body(&f.l, data, 1), 0);
+    assert_int_equal(f.news, 1);
+    lh_exchange_want_body(f.ex, true);
+    assert_true(f.l.has_output);
+    f.l.has_output = false;
+    lh_exchange_want_body(f.ex, true);
+    assert_false(f.l.has_output);
+    assert_int_equal(lh_exchange_read(f.ex, out, 36), 36);
+    assert_true(f.l.has_output);
+    assert_int_equal(lh_exchange_body_room(f.ex), 36);
+    f.news = 0;
+    test_loopback_body_end(&f.l);
+    assert_int_equal(f.news, 1);
+    lh_exchange_body_end(f.ex, LH_BODY_TIMEOUT);
+    assert_int_equal(f.ex->body_state, LH_BODY_ENDED);
+    assert_int_equal(lh_exchange_body_room(f.ex), 0);
+    assert_true(lh_exchange_body(f.ex, data, 1));
+    assert_int_equal(lh_exchange_read(f.ex, out, sizeof(out)), 65500);
+    assert_int_equal(lh_exchange_read(f.ex, out, sizeof(out)), 0);
+    end(&f);
+}
+
+/* --- ends ----------------------------------------------------------------- */
+
+static void test_gone(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "POST", true);
+    assert_int_equal(start_with(&f, "content-length", "5"), 0);
+    assert_int_equal(write_str(&f, "1"), 0);
+    assert_int_equal(lh_exchange_lend(f.ex, "2", 1), 0);
+    test_loopback_gone(&f.l);
+    assert_int_equal(f.news, 1);
+    assert_int_equal(f.ex->body_state, LH_BODY_CLOSED);
+    assert_int_equal(f.ex->response.lent_n, 0);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 0);
+    assert_int_equal(write_str(&f, "more than was declared"), 0);
+    assert_int_equal(lh_exchange_lend(f.ex, "x", 1), 0);
+    assert_int_equal(f.ex->response.lent_n, 0);
+    assert_int_equal(lh_exchange_informational(f.ex, 103, &none),
+                     LHTTPD_ESTATE);
+    assert_true(lh_exchange_room(f.ex) > 0);
+    lh_exchange_end(f.ex);
+    assert_int_equal(f.ex->response.state, LH_RESPONSE_ENDED);
+    test_loopback_gone(&f.l);
+    end(&f);
+}
+
+static void test_fin(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    test_loopback_fin(&f.l);
+    test_loopback_fin(&f.l);
+    assert_int_equal(f.news, 1);
+    assert_true(f.ex->fin && !f.ex->gone);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(write_str(&f, "heard"), 0);
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 100);
+    assert_string_equal(f.l.body, "heard");
+    end(&f);
+}
+
+static void test_protocol_lets_go_first(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "POST", true);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(lh_exchange_lend(f.ex, data, 10), 0);
+    lh_exchange_let_go_protocol(f.ex);
+    f.l.ex = NULL;
+    assert_int_equal(f.ex->response.lent_n, 0);
+    assert_int_equal(f.ex->body_state, LH_BODY_CLOSED);
+    assert_int_equal(f.news, 2);
+    assert_int_equal(write_str(&f, "dropped"), 0);
+    assert_int_equal(f.t.ctx.counters.exchanges, 1);
+    end(&f);
+}
+
+static void test_handler_lets_go_unended(void **state)
+{
+    struct test_context t;
+    struct test_loopback l;
+
+    (void)state;
+    test_context_init(&t);
+    test_loopback_request(&l, &t, "GET", "/", NULL, false);
+    lh_exchange_let_go_handler(l.ex);
+    assert_true(l.has_output);
+    test_loopback_pump(&l, 100);
+    assert_true(l.aborted);
+    test_loopback_deinit(&l);
+    test_context_deinit(&t);
+}
+
+/* Any allocation may fail: an error, an abort, never a leak. */
+static void use_all(void)
+{
+    struct test_context t;
+    struct lh_fields fields = {.n = 0};
+
+    test_context_init(&t);
+    struct lh_exchange *ex = lh_exchange_new(&t.ctx, t.peer);
+    if (ex) {
+        (void)lh_exchange_body(ex, data, 10000);
+        (void)lh_exchange_informational(ex, 103, &fields);
+        for (int i = 0; i < 100; i++)
+            (void)lh_fields_add(&fields, &ex->arena, LH_STR("a"), LH_STR("b"));
+        (void)lh_exchange_start(ex, 200, &fields);
+        int error = lh_exchange_write(ex, data, 10000);
+        assert_int_equal(ex->response.written, error ? 0 : 10000);
+        lh_exchange_fail(ex, 500);
+        assert_int_equal(ex->response.state, LH_RESPONSE_ENDED);
+        assert_int_equal(ex->response.status, 500);
+        lh_exchange_let_go_handler(ex);
+        lh_exchange_let_go_protocol(ex);
+    }
+    test_context_deinit(&t);
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
+    test_heap_install();
+    test_heap_fail_at(0);
+    use_all();
+    unsigned long n = test_heap_count();
+    assert_true(n > 5);
+    for (unsigned long i = 2; i <= n; i++) { /* the first is the peer's */
+        test_heap_fail_at(i);
+        use_all();
+    }
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_leaves_early),
+        cmocka_unit_test(test_end_without_start),
+        cmocka_unit_test(test_wrong_order),
+        cmocka_unit_test(test_content_length),
+        cmocka_unit_test(test_different_content_lengths),
+        cmocka_unit_test(test_short_is_aborted),
+        cmocka_unit_test(test_no_body),
+        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_interims_and_trailers),
+        cmocka_unit_test(test_full_buffer_leaves),
+        cmocka_unit_test(test_connection_is_full),
+        cmocka_unit_test(test_lend),
+        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_fin),
+        cmocka_unit_test(test_protocol_lets_go_first),
+        cmocka_unit_test(test_handler_lets_go_unended),
+        cmocka_unit_test(test_without_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
