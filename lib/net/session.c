@@ -206,8 +206,7 @@ static void link_save(const br_ssl_session_cache_class **self,
     struct lh_session_name name =
         lh_session_name(br_ssl_engine_get_server_name(&server->eng));
 
-    link->resumed =
-        false; /* it was found, but the client wanted other suites */
+    link->resumed = false; /* if it was found, then without a common suite */
     lh_sessions_save(link->sessions, params, &name, lh_clock_ms());
 }
 

@@ -88,6 +88,17 @@ static void raw_give(struct tls *tls)
     tls->raw_from = tls->raw_to = 0;
 }
 
+static bool raw_waits(const struct tls *tls)
+{
+    return tls->raw_from < tls->raw_to;
+}
+
+static void raw_give_if_empty(struct tls *tls)
+{
+    if (!raw_waits(tls))
+        raw_give(tls);
+}
+
 static bool input_hold(struct tls *tls)
 {
     if (!tls->input)
@@ -197,23 +208,14 @@ static void feed_record(struct tls *tls)
     br_ssl_engine_recvrec_ack(tls->engine, n);
 }
 
-/* The engine wants to send before it takes more, but the socket is full.  In
- * the handshake that passes; after it, it is a client that asks for answers
- * (renegotiation) and does not read them. */
-static enum lh_net stalled(struct tls *tls)
-{
-    if (tls->phase == PHASE_OPEN && !tls->closing)
-        return lose(tls);
-    return LH_NET_AGAIN;
-}
-
 /* Feeds the engine from the chunk until there is something to peek at, the
- * chunk is empty, or an end.  A handshake's answers are sent in between: the
- * engine takes no more before they have left. */
+ * chunk is empty, or an end.  A handshake's answers are sent in between, for
+ * the engine takes no more before they have left; later output is send's. */
 static enum lh_net pump(struct tls *tls)
 {
     for (;;) {
-        enum lh_net sent = drain(tls);
+        bool shaking = tls->phase == PHASE_HANDSHAKE;
+        enum lh_net sent = shaking ? drain(tls) : LH_NET_OK;
         if (sent == LH_NET_LOST)
             return sent;
         unsigned state = br_ssl_engine_current_state(tls->engine);
@@ -225,13 +227,21 @@ static enum lh_net pump(struct tls *tls)
             return LH_NET_OK;
         if (tls->engine->shutdown_recv)
             return LH_NET_EOF;
-        if (tls->raw_from == tls->raw_to)
+        if (!raw_waits(tls) || sent == LH_NET_AGAIN ||
+            !(state & BR_SSL_RECVREC))
             return LH_NET_AGAIN;
-        if (!(state & BR_SSL_RECVREC) ||
-            (sent == LH_NET_AGAIN && tls->phase == PHASE_HANDSHAKE))
-            return stalled(tls);
         feed_record(tls);
     }
+}
+
+/* The engine wants to send before it takes more, but the socket is full: a
+ * client that asks for answers (renegotiation) and does not read them. */
+static bool is_stalled(const struct tls *tls)
+{
+    unsigned state = br_ssl_engine_current_state(tls->engine);
+
+    return tls->phase == PHASE_OPEN && !tls->closing && raw_waits(tls) &&
+           !(state & (BR_SSL_RECVREC | BR_SSL_RECVAPP));
 }
 
 /* --- Input ------------------------------------------------------------ */
@@ -287,9 +297,10 @@ static enum lh_net tls_receive(struct lh_transport *t)
         return tls->plain->ops->receive(tls->plain);
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
-    if (tls->phase == PHASE_CLOSED)
+    if (tls->phase == PHASE_CLOSED ||
+        (tls->phase == PHASE_OPEN && tls->engine->shutdown_recv))
         return LH_NET_EOF;
-    if (tls->raw_from == tls->raw_to)
+    if (!raw_waits(tls))
         got = raw_receive(tls);
     if (got != LH_NET_OK)
         return got;
@@ -297,8 +308,7 @@ static enum lh_net tls_receive(struct lh_transport *t)
         got = start(tls);
     else
         got = buffers_hold(tls) ? pump(tls) : lose(tls);
-    if (tls->raw_from == tls->raw_to)
-        raw_give(tls);
+    raw_give_if_empty(tls);
     return got;
 }
 
@@ -336,8 +346,7 @@ static void tls_consume(struct lh_transport *t, size_t n)
         if (tls->phase == PHASE_OPEN) /* what ends it, receive reports */
             (void)(output_hold(tls) ? pump(tls) : lose(tls));
     }
-    if (tls->raw_from == tls->raw_to)
-        raw_give(tls);
+    raw_give_if_empty(tls);
 }
 
 /* --- Output ----------------------------------------------------------- */
@@ -384,8 +393,11 @@ static enum lh_net tls_send(struct lh_transport *t)
     if (!input_hold(tls))
         return lose(tls);
     enum lh_net sent = drain(tls);
-    if (sent == LH_NET_OK && tls->phase == PHASE_HANDSHAKE)
+    if (sent == LH_NET_AGAIN && is_stalled(tls))
+        return lose(tls);
+    if (sent == LH_NET_OK && (tls->phase == PHASE_HANDSHAKE || raw_waits(tls)))
         pump(tls); /* it waited for this */
+    raw_give_if_empty(tls);
     return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
 }
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "lib/heap.h"
 #include "lib/tls_client.h"
+#include "net/tls_context.h"
 #include "net/transport.h"
 
 #include <setjmp.h>
@@ -812,6 +813,13 @@ static void passes_plain_http_through(void **state)
 
 /* --- Memory ------------------------------------------------------------ */
 
+/* How many record buffers are lent. */
+static void holds(unsigned inputs, unsigned outputs)
+{
+    assert_int_equal(pools.tls->inputs.out, inputs);
+    assert_int_equal(pools.tls->outputs.out, outputs);
+}
+
 static void holds_nothing_at_rest(void **state)
 {
     size_t n, room;
@@ -828,9 +836,11 @@ static void holds_nothing_at_rest(void **state)
     /* Give-backs stay in the pools; a second connection takes those. */
     long rested = test_heap_live();
     assert_int_equal(rested, before + 3);
+    holds(0, 0);
     for (int i = 0; i < 3; i++) {
         exchange();
         server->ops->rest(server);
+        holds(0, 0);
         assert_int_equal(test_heap_live(), rested);
     }
     /* Half a record: the input stays, the output does not. */
@@ -838,6 +848,7 @@ static void holds_nothing_at_rest(void **state)
     assert_int_equal(test_tls_client_write(&client, "ping", 4), 4);
     assert_int_equal(step(&moved), LH_NET_AGAIN);
     server->ops->rest(server);
+    holds(1, 0);
     client.piece = 0;
     for (int i = 0; i < 10 && !server->ops->peek(server, &n); i++)
         step(&moved);
@@ -846,9 +857,12 @@ static void holds_nothing_at_rest(void **state)
     memcpy(server->ops->buf(server, &room), "pong", 4);
     server->ops->ack(server, 4);
     server->ops->rest(server);
+    holds(1, 1);
     assert_memory_equal(server->ops->peek(server, &n), "ping", 4);
     assert_true(server->ops->unsent(server));
     server->ops->consume(server, 4);
+    server->ops->rest(server);
+    holds(0, 1);
     assert_int_equal(server->ops->send(server), LH_NET_OK);
     client.got_n = 0;
     while (test_tls_client_pump(&client))
