@@ -389,12 +389,19 @@ static void a_request_under_way_is_answered(void **state)
 
 static void past_the_grace_it_is_cut(void **state)
 {
-    lhttpd_server_t *s = run(SLOW, 1);
+    static const char script[] =
+        "httpd.register_handler('/', function()\n"
+        "  httpd.header{} httpd.write(nil, 'begun ') httpd.flush()\n"
+        "  httpd.read(nil, 5)\n"
+        "  httpd.write(nil, 'ended')\n"
+        "end)\n";
+    lhttpd_server_t *s = run(script, 1);
     int fd = test_client_connect(lhttpd_server_port(s, 0));
     char out[4096];
 
     (void)state;
-    test_client_send(fd, GET);
+    test_client_send(fd, "POST / HTTP/1.1\r\nhost: x\r\n"
+                         "content-length: 5\r\n\r\n");
     test_client_read_until(fd, out, sizeof(out), "begun");
     lhttpd_server_shutdown(s, 60000);
     lhttpd_server_shutdown(s, 0); /* a further call only shortens */
