@@ -57,12 +57,12 @@ static bool script_frame(lua_State *L, lua_Debug *ar)
     return false;
 }
 
-int lh_api_line(lua_State *L)
+int lh_api_line(lua_State *L, int level)
 {
     lua_Debug ar;
 
-    /* Mostly the caller, and its line alone is the cheapest to get. */
-    if (lua_getstack(L, 1, &ar)) {
+    /* The line alone is the cheapest to get. */
+    if (lua_getstack(L, level, &ar)) {
         lua_getinfo(L, "l", &ar);
         if (ar.currentline > 0)
             return ar.currentline;

@@ -59,8 +59,8 @@ int lh_api_error(lua_State *L, const char *format, ...);
 int lh_api_argument_error(lua_State *L, int index, const char *function,
                           const char *expected);
 
-/* The script's line that runs, 0 where unknown. */
-int lh_api_line(lua_State *L);
+/* The script's line that runs, 0 where unknown; it is mostly at `level`. */
+int lh_api_line(lua_State *L, int level);
 
 /* Raises if the stream argument, the first one, is not the client. */
 void lh_api_stream(lua_State *L, const char *function);

@@ -195,7 +195,7 @@ static int start(struct out *out)
         error = lh_exchange_informational(ex, out->status, &out->fields);
     } else {
         unsigned usual = task->handler == task->vm->not_found ? 404 : 200;
-        task->header_line = lh_api_line(out->L);
+        task->header_line = lh_api_line(out->L, 1);
         error = lh_exchange_start(ex, out->status ? out->status : usual,
                                   &out->fields);
     }

@@ -139,7 +139,7 @@ static int write_begin(lua_State *L)
     if (is_open(task) && !must_wait(task->ex, task->data_n) &&
         is_copied(task->ex, task->data_n)) {
         if (!task->header_line)
-            task->header_line = lh_api_line(L);
+            task->header_line = lh_api_line(L, 2);
         task->outcome = put(task);
         return lh_write_finish(L, task);
     }
