@@ -54,7 +54,7 @@ bool lh_str_to_u64(struct lh_str s, uint64_t max, uint64_t *value)
         if (s.p[i] < '0' || s.p[i] > '9')
             return false;
         unsigned digit = (unsigned)(s.p[i] - '0');
-        if (v > (max - digit) / 10 || digit > max)
+        if (v > max / 10 || v * 10 > max - digit || digit > max)
             return false;
         v = v * 10 + digit;
     }

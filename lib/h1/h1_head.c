@@ -8,26 +8,37 @@
 
 /* --- lines ---------------------------------------------------------------- */
 
-/* Is there a control character other than HTAB?  Eight octets at a time. */
-static bool has_control(const uint8_t *p, size_t n)
+/* Is one of these octets below 0x20 or 0x7f?  All eight at once; HTAB counts,
+ * and so, rarely, does an octet above such a one. */
+static bool may_have_control(const uint8_t *p)
 {
     const uint64_t ones = UINT64_MAX / 255, highs = ones * 128;
-    size_t i = 0;
+    uint64_t x, del;
 
-    for (; i + 8 <= n; i += 8) {
-        uint64_t x;
-        memcpy(&x, p + i, 8);
-        uint64_t del = x ^ ones * 0x7f;
-        /* The high bit is set where an octet is below 0x20 or is 0x7f; above
-         * such an octet it may be set wrongly, so that is only a hint. */
-        if ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs)
-            break;
-    }
-    for (; i < n; i++) {
+    memcpy(&x, p, 8);
+    del = x ^ ones * 0x7f;
+    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
+}
+
+static bool has_control_octet(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
         if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
             return true;
     }
     return false;
+}
+
+/* Is there a control character other than HTAB? */
+static bool has_control(const uint8_t *p, size_t n)
+{
+    if (n < 8)
+        return has_control_octet(p, n);
+    for (size_t i = 0; i + 8 < n; i += 8) {
+        if (may_have_control(p + i))
+            return has_control_octet(p + i, n - i);
+    }
+    return may_have_control(p + n - 8) && has_control_octet(p + n - 8, 8);
 }
 
 static enum lh_h1_line_result line_add(struct lh_h1_line *line,

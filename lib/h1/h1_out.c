@@ -63,10 +63,22 @@ void lh_h1_put_status(struct lh_h1_out *o, unsigned status)
 void lh_h1_put_field(struct lh_h1_out *o, struct lh_str name,
                      struct lh_str value)
 {
-    lh_h1_put_str(o, name);
-    lh_h1_put_str(o, LH_STR(": "));
-    lh_h1_put_str(o, value);
-    lh_h1_put_str(o, LH_STR("\r\n"));
+    size_t room = (size_t)(o->end - o->at);
+
+    if (name.n + 4 > room || value.n > room - name.n - 4) {
+        lh_h1_put_str(o, name);
+        lh_h1_put_str(o, LH_STR(": "));
+        lh_h1_put_str(o, value);
+        lh_h1_put_str(o, LH_STR("\r\n"));
+        return;
+    }
+    memcpy(o->at, name.p, name.n);
+    memcpy(o->at + name.n, ": ", 2);
+    o->at += name.n + 2;
+    if (value.n)
+        memcpy(o->at, value.p, value.n);
+    memcpy(o->at + value.n, "\r\n", 2);
+    o->at += value.n + 2;
 }
 
 static void put_fields(struct lh_h1_out *o, const struct lh_fields *fields)
