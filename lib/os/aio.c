@@ -1,0 +1,118 @@
+/* Asynchronous file operations: what both ways share, see aio.h. */
+#include "os/aio.h"
+
+#include "os/aio_linux.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+static const struct lh_aio_ways *const ways[] = {&lh_aio_uring,
+                                                 &lh_aio_threads};
+
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+
+int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err)
+{
+    int r = lh_err_set(err, LHTTPD_ESYSTEM,
+                       "file operations: there is no way '%s'; use uring or "
+                       "threads",
+                       way ? way : "");
+
+    for (size_t i = 0; i < WAYS; i++) {
+        if (way && strcmp(way, ways[i]->name) != 0)
+            continue;
+        r = ways[i]->new (aio, err);
+        if (r != LHTTPD_ESYSTEM)
+            return r;
+    }
+    return r;
+}
+
+void lh_aio_free(struct lh_aio *aio)
+{
+    if (aio)
+        aio->ways->free(aio);
+}
+
+const char *lh_aio_way(const struct lh_aio *aio)
+{
+    return aio->ways->name;
+}
+
+int lh_aio_fd(const struct lh_aio *aio)
+{
+    return aio->fd;
+}
+
+void lh_aio_init(struct lh_aio *aio, const struct lh_aio_ways *of, int fd)
+{
+    aio->ways = of;
+    aio->fd = fd;
+    aio->pending = 0;
+    lh_list_init(&aio->waiting);
+    lh_list_init(&aio->done);
+}
+
+void lh_aio_add(struct lh_aio *aio, struct lh_aio_op *op)
+{
+    op->done = 0;
+    op->result = 0;
+    aio->pending++;
+    lh_list_append(&aio->waiting, &op->link);
+}
+
+void lh_aio_submit(struct lh_aio *aio)
+{
+    if (!lh_list_empty(&aio->waiting))
+        aio->ways->submit(aio);
+}
+
+void lh_aio_deliver(struct lh_aio *aio)
+{
+    struct lh_list done, *link;
+
+    aio->ways->reap(aio);
+    lh_list_move(&done, &aio->done);
+    while ((link = lh_list_take(&done)) != NULL) {
+        struct lh_aio_op *op = LH_OF(link, struct lh_aio_op, link);
+        aio->pending--;
+        op->complete(op);
+    }
+}
+
+unsigned lh_aio_pending(const struct lh_aio *aio)
+{
+    return aio->pending;
+}
+
+/* More of the same operation, after a short count? */
+static bool goes_on(const struct lh_aio_op *op, int64_t moved)
+{
+    if (op->kind != LH_AIO_READ && op->kind != LH_AIO_WRITE)
+        return false;
+    return moved > 0 && op->done < op->n;
+}
+
+void lh_aio_finished(struct lh_aio *aio, struct lh_aio_op *op, int64_t moved)
+{
+    if (moved > 0)
+        op->done += (size_t)moved;
+    if (moved == -EINTR || goes_on(op, moved)) {
+        lh_list_append(&aio->waiting, &op->link);
+        return;
+    }
+    op->result = moved;
+    /* An error after a part is told by the next operation. */
+    if ((op->kind == LH_AIO_READ || op->kind == LH_AIO_WRITE) &&
+        (moved >= 0 || op->done))
+        op->result = (int64_t)op->done;
+    lh_list_append(&aio->done, &op->link);
+}
+
+ssize_t lh_aio_read_cached(int fd, void *p, size_t n, uint64_t offset)
+{
+    struct iovec part = {p, n};
+
+    return preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT);
+}

@@ -1,0 +1,86 @@
+/*
+ * Asynchronous file operations of one worker: reads and writes at an offset,
+ * open and fsync, which never hold its thread.  What is added in a turn goes
+ * to the kernel in one submission; completions come through the event queue.
+ *
+ * Two ways, chosen at run time: io_uring, and where the kernel refuses it (a
+ * seccomp filter, an old kernel) a few helper threads behind a lock-free
+ * queue.
+ */
+#ifndef LH_OS_AIO_H
+#define LH_OS_AIO_H
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/mailbox.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum lh_aio_kind {
+    LH_AIO_READ,
+    LH_AIO_WRITE,
+    LH_AIO_OPEN,
+    LH_AIO_SYNC,
+};
+
+/* The position of a file that is written at its end, or that has none. */
+#define LH_AIO_NO_OFFSET UINT64_MAX
+
+/*
+ * One operation, embedded in its owner's struct.  From lh_aio_add() until
+ * `complete` is called it belongs to the kernel, with its buffer and its
+ * descriptor; nothing ends it sooner.
+ */
+struct lh_aio_op {
+    enum lh_aio_kind kind;
+    int fd;
+    void *p;          /* READ, WRITE: the buffer */
+    size_t n;         /* ... and its octets */
+    uint64_t offset;  /* READ, WRITE: in the file; or LH_AIO_NO_OFFSET */
+    const char *path; /* OPEN */
+    int flags;        /* OPEN: those of open(2); close-on-exec is added */
+    mode_t mode;      /* OPEN */
+
+    /* In the adding thread, from lh_aio_deliver().  `result`: octets moved (a
+     * read's are fewer than n only at the end of the file), the descriptor of
+     * an OPEN, or a negative errno. */
+    void (*complete)(struct lh_aio_op *op);
+    int64_t result;
+
+    size_t done; /* inside: octets moved so far */
+    union {
+        struct lh_list link;
+        struct lh_mailbox_node node;
+    };
+};
+
+struct lh_aio;
+
+/* `way`: "uring", "threads", or NULL for the best that works.  LHTTPD_ESYSTEM
+ * with words, LHTTPD_ENOMEM. */
+int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err);
+
+/* Every operation was delivered. */
+void lh_aio_free(struct lh_aio *aio); /* NULL allowed */
+
+const char *lh_aio_way(const struct lh_aio *aio); /* "uring" or "threads" */
+
+/* Readable while completions wait. */
+int lh_aio_fd(const struct lh_aio *aio);
+
+/* Never fails: what cannot go to the kernel yet waits its turn. */
+void lh_aio_add(struct lh_aio *aio, struct lh_aio_op *op);
+void lh_aio_submit(struct lh_aio *aio); /* once a turn */
+void lh_aio_deliver(struct lh_aio *aio);
+
+/* Operations that are not delivered yet. */
+unsigned lh_aio_pending(const struct lh_aio *aio);
+
+/* Reads what is in the page cache without waiting: octets (0: the end of the
+ * file), or -1: it must be added as an operation.  The count may be short. */
+ssize_t lh_aio_read_cached(int fd, void *p, size_t n, uint64_t offset);
+
+#endif

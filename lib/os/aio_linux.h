@@ -1,0 +1,35 @@
+/* The two ways of os/aio.h, each a table of functions. */
+#ifndef LH_OS_AIO_LINUX_H
+#define LH_OS_AIO_LINUX_H
+
+#include "os/aio.h"
+
+struct lh_aio_ways {
+    const char *name;
+    int (*new)(struct lh_aio **aio, struct lh_err *err);
+    void (*free)(struct lh_aio *aio);
+    /* Hands waiting operations over until there is no more room. */
+    void (*submit)(struct lh_aio *aio);
+    /* Calls lh_aio_finished() for what the kernel has done. */
+    void (*reap)(struct lh_aio *aio);
+};
+
+/* What every way has in common; its own struct begins with this. */
+struct lh_aio {
+    const struct lh_aio_ways *ways;
+    int fd;
+    struct lh_list waiting; /* added, not handed over yet */
+    struct lh_list done;    /* to be delivered */
+    unsigned pending;
+};
+
+extern const struct lh_aio_ways lh_aio_uring;
+extern const struct lh_aio_ways lh_aio_threads;
+
+void lh_aio_init(struct lh_aio *aio, const struct lh_aio_ways *ways, int fd);
+
+/* `moved`: as the system call returned it, errors as negative errno.  A short
+ * count goes to `waiting` again for the rest. */
+void lh_aio_finished(struct lh_aio *aio, struct lh_aio_op *op, int64_t moved);
+
+#endif

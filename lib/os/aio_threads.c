@@ -1,0 +1,222 @@
+/*
+ * File operations by helper threads, for kernels and containers without
+ * io_uring.  A worker owns its helpers.  Operations go to them through a
+ * bounded queue that one thread fills and several empty (each cell carries the
+ * turn in which it may be filled or emptied), and come back through a mailbox.
+ * Helpers sleep in read() of an eventfd that counts what waits.
+ */
+#include "os/aio_linux.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define HELPERS 4
+#define CELLS   256 /* a power of two */
+
+struct cell {
+    _Atomic unsigned turn;
+    struct lh_aio_op *op;
+};
+
+struct threads {
+    struct lh_aio aio; /* aio.fd: an eventfd that completions raise */
+    int work_fd;       /* a semaphore: one count an operation */
+    struct cell cells[CELLS];
+    unsigned put;
+    _Atomic unsigned taken;
+    struct lh_mailbox finished;
+    pthread_t helpers[HELPERS];
+    unsigned helpers_n;
+};
+
+static struct threads *of(struct lh_aio *aio)
+{
+    return LH_OF(aio, struct threads, aio);
+}
+
+/* --- the queue ------------------------------------------------------------ */
+
+static bool put(struct threads *t, struct lh_aio_op *op)
+{
+    struct cell *cell = &t->cells[t->put % CELLS];
+
+    if (atomic_load_explicit(&cell->turn, memory_order_acquire) != t->put)
+        return false;
+    cell->op = op;
+    atomic_store_explicit(&cell->turn, ++t->put, memory_order_release);
+    return true;
+}
+
+/* Called once for each count of work_fd: there is a cell for it. */
+static struct lh_aio_op *take(struct threads *t)
+{
+    unsigned at = atomic_fetch_add(&t->taken, 1);
+    struct cell *cell = &t->cells[at % CELLS];
+
+    while (atomic_load_explicit(&cell->turn, memory_order_acquire) != at + 1)
+        continue; /* it was put before it was counted */
+    struct lh_aio_op *op = cell->op;
+    atomic_store_explicit(&cell->turn, at + CELLS, memory_order_release);
+    return op;
+}
+
+/* --- a helper ------------------------------------------------------------- */
+
+static int64_t run(struct lh_aio_op *op)
+{
+    char *p = (char *)op->p + op->done;
+    size_t n = op->n - op->done;
+    off_t at = (off_t)(op->offset + op->done);
+    bool plain = op->offset == LH_AIO_NO_OFFSET;
+    ssize_t r = -1;
+
+    switch (op->kind) {
+    case LH_AIO_READ:
+        r = plain ? read(op->fd, p, n) : pread(op->fd, p, n, at);
+        break;
+    case LH_AIO_WRITE:
+        r = plain ? write(op->fd, p, n) : pwrite(op->fd, p, n, at);
+        break;
+    case LH_AIO_OPEN:
+        r = open(op->path, op->flags | O_CLOEXEC, op->mode);
+        break;
+    case LH_AIO_SYNC:
+        r = fsync(op->fd);
+        break;
+    }
+    return r < 0 ? -errno : r;
+}
+
+static bool wait_for_work(int fd)
+{
+    uint64_t one;
+    ssize_t n;
+
+    do
+        n = read(fd, &one, sizeof(one));
+    while (n < 0 && errno == EINTR);
+    return n == sizeof(one);
+}
+
+static void raise_count(int fd, uint64_t by)
+{
+    while (write(fd, &by, sizeof(by)) < 0 && errno == EINTR)
+        continue;
+}
+
+/* An operation's outcome crosses in its `result`. */
+static void *help(void *arg)
+{
+    struct threads *t = arg;
+    struct lh_aio_op *op;
+
+    while (wait_for_work(t->work_fd) && (op = take(t)) != NULL) {
+        op->result = run(op);
+        if (lh_mailbox_post(&t->finished, &op->node))
+            raise_count(t->aio.fd, 1);
+    }
+    return NULL;
+}
+
+/* --- the worker's side ---------------------------------------------------- */
+
+static void threads_submit(struct lh_aio *aio)
+{
+    struct threads *t = of(aio);
+    uint64_t n = 0;
+
+    while (!lh_list_empty(&aio->waiting)) {
+        struct lh_aio_op *op = LH_OF(aio->waiting.next, struct lh_aio_op, link);
+        lh_list_remove(&op->link);
+        if (!put(t, op)) {
+            lh_list_append(&aio->waiting, &op->link);
+            break;
+        }
+        n++;
+    }
+    if (n)
+        raise_count(t->work_fd, n);
+}
+
+static void threads_reap(struct lh_aio *aio)
+{
+    struct threads *t = of(aio);
+    uint64_t counts;
+
+    /* First: what is posted from here on raises the count again. */
+    while (read(aio->fd, &counts, sizeof(counts)) < 0 && errno == EINTR)
+        continue;
+    struct lh_mailbox_node *node = lh_mailbox_take(&t->finished);
+    while (node) {
+        struct lh_mailbox_node *next = node->next;
+        struct lh_aio_op *op = LH_OF(node, struct lh_aio_op, node);
+        lh_list_init(&op->link);
+        lh_aio_finished(aio, op, op->result);
+        node = next;
+    }
+}
+
+static int launch(struct threads *t)
+{
+    sigset_t all, old;
+    int r = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    while (t->helpers_n < HELPERS && r == 0) {
+        r = pthread_create(&t->helpers[t->helpers_n], NULL, help, t);
+        t->helpers_n += r == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return t->helpers_n ? 0 : r; /* fewer will do */
+}
+
+static void threads_free(struct lh_aio *aio)
+{
+    struct threads *t = of(aio);
+
+    for (unsigned i = 0; i < t->helpers_n; i++)
+        put(t, NULL); /* the queue is empty */
+    raise_count(t->work_fd, t->helpers_n);
+    for (unsigned i = 0; i < t->helpers_n; i++)
+        pthread_join(t->helpers[i], NULL);
+    close(t->work_fd);
+    close(aio->fd);
+    lh_free(t);
+}
+
+static int threads_new(struct lh_aio **aio, struct lh_err *err)
+{
+    struct threads *t = lh_calloc(1, sizeof(*t));
+
+    if (!t)
+        return lh_err_memory(err);
+    lh_aio_init(&t->aio, &lh_aio_threads,
+                eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    t->work_fd = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
+    lh_mailbox_init(&t->finished);
+    for (unsigned i = 0; i < CELLS; i++)
+        atomic_init(&t->cells[i].turn, i);
+    int r = t->aio.fd < 0 || t->work_fd < 0 ? errno : launch(t);
+    if (r == 0) {
+        *aio = &t->aio;
+        return 0;
+    }
+    if (t->aio.fd >= 0)
+        close(t->aio.fd);
+    if (t->work_fd >= 0)
+        close(t->work_fd);
+    lh_free(t);
+    return lh_err_set(err, LHTTPD_ESYSTEM, "file operations: %s", strerror(r));
+}
+
+const struct lh_aio_ways lh_aio_threads = {
+    "threads", threads_new, threads_free, threads_submit, threads_reap,
+};

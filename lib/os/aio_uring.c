@@ -1,0 +1,138 @@
+/*
+ * File operations by io_uring: one io_uring_submit() a turn, and the ring's
+ * own descriptor is readable while completions wait.
+ */
+#include "os/aio_linux.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+
+/* In the kernel at once; more wait in ours. */
+#define ENTRIES 256
+
+struct uring {
+    struct lh_aio aio;
+    struct io_uring ring;
+    unsigned in_kernel;
+};
+
+static struct uring *of(struct lh_aio *aio)
+{
+    return LH_OF(aio, struct uring, aio);
+}
+
+static int set_up(struct io_uring *ring)
+{
+    static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE,
+                                 IORING_OP_OPENAT, IORING_OP_FSYNC};
+    int r = io_uring_queue_init(ENTRIES, ring, 0);
+
+    if (r < 0)
+        return r;
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && r == 0; i++) {
+        if (!probe || !io_uring_opcode_supported(probe, needed[i]))
+            r = -ENOSYS;
+    }
+    io_uring_free_probe(probe);
+    if (r < 0)
+        io_uring_queue_exit(ring);
+    return r;
+}
+
+static int uring_new(struct lh_aio **aio, struct lh_err *err)
+{
+    struct uring *u = lh_calloc(1, sizeof(*u));
+
+    if (!u)
+        return lh_err_memory(err);
+    int r = set_up(&u->ring);
+    if (r < 0) {
+        lh_free(u);
+        return lh_err_set(err, LHTTPD_ESYSTEM, "io_uring: %s", strerror(-r));
+    }
+    fcntl(u->ring.ring_fd, F_SETFD, FD_CLOEXEC);
+    lh_aio_init(&u->aio, &lh_aio_uring, u->ring.ring_fd);
+    *aio = &u->aio;
+    return 0;
+}
+
+static void uring_free(struct lh_aio *aio)
+{
+    io_uring_queue_exit(&of(aio)->ring);
+    lh_free(of(aio));
+}
+
+/* A count fits the kernel's 32 bits; the rest goes on as after a short one. */
+static unsigned part(const struct lh_aio_op *op)
+{
+    size_t n = op->n - op->done;
+
+    return n > (1u << 30) ? 1u << 30 : (unsigned)n;
+}
+
+static uint64_t offset(const struct lh_aio_op *op)
+{
+    return op->offset == LH_AIO_NO_OFFSET ? op->offset : op->offset + op->done;
+}
+
+static void prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
+{
+    switch (op->kind) {
+    case LH_AIO_READ:
+        io_uring_prep_read(sqe, op->fd, (char *)op->p + op->done, part(op),
+                           offset(op));
+        break;
+    case LH_AIO_WRITE:
+        io_uring_prep_write(sqe, op->fd, (char *)op->p + op->done, part(op),
+                            offset(op));
+        break;
+    case LH_AIO_OPEN:
+        io_uring_prep_openat(sqe, AT_FDCWD, op->path, op->flags | O_CLOEXEC,
+                             op->mode);
+        break;
+    case LH_AIO_SYNC:
+        io_uring_prep_fsync(sqe, op->fd, 0);
+        break;
+    }
+    io_uring_sqe_set_data(sqe, op);
+}
+
+static void uring_submit(struct lh_aio *aio)
+{
+    struct uring *u = of(aio);
+
+    /* No more than the completion queue holds, so that it never overflows. */
+    while (!lh_list_empty(&aio->waiting) && u->in_kernel < ENTRIES) {
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+        if (!sqe)
+            break;
+        struct lh_list *link = lh_list_take(&aio->waiting);
+        prepare(sqe, LH_OF(link, struct lh_aio_op, link));
+        u->in_kernel++;
+    }
+    /* What it does not take now stays in the ring for the next turn. */
+    io_uring_submit(&u->ring);
+}
+
+static void uring_reap(struct lh_aio *aio)
+{
+    struct uring *u = of(aio);
+    struct io_uring_cqe *cqe;
+
+    while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+        struct lh_aio_op *op = io_uring_cqe_get_data(cqe);
+        int moved = cqe->res;
+        io_uring_cqe_seen(&u->ring, cqe);
+        u->in_kernel--;
+        lh_list_init(&op->link);
+        lh_aio_finished(aio, op, moved);
+    }
+}
+
+const struct lh_aio_ways lh_aio_uring = {
+    "uring", uring_new, uring_free, uring_submit, uring_reap,
+};

@@ -1,0 +1,281 @@
+/* Asynchronous file operations, by both ways. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/heap.h"
+#include "os/aio.h"
+#include "os/evq.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAITS_MAX 2000
+#define MANY      500
+
+struct fixture {
+    struct lh_aio *aio;
+    char path[64];
+    int fd;
+};
+
+static unsigned completed;
+
+static void count_completed(struct lh_aio_op *op)
+{
+    (void)op;
+    completed++;
+}
+
+static int set_up(void **state, const char *way)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct lh_err err;
+
+    if (lh_aio_new(&f->aio, way, &err) < 0) {
+        print_message("%s\n", err.text);
+        free(f);
+        *state = NULL;
+        return strcmp(way, "uring") == 0 ? 0 : -1;
+    }
+    snprintf(f->path, sizeof(f->path), "/tmp/lhttpd-aio-XXXXXX");
+    f->fd = mkstemp(f->path);
+    *state = f;
+    completed = 0;
+    return f->fd < 0 ? -1 : 0;
+}
+
+static int by_uring(void **state)
+{
+    return set_up(state, "uring");
+}
+
+static int by_threads(void **state)
+{
+    return set_up(state, "threads");
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!f)
+        return 0;
+    lh_aio_free(f->aio);
+    close(f->fd);
+    unlink(f->path);
+    free(f);
+    return 0;
+}
+
+/* The fixture, or a skipped test where the kernel refuses io_uring. */
+static struct fixture *need(void **state)
+{
+    if (!*state)
+        skip();
+    return *state;
+}
+
+/* Submits and delivers, as turns do, until nothing is pending. */
+static void finish(struct lh_aio *aio)
+{
+    struct lh_event event;
+    struct lh_evq q;
+
+    assert_int_equal(lh_evq_init(&q), 0);
+    assert_int_equal(lh_evq_add(&q, lh_aio_fd(aio), LH_EV_READ, 7), 0);
+    for (int i = 0; i < WAITS_MAX && lh_aio_pending(aio); i++) {
+        lh_aio_submit(aio);
+        lh_evq_wait(&q, &event, 1, 1000);
+        lh_aio_deliver(aio);
+    }
+    assert_int_equal(lh_aio_pending(aio), 0);
+    lh_evq_deinit(&q);
+}
+
+static int64_t run(struct fixture *f, struct lh_aio_op *op)
+{
+    op->complete = count_completed;
+    lh_aio_add(f->aio, op);
+    finish(f->aio);
+    return op->result;
+}
+
+static void writes_and_reads(void **state)
+{
+    struct fixture *f = need(state);
+    static char data[3 << 20], back[3 << 20];
+    struct lh_aio_op op = {.kind = LH_AIO_WRITE, .fd = f->fd};
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (char)(i * 7 + i / 253);
+    op.p = data;
+    op.n = sizeof(data);
+    op.offset = 5;
+    assert_int_equal(run(f, &op), sizeof(data));
+    op = (struct lh_aio_op){.kind = LH_AIO_SYNC, .fd = f->fd};
+    assert_int_equal(run(f, &op), 0);
+    op = (struct lh_aio_op){
+        .kind = LH_AIO_READ, .fd = f->fd, .p = back, .n = sizeof(back)};
+    op.offset = 5;
+    assert_int_equal(run(f, &op), sizeof(back));
+    assert_memory_equal(data, back, sizeof(data));
+    assert_int_equal(completed, 3);
+}
+
+static void a_read_is_short_only_at_the_end(void **state)
+{
+    struct fixture *f = need(state);
+    char back[100];
+    struct lh_aio_op op = {
+        .kind = LH_AIO_READ, .fd = f->fd, .p = back, .n = sizeof(back)};
+
+    assert_int_equal(write(f->fd, "0123456789", 10), 10);
+    assert_int_equal(run(f, &op), 10);
+    op.offset = 10;
+    assert_int_equal(run(f, &op), 0);
+    op.offset = 1000;
+    assert_int_equal(run(f, &op), 0);
+}
+
+static void opens(void **state)
+{
+    struct fixture *f = need(state);
+    struct lh_aio_op op = {.kind = LH_AIO_OPEN, .path = f->path};
+
+    op.flags = O_RDONLY;
+    int fd = (int)run(f, &op);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    close(fd);
+    op.path = "/no/such/file";
+    assert_int_equal(run(f, &op), -ENOENT);
+}
+
+static void errors_are_each_operation_s_own(void **state)
+{
+    struct fixture *f = need(state);
+    char back[10];
+    struct lh_aio_op bad = {
+        .kind = LH_AIO_READ, .fd = -1, .p = back, .n = sizeof(back)};
+    struct lh_aio_op good = bad;
+    int directory = open("/", O_RDONLY | O_CLOEXEC);
+
+    good.fd = f->fd;
+    assert_int_equal(write(f->fd, "0123456789", 10), 10);
+    good.complete = bad.complete = count_completed;
+    lh_aio_add(f->aio, &bad);
+    lh_aio_add(f->aio, &good);
+    finish(f->aio);
+    assert_int_equal(bad.result, -EBADF);
+    assert_int_equal(good.result, 10);
+    bad.fd = directory;
+    assert_int_equal(run(f, &bad), -EISDIR);
+    close(directory);
+}
+
+static void writes_at_the_end_of_an_append_file(void **state)
+{
+    struct fixture *f = need(state);
+    struct lh_aio_op op = {.kind = LH_AIO_WRITE, .p = (char[]){"abc"}, .n = 3};
+    char back[16] = "";
+
+    op.fd = open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    op.offset = LH_AIO_NO_OFFSET;
+    assert_int_equal(run(f, &op), 3);
+    assert_int_equal(run(f, &op), 3);
+    assert_int_equal(pread(f->fd, back, 16, 0), 6);
+    assert_string_equal(back, "abcabc");
+    close(op.fd);
+}
+
+static void many_at_once(void **state)
+{
+    struct fixture *f = need(state);
+    static struct lh_aio_op ops[MANY];
+    static char back[MANY][16];
+
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(dprintf(f->fd, "%015d\n", i), 16);
+    for (int i = 0; i < MANY; i++) {
+        ops[i] = (struct lh_aio_op){.kind = LH_AIO_READ, .fd = f->fd};
+        ops[i].p = back[i];
+        ops[i].n = 16;
+        ops[i].offset = (uint64_t)i * 16;
+        ops[i].complete = count_completed;
+        lh_aio_add(f->aio, &ops[i]);
+    }
+    assert_int_equal(lh_aio_pending(f->aio), MANY);
+    finish(f->aio);
+    assert_int_equal(completed, MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(ops[i].result, 16);
+        assert_int_equal(strtol(back[i], NULL, 10), i);
+    }
+}
+
+static void reads_what_is_cached(void **state)
+{
+    struct fixture *f = need(state);
+    char back[16];
+
+    assert_int_equal(write(f->fd, "0123456789", 10), 10);
+    ssize_t n = lh_aio_read_cached(f->fd, back, 16, 2);
+    assert_true(n == 8 || n == -1); /* not every file system can tell */
+    if (n == 8)
+        assert_memory_equal(back, "23456789", 8);
+}
+
+static void an_unknown_way_is_an_error(void **state)
+{
+    struct lh_aio *aio = NULL;
+    struct lh_err err;
+
+    (void)state;
+    assert_int_equal(lh_aio_new(&aio, "magic", &err), LHTTPD_ESYSTEM);
+    assert_non_null(strstr(err.text, "magic"));
+    lh_aio_free(NULL);
+}
+
+static void lack_of_memory_is_an_error(void **state)
+{
+    struct lh_aio *aio = NULL;
+    struct lh_err err;
+
+    (void)state;
+    test_heap_install();
+    test_heap_fail_at(1);
+    assert_int_equal(lh_aio_new(&aio, NULL, &err), LHTTPD_ENOMEM);
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
+}
+
+#define BOTH(test)                                                             \
+    {"uring: " #test, test, by_uring, tear_down, NULL},                        \
+    {                                                                          \
+        "threads: " #test, test, by_threads, tear_down, NULL                   \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(writes_and_reads),
+        BOTH(a_read_is_short_only_at_the_end),
+        BOTH(opens),
+        BOTH(errors_are_each_operation_s_own),
+        BOTH(writes_at_the_end_of_an_append_file),
+        BOTH(many_at_once),
+        BOTH(reads_what_is_cached),
+        cmocka_unit_test(an_unknown_way_is_an_error),
+        cmocka_unit_test(lack_of_memory_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
