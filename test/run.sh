@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages='gcc g++ cmake ninja-build pkg-config clang-format libbearssl-dev
-libnghttp2-dev libcmocka-dev curl openssl python3'
+libnghttp2-dev liburing-dev libcmocka-dev curl openssl python3'
 
 missing() {
     for package in $packages; do

@@ -19,6 +19,11 @@ struct lh_counters {
     uint64_t connections_total, requests_total;
 };
 
+/* Of os/, where a worker has them; NULL for VMs that are thrown away. */
+struct lh_aio;
+struct lh_evq;
+struct lh_slots;
+
 struct lh_context {
     uint64_t now_ms; /* monotonic; set at the start of each turn */
     int64_t unix_s;  /* the calendar's time, likewise */
@@ -28,6 +33,9 @@ struct lh_context {
     const struct lh_log *log;
     const char *software; /* the server field's value; "" for none */
     unsigned worker;
+    struct lh_aio *aio;        /* file operations */
+    struct lh_evq *evq;        /* events, and whose they are: */
+    struct lh_slots *slots;    /* for pipes and child processes too */
     struct lh_pool buf_blocks; /* for lh_buf */
     struct lh_pool exchanges;  /* for http/exchange */
     struct lh_counters counters;

@@ -6,8 +6,9 @@
 #define LH_SERVER_WORKER_H
 
 #include "base/mailbox.h"
-#include "server/server.h"
+#include "os/aio.h"
 #include "os/slots.h"
+#include "server/server.h"
 
 #include <pthread.h>
 
@@ -34,6 +35,9 @@ struct lh_worker {
     struct lh_context ctx;
     struct lh_evq evq;
     struct lh_slots slots;
+    struct lh_aio *aio;
+    struct lh_source aio_source; /* its completions */
+    uint64_t aio_tag;
     struct lh_net_pools pools;
     struct lh_vm **vms; /* one a mapping */
     struct lh_acceptor acceptors[LH_LISTENERS_MAX];
