@@ -96,8 +96,12 @@ static uint8_t *tcp_buf(struct lh_transport *t, size_t *room)
     struct tcp *tcp = tcp_of(t);
 
     *room = 0;
-    if (tcp->lost || tcp->shut || (!tcp->out.p && !chunk_take(tcp, &tcp->out)))
+    if (tcp->lost || tcp->shut)
         return NULL;
+    if (!tcp->out.p && !chunk_take(tcp, &tcp->out)) {
+        lose(tcp);
+        return NULL;
+    }
     *room = LH_NET_CHUNK_BYTES - tcp->out.to;
     return *room ? tcp->out.p + tcp->out.to : NULL;
 }
@@ -149,7 +153,7 @@ static bool tcp_unsent(const struct lh_transport *t)
 {
     const struct tcp *tcp = (const struct tcp *)t;
 
-    return tcp->out.from < tcp->out.to;
+    return tcp->out.from < tcp->out.to || tcp->lost;
 }
 
 static void tcp_rest(struct lh_transport *t)

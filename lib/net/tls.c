@@ -358,8 +358,12 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     *room = 0;
     if (tls->plain)
         return tls->plain->ops->buf(tls->plain, room);
-    if (tls->phase != PHASE_OPEN || tls->closing || !output_hold(tls))
+    if (tls->phase != PHASE_OPEN || tls->closing)
         return NULL;
+    if (!output_hold(tls)) {
+        lose(tls);
+        return NULL;
+    }
     return br_ssl_engine_sendapp_buf(tls->engine, room);
 }
 
@@ -380,12 +384,17 @@ static bool has_engine(const struct tls *tls)
     return tls->phase == PHASE_HANDSHAKE || tls->phase == PHASE_OPEN;
 }
 
-static enum lh_net tls_send(struct lh_transport *t)
+/* Has the client said close_notify before we did?  Then the engine takes no
+ * more output. */
+static bool is_over(const struct tls *tls)
 {
-    struct tls *tls = tls_of(t);
+    return !tls->closing &&
+           (tls->phase == PHASE_CLOSED ||
+            (tls->phase == PHASE_OPEN && tls->engine->shutdown_recv));
+}
 
-    if (tls->plain)
-        return tls->plain->ops->send(tls->plain);
+static enum lh_net send_records(struct tls *tls)
+{
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
     if (!has_engine(tls) || !tls->output)
@@ -401,19 +410,36 @@ static enum lh_net tls_send(struct lh_transport *t)
     return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
 }
 
+static enum lh_net tls_send(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+
+    if (tls->plain)
+        return tls->plain->ops->send(tls->plain);
+    enum lh_net sent = send_records(tls);
+    return sent == LH_NET_OK && is_over(tls) ? LH_NET_LOST : sent;
+}
+
+static enum lh_net engine_close(struct tls *tls)
+{
+    if (!buffers_hold(tls))
+        return lose(tls);
+    br_ssl_engine_close(tls->engine);
+    return drain(tls);
+}
+
 static enum lh_net tls_shutdown(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
     if (tls->plain)
         return tls->plain->ops->shutdown(tls->plain);
-    enum lh_net sent = tls_send(t);
-    if (sent == LH_NET_OK && tls->phase == PHASE_OPEN && !tls->closing) {
-        if (!buffers_hold(tls))
-            return lose(tls);
+    enum lh_net sent = send_records(tls);
+    if (sent == LH_NET_OK && !tls->closing) {
+        bool speaks = tls->phase == PHASE_OPEN && !is_over(tls);
         tls->closing = true;
-        br_ssl_engine_close(tls->engine);
-        sent = drain(tls);
+        if (speaks)
+            sent = engine_close(tls);
     }
     if (sent == LH_NET_OK && !tls->shut) {
         lh_sock_shutdown(t->fd);
@@ -429,6 +455,8 @@ static bool tls_unsent(const struct lh_transport *t)
 
     if (tls->plain)
         return tls->plain->ops->unsent(tls->plain);
+    if (tls->phase == PHASE_LOST || is_over(tls))
+        return true;
     return has_engine(tls) && tls->output &&
            br_ssl_engine_sendrec_buf(tls->engine, &n);
 }

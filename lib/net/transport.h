@@ -49,14 +49,16 @@ struct lh_transport_ops {
     void (*ack)(struct lh_transport *t, size_t n);
 
     /* Sends what was acked.  OK: the kernel has it all; AGAIN: wait until the
-     * socket takes more; LOST. */
+     * socket takes more; LOST: nothing will leave any more. */
     enum lh_net (*send)(struct lh_transport *t);
 
     /* Ends our sending side (close_notify, FIN) after everything acked; as
      * send. */
     enum lh_net (*shutdown)(struct lh_transport *t);
 
-    /* Is output waiting that was acked (or belongs to TLS itself)? */
+    /* Is output waiting that was acked (or belongs to TLS itself)?  Also true
+     * where no output can leave any more, so that send is called and says so:
+     * after LOST, without memory for buf, after TLS's close_notify. */
     bool (*unsent)(const struct lh_transport *t);
 
     /* End of a turn: gives back what it does not need while at rest. */

@@ -712,11 +712,45 @@ static void hears_goodbye(void **state)
     assert_int_equal(server->ops->receive(server), LH_NET_EOF);
     assert_null(server->ops->peek(server, &n));
     assert_null(server->ops->buf(server, &n));
-    assert_int_equal(server->ops->send(server), LH_NET_OK);
+    /* Our own leaves, then nothing can leave any more. */
+    assert_true(server->ops->unsent(server));
+    assert_int_equal(server->ops->send(server), LH_NET_LOST);
+    assert_true(server->ops->unsent(server));
+    assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+    assert_false(server->ops->unsent(server)); /* nobody wants to send */
     while (test_tls_client_pump(&client))
         ;
     assert_int_equal(br_ssl_engine_current_state(&client.ssl.eng),
                      BR_SSL_CLOSED);
+    hang_up();
+}
+
+/* Found while the record before it is consumed: whoever waits to send is told.
+ */
+static void hears_damage_behind_a_record(void **state)
+{
+    static const uint8_t damaged[] = {0x17, 3, 3, 0, 24, 1, 2, 3, 4, 5,
+                                      6,    7, 8, 9, 0,  1, 2, 3, 4, 5,
+                                      6,    7, 8, 9, 0,  1, 2, 3, 4};
+    size_t n;
+
+    (void)state;
+    connect_client();
+    assert_true(start_and_shake(NULL, false));
+    assert_int_equal(test_tls_client_write(&client, "data", 4), 4);
+    while (test_tls_client_pump(&client))
+        ;
+    assert_int_equal(write(client.fd, damaged, sizeof(damaged)),
+                     sizeof(damaged));
+    assert_int_equal(server->ops->receive(server), LH_NET_OK);
+    assert_memory_equal(server->ops->peek(server, &n), "data", 4);
+    assert_false(server->ops->unsent(server));
+    server->ops->consume(server, 4);
+    assert_null(server->ops->peek(server, &n));
+    assert_null(server->ops->buf(server, &n));
+    assert_true(server->ops->unsent(server));
+    assert_int_equal(server->ops->send(server), LH_NET_LOST);
+    assert_int_equal(server->ops->receive(server), LH_NET_LOST);
     hang_up();
 }
 
@@ -948,6 +982,7 @@ int main(void)
         WITH_SERVER(says_goodbye),
         WITH_SERVER(sends_all_before_goodbye),
         WITH_SERVER(hears_goodbye),
+        WITH_SERVER(hears_damage_behind_a_record),
         WITH_SERVER(takes_fin_for_an_end),
         WITH_SERVER(refuses_renegotiation),
         WITH_SERVER(loses_garbage),
