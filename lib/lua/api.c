@@ -336,9 +336,22 @@ static int sleep_begin(lua_State *L)
                         lh_api_timeout(L, 1, "httpd.sleep"));
 }
 
+/* For a state without the base library. */
+static int set_metatable(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
 const luaL_Reg lh_api_begins[] = {
-    {"suspend", suspend}, {"can_suspend", can_suspend}, {"refused", refused},
-    {"finish", finish},   {"sleep_begin", sleep_begin}, {NULL, NULL},
+    {"suspend", suspend},
+    {"can_suspend", can_suspend},
+    {"refused", refused},
+    {"finish", finish},
+    {"sleep_begin", sleep_begin},
+    {"setmetatable", set_metatable},
+    {NULL, NULL},
 };
 
 /* --- functions that never wait -------------------------------------------- */

@@ -6,6 +6,8 @@
  * functions that pass the tag outward and resume inward when woken.  Where a
  * coroutine on the way cannot be suspended, the innermost one is resumed with
  * `refused` and raises, before anything was done.
+ *
+ * A program may make its states without some library: nothing here needs one.
  */
 #include "lua/boot.h"
 
@@ -14,7 +16,8 @@ const char lh_boot_source[] =
     "local suspend, finish, refused = begins.suspend, begins.finish,\n"
     "    begins.refused\n"
     "local can_suspend = begins.can_suspend\n"
-    "local type, error, setmetatable = type, error, setmetatable\n"
+    "local type, error = type, error\n"
+    "local setmetatable = setmetatable or begins.setmetatable\n"
     "\n"
     "local function waiting(begin)\n"
     "    return function(a, b, c)\n"
@@ -27,9 +30,11 @@ const char lh_boot_source[] =
     "        return finish()\n"
     "    end\n"
     "end\n"
-    "for _, name in ipairs{'read', 'write', 'flush', 'finish', 'sleep'} do\n"
-    "    httpd[name] = waiting(begins[name .. '_begin'])\n"
-    "end\n"
+    "httpd.read = waiting(begins.read_begin)\n"
+    "httpd.write = waiting(begins.write_begin)\n"
+    "httpd.flush = waiting(begins.flush_begin)\n"
+    "httpd.finish = waiting(begins.finish_begin)\n"
+    "httpd.sleep = waiting(begins.sleep_begin)\n"
     "\n"
     "if coroutine then\n"
     "    local create, resume = coroutine.create, coroutine.resume\n"
