@@ -61,10 +61,11 @@ static bool pull(struct lh_task *task, size_t n)
 /* The length of the line at the input's start, newline included; 0: none. */
 static size_t line_length(const struct lh_input *in, size_t from)
 {
-    const char *start = in->p + in->at, *newline;
+    const char *start, *newline;
 
     if (waiting_bytes(in) <= from)
         return 0;
+    start = in->p + in->at;
     newline = memchr(start + from, '\n', waiting_bytes(in) - from);
     return newline ? (size_t)(newline - start) + 1 : 0;
 }

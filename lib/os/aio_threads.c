@@ -71,7 +71,7 @@ static struct lh_aio_op *take(struct threads *t)
 
 static int64_t run(struct lh_aio_op *op)
 {
-    char *p = (char *)op->p + op->done;
+    char *p = op->p ? (char *)op->p + op->done : NULL;
     size_t n = op->n - op->done;
     off_t at = (off_t)(op->offset + op->done);
     bool plain = op->offset == LH_AIO_NO_OFFSET;

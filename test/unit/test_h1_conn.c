@@ -738,7 +738,7 @@ static void test_header_timeout(void **state)
     begin(&f, hello);
     test_driver_advance(&f.d, 30000);
     for (int i = 0; i < 10; i++) {
-        test_driver_feed(&f.d, GET + i, 1, 0);
+        test_driver_feed(&f.d, &GET[i], 1, 0);
         test_driver_advance(&f.d, 999);
     }
     expect_status(&f, LH_PROTO_WANTS_INPUT);
@@ -880,7 +880,7 @@ static void test_drain(void **state)
     begin(&f, hello);
     test_driver_feed(&f.d, GET, 5, 0);
     f.d.protocol->drain(f.d.c);
-    test_driver_feed_str(&f.d, GET + 5);
+    test_driver_feed_str(&f.d, &GET[5]);
     assert_non_null(strstr(f.d.out, "connection: close\r\n\r\nhello"));
     expect_status(&f, CLOSES);
     end(&f);
