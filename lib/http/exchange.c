@@ -101,10 +101,9 @@ void lh_exchange_let_go_handler(struct lh_exchange *ex)
 {
     ex->handler = NULL;
     ex->on_news = NULL;
-    if (ex->response.state < LH_RESPONSE_ENDED) {
+    if (ex->response.state < LH_RESPONSE_ENDED)
         ex->response.state = LH_RESPONSE_ABORTED;
-        output(ex);
-    }
+    output(ex);
     let_go(ex);
 }
 

@@ -111,7 +111,8 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
                                     struct lh_peer *peer);
 
 /* Each owner once; its hook is not called any more.  What the other one waits
- * for then never comes: an open body fails, an unended response is aborted. */
+ * for then never comes: an open body fails, an unended response is aborted.
+ * The protocol is told in any case that its exchange has no handler now. */
 void lh_exchange_let_go_protocol(struct lh_exchange *ex);
 void lh_exchange_let_go_handler(struct lh_exchange *ex);
 

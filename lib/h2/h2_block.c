@@ -1,0 +1,236 @@
+/*
+ * Header blocks that a client sends: HEADERS and CONTINUATION (RFC 9113, 4.3,
+ * 6.2, 6.10), to a request or to its trailers.  Whatever becomes of a stream,
+ * its block is decoded, so that the tables stay in step.
+ */
+#include "h2/h2_parts.h"
+
+static void take_field(void *to, struct lh_str name, struct lh_str value)
+{
+    lh_h2_reader_field(to, name, value);
+}
+
+static struct lh_h2_hpack_limits limits_of(const struct lh_h2 *c)
+{
+    const lhttpd_limits_t *limits = c->ctx->limits;
+    struct lh_h2_hpack_limits l = {limits->header_bytes, limits->header_fields};
+
+    if (c->block.stream && !c->block.request)
+        l.bytes = limits->trailer_bytes;
+    return l;
+}
+
+static bool decode(struct lh_h2 *c, const uint8_t *p, size_t n, bool last)
+{
+    struct lh_h2_hpack_limits limits = limits_of(c);
+
+    switch (lh_h2_hpack_decode(&c->hpack, p, n, last, &limits, take_field,
+                               &c->block.reader)) {
+    case LH_H2_HPACK_OK:
+        return true;
+    case LH_H2_HPACK_BAD:
+        lh_h2_fail(c, LH_H2_COMPRESSION_ERROR, "a header block is broken");
+        break;
+    case LH_H2_HPACK_MEMORY:
+        lh_h2_fail(c, LH_H2_INTERNAL_ERROR, "out of memory");
+        break;
+    }
+    return false;
+}
+
+/* --- what a block belongs to ---------------------------------------------- */
+
+static void begin_block(struct lh_h2 *c, struct lh_h2_stream *s, bool request,
+                        enum lh_h2_error error)
+{
+    struct lh_h2_block *b = &c->block;
+
+    b->stream = c->head.stream;
+    b->s = s;
+    b->request = request;
+    b->error = error;
+    b->end_stream = c->head.flags & LH_H2_FLAG_END_STREAM;
+    b->continuations = 0;
+    lh_h2_reader_init(&b->reader, s && !error ? &s->ex->request : NULL,
+                      s ? &s->ex->arena : NULL, c->ctx->limits, !request);
+    c->block_due =
+        lh_deadline(c->ctx->now_ms, c->ctx->limits->header_timeout_ms);
+}
+
+static void apply_early(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    for (unsigned i = 0; i < LH_H2_EARLY_PRIORITIES; i++) {
+        struct lh_h2_early *e = &c->early[i];
+        if (e->stream != s->id)
+            continue;
+        s->urgency = e->urgency;
+        s->incremental = e->incremental;
+        e->stream = 0;
+    }
+}
+
+static void begin_request(struct lh_h2 *c, uint32_t id)
+{
+    struct lh_h2_stream *s = NULL;
+
+    c->last_id = id;
+    if (c->life != LH_H2_DRAINED &&
+        c->requests_now < c->ctx->limits->h2_streams)
+        s = lh_h2_open(c, id);
+    if (s) {
+        lh_h2_stream_set(s, LH_H2_OPEN);
+        c->accepted_id = id;
+    }
+    begin_block(c, s, true, s ? LH_H2_NO_ERROR : LH_H2_REFUSED_STREAM);
+}
+
+/* HEADERS on a stream that is closed (RFC 9113, 5.1). */
+static void begin_late(struct lh_h2 *c, uint32_t id)
+{
+    switch (lh_h2_streams_past(&c->table, id)) {
+    case LH_H2_PAST_UNKNOWN:
+        lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "a stream number that is past");
+        return;
+    case LH_H2_PAST_ENDED:
+        lh_h2_fail(c, LH_H2_STREAM_CLOSED, "HEADERS on a closed stream");
+        return;
+    case LH_H2_PAST_RESET:
+        begin_block(c, NULL, false, LH_H2_NO_ERROR);
+        lh_h2_charge(c, "frames on closed streams");
+        return;
+    case LH_H2_PAST_CANCELLED:
+        begin_block(c, NULL, false, LH_H2_STREAM_CLOSED);
+        return;
+    }
+}
+
+static void headers_begin(struct lh_h2 *c)
+{
+    uint32_t id = c->head.stream;
+    struct lh_h2_stream *s = lh_h2_streams_find(&c->table, id);
+
+    if (!(id & 1))
+        lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "HEADERS on a stream of ours");
+    else if (s && lh_h2_stream_receives(s))
+        begin_block(c, s, false,
+                    c->head.flags & LH_H2_FLAG_END_STREAM
+                        ? LH_H2_NO_ERROR
+                        : LH_H2_PROTOCOL_ERROR);
+    else if (s)
+        begin_block(c, s, false, LH_H2_STREAM_CLOSED);
+    else if (lh_h2_is_idle(c, id))
+        begin_request(c, id);
+    else
+        begin_late(c, id);
+    /* The prefix is still in `small`; its old priority is only checked. */
+    if (c->life != LH_H2_ENDED && c->head.flags & LH_H2_FLAG_PRIORITY &&
+        (lh_h2_u32(c->small + c->small_n - 5) & LH_H2_STREAM_MAX) == id)
+        c->block.error = LH_H2_PROTOCOL_ERROR;
+}
+
+static void block_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
+{
+    decode(c, p, n, false);
+}
+
+/* --- the end of a block --------------------------------------------------- */
+
+static bool length_fits(const struct lh_h2_stream *s)
+{
+    uint64_t length = s->ex->request.content_length;
+
+    return length == LH_LENGTH_UNKNOWN || length == s->received;
+}
+
+static void count_request(struct lh_h2 *c)
+{
+    if (++c->requests >= c->ctx->limits->connection_requests)
+        lh_h2_drain(c);
+}
+
+static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
+{
+    struct lh_h2_reader *r = &c->block.reader;
+    int verdict = over ? 431 : lh_h2_reader_finish(r);
+
+    if (c->block.error) {
+        lh_h2_reset(c, s, c->block.error);
+        return;
+    }
+    if (verdict == LH_H2_REQUEST_MEMORY) {
+        lh_h2_reset(c, s, LH_H2_REFUSED_STREAM);
+        return;
+    }
+    if (verdict == LH_H2_REQUEST_MALFORMED ||
+        (c->block.end_stream && !length_fits(s))) {
+        lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
+        return;
+    }
+    if (over) {
+        s->ex->request.version = LH_HTTP_2;
+        s->ex->request.head =
+            lh_str_equal(s->ex->request.method, LH_STR("HEAD"));
+    }
+    s->ex->request.accepts_push = c->peer_push;
+    if (r->priority.p)
+        lh_h2_priority_parse(r->priority, &s->urgency, &s->incremental);
+    apply_early(c, s);
+    count_request(c);
+    if (c->life == LH_H2_ENDED)
+        return;
+    if (c->block.end_stream)
+        lh_h2_remote_ends(c, s);
+    if (verdict)
+        lh_h2_charge(c, "requests that are refused");
+    if (c->life != LH_H2_ENDED)
+        lh_h2_serve(c, s, (unsigned)verdict);
+}
+
+static void end_trailers(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
+{
+    int verdict = lh_h2_reader_finish(&c->block.reader);
+
+    if (!c->block.error && !over && verdict == LH_H2_REQUEST_OK &&
+        length_fits(s)) {
+        lh_h2_remote_ends(c, s);
+        return;
+    }
+    lh_exchange_body_end(s->ex, LH_BODY_MALFORMED);
+    lh_h2_reset(c, s,
+                c->block.error                    ? c->block.error
+                : verdict == LH_H2_REQUEST_MEMORY ? LH_H2_INTERNAL_ERROR
+                                                  : LH_H2_PROTOCOL_ERROR);
+}
+
+static void block_end(struct lh_h2 *c)
+{
+    struct lh_h2_block *b = &c->block;
+    uint32_t id = b->stream;
+
+    if (!(c->head.flags & LH_H2_FLAG_END_HEADERS) ||
+        !decode(c, c->small, 0, true))
+        return;
+    c->block_due = LH_NEVER;
+    b->stream = 0;
+    if (b->s && b->request) {
+        end_request(c, b->s, c->hpack.over);
+    } else if (b->s) {
+        end_trailers(c, b->s, c->hpack.over);
+    } else if (b->error) {
+        lh_h2_streams_remember(&c->table, id, LH_H2_PAST_RESET);
+        lh_h2_reset_id(c, id, b->error);
+        lh_h2_charge(c, "requests that are refused");
+    }
+    b->s = NULL;
+}
+
+static void continuation_begin(struct lh_h2 *c)
+{
+    if (++c->block.continuations > c->ctx->limits->h2_continuations)
+        lh_h2_fail(c, LH_H2_ENHANCE_YOUR_CALM, "too many CONTINUATION frames");
+}
+
+const struct lh_h2_handler lh_h2_headers = {headers_begin, block_octets,
+                                            block_end};
+const struct lh_h2_handler lh_h2_continuation = {continuation_begin,
+                                                 block_octets, block_end};

@@ -1,0 +1,464 @@
+/* An HTTP/2 connection: its life, its errors, its streams.  See h2_parts.h. */
+#include "h2/h2_conn.h"
+
+#include "h2/h2_parts.h"
+
+#include <assert.h>
+
+/* --- errors --------------------------------------------------------------- */
+
+bool lh_h2_put(struct lh_h2 *c, const void *p, size_t n)
+{
+    if (c->life == LH_H2_ENDED)
+        return false;
+    if (lh_buf_append(&c->control, p, n))
+        return true;
+    lh_h2_drop(c);
+    return false;
+}
+
+static void close_all(struct lh_h2 *c)
+{
+    struct lh_list *link = c->all.next;
+
+    while (link != &c->all) {
+        struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, all);
+        link = link->next;
+        if (s->state != LH_H2_CLOSED)
+            lh_h2_close(c, s, LH_H2_PAST_RESET);
+    }
+}
+
+static void end(struct lh_h2 *c)
+{
+    c->life = LH_H2_ENDED;
+    close_all(c);
+}
+
+void lh_h2_drop(struct lh_h2 *c)
+{
+    lh_buf_clear(&c->control);
+    end(c);
+}
+
+static bool put_goaway(struct lh_h2 *c, uint32_t last, enum lh_h2_error code)
+{
+    uint8_t frame[LH_H2_GOAWAY_BYTES];
+
+    return lh_h2_put(c, frame, lh_h2_put_goaway(frame, last, code));
+}
+
+void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
+{
+    struct lh_log_about about = {.client = c->host->peer->client_addr};
+
+    if (c->life == LH_H2_ENDED)
+        return;
+    if (code != LH_H2_NO_ERROR)
+        lh_log(c->ctx->log, LHTTPD_LOG_INFO, &about,
+               "HTTP/2 connection ended: %s (%s)", why, lh_h2_error_name(code));
+    if (put_goaway(c, c->accepted_id, code))
+        end(c);
+}
+
+void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
+{
+    uint8_t frame[LH_H2_RST_BYTES];
+
+    lh_h2_put(c, frame, lh_h2_put_rst(frame, id, code));
+}
+
+/* An end that the client has provoked costs it budget; one after a whole
+ * answer, or by the handler's own doing, does not. */
+void lh_h2_reset(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_error code)
+{
+    lh_h2_reset_id(c, s->id, code);
+    if (s->state != LH_H2_CLOSED)
+        lh_h2_close(c, s, LH_H2_PAST_RESET);
+    if (code != LH_H2_NO_ERROR && code != LH_H2_INTERNAL_ERROR)
+        lh_h2_charge(c, "streams that had to be reset");
+}
+
+/* --- the budget of useless work ------------------------------------------- */
+
+#define BUDGET_MAX ((uint64_t)1 << 40)
+
+static uint64_t budget_full(const struct lh_h2 *c)
+{
+    uint64_t most = c->ctx->limits->h2_useless;
+
+    return (most < BUDGET_MAX ? most : BUDGET_MAX) * 1000;
+}
+
+static void earn(struct lh_h2 *c, uint64_t thousandths)
+{
+    uint64_t full = budget_full(c);
+
+    c->budget = thousandths < full - c->budget ? c->budget + thousandths : full;
+}
+
+bool lh_h2_charge(struct lh_h2 *c, const char *what)
+{
+    uint64_t passed = c->ctx->now_ms - c->budget_ms;
+    uint64_t rate = c->ctx->limits->h2_useless_refill;
+
+    if (c->life == LH_H2_ENDED)
+        return false;
+    c->budget_ms = c->ctx->now_ms;
+    if (rate > BUDGET_MAX)
+        rate = BUDGET_MAX;
+    earn(c, (passed < 100000 ? passed : 100000) * rate);
+    if (c->budget < 1000) {
+        lh_h2_fail(c, LH_H2_ENHANCE_YOUR_CALM, what);
+        return false;
+    }
+    c->budget -= 1000;
+    return true;
+}
+
+void lh_h2_refund(struct lh_h2 *c)
+{
+    earn(c, 1000);
+}
+
+/* --- streams -------------------------------------------------------------- */
+
+bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id)
+{
+    return id > (id & 1 ? c->last_id : c->last_push);
+}
+
+struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id)
+{
+    struct lh_h2_stream *s = lh_pool_take(&c->streams);
+
+    if (!s)
+        return NULL;
+    lh_h2_stream_init(s, id);
+    s->ex = lh_exchange_new(c->ctx, c->host->peer);
+    if (!s->ex) {
+        lh_pool_give(&c->streams, s);
+        return NULL;
+    }
+    s->conn = c;
+    s->ex->protocol = s;
+    s->ex->on_output = lh_h2_news;
+    s->ex->connection_queued = &c->queued;
+    s->send_window = c->peer_window;
+    s->recv_window = s->recv_size = LH_H2_RECV_BYTES;
+    s->pushed = !(id & 1);
+    *(s->pushed ? &c->pushes_now : &c->requests_now) += 1;
+    lh_h2_streams_add(&c->table, s);
+    lh_list_append(&c->all, &s->all);
+    c->idle_due = LH_NEVER;
+    return s;
+}
+
+void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
+{
+    lh_h2_stream_set(s, LH_H2_CLOSED);
+    lh_h2_streams_remove(&c->table, s);
+    lh_h2_streams_remember(&c->table, s->id, past);
+    lh_h2_leave(c, s);
+    lh_h2_flow_release(c, s);
+    if (c->data == s)
+        c->data = NULL;
+    if (c->block.s == s) {
+        c->block.s = NULL;
+        c->block.reader.request = NULL;
+    }
+    if (!s->whole)
+        lh_exchange_cancel(s->ex);
+    lh_exchange_body_end(s->ex, LH_BODY_CLOSED);
+    if (!s->served)
+        lh_exchange_let_go_handler(s->ex);
+    s->served = true;
+    lh_h2_mark(c, s);
+}
+
+static void free_stream(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (lh_list_linked(&s->turn))
+        lh_list_remove(&s->turn);
+    lh_list_remove(&s->news);
+    lh_list_remove(&s->all);
+    c->growth -= s->recv_size - LH_H2_RECV_BYTES;
+    *(s->pushed ? &c->pushes_now : &c->requests_now) -= 1;
+    lh_exchange_let_go_protocol(s->ex);
+    lh_pool_give(&c->streams, s);
+    if (!lh_list_empty(&c->all))
+        return;
+    c->idle_due = lh_deadline(c->ctx->now_ms, c->ctx->limits->idle_timeout_ms);
+    if (c->life == LH_H2_DRAINED)
+        c->life = LH_H2_ENDED;
+}
+
+void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    lh_h2_leave(c, s);
+    s->whole = true;
+    s->shut_due = LH_NEVER;
+    lh_list_append(&c->unsent, &s->turn);
+    lh_h2_refund(c);
+    if (s->state == LH_H2_OPEN)
+        lh_h2_stream_set(s, LH_H2_HALF_LOCAL);
+    else
+        lh_h2_close(c, s, LH_H2_PAST_ENDED);
+    lh_h2_mark(c, s);
+}
+
+void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    lh_exchange_body_end(s->ex, LH_BODY_ENDED);
+    lh_h2_flow_release(c, s);
+    if (s->state == LH_H2_OPEN)
+        lh_h2_stream_set(s, LH_H2_HALF_REMOTE);
+    else
+        lh_h2_close(c, s, LH_H2_PAST_ENDED);
+    lh_h2_mark(c, s);
+}
+
+void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
+{
+    struct lh_exchange *ex = s->ex;
+
+    s->served = true;
+    s->expects_continue = c->block.reader.expects_continue && !s->pushed;
+    if (status) {
+        lh_exchange_fail(ex, status);
+        lh_exchange_let_go_handler(ex);
+    } else {
+        c->host->request(c->host, ex);
+    }
+    lh_h2_mark(c, s);
+}
+
+/* --- news ----------------------------------------------------------------- */
+
+void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (!lh_list_linked(&s->news))
+        lh_list_append(&c->news, &s->news);
+}
+
+void lh_h2_news(struct lh_exchange *ex)
+{
+    struct lh_h2_stream *s = ex->protocol;
+
+    lh_h2_mark(s->conn, s);
+    s->conn->host->wake(s->conn->host);
+}
+
+static bool handler_has_ended(const struct lh_h2_stream *s)
+{
+    return s->ex->owners == 1;
+}
+
+/* The response is whole and nobody reads what the client still sends. */
+static void begin_discarding(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    const lhttpd_limits_t *limits = c->ctx->limits;
+
+    s->discards = true;
+    s->discard_left = limits->linger_bytes < SIZE_MAX
+                          ? (size_t)limits->linger_bytes
+                          : SIZE_MAX;
+    s->discard_due = lh_deadline(c->ctx->now_ms, limits->linger_timeout_ms);
+    lh_exchange_body_end(s->ex, LH_BODY_CLOSED);
+    lh_h2_flow_release(c, s);
+    lh_buf_clear(&s->ex->body);
+}
+
+static void look_at(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (s->state == LH_H2_CLOSED) {
+        bool told = !s->whole || !lh_list_linked(&s->turn);
+        if (handler_has_ended(s) && (told || c->life == LH_H2_ENDED))
+            free_stream(c, s);
+        return;
+    }
+    if (s->state == LH_H2_HALF_LOCAL && handler_has_ended(s) && !s->discards)
+        begin_discarding(c, s);
+    if (s->expects_continue && s->ex->body_wanted)
+        lh_h2_send_continue(c, s);
+    lh_h2_flow_read(c, s);
+    lh_h2_line_up(c, s);
+    lh_h2_clock(c, s);
+}
+
+void lh_h2_look_through(struct lh_h2 *c)
+{
+    struct lh_list *link;
+
+    while ((link = lh_list_take(&c->news)) != NULL)
+        look_at(c, LH_OF(link, struct lh_h2_stream, news));
+    lh_h2_flow_connection(c);
+    lh_h2_clock_connection(c);
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+/* In two steps (RFC 9113, 6.8): requests that are on their way when the first
+ * GOAWAY leaves are still served.  The answer to a PING tells that the client
+ * has seen it. */
+void lh_h2_drain(void *vc)
+{
+    static const uint8_t opaque[8] = "goaway.";
+    struct lh_h2 *c = vc;
+    uint8_t ping[LH_H2_PING_BYTES];
+
+    if (c->life != LH_H2_SERVING)
+        return;
+    c->life = LH_H2_DRAINING;
+    c->drain_due = lh_deadline(c->ctx->now_ms, LH_H2_DRAIN_MS);
+    if (put_goaway(c, LH_H2_STREAM_MAX, LH_H2_NO_ERROR))
+        lh_h2_put(c, ping, lh_h2_put_ping(ping, 0, opaque));
+}
+
+void lh_h2_drain_ends(struct lh_h2 *c)
+{
+    if (c->life != LH_H2_DRAINING)
+        return;
+    c->drain_due = LH_NEVER;
+    if (!put_goaway(c, c->accepted_id, LH_H2_NO_ERROR))
+        return;
+    c->life = lh_list_empty(&c->all) ? LH_H2_ENDED : LH_H2_DRAINED;
+}
+
+static void sent(void *vc)
+{
+    struct lh_h2 *c = vc;
+    struct lh_list *link;
+
+    if (c->control.n)
+        return; /* a stream's last frame may be there */
+    while ((link = lh_list_take(&c->unsent)) != NULL) {
+        struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, turn);
+        lh_exchange_sent(s->ex);
+        lh_h2_mark(c, s);
+    }
+    lh_h2_look_through(c);
+}
+
+static void eof(void *vc)
+{
+    lh_h2_drop(vc); /* a client that closes its side has gone */
+    lh_h2_look_through(vc);
+}
+
+static void gone(void *vc)
+{
+    struct lh_h2 *c = vc;
+
+    lh_h2_drop(c);
+    while (!lh_list_empty(&c->all)) {
+        struct lh_h2_stream *s = LH_OF(c->all.next, struct lh_h2_stream, all);
+        if (!s->ex->sent)
+            lh_exchange_cancel(s->ex); /* its handler may wait for that */
+        free_stream(c, s);
+    }
+}
+
+static unsigned status(const void *vc)
+{
+    const struct lh_h2 *c = vc;
+    unsigned s = 0;
+
+    if (lh_h2_reads(c))
+        s |= LH_PROTO_WANTS_INPUT;
+    if (c->control.n || !lh_list_empty(&c->news) || !lh_list_empty(&c->heads) ||
+        (c->send_window > 0 && !lh_h2_send_empty(&c->send)))
+        s |= LH_PROTO_HAS_OUTPUT;
+    if (c->life == LH_H2_ENDED)
+        s |= LH_PROTO_CLOSE | LH_PROTO_LINGER;
+    else if (lh_list_empty(&c->all))
+        s |= LH_PROTO_IDLE;
+    return s;
+}
+
+static void free_conn(void *vc)
+{
+    struct lh_h2 *c = vc;
+
+    assert(lh_list_empty(&c->all));
+    lh_buf_clear(&c->control);
+    lh_h2_hpack_deinit(&c->hpack);
+    lh_pool_deinit(&c->streams);
+    lh_free(c);
+}
+
+/* --- the beginning -------------------------------------------------------- */
+
+/* Every stream's window at once, so that some that nobody reads do not hold
+ * back another. */
+static int64_t connection_window(const lhttpd_limits_t *limits)
+{
+    uint64_t n = limits->h2_streams;
+
+    if (n > LH_H2_WINDOW_MAX / LH_H2_RECV_BYTES)
+        return LH_H2_WINDOW_MAX;
+    n = (n + 1) * LH_H2_RECV_BYTES + LH_H2_RECV_GROWTH_BYTES;
+    return n < LH_H2_WINDOW_MAX ? (int64_t)n : LH_H2_WINDOW_MAX;
+}
+
+static size_t table_bytes(const lhttpd_limits_t *limits)
+{
+    return limits->hpack_table_bytes < UINT32_MAX
+               ? (size_t)limits->hpack_table_bytes
+               : UINT32_MAX;
+}
+
+static void set_up(struct lh_h2 *c)
+{
+    const lhttpd_limits_t *limits = c->ctx->limits;
+
+    lh_list_init(&c->all);
+    lh_list_init(&c->news);
+    lh_list_init(&c->heads);
+    lh_list_init(&c->unsent);
+    lh_h2_send_init(&c->send);
+    lh_pool_init(&c->streams, sizeof(struct lh_h2_stream), 2);
+    lh_buf_init(&c->control, &c->ctx->buf_blocks);
+    lh_h2_hpack_init(&c->hpack, table_bytes(limits));
+    c->peer_window = LH_H2_WINDOW_BYTES;
+    c->peer_frame = LH_H2_FRAME_BYTES;
+    c->peer_streams = UINT32_MAX;
+    c->peer_list_bytes = UINT64_MAX;
+    c->peer_push = true;
+    c->send_window = c->recv_window = LH_H2_WINDOW_BYTES;
+    c->recv_size = connection_window(limits);
+    c->budget = budget_full(c);
+    c->budget_ms = c->ctx->now_ms;
+    c->preface_due = lh_deadline(c->ctx->now_ms, limits->header_timeout_ms);
+    c->idle_due = lh_deadline(c->ctx->now_ms, limits->idle_timeout_ms);
+    c->block_due = c->drain_due = c->shut_due = c->streams_due = LH_NEVER;
+}
+
+void *lh_h2_new(struct lh_protocol_host *host)
+{
+    struct lh_h2 *c = lh_calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->host = host;
+    c->ctx = host->ctx;
+    set_up(c);
+    if (lh_h2_send_settings(c))
+        return c;
+    free_conn(c);
+    return NULL;
+}
+
+const struct lh_protocol lh_h2_protocol = {
+    .name = "h2",
+    .feed = lh_h2_feed,
+    .pull = lh_h2_pull,
+    .sent = sent,
+    .eof = eof,
+    .gone = gone,
+    .status = status,
+    .deadline = lh_h2_deadline,
+    .expire = lh_h2_expire,
+    .drain = lh_h2_drain,
+    .free = free_conn,
+};

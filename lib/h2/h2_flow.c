@@ -1,0 +1,144 @@
+/*
+ * Flow control (RFC 9113, 5.2 and 6.9).
+ *
+ * What a client may send follows what has been read: of a stream its window
+ * and what its handler has not read make up the window's full size, and so
+ * they do of the connection with what all handlers have not read.  A window
+ * whose handler keeps up with it doubles, within what the connection has for
+ * that.  What we may send is decreased in h2_output.
+ */
+#include "h2/h2_parts.h"
+
+static void put_update(struct lh_h2 *c, uint32_t stream, int64_t increment)
+{
+    uint8_t frame[LH_H2_UPDATE_BYTES];
+
+    lh_h2_put(c, frame, lh_h2_put_update(frame, stream, (uint32_t)increment));
+}
+
+/* --- receiving ------------------------------------------------------------ */
+
+bool lh_h2_flow_takes(struct lh_h2 *c, struct lh_h2_stream *s, uint32_t n)
+{
+    if (n > c->recv_window) {
+        lh_h2_fail(c, LH_H2_FLOW_CONTROL_ERROR,
+                   "more DATA than the connection's window");
+        return false;
+    }
+    c->recv_window -= n;
+    if (!s || !lh_h2_stream_receives(s))
+        return true;
+    if (n > s->recv_window) {
+        lh_h2_reset(c, s, LH_H2_FLOW_CONTROL_ERROR);
+        return false;
+    }
+    s->recv_window -= n;
+    return true;
+}
+
+static void grow(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    uint32_t more = s->recv_size;
+
+    if (s->recv_size >= LH_H2_RECV_MAX_BYTES ||
+        more > LH_H2_RECV_GROWTH_BYTES - c->growth)
+        return;
+    s->recv_size += more;
+    c->growth += more;
+}
+
+static void open_stream(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    int64_t missing = s->recv_size - s->recv_window - (int64_t)s->held;
+
+    if (missing < s->recv_size / 2)
+        return;
+    if (s->held == 0) {
+        uint32_t before = s->recv_size;
+        grow(c, s);
+        missing += s->recv_size - before;
+    }
+    s->recv_window += missing;
+    put_update(c, s->id, missing);
+}
+
+void lh_h2_flow_read(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (!lh_h2_stream_receives(s) || s->discards)
+        return;
+    c->held -= s->held - s->ex->body.n;
+    s->held = s->ex->body.n;
+    if (s->ex->body_state == LH_BODY_OPEN)
+        open_stream(c, s);
+}
+
+void lh_h2_flow_release(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    c->held -= s->held;
+    s->held = 0;
+}
+
+/* When a quarter is free, or there is hardly any window left. */
+void lh_h2_flow_connection(struct lh_h2 *c)
+{
+    int64_t missing = c->recv_size - c->recv_window - (int64_t)c->held;
+
+    if (c->life == LH_H2_ENDED || missing <= 0)
+        return;
+    if (missing < c->recv_size / 4 &&
+        (missing < LH_H2_FRAME_BYTES || c->recv_window > LH_H2_RECV_BYTES))
+        return;
+    c->recv_window += missing;
+    put_update(c, 0, missing);
+}
+
+/* --- the client's window updates ------------------------------------------ */
+
+static void update_connection(struct lh_h2 *c, uint32_t increment)
+{
+    if (increment == 0) {
+        lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "a window update of nothing");
+    } else if (c->send_window + increment > LH_H2_WINDOW_MAX) {
+        lh_h2_fail(c, LH_H2_FLOW_CONTROL_ERROR, "the window overflows");
+    } else {
+        c->send_window += increment;
+        c->shut_due = LH_NEVER;
+    }
+}
+
+static void update_stream(struct lh_h2 *c, uint32_t id, uint32_t increment)
+{
+    struct lh_h2_stream *s = lh_h2_streams_find(&c->table, id);
+
+    if (lh_h2_is_idle(c, id)) {
+        lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "WINDOW_UPDATE on an idle stream");
+    } else if (!s) {
+        return; /* closed: it may have been under way */
+    } else if (increment == 0) {
+        lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
+    } else if (s->send_window + increment > LH_H2_WINDOW_MAX) {
+        lh_h2_reset(c, s, LH_H2_FLOW_CONTROL_ERROR);
+    } else {
+        s->send_window += increment;
+        lh_h2_mark(c, s);
+    }
+}
+
+/* For each DATA frame of ours two updates are to be expected; more than those
+ * are of little use. */
+static void window_update_end(struct lh_h2 *c)
+{
+    uint32_t increment = lh_h2_u32(c->small) & LH_H2_WINDOW_MAX;
+
+    if (c->update_credit)
+        c->update_credit--;
+    else if (!lh_h2_charge(c, "window updates of little use"))
+        return;
+    if (c->head.stream)
+        update_stream(c, c->head.stream, increment);
+    else
+        update_connection(c, increment);
+}
+
+const struct lh_h2_handler lh_h2_window_update = {NULL, NULL,
+                                                  window_update_end};

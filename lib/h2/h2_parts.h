@@ -1,0 +1,225 @@
+/*
+ * The inside of an HTTP/2 connection, shared by its parts:
+ *
+ *      h2_conn     life and end, errors, the budget of useless work
+ *      h2_input    feed: octets to frames, a table of handlers by type
+ *      h2_block    header blocks: requests and trailers
+ *      h2_settings the client's settings and ours
+ *      h2_flow     windows, both ways
+ *      h2_output   pull: responses, pushes, DATA
+ *      h2_time     deadlines
+ *
+ * A stream is never freed where it is closed, but when the news are looked
+ * through, at the start of feed, pull and expire: so a handler of frames may
+ * close it and go on.
+ */
+#ifndef LH_H2_PARTS_H
+#define LH_H2_PARTS_H
+
+#include "h2/h2_frame.h"
+#include "h2/h2_hpack.h"
+#include "h2/h2_request.h"
+#include "h2/h2_send.h"
+#include "http/protocol.h"
+
+/* A stream's window for request bodies: at first, and once its handler has
+ * shown that it reads as fast as it comes. */
+#define LH_H2_RECV_BYTES     ((uint32_t)64 << 10)
+#define LH_H2_RECV_MAX_BYTES ((uint32_t)1 << 20)
+/* How much all of a connection's streams may grow together. */
+#define LH_H2_RECV_GROWTH_BYTES ((uint32_t)2 << 20)
+
+/* Encoded frames that wait: no further response is encoded past this. */
+#define LH_H2_CONTROL_BYTES ((size_t)16 << 10)
+
+/* Between the two GOAWAYs, if the client does not answer our PING sooner. */
+#define LH_H2_DRAIN_MS 1000
+
+/* PRIORITY_UPDATE for requests that have not come yet. */
+#define LH_H2_EARLY_PRIORITIES 8
+
+/* What feed is in the middle of. */
+enum lh_h2_phase {
+    LH_H2_AT_PREFACE,
+    LH_H2_AT_HEAD,
+    LH_H2_AT_PREFIX, /* pad length, old priority */
+    LH_H2_AT_CONTENT,
+    LH_H2_AT_PADDING,
+};
+
+/* How a connection ends. */
+enum lh_h2_life {
+    LH_H2_SERVING,
+    LH_H2_DRAINING, /* GOAWAY was sent, new streams are still accepted */
+    LH_H2_DRAINED,  /* ... are refused; ends with its last stream */
+    LH_H2_ENDED,    /* only what is encoded leaves */
+};
+
+struct lh_h2;
+
+/* What is done with one type of frame; each may be NULL.  Without `octets` the
+ * content is collected in `small`. */
+struct lh_h2_handler {
+    void (*begin)(struct lh_h2 *c);
+    void (*octets)(struct lh_h2 *c, const uint8_t *p, size_t n);
+    void (*end)(struct lh_h2 *c);
+};
+
+/* A header block that is being received. */
+struct lh_h2_block {
+    uint32_t stream;        /* 0: none */
+    struct lh_h2_stream *s; /* NULL: decoded and dropped */
+    bool end_stream;
+    bool request;           /* else trailers */
+    enum lh_h2_error error; /* the stream's, once the block is over */
+    uint64_t continuations;
+    struct lh_h2_reader reader;
+};
+
+struct lh_h2_early {
+    uint32_t stream; /* 0: free */
+    uint8_t urgency;
+    bool incremental;
+};
+
+struct lh_h2 {
+    struct lh_protocol_host *host;
+    struct lh_context *ctx;
+    enum lh_h2_life life;
+
+    /* Input. */
+    enum lh_h2_phase phase;
+    struct lh_h2_head head;
+    const struct lh_h2_handler *handler;
+    uint32_t content_left, padding_left;
+    uint8_t small[64]; /* the preface, a head, a prefix, small contents */
+    size_t small_n;
+    bool settings_seen;
+    struct lh_h2_stream *data; /* of the current DATA frame; NULL: dropped */
+    struct lh_h2_block block;
+    struct lh_h2_hpack hpack;
+
+    /* Streams. */
+    struct lh_h2_streams table;
+    struct lh_list all, news;
+    struct lh_pool streams; /* memory for a few */
+    unsigned requests_now;  /* the client's, closed ones with a handler too */
+    unsigned pushes_now;
+    uint64_t requests;
+    uint32_t last_id;     /* the highest of the client's */
+    uint32_t accepted_id; /* ... that was not refused */
+    uint32_t last_push;
+    struct lh_h2_early early[LH_H2_EARLY_PRIORITIES];
+    unsigned early_next;
+
+    /* Output. */
+    struct lh_buf control; /* encoded frames */
+    struct lh_list heads;  /* streams with frames that need no window */
+    struct lh_h2_send send;
+    struct lh_list unsent; /* streams whose response was pulled whole */
+    size_t queued;         /* response octets of all streams */
+
+    /* The client's settings. */
+    uint32_t peer_window, peer_frame, peer_streams;
+    uint64_t peer_list_bytes;
+    bool peer_push;
+    bool settings_acked; /* ours, by the client */
+    bool goaway_got;
+
+    /* Windows of the connection. */
+    int64_t send_window, recv_window, recv_size;
+    size_t held;            /* by all streams */
+    uint32_t growth;        /* what of LH_H2_RECV_GROWTH_BYTES is given out */
+    uint64_t update_credit; /* window updates that our DATA explains */
+
+    /* The budget of useless work, in thousandths. */
+    uint64_t budget, budget_ms;
+
+    /* Times, LH_NEVER or when something is too late. */
+    uint64_t preface_due, block_due, idle_due, drain_due, shut_due;
+    uint64_t streams_due; /* not after the earliest of all streams' */
+};
+
+/* --- h2_conn -------------------------------------------------------------- */
+
+/* A connection error: GOAWAY, and nothing more. */
+void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why);
+/* No memory, so not even a GOAWAY. */
+void lh_h2_drop(struct lh_h2 *c);
+/* A stream error, or our own end of a stream. */
+void lh_h2_reset(struct lh_h2 *c, struct lh_h2_stream *s,
+                 enum lh_h2_error code);
+/* RST_STREAM for a stream that is not there (any more). */
+void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code);
+
+/* Queues an encoded frame; false: the connection was dropped. */
+bool lh_h2_put(struct lh_h2 *c, const void *p, size_t n);
+
+/* Something that is of no use was received or caused; false: too often, the
+ * connection has failed. */
+bool lh_h2_charge(struct lh_h2 *c, const char *what);
+void lh_h2_refund(struct lh_h2 *c); /* a response is finished */
+
+struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id);
+/* The stream is closed; what its exchange still has is cancelled. */
+void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past);
+/* Our, or the client's, side has ended. */
+void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s);
+/* Was this stream never opened? */
+bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id);
+
+void lh_h2_news(struct lh_exchange *ex); /* the exchange's on_output */
+void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_look_through(struct lh_h2 *c);
+/* Hands the exchange to its handler, or answers with `status` (0: none). */
+void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status);
+
+void lh_h2_drain(void *c);
+void lh_h2_drain_ends(struct lh_h2 *c);
+
+/* --- h2_input, h2_block --------------------------------------------------- */
+
+int lh_h2_feed(void *c, const uint8_t *p, size_t n, size_t *used);
+bool lh_h2_reads(const struct lh_h2 *c);
+
+extern const struct lh_h2_handler lh_h2_headers, lh_h2_continuation;
+
+void lh_h2_set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
+                        struct lh_str value);
+
+/* --- h2_settings ---------------------------------------------------------- */
+
+extern const struct lh_h2_handler lh_h2_settings;
+
+bool lh_h2_send_settings(struct lh_h2 *c);
+
+/* --- h2_flow -------------------------------------------------------------- */
+
+extern const struct lh_h2_handler lh_h2_window_update;
+
+/* A DATA frame of n octets; false: it does not fit, and that was dealt with. */
+bool lh_h2_flow_takes(struct lh_h2 *c, struct lh_h2_stream *s, uint32_t n);
+/* The windows follow what the handler has read. */
+void lh_h2_flow_read(struct lh_h2 *c, struct lh_h2_stream *s);
+/* What it has not read does not count against the connection any more. */
+void lh_h2_flow_release(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_flow_connection(struct lh_h2 *c);
+
+/* --- h2_output ------------------------------------------------------------ */
+
+size_t lh_h2_pull(void *c, uint8_t *out, size_t room);
+/* Puts the stream where it belongs: into `heads`, `send` or nowhere. */
+void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_send_continue(struct lh_h2 *c, struct lh_h2_stream *s);
+
+/* --- h2_time -------------------------------------------------------------- */
+
+uint64_t lh_h2_deadline(const void *c);
+void lh_h2_expire(void *c);
+/* The stream's times follow from its state. */
+void lh_h2_clock(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_clock_connection(struct lh_h2 *c);
+
+#endif

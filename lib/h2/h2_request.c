@@ -1,0 +1,241 @@
+/* From a decoded section to a request: see h2_request.h. */
+#include "h2/h2_request.h"
+
+#include "http/target.h"
+
+void lh_h2_reader_init(struct lh_h2_reader *r, struct lh_request *request,
+                       struct lh_arena *arena, const lhttpd_limits_t *limits,
+                       bool trailers)
+{
+    *r = (struct lh_h2_reader){
+        .request = request,
+        .arena = arena,
+        .limits = limits,
+        .trailers = trailers,
+    };
+}
+
+static void fault(struct lh_h2_reader *r, int what)
+{
+    if (!r->fault)
+        r->fault = what;
+}
+
+static struct lh_str copy(struct lh_h2_reader *r, struct lh_str s)
+{
+    struct lh_str made = lh_arena_copy(r->arena, s.p, s.n);
+
+    if (!made.p)
+        fault(r, LH_H2_REQUEST_MEMORY);
+    return made;
+}
+
+/* --- pseudo-fields (RFC 9113, 8.3) ---------------------------------------- */
+
+static struct lh_str *pseudo_of(struct lh_request *q, struct lh_str name)
+{
+    if (lh_str_equal(name, LH_STR(":method")))
+        return &q->method;
+    if (lh_str_equal(name, LH_STR(":scheme")))
+        return &q->scheme;
+    if (lh_str_equal(name, LH_STR(":authority")))
+        return &q->authority;
+    if (lh_str_equal(name, LH_STR(":path")))
+        return &q->target;
+    return NULL;
+}
+
+static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
+                         struct lh_str value)
+{
+    struct lh_str *to = pseudo_of(r->request, name);
+
+    if (!to || to->p || r->regular || r->trailers)
+        fault(r, LH_H2_REQUEST_MALFORMED);
+    else
+        *to = copy(r, value);
+}
+
+/* --- the others ----------------------------------------------------------- */
+
+static bool name_valid(struct lh_str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] >= 'A' && name.p[i] <= 'Z')
+            return false;
+    }
+    return lh_field_name_valid(name);
+}
+
+static void keep(struct lh_h2_reader *r, struct lh_str name,
+                 struct lh_str value)
+{
+    struct lh_fields *fields =
+        r->trailers ? &r->request->trailers : &r->request->fields;
+    struct lh_str own_name = copy(r, name), own_value = copy(r, value);
+
+    if (!own_name.p || !own_value.p ||
+        !lh_fields_add(fields, r->arena, own_name, own_value))
+        fault(r, LH_H2_REQUEST_MEMORY);
+}
+
+/* Several are the same as one if they are equal (RFC 9110, 8.6). */
+static void content_length(struct lh_h2_reader *r, struct lh_str name,
+                           struct lh_str value)
+{
+    uint64_t *length = &r->request->content_length, n;
+
+    if (!lh_str_to_u64(value, LH_LENGTH_UNKNOWN - 1, &n) ||
+        (*length != LH_LENGTH_UNKNOWN && *length != n)) {
+        fault(r, LH_H2_REQUEST_MALFORMED);
+        return;
+    }
+    if (*length == LH_LENGTH_UNKNOWN)
+        keep(r, name, value);
+    *length = n;
+}
+
+static void host(struct lh_h2_reader *r, struct lh_str value)
+{
+    if (r->host.p)
+        fault(r, LH_H2_REQUEST_MALFORMED);
+    else
+        r->host = copy(r, value);
+}
+
+static void expect(struct lh_h2_reader *r, struct lh_str name,
+                   struct lh_str value)
+{
+    if (lh_str_equal_nocase(value, LH_STR("100-continue")))
+        r->expects_continue = true;
+    else
+        fault(r, 417);
+    keep(r, name, value);
+}
+
+static void request_field(struct lh_h2_reader *r, struct lh_str name,
+                          struct lh_str value)
+{
+    if (lh_str_equal(name, LH_STR("content-length"))) {
+        content_length(r, name, value);
+    } else if (lh_str_equal(name, LH_STR("host"))) {
+        host(r, value);
+    } else if (lh_str_equal(name, LH_STR("expect"))) {
+        expect(r, name, value);
+    } else {
+        if (!r->priority.p && lh_str_equal(name, LH_STR("priority")))
+            r->priority = copy(r, value);
+        keep(r, name, value);
+    }
+}
+
+void lh_h2_reader_field(struct lh_h2_reader *r, struct lh_str name,
+                        struct lh_str value)
+{
+    if (!r->request || r->fault < 0)
+        return;
+    if (name.n && name.p[0] == ':') {
+        pseudo_field(r, name, value);
+        return;
+    }
+    r->regular = true;
+    if (!name_valid(name) || !lh_field_value_valid(value) ||
+        lh_field_is_connection_specific(name) ||
+        (lh_str_equal(name, LH_STR("te")) &&
+         !lh_str_equal_nocase(value, LH_STR("trailers"))))
+        fault(r, LH_H2_REQUEST_MALFORMED);
+    else if (r->trailers)
+        keep(r, name, value);
+    else
+        request_field(r, name, value);
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+/* ":authority" wins, but a "host" that says something else is a trap (8.3.1).
+ */
+static bool settle_authority(struct lh_h2_reader *r)
+{
+    struct lh_request *q = r->request;
+
+    if (!q->authority.p)
+        q->authority = r->host;
+    else if (r->host.p && !lh_str_equal_nocase(r->host, q->authority))
+        return false;
+    return q->authority.p && lh_authority_valid(q->authority);
+}
+
+static bool scheme_valid(struct lh_str scheme)
+{
+    return lh_str_equal_nocase(scheme, LH_STR("http")) ||
+           lh_str_equal_nocase(scheme, LH_STR("https"));
+}
+
+/* CONNECT has neither scheme nor path (8.5); it is not served. */
+static int finish_connect(struct lh_h2_reader *r)
+{
+    struct lh_request *q = r->request;
+
+    if (q->scheme.p || q->target.p || !settle_authority(r))
+        return LH_H2_REQUEST_MALFORMED;
+    q->scheme = LH_STR("http");
+    q->target = q->path = LH_STR("*");
+    return 501;
+}
+
+/* Origin-form, or "*" with OPTIONS (8.3.1). */
+static int finish_target(struct lh_h2_reader *r)
+{
+    struct lh_request *q = r->request;
+    struct lh_target parts;
+
+    if (lh_target_parse(&parts, q->target) != LH_TARGET_OK)
+        return LH_H2_REQUEST_MALFORMED;
+    if (q->target.p[0] == '*' ? !lh_str_equal(q->method, LH_STR("OPTIONS"))
+                              : q->target.p[0] != '/')
+        return LH_H2_REQUEST_MALFORMED;
+    if (q->method.n + q->target.n > r->limits->request_line_bytes)
+        return 414;
+    switch (lh_target_path(r->arena, q->target, &q->path, &q->query)) {
+    case LH_TARGET_OK:
+        return LH_H2_REQUEST_OK;
+    case LH_TARGET_BAD:
+        q->path = LH_STR("/");
+        return 400;
+    case LH_TARGET_MEMORY:
+        break;
+    }
+    return LH_H2_REQUEST_MEMORY;
+}
+
+static int finish_request(struct lh_h2_reader *r)
+{
+    struct lh_request *q = r->request;
+
+    q->version = LH_HTTP_2;
+    if (!q->method.p || !lh_field_name_valid(q->method))
+        return LH_H2_REQUEST_MALFORMED;
+    q->head = lh_str_equal(q->method, LH_STR("HEAD"));
+    if (lh_str_equal(q->method, LH_STR("CONNECT")))
+        return finish_connect(r);
+    if (!q->scheme.p || !scheme_valid(q->scheme) || !q->target.p ||
+        !settle_authority(r))
+        return LH_H2_REQUEST_MALFORMED;
+    int result = finish_target(r);
+    if (result == LH_H2_REQUEST_OK && lh_str_equal(q->method, LH_STR("TRACE")))
+        result = 501;
+    if (result == LH_H2_REQUEST_OK && q->content_length != LH_LENGTH_UNKNOWN &&
+        q->content_length > r->limits->body_bytes)
+        result = 413;
+    return result;
+}
+
+int lh_h2_reader_finish(struct lh_h2_reader *r)
+{
+    if (r->fault < 0)
+        return r->fault;
+    if (r->trailers)
+        return LH_H2_REQUEST_OK;
+    int result = finish_request(r);
+    return result < 0 || !r->fault ? result : r->fault;
+}

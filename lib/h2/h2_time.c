@@ -1,0 +1,156 @@
+/*
+ * What may last how long on an HTTP/2 connection.  A stream keeps its own
+ * times; the connection knows only the earliest of them, and looks at all when
+ * it has come.
+ */
+#include "h2/h2_parts.h"
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* --- a stream's ----------------------------------------------------------- */
+
+/* Only time in which the handler waits counts: one that is slow itself holds
+ * its client back. */
+static void clock_body(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    const struct lh_exchange *ex = s->ex;
+    uint64_t now = c->ctx->now_ms, most = c->ctx->limits->body_timeout_ms;
+    bool waits = ex->body_wanted && ex->body_state == LH_BODY_OPEN &&
+                 ex->body.n == 0 && lh_h2_stream_receives(s);
+
+    if (waits && s->waits_since == LH_NEVER) {
+        s->waits_since = now;
+        s->body_due =
+            lh_deadline(now, most > s->waited_ms ? most - s->waited_ms : 0);
+    } else if (!waits && s->waits_since != LH_NEVER) {
+        s->waited_ms += now - s->waits_since;
+        s->waits_since = LH_NEVER;
+        s->body_due = LH_NEVER;
+    }
+}
+
+/* Does the client keep it from sending what it has? */
+static void clock_window(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    uint64_t due = lh_deadline(c->ctx->now_ms, c->ctx->limits->send_timeout_ms);
+    bool has = lh_h2_stream_sends(s) && s->ex->response.head_left &&
+               lh_exchange_out_bytes(s->ex) > 0;
+
+    if (!has || s->send_window > 0)
+        s->shut_due = LH_NEVER;
+    else if (s->shut_due == LH_NEVER)
+        s->shut_due = due;
+}
+
+void lh_h2_clock_connection(struct lh_h2 *c)
+{
+    if (c->send_window > 0 || lh_h2_send_empty(&c->send))
+        c->shut_due = LH_NEVER;
+    else if (c->shut_due == LH_NEVER)
+        c->shut_due =
+            lh_deadline(c->ctx->now_ms, c->ctx->limits->send_timeout_ms);
+}
+
+void lh_h2_clock(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (s->state == LH_H2_CLOSED)
+        return;
+    clock_body(c, s);
+    clock_window(c, s);
+    c->streams_due = earlier(c->streams_due, lh_h2_stream_due(s));
+}
+
+/* --- too late ------------------------------------------------------------- */
+
+/* A whole period of waiting is over: was it enough? */
+static void body_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    const lhttpd_limits_t *limits = c->ctx->limits;
+    uint64_t rate = limits->body_rate,
+             s_waited = limits->body_timeout_ms / 1000;
+
+    s->body_due = s->waits_since = LH_NEVER;
+    s->waited_ms = 0;
+    if (s->period_bytes == 0 || (rate != LHTTPD_UNLIMITED && s_waited &&
+                                 s->period_bytes / s_waited < rate))
+        lh_exchange_body_end(s->ex, LH_BODY_TIMEOUT);
+    s->period_bytes = 0;
+}
+
+static void stream_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    uint64_t now = c->ctx->now_ms;
+
+    if (s->body_due <= now)
+        body_is_due(c, s);
+    if (s->shut_due <= now)
+        lh_h2_reset(c, s, LH_H2_CANCEL);
+    else if (s->discard_due <= now)
+        lh_h2_reset(c, s, LH_H2_NO_ERROR);
+    else
+        lh_h2_clock(c, s);
+}
+
+static void streams_are_due(struct lh_h2 *c)
+{
+    struct lh_list *link = c->all.next;
+
+    c->streams_due = LH_NEVER;
+    while (link != &c->all) {
+        struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, all);
+        link = link->next;
+        if (s->state != LH_H2_CLOSED)
+            stream_is_due(c, s);
+    }
+}
+
+/* The connection's window is shut: whoever has something to send waits in
+ * vain. */
+static void window_is_due(struct lh_h2 *c)
+{
+    struct lh_list *link = c->all.next;
+
+    c->shut_due = LH_NEVER;
+    if (c->send_window > 0)
+        return;
+    while (link != &c->all) {
+        struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, all);
+        link = link->next;
+        if (lh_h2_stream_sends(s) && s->ex->response.head_left &&
+            lh_exchange_out_bytes(s->ex) > 0)
+            lh_h2_reset(c, s, LH_H2_CANCEL);
+    }
+}
+
+uint64_t lh_h2_deadline(const void *vc)
+{
+    const struct lh_h2 *c = vc;
+    uint64_t due = earlier(c->preface_due, c->block_due);
+
+    if (c->life == LH_H2_ENDED)
+        return LH_NEVER;
+    due = earlier(due, earlier(c->idle_due, c->drain_due));
+    return earlier(due, earlier(c->shut_due, c->streams_due));
+}
+
+void lh_h2_expire(void *vc)
+{
+    struct lh_h2 *c = vc;
+    uint64_t now = c->ctx->now_ms;
+
+    lh_h2_look_through(c);
+    if (c->preface_due <= now || c->block_due <= now)
+        lh_h2_fail(c, LH_H2_ENHANCE_YOUR_CALM, "a header section took long");
+    if (c->idle_due <= now)
+        lh_h2_fail(c, LH_H2_NO_ERROR, "idle");
+    if (c->drain_due <= now)
+        lh_h2_drain_ends(c);
+    if (c->shut_due <= now)
+        window_is_due(c);
+    if (c->streams_due <= now)
+        streams_are_due(c);
+    lh_h2_look_through(c);
+}
