@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 /* After so many calls answered with "closed" the handler is taken for one that
  * does not look at answers. */
@@ -151,13 +150,13 @@ uint64_t lh_api_timeout(lua_State *L, int index, const char *function)
 static void whole_number(lua_State *L, int index)
 {
     double x = (double)lua_tonumber(L, index);
-    char text[32];
-    int n;
+    char text[24] = "-";
+    size_t n = x < 0;
 
     if (floor(x) != x || fabs(x) > 9e15)
         return;
-    n = snprintf(text, sizeof(text), "%.0f", x);
-    lua_pushlstring(L, text, (size_t)n);
+    n += lh_u64_to_dec(text + n, (uint64_t)fabs(x));
+    lua_pushlstring(L, text, n);
     lua_replace(L, index);
 }
 
