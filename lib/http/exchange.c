@@ -405,12 +405,25 @@ void lh_exchange_release(struct lh_exchange *ex)
     output(ex);
 }
 
+/* What a handler without an answer of its own stands for: `status`, unless it
+ * was the client who kept it from answering. */
+static unsigned blame(const struct lh_exchange *ex, unsigned status)
+{
+    if (ex->body_state == LH_BODY_TOO_LARGE)
+        return 413;
+    return ex->body_state == LH_BODY_TIMEOUT ? 408 : status;
+}
+
 void lh_exchange_end(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
 
     if (r->state >= LH_RESPONSE_ENDED)
         return;
+    if (r->state == LH_RESPONSE_NONE && blame(ex, 200) != 200) {
+        lh_exchange_fail(ex, blame(ex, 200));
+        return;
+    }
     if (r->state == LH_RESPONSE_NONE) {
         r->status = 200;
         r->no_body = ex->request.head;
@@ -439,6 +452,8 @@ void lh_exchange_fail(struct lh_exchange *ex, unsigned status)
     r->fields = r->trailers = (struct lh_fields){.n = 0};
     r->content_length = LH_LENGTH_UNKNOWN;
     r->written = 0;
+    if (status == 500)
+        status = blame(ex, status);
     r->status = status;
     r->state = LH_RESPONSE_STARTED;
     r->no_body = ex->request.head || lh_status_has_no_body(status);

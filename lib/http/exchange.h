@@ -185,11 +185,13 @@ int lh_exchange_trailers(struct lh_exchange *ex,
  * response leaves once it has ended or its buffer is full. */
 void lh_exchange_release(struct lh_exchange *ex);
 
-/* The response is whole.  Without a start: 200 with no body.  Shorter than its
- * declared content-length: aborted. */
+/* The response is whole.  Without a start: 200 with no body, but 413 or 408 if
+ * the request's body was too large or too slow.  Shorter than its declared
+ * content-length: aborted. */
 void lh_exchange_end(struct lh_exchange *ex);
 
-/* Answers with a status and its page if nothing has left, else aborts. */
+/* Answers with a status and its page if nothing has left, else aborts.  500 is
+ * 413 or 408 where the request's body is to blame. */
 void lh_exchange_fail(struct lh_exchange *ex, unsigned status);
 
 /* The handler waits for body octets, or does no longer. */

@@ -245,6 +245,33 @@ static void test_fail(void **state)
     end(&f);
 }
 
+/* No answer, or an error, because of the client. */
+static void test_the_client_is_to_blame(void **state)
+{
+    static const struct {
+        enum lh_body_state body;
+        unsigned status;
+    } cases[] = {
+        {LH_BODY_TOO_LARGE, 413}, {LH_BODY_TIMEOUT, 408}, {LH_BODY_CLOSED, 0}};
+
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        struct fixture f;
+        begin(&f, "POST", true);
+        lh_exchange_body_end(f.ex, cases[i / 2].body);
+        if (i % 2)
+            lh_exchange_end(f.ex);
+        else
+            lh_exchange_fail(f.ex, 500);
+        unsigned expected = cases[i / 2].status;
+        if (!expected)
+            expected = i % 2 ? 200 : 500;
+        assert_int_equal(f.ex->response.status, expected);
+        assert_int_equal(f.ex->response.state, LH_RESPONSE_ENDED);
+        end(&f);
+    }
+}
+
 static void test_interims_and_trailers(void **state)
 {
     struct fixture f;
@@ -511,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_short_is_aborted),
         cmocka_unit_test(test_no_body),
         cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_the_client_is_to_blame),
         cmocka_unit_test(test_interims_and_trailers),
         cmocka_unit_test(test_full_buffer_leaves),
         cmocka_unit_test(test_connection_is_full),

@@ -344,6 +344,33 @@ static void test_streaming(void **state)
     }
 }
 
+/* More is written while a chunk waits for a slow client: a further chunk. */
+static void test_chunk_size_is_kept(void **state)
+{
+    struct fixture f;
+    uint8_t out[300];
+    size_t n = 0;
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, GET);
+    f.d.holds = true;
+    struct lh_exchange *ex = only_exchange(&f.d);
+    start(ex, 200, test_fields(ex, (char *)NULL));
+    write_str(ex, "first");
+    lh_exchange_release(ex);
+    while (n < 200 && (n < 2 || memcmp(out + n - 2, "fi", 2) != 0))
+        n += f.d.protocol->pull(f.d.c, out + n, 1);
+    assert_memory_equal(out + n - 2, "fi", 2);
+    write_str(ex, "second");
+    lh_exchange_end(ex);
+    n += f.d.protocol->pull(f.d.c, out + n, sizeof(out) - n);
+    static const char tail[] = "\r\n\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n";
+    assert_true(n > strlen(tail));
+    assert_memory_equal(out + n - strlen(tail), tail, strlen(tail));
+    end(&f);
+}
+
 /* The whole response known before its head leaves, or not. */
 static void test_trailers_need_chunks(void **state)
 {
@@ -610,10 +637,31 @@ static void test_unread_chunks(void **state)
     expect_status(&f, LINGERS);
     end(&f);
     begin(&f, hello);
-    test_driver_feed_str(&f.d, CHUNKED "nonsense");
+    test_driver_feed_str(&f.d, CHUNKED);
+    test_driver_feed_str(&f.d, "nonsense");
     expect_status(&f, LINGERS);
     end(&f);
     free(piece);
+}
+
+/* The head has left with a promise to go on: it cannot be kept. */
+static void test_unread_body_after_streaming(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, POST(65537));
+    struct lh_exchange *ex = only_exchange(&f.d);
+    start(ex, 200, test_fields(ex, (char *)NULL));
+    lh_exchange_release(ex);
+    test_driver_run(&f.d);
+    assert_null(strstr(f.d.out, "connection: close\r\n"));
+    lh_exchange_end(ex);
+    test_driver_run(&f.d);
+    assert_true(ex->sent);
+    expect_status(&f, LINGERS);
+    end(&f);
 }
 
 /* A handler that does not read holds the client back. */
@@ -811,6 +859,25 @@ static void test_body_time_counts_while_wanted(void **state)
     end(&f);
 }
 
+/* Being called late does no harm: what was waited for is bounded. */
+static void test_body_time_late(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, POST(1000));
+    struct lh_exchange *ex = only_exchange(&f.d);
+    lh_exchange_want_body(ex, true);
+    f.t.ctx.now_ms += 100000;
+    lh_exchange_want_body(ex, false);
+    lh_exchange_want_body(ex, true);
+    assert_int_equal(f.d.protocol->deadline(f.d.c), f.t.ctx.now_ms);
+    test_driver_advance(&f.d, 0);
+    assert_int_equal(ex->body_state, LH_BODY_TIMEOUT);
+    end(&f);
+}
+
 static void test_discard_timeout(void **state)
 {
     struct fixture f;
@@ -865,6 +932,57 @@ static void test_connection_lost(void **state)
     start(ex, 200, test_fields(ex, (char *)NULL));
     write_str(ex, "nobody hears this");
     assert_int_equal(lh_exchange_out_bytes(ex), 0);
+    end(&f);
+}
+
+/* Lost while its handler waits for the kernel to have the answer. */
+static void test_lost_before_sent(void **state)
+{
+    struct fixture f;
+    uint8_t out[500];
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, GET);
+    struct lh_exchange *ex = only_exchange(&f.d);
+    f.d.holds = true;
+    lh_exchange_end(ex);
+    assert_true(f.d.protocol->pull(f.d.c, out, sizeof(out)) > 0);
+    expect_status(&f, 0);
+    f.d.protocol->gone(f.d.c);
+    assert_true(ex->gone && !ex->sent);
+    end(&f);
+}
+
+/* What comes after the end changes nothing. */
+static void test_after_the_end(void **state)
+{
+    struct fixture f;
+    size_t used = 1;
+
+    (void)state;
+    begin(&f, hello);
+    test_driver_feed_str(&f.d, "GET / HTTP/1.0\r\n\r\n");
+    expect_status(&f, CLOSES);
+    assert_true(f.d.protocol->feed(f.d.c, (const uint8_t *)GET, 5, &used) < 0);
+    assert_int_equal(used, 0);
+    f.d.protocol->eof(f.d.c);
+    f.d.protocol->expire(f.d.c);
+    f.d.protocol->drain(f.d.c);
+    f.d.protocol->sent(f.d.c);
+    expect_status(&f, CLOSES);
+    end(&f);
+}
+
+static void test_fin_while_discarding(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, hello);
+    test_driver_feed_str(&f.d, POST(100));
+    test_driver_eof(&f.d);
+    expect_status(&f, CLOSES);
     end(&f);
 }
 
@@ -943,7 +1061,8 @@ static void test_refuse_plain(void **state)
 
 /* Each allocation of this fails once: a whole answer, or a closed connection,
  * and nothing left behind. */
-static void without_memory(const struct test_bytes *in, unsigned long at)
+static void without_memory(const struct test_bytes *in, unsigned variant,
+                           unsigned long at)
 {
     struct test_context t;
     struct test_driver d;
@@ -953,8 +1072,9 @@ static void without_memory(const struct test_bytes *in, unsigned long at)
     test_heap_fail_at(at);
     test_driver_init(&d, &t, &lh_h1_protocol, lh_h1_new, report);
     if (d.c) {
-        d.keeps_back = true;
-        test_driver_feed(&d, in->p, in->n, at % 2 ? 0 : 7);
+        d.keeps_back = variant & 1;
+        d.pull_room = variant & 2 ? 16 : 65536;
+        test_driver_feed(&d, in->p, in->n, variant & 4 ? 0 : 7);
         if (!(test_driver_status(&d) & LH_PROTO_CLOSE))
             assert_int_equal(d.requests, 3);
     }
@@ -962,27 +1082,67 @@ static void without_memory(const struct test_bytes *in, unsigned long at)
     test_context_deinit(&t);
 }
 
-static void test_without_memory(void **state)
+/* `pad` moves what the arena's blocks end with. */
+static struct test_bytes requests_for_memory(size_t pad)
 {
     static const char rest[] = "Transfer-Encoding: chunked\r\n\r\n"
-                               "5;x\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n" GET;
+                               "5;x\r\nhello\r\n0\r\n";
+    static const char field[] = "X-Name: a value of a usual length\r\n";
     struct test_bytes in = {NULL, 0};
 
-    (void)state;
     test_bytes_add(&in, GET, strlen(GET));
-    test_bytes_add(&in, "POST /a/../b HTTP/1.1\r\nHost: a\r\n", 32);
-    for (int i = 0; i < 100; i++)
-        test_bytes_add(&in, "X-Name: a value of a usual length\r\n", 35);
+    test_bytes_add(&in, "POST http://a?/../b HTTP/1.1\r\nHost: a\r\n", 39);
+    test_bytes_add(&in, "X-Pad: ", 7);
+    for (size_t i = 0; i < pad; i++)
+        test_bytes_add(&in, "x", 1);
+    test_bytes_add(&in, "\r\n", 2);
+    for (int i = 0; i < 60; i++)
+        test_bytes_add(&in, field, strlen(field));
     test_bytes_add(&in, rest, strlen(rest));
+    for (int i = 0; i < 50; i++)
+        test_bytes_add(&in, field, strlen(field));
+    test_bytes_add(&in, "\r\n" GET, strlen("\r\n" GET));
+    return in;
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
     test_heap_install();
-    without_memory(&in, 0);
-    unsigned long n = test_heap_count();
-    assert_true(n > 6);
-    for (unsigned long i = 1; i <= n + 3; i++)
-        without_memory(&in, i);
+    for (size_t pad = 0; pad < 4500; pad += 117) {
+        struct test_bytes in = requests_for_memory(pad);
+        unsigned variant = (unsigned)(pad % 8);
+        without_memory(&in, variant, 0);
+        unsigned long n = test_heap_count();
+        assert_true(n > 5);
+        for (unsigned long i = 1; i <= n + 3; i++)
+            without_memory(&in, variant, i);
+        free(in.p);
+    }
     assert_int_equal(test_heap_live(), 0);
     test_heap_uninstall();
-    free(in.p);
+}
+
+/* Long targets, and paths that are rewritten, at the end of a block. */
+static void test_target_without_memory(void **state)
+{
+    (void)state;
+    test_heap_install();
+    for (size_t pad = 900; pad < 1500; pad += 7) {
+        struct test_bytes in = {NULL, 0};
+        test_bytes_add(&in, "GET http://a?", 13);
+        for (size_t i = 0; i < pad; i++)
+            test_bytes_add(&in, i % 9 ? "x" : "%", 1);
+        test_bytes_add(&in, " HTTP/1.0\r\n\r\n", 13);
+        without_memory(&in, 0, 3);
+        memcpy(in.p, "GET /%41//a/x", 13);
+        for (size_t i = 13; i < 13 + pad; i++)
+            in.p[i] = 'x';
+        without_memory(&in, 0, 3);
+        free(in.p);
+    }
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
 }
 
 int main(void)
@@ -995,6 +1155,7 @@ int main(void)
         cmocka_unit_test(test_pipelined_is_bounded),
         cmocka_unit_test(test_answers_in_order),
         cmocka_unit_test(test_streaming),
+        cmocka_unit_test(test_chunk_size_is_kept),
         cmocka_unit_test(test_trailers_need_chunks),
         cmocka_unit_test(test_response_heads),
         cmocka_unit_test(test_informational),
@@ -1007,6 +1168,7 @@ int main(void)
         cmocka_unit_test(test_unread_body_short),
         cmocka_unit_test(test_unread_body_long),
         cmocka_unit_test(test_unread_chunks),
+        cmocka_unit_test(test_unread_body_after_streaming),
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_body_too_large),
         cmocka_unit_test(test_malformed_late),
@@ -1016,14 +1178,19 @@ int main(void)
         cmocka_unit_test(test_body_timeout),
         cmocka_unit_test(test_body_rate),
         cmocka_unit_test(test_body_time_counts_while_wanted),
+        cmocka_unit_test(test_body_time_late),
         cmocka_unit_test(test_discard_timeout),
         cmocka_unit_test(test_fin_while_answering),
         cmocka_unit_test(test_connection_lost),
+        cmocka_unit_test(test_lost_before_sent),
+        cmocka_unit_test(test_after_the_end),
+        cmocka_unit_test(test_fin_while_discarding),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_connection_requests),
         cmocka_unit_test(test_sent),
         cmocka_unit_test(test_refuse_plain),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_target_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
