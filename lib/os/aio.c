@@ -14,19 +14,18 @@ static const struct lh_aio_ways *const ways[] = {&lh_aio_uring,
 
 int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err)
 {
-    int r = lh_err_set(err, LHTTPD_ESYSTEM,
-                       "file operations: there is no way '%s'; use uring or "
-                       "threads",
-                       way ? way : "");
-
     for (size_t i = 0; i < WAYS; i++) {
         if (way && strcmp(way, ways[i]->name) != 0)
             continue;
-        r = ways[i]->new (aio, err);
-        if (r != LHTTPD_ESYSTEM)
+        int r = ways[i]->new (aio, err);
+        bool last = way || i + 1 == WAYS;
+        if (r != LHTTPD_ESYSTEM || last)
             return r;
     }
-    return r;
+    return lh_err_set(err, LHTTPD_ESYSTEM,
+                      "file operations: there is no way '%s'; use uring or "
+                      "threads",
+                      way);
 }
 
 void lh_aio_free(struct lh_aio *aio)
