@@ -164,11 +164,10 @@ const char *lh_api_text(lua_State *L, int index, size_t *n)
 {
     int type = lua_type(L, index);
 
-    if (type == LUA_TNUMBER) {
+    if (type == LUA_TNUMBER)
         whole_number(L, index);
-    } else if (type != LUA_TSTRING) {
+    else if (type != LUA_TSTRING)
         return NULL;
-    }
     return lua_tolstring(L, index, n);
 }
 

@@ -1,8 +1,6 @@
 /* httpd.header, httpd.trailer: fields that a script sends. */
 #include "lua/api.h"
 
-#include <stdio.h>
-
 /* A table that becomes fields. */
 struct out {
     lua_State *L;
@@ -10,29 +8,24 @@ struct out {
     const char *function;
     struct lh_fields fields;
     unsigned status;    /* 0: none was given */
+    bool colon_status;  /* it was ":status", which wins */
+    const char *pseudo; /* the name of a promise's pseudo-field */
     struct lh_str path; /* of a promise; .p NULL: this is no promise */
 };
 
-static bool is_status(struct lh_str name)
+static int no_memory(const struct out *out)
 {
-    return lh_str_equal_nocase(name, LH_STR(":status")) ||
-           lh_str_equal_nocase(name, LH_STR("status"));
-}
-
-static bool is_promise_pseudo(struct lh_str name)
-{
-    return lh_str_equal(name, LH_STR(":method")) ||
-           lh_str_equal(name, LH_STR(":scheme")) ||
-           lh_str_equal(name, LH_STR(":authority")) ||
-           lh_str_equal(name, LH_STR(":path"));
+    return lh_api_error(out->L, "not enough memory");
 }
 
 /* "404", 404, "404 Not Found". */
-static void set_status(struct out *out, int value)
+static void set_status(struct out *out, int value, bool colon)
 {
     struct lh_str text = {NULL, 0};
     uint64_t status = 0;
 
+    if (out->colon_status)
+        return;
     text.p = lh_api_text(out->L, value, &text.n);
     if (!text.p)
         lh_api_error(out->L, "%s: the status is a %s", out->function,
@@ -43,16 +36,35 @@ static void set_status(struct out *out, int value)
         lh_api_error(out->L, "%s: '%s' is no status from 100 to 599",
                      out->function, text.p);
     out->status = (unsigned)status;
+    out->colon_status = colon;
+}
+
+/* ":status", or what only a promise may have. */
+static bool take_pseudo(struct out *out, struct lh_str name, int value)
+{
+    if (lh_str_equal_nocase(name, LH_STR(":status"))) {
+        set_status(out, value, true);
+        return true;
+    }
+    out->pseudo = name.p;
+    if (lh_str_equal(name, LH_STR(":path"))) {
+        out->path.p = lua_tolstring(out->L, value, &out->path.n);
+        return false;
+    }
+    if (!lh_str_equal(name, LH_STR(":method")) &&
+        !lh_str_equal(name, LH_STR(":scheme")) &&
+        !lh_str_equal(name, LH_STR(":authority")))
+        lh_api_error(out->L, "%s: '%s' is no field name", out->function,
+                     name.p);
+    return false;
 }
 
 static void check_name(const struct out *out, struct lh_str name)
 {
-    if (is_promise_pseudo(name) && out->path.p)
-        return;
     if (!lh_field_name_valid(name))
         lh_api_error(out->L, "%s: '%s' is no field name", out->function,
                      name.p);
-    if (lh_str_equal_nocase(name, LH_STR("transfer-encoding")))
+    if (name.n == 17 && lh_str_equal_nocase(name, LH_STR("transfer-encoding")))
         lh_api_error(out->L, "%s: transfer-encoding is the server's",
                      out->function);
 }
@@ -62,51 +74,56 @@ static struct lh_str copy(const struct out *out, struct lh_str s)
     struct lh_str copied = lh_arena_copy(&out->task->ex->arena, s.p, s.n);
 
     if (!copied.p)
-        lh_api_error(out->L, "not enough memory");
+        no_memory(out);
     return copied;
 }
 
-/* One value, at the top of the stack. */
-static void add_value(struct out *out, struct lh_str name)
+/* One value, at `index`. */
+static void add_value(struct out *out, struct lh_str name, int index)
 {
     lua_State *L = out->L;
     struct lh_str value = {NULL, 0};
 
-    value.p = lh_api_text(L, lua_gettop(L), &value.n);
+    value.p = lh_api_text(L, index, &value.n);
     if (!value.p)
         lh_api_error(L, "%s: the value of '%s' is a %s", out->function, name.p,
-                     luaL_typename(L, -1));
+                     luaL_typename(L, index));
     value = lh_str_trim(value);
     if (!lh_field_value_valid(value))
         lh_api_error(L, "%s: the value of '%s' has a control character",
                      out->function, name.p);
     if (!lh_fields_add(&out->fields, &out->task->ex->arena, copy(out, name),
                        copy(out, value)))
-        lh_api_error(L, "not enough memory");
+        no_memory(out);
 }
 
-/* One entry of the table: key and value are the two at the top. */
+/* One entry of the table: its key is at index 2, its value at 3. */
 static void add_entry(struct out *out)
 {
     lua_State *L = out->L;
-    int value = lua_gettop(L);
     struct lh_str name = {NULL, 0};
 
-    if (lua_type(L, value - 1) != LUA_TSTRING)
+    if (lua_type(L, 2) != LUA_TSTRING)
         lh_api_error(L, "%s: a field name is a string, not a %s", out->function,
-                     luaL_typename(L, value - 1));
-    name.p = lua_tolstring(L, value - 1, &name.n);
-    if (is_status(name))
+                     luaL_typename(L, 2));
+    name.p = lua_tolstring(L, 2, &name.n);
+    if (name.n && name.p[0] == ':') {
+        if (take_pseudo(out, name, 3))
+            return;
+    } else if (name.n == 6 && lh_str_equal_nocase(name, LH_STR("status"))) {
+        set_status(out, 3, false);
         return;
-    check_name(out, name);
-    if (!lua_istable(L, value)) {
-        add_value(out, name);
+    } else {
+        check_name(out, name);
+    }
+    if (!lua_istable(L, 3)) {
+        add_value(out, name, 3);
         return;
     }
-    for (int i = 1; i <= (int)lh_lua_len(L, value); i++) {
-        lua_rawgeti(L, value, i);
-        add_value(out, name);
-        lua_settop(L, value);
+    for (int i = 1; i <= (int)lh_lua_len(L, 3); i++) {
+        lua_rawgeti(L, 3, i);
+        add_value(out, name, 4);
+        lua_settop(L, 3);
     }
 }
 
@@ -117,29 +134,17 @@ static void add_table(struct out *out)
     lua_settop(L, 1);
     lua_pushnil(L);
     while (lua_next(L, 1)) {
-        lua_pushvalue(L, -2);
-        lua_insert(L, -2);
         add_entry(out);
         lua_settop(L, 2);
     }
 }
 
-/* Looks for what decides how the rest is read. */
-static void look_ahead(struct out *out)
+/* Pseudo-fields are for promises alone. */
+static void check_pseudo(const struct out *out)
 {
-    lua_State *L = out->L;
-
-    lua_getfield(L, 1, ":status");
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        lua_getfield(L, 1, "status");
-    }
-    if (!lua_isnil(L, -1))
-        set_status(out, lua_gettop(L));
-    lua_getfield(L, 1, ":path");
-    if (!out->status && lua_type(L, -1) == LUA_TSTRING)
-        out->path.p = lua_tolstring(L, -1, &out->path.n);
-    lua_settop(L, 1);
+    if (out->pseudo)
+        lh_api_error(out->L, "%s: '%s' is no field name", out->function,
+                     out->pseudo);
 }
 
 /* --- push promises -------------------------------------------------------- */
@@ -151,7 +156,7 @@ static void default_pseudo(struct out *out, struct lh_str name,
         return;
     if (!lh_fields_add(&out->fields, &out->task->ex->arena, name,
                        copy(out, value)))
-        lh_api_error(out->L, "not enough memory");
+        no_memory(out);
 }
 
 static int promise(struct out *out)
@@ -170,7 +175,7 @@ static int promise(struct out *out)
     default_pseudo(out, LH_STR(":authority"), ex->request.authority);
     int error = lh_exchange_promise(ex, &out->fields);
     if (error == LHTTPD_ENOMEM)
-        return lh_api_error(out->L, "not enough memory");
+        return no_memory(out);
     lua_pushboolean(out->L, error == 0);
     return 1;
 }
@@ -203,7 +208,7 @@ static int start(struct out *out)
         return lh_api_error(out->L, "%s: content-length is not a number",
                             out->function);
     if (error)
-        return lh_api_error(out->L, "not enough memory");
+        return no_memory(out);
     lua_pushboolean(out->L, 1);
     return 1;
 }
@@ -222,11 +227,13 @@ static int header(lua_State *L)
         lua_pushliteral(L, "closed");
         return 2;
     }
-    look_ahead(&out);
-    if (!out.path.p && ex->response.state != LH_RESPONSE_NONE)
-        return already_sent(L, out.task);
     add_table(&out);
-    return out.path.p ? promise(&out) : start(&out);
+    if (out.path.p && !out.status)
+        return promise(&out);
+    check_pseudo(&out);
+    if (ex->response.state != LH_RESPONSE_NONE)
+        return already_sent(L, out.task);
+    return start(&out);
 }
 
 /* --- httpd.trailer -------------------------------------------------------- */
@@ -276,6 +283,7 @@ static int trailer(lua_State *L)
         return 2;
     }
     add_table(&out);
+    check_pseudo(&out);
     error = lh_exchange_trailers(out.task->ex, &out.fields);
     if (error)
         return lh_api_error(L, "httpd.trailer: the response has ended");

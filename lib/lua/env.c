@@ -38,6 +38,9 @@ static const char *const common_names[] = {
     "x-requested-with",
 };
 
+/* Longer strings are hardly repeated, or are cheap beside what they cost. */
+#define CACHED_BYTES 128
+
 #define COMMON_NAMES (sizeof(common_names) / sizeof(common_names[0]))
 
 /* Short names of pseudo-fields; a client's own field of such a name would be
@@ -88,8 +91,8 @@ void lh_env_constants(lua_State *L, const struct lh_vm *vm)
     constant(L, LH_CONST_AUTHORITY, ":authority");
     for (size_t i = 0; i < COMMON_NAMES; i++)
         constant(L, LH_CONST_COMMON + (int)i, common_names[i]);
-    for (int i = 0; i < 2 * LH_VM_PEERS; i++)
-        constant(L, LH_CONST_PEERS + i, "");
+    for (int i = 0; i < LH_VM_CACHE; i++)
+        constant(L, LH_CONST_CACHE + i, "");
     lua_pushstring(L, vm->ctx->software ? vm->ctx->software : "");
     lua_setfield(L, -2, "software");
     lua_pushstring(L, vm->name ? vm->name : "");
@@ -98,26 +101,32 @@ void lh_env_constants(lua_State *L, const struct lh_vm *vm)
     lua_setfield(L, -2, "prefix");
 }
 
-/* --- env ------------------------------------------------------------------ */
-
-/* Pushes the peer's two addresses, from the strings of its cache slot. */
-static void push_addresses(lua_State *L, struct lh_vm *vm,
-                           const struct lh_peer *peer, int which)
+/* Inside the turn: pushes a string, from the cache if it is there. */
+static void push_cached(lua_State *L, struct lh_vm *vm, struct lh_str s)
 {
-    uintptr_t hash = (uintptr_t)peer;
-    int slot = (int)((hash >> 6 ^ hash >> 10) & (LH_VM_PEERS - 1));
-    struct lh_vm_peer *cached = &vm->peers[slot];
-    const char *text = which ? peer->server_addr : peer->client_addr;
-    char *known = which ? cached->server : cached->client;
-    int key = LH_CONST_PEERS + 2 * slot + which;
+    struct lh_vm_cached *known;
+    unsigned hash = (unsigned)s.n;
 
-    if (strcmp(known, text) != 0) {
-        lua_pushstring(L, text);
-        lua_rawseti(L, LH_AT_CONSTANTS, key);
-        memcpy(known, text, strlen(text) + 1);
+    if (s.n == 0 || s.n > CACHED_BYTES) {
+        lua_pushlstring(L, s.n ? s.p : "", s.n);
+        return;
     }
-    lua_rawgeti(L, LH_AT_CONSTANTS, key);
+    hash = hash * 31 + (unsigned char)s.p[0];
+    hash = hash * 31 + (unsigned char)s.p[s.n / 2];
+    hash = (hash * 31 + (unsigned char)s.p[s.n - 1]) & (LH_VM_CACHE - 1);
+    known = &vm->cache[hash];
+    if (known->n != s.n || memcmp(known->p, s.p, s.n) != 0) {
+        lua_pushlstring(L, s.p, s.n);
+        known->n = 0;
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, LH_AT_CONSTANTS, LH_CONST_CACHE + (int)hash);
+        known->p = lua_tolstring(L, -1, &known->n);
+        return;
+    }
+    lua_rawgeti(L, LH_AT_CONSTANTS, LH_CONST_CACHE + (int)hash);
 }
+
+/* --- env ------------------------------------------------------------------ */
 
 static void push_date(lua_State *L, struct lh_vm *vm)
 {
@@ -137,9 +146,9 @@ void lh_env_push(lua_State *L, struct lh_task *task)
 
     lua_pushvalue(L, LH_AT_MAKE_ENV);
     lua_rawgeti(L, LH_AT_CONSTANTS, LH_CONST_PROTOCOL + (int)r->version);
-    push_addresses(L, vm, peer, 1);
+    push_cached(L, vm, lh_str_of(peer->server_addr));
     lua_pushinteger(L, peer->server_port);
-    push_addresses(L, vm, peer, 0);
+    push_cached(L, vm, lh_str_of(peer->client_addr));
     lua_pushinteger(L, peer->client_port);
     lua_rawgeti(L, LH_AT_CONSTANTS, LH_CONST_HANDLERS + task->handler);
     push_date(L, vm);
@@ -304,20 +313,21 @@ int lh_env_index(lua_State *L)
 
 /* --- header --------------------------------------------------------------- */
 
-static void set_pseudo(lua_State *L, int table, int key, struct lh_str value)
+static void set_pseudo(lua_State *L, struct lh_vm *vm, int key,
+                       struct lh_str value)
 {
     if (!value.p)
         return;
     lua_rawgeti(L, LH_AT_CONSTANTS, key);
-    lua_pushlstring(L, value.p, value.n);
-    lua_rawset(L, table);
+    push_cached(L, vm, value);
+    lua_rawset(L, -3);
 }
 
 /* The name is at the top.  Is there a value already? */
-static bool is_set(lua_State *L, int table)
+static bool is_set(lua_State *L)
 {
     lua_pushvalue(L, -1);
-    lua_rawget(L, table);
+    lua_rawget(L, -3);
     if (!lua_isnil(L, -1))
         return true;
     lua_pop(L, 1);
@@ -326,8 +336,8 @@ static bool is_set(lua_State *L, int table)
 
 /* `seen` has a bit for each kind of name so far, so that most fields need no
  * look at the table. */
-static void set_field(lua_State *L, int table, const struct lh_field *field,
-                      uint64_t *seen)
+static void set_field(lua_State *L, struct lh_vm *vm,
+                      const struct lh_field *field, uint64_t *seen)
 {
     struct lh_str name = field->name;
     uint64_t bit = 1;
@@ -336,35 +346,34 @@ static void set_field(lua_State *L, int table, const struct lh_field *field,
         bit <<= ((unsigned char)name.p[0] + 7 * name.n +
                  (unsigned char)name.p[name.n - 1]) &
                 63;
-    lua_pushlstring(L, name.p, name.n);
-    if (*seen & bit && is_set(L, table)) {
+    push_cached(L, vm, name);
+    if (*seen & bit && is_set(L)) {
         lua_pushstring(L, lh_str_equal(name, LH_STR("cookie")) ? "; " : ", ");
         lua_pushlstring(L, field->value.p, field->value.n);
         lua_concat(L, 3);
     } else {
-        lua_pushlstring(L, field->value.p, field->value.n);
+        push_cached(L, vm, field->value);
     }
-    lua_rawset(L, table);
+    lua_rawset(L, -3);
     *seen |= bit;
 }
 
 void lh_header_push(lua_State *L, const struct lh_task *task)
 {
     const struct lh_request *r = &task->ex->request;
+    struct lh_vm *vm = task->vm;
     uint64_t seen = 0;
-    int table;
 
     lua_createtable(L, 0, (int)r->fields.n + 4);
-    table = lua_gettop(L);
-    set_pseudo(L, table, LH_CONST_METHOD, r->method);
-    set_pseudo(L, table, LH_CONST_PATH, r->target);
-    set_pseudo(L, table, LH_CONST_SCHEME, r->scheme);
-    set_pseudo(L, table, LH_CONST_AUTHORITY, r->authority);
+    set_pseudo(L, vm, LH_CONST_METHOD, r->method);
+    set_pseudo(L, vm, LH_CONST_PATH, r->target);
+    set_pseudo(L, vm, LH_CONST_SCHEME, r->scheme);
+    set_pseudo(L, vm, LH_CONST_AUTHORITY, r->authority);
     for (unsigned i = 0; i < r->fields.n; i++)
         if (!alias_of(r->fields.v[i].name))
-            set_field(L, table, &r->fields.v[i], &seen);
+            set_field(L, vm, &r->fields.v[i], &seen);
     lua_pushvalue(L, LH_AT_HEADER_META);
-    lua_setmetatable(L, table);
+    lua_setmetatable(L, -2);
 }
 
 /* Pushes the name in lower case; false: it is that already. */

@@ -108,14 +108,17 @@ enum {
     LH_CONST_SCHEME,
     LH_CONST_AUTHORITY,
     LH_CONST_COMMON = 16, /* usual field names */
-    LH_CONST_PEERS = 64,  /* two strings a slot of vm->peers */
-    LH_CONST_HANDLERS = 128,
+    LH_CONST_CACHE = 64,  /* by slot of vm->cache */
+    LH_CONST_HANDLERS = 64 + 128,
 };
 
-#define LH_VM_PEERS 16 /* a power of two */
+#define LH_VM_CACHE 128 /* a power of two */
 
-struct lh_vm_peer {
-    char client[46], server[46];
+/* What requests said lately: clients repeat themselves, and comparing is
+ * cheaper than making a string.  The text is the Lua string's own. */
+struct lh_vm_cached {
+    const char *p;
+    size_t n;
 };
 
 struct lh_vm {
@@ -144,7 +147,7 @@ struct lh_vm {
     _Atomic(const char *) running;
 
     int64_t date_s; /* the time that LH_CONST_DATE is for */
-    struct lh_vm_peer peers[LH_VM_PEERS];
+    struct lh_vm_cached cache[LH_VM_CACHE];
     struct lh_input spare_input;
 
     /* References in the registry. */
