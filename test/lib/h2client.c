@@ -206,15 +206,20 @@ void test_h2_octets(struct test_h2 *h, const void *p, size_t n)
     test_h2_run(h);
 }
 
-/* All in one input, as from one segment. */
+/* All in one input, as from one segment, up to a pause. */
 void test_h2_say(struct test_h2 *h, const char *lines)
 {
     struct frame all = {.n = 0};
 
     while (lines) {
         struct frame f = {.n = 0};
-        say_line(&f, lines);
-        put(&all, f.p, f.n);
+        if (*lines == '-') {
+            test_h2_octets(h, all.p, all.n);
+            all.n = 0;
+        } else {
+            say_line(&f, lines);
+            put(&all, f.p, f.n);
+        }
         free(f.p);
         lines = strchr(lines, '\n');
         lines = lines && lines[1] ? lines + 1 : NULL;

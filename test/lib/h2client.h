@@ -13,7 +13,8 @@
  * all that mean nothing.  Payload: 'octets', *count of zero octets, xhex, u a
  * 32-bit number, {name: value} a field as a literal that is not indexed; GET,
  * HEAD and POST stand for the four pseudo-fields, for the path "/" or one that
- * follows in the same word (GET/page).  A type may also be a number (T12).
+ * follows in the same word (GET/page).  A type may also be a number (T12).  A
+ * line "-" is a pause: what was said so far is answered first.
  *
  * The answer reads "HEADERS 1 end :status=200 content-type=text/plain ...",
  * "DATA 1 'hello'", "DATA 1 #16384" for longer ones, "RST_STREAM 1 CANCEL",
