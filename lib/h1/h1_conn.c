@@ -525,7 +525,8 @@ static unsigned status(const void *v)
     if (lh_h1_has_output(c))
         s |= LH_PROTO_HAS_OUTPUT;
     if (c->state == LH_H1_CLOSING)
-        s |= LH_PROTO_CLOSE | (c->linger ? LH_PROTO_LINGER : 0);
+        s |= LH_PROTO_CLOSE | (c->linger ? LH_PROTO_LINGER : 0) |
+             (c->reset ? LH_PROTO_RESET : 0);
     if (c->state == LH_H1_IDLE && c->queue.n == 0 && !c->unsent)
         s |= LH_PROTO_IDLE;
     return s;

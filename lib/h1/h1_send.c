@@ -76,6 +76,8 @@ static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
     lh_h1_put_head(o, c->ctx, &c->ex->response, &f);
     c->last |= f.close;
     c->is_chunked = f.chunked && !c->ex->response.no_body;
+    c->until_close = !c->is_chunked && !c->ex->response.no_body &&
+                     f.content_length == LH_LENGTH_UNKNOWN;
     c->chunk_left = 0;
     c->ex->response.head_left = true;
 }
@@ -132,10 +134,12 @@ static void abort_response(struct lh_h1 *c)
     bool head = c->ex->request.head, left = c->ex->response.head_left;
 
     lh_h1_cancel(c);
-    if (left)
+    if (left) {
+        c->reset = c->until_close;
         lh_h1_close(c, false);
-    else
+    } else {
         lh_h1_refuse(c, 500, NULL, head);
+    }
 }
 
 static void put_response(struct lh_h1 *c, struct lh_h1_out *o)
@@ -182,6 +186,7 @@ static void check_memory(struct lh_h1 *c, const struct lh_h1_out *o)
 {
     if (!o->failed)
         return;
+    c->reset = c->until_close;
     lh_h1_cancel(c);
     lh_h1_close(c, false);
 }

@@ -45,6 +45,8 @@ struct lh_h1 {
     bool more_input;   /* there was more than this request */
     bool expects;      /* the client waits for 100 Continue */
     bool is_chunked;   /* the response is */
+    bool until_close;  /* the response ends with the connection */
+    bool reset;        /* CLOSING: not by an orderly end */
     bool refuse;       /* see lh_h1_refuse_plain */
     bool blank_cr;     /* IDLE: the CR of an empty line was seen */
     bool blank_line;   /* IDLE: one empty line was skipped */

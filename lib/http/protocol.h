@@ -15,6 +15,8 @@ enum {
     LH_PROTO_CLOSE = 4,       /* close once the output has left */
     LH_PROTO_LINGER = 8,      /* ... by a lingering close (RFC 9112, 9.6) */
     LH_PROTO_IDLE = 16,       /* between requests: may be closed for room */
+    LH_PROTO_RESET = 32,      /* ... CLOSE by a reset: an orderly end would make
+                                 what was sent look whole */
 };
 
 struct lh_protocol {

@@ -428,6 +428,13 @@ void lh_sock_shutdown(int fd)
     shutdown(fd, SHUT_WR);
 }
 
+void lh_sock_abort(int fd)
+{
+    struct linger hard = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+}
+
 void lh_sock_close(int fd)
 {
     close(fd);

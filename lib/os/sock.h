@@ -56,6 +56,7 @@ enum lh_accepted lh_sock_accept(int listener, int *fd,
 ssize_t lh_sock_receive(int fd, void *out, size_t n);
 ssize_t lh_sock_send(int fd, const void *p, size_t n);
 void lh_sock_shutdown(int fd); /* our sending side */
+void lh_sock_abort(int fd);    /* closing it will be a reset */
 void lh_sock_close(int fd);
 
 #endif

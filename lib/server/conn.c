@@ -464,8 +464,14 @@ static void write_out(struct lh_conn *c)
     if (c->state != LH_CONN_OPEN || c->blocked)
         return;
     unsigned now = status(c);
-    if ((now & LH_PROTO_CLOSE) && !(now & LH_PROTO_HAS_OUTPUT))
+    if (!(now & LH_PROTO_CLOSE) || now & LH_PROTO_HAS_OUTPUT)
+        return;
+    if (now & LH_PROTO_RESET) {
+        lh_sock_abort(c->fd);
+        lose(c);
+    } else {
         begin_close(c, (now & LH_PROTO_LINGER) != 0);
+    }
 }
 
 void lh_conns_write(struct lh_worker *w)

@@ -495,6 +495,29 @@ static void test_abort(void **state)
     end(&f);
 }
 
+/* Where only the end of the connection ends the body, that end is a reset. */
+static void test_abort_until_close(void **state)
+{
+    static const char *const requests[] = {"GET / HTTP/1.0\r\n\r\n", GET};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        begin(&f, idle_handler);
+        test_driver_feed_str(&f.d, requests[i]);
+        struct lh_exchange *ex = only_exchange(&f.d);
+        start(ex, 200, test_fields(ex, (char *)NULL));
+        write_str(ex, "12345");
+        lh_exchange_release(ex);
+        test_driver_run(&f.d);
+        assert_true(f.d.out_n > 0);
+        lh_exchange_fail(ex, 500);
+        test_driver_run(&f.d);
+        expect_status(&f, i ? CLOSES : CLOSES | LH_PROTO_RESET);
+        end(&f);
+    }
+}
+
 static void test_abort_before_the_head(void **state)
 {
     struct fixture f;
@@ -1160,6 +1183,7 @@ int main(void)
         cmocka_unit_test(test_response_heads),
         cmocka_unit_test(test_informational),
         cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_abort_until_close),
         cmocka_unit_test(test_abort_before_the_head),
         cmocka_unit_test(test_continue),
         cmocka_unit_test(test_continue_not_needed),

@@ -631,6 +631,26 @@ static void test_send_blocks(void **state)
     lh_sock_close(fds[1]);
 }
 
+/* Ours: the peer does not take it for an orderly end. */
+static void test_abort(void **state)
+{
+    struct lh_sock_address a;
+    struct lh_sock_ends ends;
+    char byte;
+
+    (void)state;
+    int listener = listen_at("127.0.0.1", 0, &a);
+    int client = dial(AF_INET, "127.0.0.1", a.port);
+    int fd = accept_one(listener, &ends);
+    lh_sock_abort(fd);
+    lh_sock_close(fd);
+    wait_readable(client);
+    assert_int_equal(lh_sock_receive(client, &byte, 1), -2);
+    close(client);
+    lh_sock_close(listener);
+    lh_sock_address_deinit(&a);
+}
+
 /* A reset by the peer is "lost", in both directions. */
 static void test_reset(void **state)
 {
@@ -677,6 +697,7 @@ int main(void)
         cmocka_unit_test(test_unix_in_doubt_stays),
         cmocka_unit_test(test_send_and_receive),
         cmocka_unit_test(test_send_blocks),
+        cmocka_unit_test(test_abort),
         cmocka_unit_test(test_reset),
     };
 
