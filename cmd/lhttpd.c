@@ -1,0 +1,200 @@
+/*
+ * lhttpd, the server binary: a command line turned into calls of liblhttpd, by
+ * its public header alone.  docs/lhttpd.8 describes the options.
+ */
+#include <lhttpd.h>
+
+#include <err.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define GRACE_MS 10000 /* for requests under way at the first signal */
+#define DIGITS   "0123456789"
+
+static const char help[] =
+    "usage: lhttpd [options] -l prefix script [-l prefix script ...]\n"
+    "  -l prefix script  serve the URLs below prefix with a Lua script\n"
+    "  -c file -k file   certificate chain and key: HTTPS; repeatable pair\n"
+    "  -a address        a numeric address or unix:/path; default: all\n"
+    "  -p port           default: 443 with a certificate, 80 without\n"
+    "  -u user           become this user: name, uid or uid:gid\n"
+    "  -r directory      chroot: scripts inside, certificates outside\n"
+    "  -w workers        threads; default: one for each CPU\n"
+    "  -f                stay in the foreground, log to standard error\n"
+    "  -d [level]        log more: 1 clients' troubles, 2 (default) all\n"
+    "  -o name=value     set a limit; lhttpd(8) lists them\n"
+    "  -t, -V, -h        test certificates and scripts; version; this help";
+
+static const char *given[128]; /* by option letter: its argument */
+static const char **mappings;  /* prefix, script, prefix, ... */
+static lhttpd_certificate_t *certificates;
+static unsigned mappings_n, certificates_n, keys_n;
+static lhttpd_limits_t limits = {.size = sizeof(limits)};
+static lhttpd_config_t config = {.size = sizeof(config), .limits = &limits};
+static lhttpd_server_t *server;
+
+static int number(int option, int fallback, int min, int max)
+{
+    const char *text = given[option];
+    long n = text ? strtol(text, NULL, 10) : fallback;
+
+    if (text && (!*text || text[strspn(text, DIGITS)] || n < min || n > max))
+        errx(2, "-%c '%s': not a number from %d to %d", option, text, min, max);
+    return (int)n;
+}
+
+/* -l has two arguments; getopt knows of the first alone. */
+static void add_mapping(char *next)
+{
+    if (!next || *next == '-')
+        errx(2, "-l '%s': give two arguments: -l prefix script", optarg);
+    mappings[mappings_n++] = optarg;
+    mappings[mappings_n++] = next;
+}
+
+static void set_limit(char *text)
+{
+    const char *name = strsep(&text, "=");
+
+    if (!text || lhttpd_limits_set(&limits, name, text) < 0)
+        errx(2, "-o '%s': not a limit and its number, see lhttpd(8)", name);
+}
+
+static void set_option(int c, char *argv[])
+{
+    if (c == '?') /* getopt has said why */
+        exit(2);
+    given[c] = optarg ? optarg : "";
+    if (c == 'l')
+        add_mapping(argv[optind++]);
+    else if (c == 'c')
+        certificates[certificates_n++].chain_file = optarg;
+    else if (c == 'k')
+        certificates[keys_n++].key_file = optarg;
+    else if (c == 'o')
+        set_limit(optarg);
+    else if (c == 'd' && argv[optind] && strspn(argv[optind], DIGITS))
+        given[c] = argv[optind++];
+    else if (c == 'd')
+        given[c] = "2";
+}
+
+static void parse(int argc, char *argv[])
+{
+    int c;
+
+    mappings = calloc((size_t)argc, sizeof(*mappings));
+    certificates = calloc((size_t)argc, sizeof(*certificates));
+    if (!mappings || !certificates)
+        errx(1, "out of memory");
+    while ((c = getopt(argc, argv, "+l:c:k:a:p:u:r:w:o:fdtVh")) != -1)
+        set_option(c, argv);
+    if (optind < argc)
+        errx(2, "'%s': not an option (lhttpd -h shows all)", argv[optind]);
+    if (certificates_n != keys_n)
+        errx(2, "each certificate (-c) needs its key (-k)");
+    if (!mappings_n && !given['h'] && !given['V'])
+        errx(2, "nothing to serve: give -l prefix script");
+    config.workers = (unsigned)number('w', 0, 1, 1024);
+    config.log_level =
+        (lhttpd_log_level_t)(LHTTPD_LOG_NOTICE + number('d', 0, 0, 2));
+}
+
+static void log_to_syslog(void *context, const lhttpd_log_entry_t *e)
+{
+    (void)context; /* LHTTPD_LOG_ERROR is 1 and LOG_ERR 3, and so on */
+    syslog((int)e->level + 2, "%s [%s] [%s]", e->message,
+           e->client ? e->client : "", e->request ? e->request : "");
+}
+
+static void say(const char *words)
+{
+    config.log ? syslog(LOG_WARNING, "%s", words) : warnx("%s", words);
+}
+
+/* The words are with the server, or with what failed without one. */
+static void need(int result)
+{
+    const char *words = server ? lhttpd_server_error(server) : "";
+
+    if (result < 0)
+        errx(1, "%s", *words ? words : lhttpd_server_error(NULL));
+}
+
+static void set_up(int port)
+{
+    need(lhttpd_server_create(&server, &config));
+    if (!given['t'])
+        need(lhttpd_server_listen(server, given['a'], port,
+                                  keys_n ? LHTTPD_LISTEN_TLS : 0));
+    for (unsigned i = 0; i < keys_n; i++) {
+        certificates[i].size = sizeof(certificates[i]);
+        need(lhttpd_server_add_certificate(server, &certificates[i]));
+    }
+    need(lhttpd_process_confine(given['u'], given['r']));
+    for (unsigned i = 0; i < mappings_n; i += 2)
+        need(lhttpd_server_map_script(server, mappings[i], mappings[i + 1]));
+}
+
+static void on_signal(int which)
+{
+    if (which != SIGPIPE)
+        lhttpd_server_shutdown(server, 0); /* the second SIGTERM or SIGINT */
+}
+
+/* Until a signal ends it; returns the exit status. */
+static int serve(lhttpd_daemon_t *daemon)
+{
+    sigset_t set;
+    int r, got;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, on_signal); /* not SIG_IGN: children would inherit that */
+    signal(SIGTERM, on_signal);
+    signal(SIGINT, on_signal);
+    if (config.log)
+        need(lhttpd_process_ready(daemon));
+    while (sigwait(&set, &got) == 0 && got == SIGHUP)
+        say("SIGHUP is ignored: restart lhttpd to load scripts anew");
+    lhttpd_server_shutdown(server, GRACE_MS);
+    sigdelset(&set, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    r = lhttpd_server_wait(server);
+    if (r < 0)
+        say(lhttpd_server_error(server));
+    lhttpd_server_destroy(server);
+    return r < 0 && r != LHTTPD_ECUT;
+}
+
+int main(int argc, char *argv[])
+{
+    lhttpd_daemon_t daemon = lhttpd_daemon_init();
+    struct rlimit files;
+
+    parse(argc, argv);
+    if (given['h'] || given['V'])
+        return puts(given['h'] ? help : lhttpd_version()) < 0;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        setrlimit(RLIMIT_NOFILE,
+                  &(struct rlimit){files.rlim_max, files.rlim_max});
+    int port = number('p', keys_n ? 443 : 80, 0, 65535);
+    if (!given['f'] && !given['t']) {
+        openlog("lhttpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+        config.log = log_to_syslog;
+        need(lhttpd_process_daemonize(&daemon));
+    }
+    set_up(port);
+    need(given['t'] ? lhttpd_server_check(server)
+                    : lhttpd_server_start(server));
+    if (given['t'])
+        return puts("certificates and scripts can be used") < 0;
+    return serve(&daemon);
+}
