@@ -1,42 +1,136 @@
 #!/bin/sh
 #
-# Installs what the tests need (Debian 12), builds, and runs the whole suite.
-# The last line is a line of totals.
+# Installs what the tests need (Debian 12), builds every variant and runs the
+# whole suite.  The last line is a line of totals.
 #
-# Usage: test/run.sh
+# Usage: test/run.sh [variant ...]
+#
+# Variants, all of them by default:
+#   dev      LuaJIT, gcc, address and undefined-behaviour sanitizers
+#   lua5.4   the same on PUC Lua 5.4
+#   lua5.1   the same on PUC Lua 5.1
+#   clang    LuaJIT, clang, the same sanitizers
+#   tsan     LuaJIT, the thread sanitizer: what several threads take part in
+#   release  as it is shipped: no warnings, end-to-end tests
 
 set -eu
 cd "$(dirname "$0")/.."
 
-packages='gcc g++ cmake ninja-build pkg-config clang-format libbearssl-dev
-libnghttp2-dev liburing-dev libcmocka-dev curl openssl python3'
+packages='gcc g++ clang libclang-rt-14-dev clang-format cmake ninja-build
+pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev
+liblua5.4-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
+binutils procps util-linux'
 
 missing() {
     for package in $packages; do
         dpkg -s "$package" >/dev/null 2>&1 || echo "$package"
     done
+    # The two LuaJITs exclude each other: take the one that is there.
     dpkg -s libluajit-5.1-dev >/dev/null 2>&1 ||
         dpkg -s libluajit2-5.1-dev >/dev/null 2>&1 || echo libluajit-5.1-dev
 }
 
-install=$(missing | tr '\n' ' ')
-if [ -n "$install" ]; then
+install_packages() {
+    install=$(missing | tr '\n' ' ')
+    [ -n "$install" ] || return 0
     echo "installing: $install"
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update -q
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y \
         --no-install-recommends $install
-fi
+}
 
-cmake --preset dev
-cmake --build build/dev
-log=build/dev/unit.log
-status=0
-ctest --test-dir build/dev --output-on-failure --timeout 300 -j 2 >"$log" \
-    2>&1 || status=1
-cat "$log"
-failed=$(grep -c -E '\*\*\*(Failed|Timeout|Exception|Not Run)' "$log" || true)
-passed=$(grep -c -E 'Test +#.* Passed ' "$log" || true)
+passed=0
+failed=0
+
+# Counts one check: what it is, then the command.
+check() {
+    what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+    fi
+}
+
+format() {
+    find . -path ./build -prune -o -name '*.[ch]' -exec \
+        clang-format --dry-run -Werror {} +
+}
+
+# build DIRECTORY PRESET [option ...]
+build() {
+    directory=build/$1
+    preset=$2
+    shift 2
+    cmake --preset "$preset" -B "$directory" "$@" >"$directory.log" 2>&1 &&
+        cmake --build "$directory" >>"$directory.log" 2>&1 && return 0
+    cat "$directory.log"
+    return 1
+}
+
+# Runs the unit tests of build/$1, those that match $2; adds to the totals.
+unit() {
+    log=build/$1-unit.log
+    ctest --test-dir "build/$1" -R "$2" --output-on-failure --timeout 300 \
+        -j "$(nproc)" >"$log" 2>&1 || cat "$log"
+    bad=$(grep -c -E '^ *[0-9]+/[0-9]+ Test.*\*\*\*' "$log" || true)
+    good=$(grep -c -E '^ *[0-9]+/[0-9]+ Test.* Passed ' "$log" || true)
+    echo "$1: unit tests: $good passed, $bad failed"
+    passed=$((passed + good))
+    failed=$((failed + bad))
+}
+
+# Runs the end-to-end tests on the binary of build/$1; adds to the totals.
+e2e() {
+    [ -x test/e2e/run ] || return 0
+    variant=$1
+    shift
+    log=build/$variant-e2e.log
+    if ! test/e2e/run "build/$variant" "$@" >"$log" 2>&1; then
+        cat "$log"
+        tail -n 1 "$log" | grep -q ' passed, .* failed' ||
+            failed=$((failed + 1))
+    fi
+    totals=$(tail -n 1 "$log")
+    echo "$variant: end-to-end tests: $totals"
+    passed=$((passed + $(echo "$totals" | sed -n 's/^\([0-9]*\) passed.*/\1/p' |
+        grep . || echo 0)))
+    failed=$((failed + $(echo "$totals" |
+        sed -n 's/.* \([0-9]*\) failed.*/\1/p' | grep . || echo 0)))
+}
+
+threaded='test_(lhttpd|aio|mailbox|evq|session|file|popen)'
+
+run_variant() {
+    case $1 in
+    dev) build dev dev && unit dev . && e2e dev ;;
+    lua5.4 | lua5.1)
+        build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" . && e2e "$1"
+        ;;
+    clang) build clang dev -DCMAKE_C_COMPILER=clang && unit clang . ;;
+    tsan) build tsan tsan && unit tsan "$threaded" ;;
+    release)
+        build release release -DLHTTPD_WERROR=ON && e2e release
+        ;;
+    *)
+        echo "test/run.sh: there is no variant '$1'"
+        return 1
+        ;;
+    esac
+}
+
+install_packages
+mkdir -p build
+check format format
+for variant in ${*:-dev lua5.4 lua5.1 clang tsan release}; do
+    if ! run_variant "$variant"; then
+        echo "FAILED: $variant"
+        failed=$((failed + 1))
+    fi
+done
 echo "$passed passed, $failed failed"
-exit $status
+[ "$failed" = 0 ]
