@@ -13,10 +13,13 @@
  * still be under way and is ignored. */
 static void late_frame(struct lh_h2 *c, uint32_t id)
 {
-    if (lh_h2_streams_past(&c->table, id) != LH_H2_PAST_RESET)
+    if (lh_h2_streams_past(&c->table, id) == LH_H2_PAST_RESET) {
+        if (c->content_left)
+            return;
+    } else {
+        lh_h2_streams_remember(&c->table, id, LH_H2_PAST_RESET);
         lh_h2_reset_id(c, id, LH_H2_STREAM_CLOSED);
-    else if (c->content_left)
-        return;
+    }
     lh_h2_charge(c, "frames on closed streams");
 }
 

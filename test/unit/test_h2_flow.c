@@ -1,0 +1,396 @@
+/*
+ * Flow control of HTTP/2, both ways (RFC 9113, 5.2 and 6.9): the client's
+ * windows are never exceeded, ours follow what the handlers have read.
+ */
+#include "lib/h2client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* What the handlers of one test are to do. */
+static size_t answer_bytes;
+static bool lends, reads;
+static uint8_t pattern[1 << 20];
+
+static void write_some(struct test_task *task, struct lh_exchange *ex)
+{
+    size_t done = (size_t)(uintptr_t)task->data;
+    struct lh_fields none = {.n = 0};
+
+    if (ex->response.state == LH_RESPONSE_NONE)
+        assert_int_equal(lh_exchange_start(ex, 200, &none), 0);
+    while (done < answer_bytes && !ex->response.lent_n) {
+        size_t n = lends ? answer_bytes : lh_exchange_room(ex);
+        if (n > answer_bytes - done)
+            n = answer_bytes - done;
+        if (n == 0)
+            break;
+        assert_int_equal(lends ? lh_exchange_lend(ex, pattern + done, n)
+                               : lh_exchange_write(ex, pattern + done, n),
+                         0);
+        done += n;
+    }
+    task->data = (void *)(uintptr_t)done;
+    if (done < answer_bytes || ex->response.lent_n)
+        return;
+    lh_exchange_end(ex);
+    test_done(ex);
+}
+
+/* Of a body all is read at once, or nothing. */
+static void handler(struct test_driver *d, struct lh_exchange *ex)
+{
+    struct test_task *task = test_task_of(ex);
+    static uint8_t sink[1 << 20];
+
+    (void)d;
+    if (ex->gone) {
+        test_done(ex);
+        return;
+    }
+    if (reads) {
+        while (lh_exchange_read(ex, sink, sizeof(sink)))
+            ;
+    }
+    lh_exchange_want_body(ex, reads && ex->body_state == LH_BODY_OPEN);
+    if (ex->body_state != LH_BODY_OPEN)
+        write_some(task, ex);
+}
+
+static void begin(struct test_h2 *h, size_t bytes, bool lend, bool read)
+{
+    for (size_t i = 0; i < sizeof(pattern); i++)
+        pattern[i] = (uint8_t)(i * 7 + i / 251);
+    answer_bytes = bytes;
+    lends = lend;
+    reads = read;
+    test_h2_init(h, handler, 0);
+    test_h2_hello(h);
+}
+
+/* --- sending -------------------------------------------------------------- */
+
+static void test_initial_window_of_one(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    memcpy(pattern, "hello", 5);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u1\nHEADERS eh 1 GET");
+    assert_true(test_h2_got(&h, "DATA 1 'h'\n"));
+    assert_int_equal(h.data_bytes, 1);
+    for (int i = 0; i < 4; i++)
+        test_h2_say(&h, "WINDOW_UPDATE - 1 u1");
+    assert_string_equal(h.body, "hello");
+    assert_true(test_h2_got(&h, "DATA 1 end 'o'\n"));
+    test_h2_deinit(&h);
+}
+
+/* 6.9.2: a setting in mid-stream moves the window, below zero as well. */
+static void test_settings_in_mid_stream(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 100000, false, false);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u10\nHEADERS eh 1 GET");
+    assert_int_equal(h.data_bytes, 10);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u4"); /* now -6 */
+    test_h2_say(&h, "WINDOW_UPDATE - 1 u6");  /* 0 */
+    assert_int_equal(h.data_bytes, 10);
+    test_h2_say(&h, "WINDOW_UPDATE - 1 u1");
+    assert_int_equal(h.data_bytes, 11);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u100"); /* 96 more */
+    assert_int_equal(h.data_bytes, 107);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u0\nSETTINGS - 0 x0004 u101");
+    assert_int_equal(h.data_bytes, 108);
+    test_h2_deinit(&h);
+}
+
+static void test_connection_window(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 100000, false, false);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u1000000\n"
+                    "HEADERS eh 1 GET\nHEADERS eh 3 GET");
+    assert_int_equal(h.data_bytes, 65535);
+    assert_false(test_driver_status(&h.d) & LH_PROTO_HAS_OUTPUT);
+    test_h2_say(&h, "HEADERS eh 5 HEAD"); /* needs no window */
+    assert_true(test_h2_got(&h, "HEADERS 5 end"));
+    test_h2_say(&h, "WINDOW_UPDATE - 0 u1000000");
+    assert_int_equal(h.data_bytes, 200000);
+    assert_true(test_h2_got(&h, "DATA 1 end"));
+    assert_true(test_h2_got(&h, "DATA 3 end"));
+    test_h2_deinit(&h);
+}
+
+/* Lent bytes go the same way, in frames of every size. */
+static void test_octets_are_right(void **state)
+{
+    static const size_t rooms[] = {1, 10, 1032, 1033, 4096, 16384, 65536};
+    struct test_h2 h;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(rooms) / sizeof(rooms[0]); i++) {
+        begin(&h, 50000, i % 2, false);
+        h.d.pull_room = rooms[i / 2];
+        test_h2_say(&h, "HEADERS eh 1 GET");
+        assert_int_equal(h.data_bytes, 50000);
+        assert_memory_equal(h.body, pattern, 50000);
+        assert_int_equal(test_h2_count(&h, "DATA 1 end"), 1);
+        test_h2_deinit(&h);
+    }
+}
+
+/* A record's room is used to its end: 16,375 octets and a head. */
+static void test_frames_fill_records(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 60000, true, false);
+    h.d.pull_room = 16384;
+    test_h2_say(&h, "HEADERS eh 1 GET");
+    assert_true(test_h2_count(&h, "DATA 1 #16375\n") >= 2);
+    assert_true(test_h2_count(&h, "DATA 1") <= 5);
+    test_h2_deinit(&h);
+}
+
+/* --- scheduling ----------------------------------------------------------- */
+
+static size_t first_of(const struct test_h2 *h, const char *line)
+{
+    const char *at = strstr(h->log, line);
+
+    assert_non_null(at);
+    return (size_t)(at - h->log);
+}
+
+static void test_urgent_first(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 20000, false, false);
+    test_h2_say(&h, "HEADERS eh 1 GET {priority: u=5}\n"
+                    "HEADERS eh 3 GET {priority: u=1}\n"
+                    "HEADERS eh 5 GET");
+    assert_true(first_of(&h, "DATA 3 end") < first_of(&h, "DATA 5"));
+    assert_true(first_of(&h, "DATA 5 end") < first_of(&h, "DATA 1"));
+    test_h2_deinit(&h);
+}
+
+static void test_priority_updates(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 20000, false, false);
+    h.d.holds = true;
+    test_h2_say(&h, "PRIORITY_UPDATE - 0 u5 'u=6'\n" /* before its request */
+                    "HEADERS eh 1 GET\nHEADERS eh 3 GET\nHEADERS eh 5 GET\n"
+                    "PRIORITY_UPDATE - 0 u3 'u=0'");
+    h.d.holds = false;
+    test_h2_run(&h);
+    test_h2_say(&h, "WINDOW_UPDATE - 0 u100000");
+    assert_true(first_of(&h, "DATA 3 end") < first_of(&h, "DATA 1"));
+    assert_true(first_of(&h, "DATA 1 end") < first_of(&h, "DATA 5"));
+    test_h2_deinit(&h);
+}
+
+static void test_incremental_alternate(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 32768, true, false);
+    h.d.holds = true;
+    test_h2_say(&h, "HEADERS eh 1 GET {priority: i}\n"
+                    "HEADERS eh 3 GET {priority: i}");
+    h.d.holds = false;
+    test_h2_say(&h, "WINDOW_UPDATE - 0 u100000");
+    assert_true(first_of(&h, "DATA 3") < first_of(&h, "DATA 1 end"));
+    test_h2_deinit(&h);
+}
+
+/* Streams that their client holds back are not in another's way. */
+static void test_stalled_streams(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 1000, false, false);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u0\n"
+                    "HEADERS eh 1 GET\nHEADERS eh 3 GET\nHEADERS eh 5 GET\n"
+                    "HEADERS eh 7 GET\nHEADERS eh 9 GET\nHEADERS eh 11 GET\n"
+                    "WINDOW_UPDATE - 11 u1000");
+    assert_true(test_h2_got(&h, "DATA 11 end"));
+    assert_int_equal(h.data_bytes, 1000);
+    test_h2_deinit(&h);
+}
+
+/* --- receiving ------------------------------------------------------------ */
+
+static unsigned update_of(const struct test_h2 *h, unsigned stream)
+{
+    char line[64];
+    unsigned sum = 0;
+
+    snprintf(line, sizeof(line), "WINDOW_UPDATE %u +", stream);
+    for (const char *at = h->log; (at = strstr(at, line)) != NULL; at++)
+        sum += (unsigned)strtoul(at + strlen(line), NULL, 10);
+    return sum;
+}
+
+/* A handler that does not read holds its own client back, and no other. */
+static void test_unread_body(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    test_h2_say(&h, "HEADERS h 1 POST\nHEADERS h 3 POST");
+    for (int i = 0; i < 4; i++)
+        test_h2_say(&h, "DATA - 1 *16384");
+    assert_int_equal(update_of(&h, 1), 0);
+    test_h2_say(&h, "DATA - 1 'x'"); /* past the window */
+    assert_true(test_h2_got(&h, "RST_STREAM 1 FLOW_CONTROL_ERROR"));
+    test_h2_say(&h, "DATA e 3 *16384");
+    assert_true(test_h2_got(&h, "DATA 3 end"));
+    test_h2_deinit(&h);
+}
+
+static void test_windows_follow_reading(void **state)
+{
+    struct test_h2 h;
+    struct lh_exchange *ex;
+    static uint8_t sink[40000];
+
+    (void)state;
+    begin(&h, 5, false, false);
+    test_h2_say(&h, "HEADERS h 1 POST");
+    for (int i = 0; i < 4; i++)
+        test_h2_say(&h, "DATA - 1 *16384");
+    ex = h.d.tasks[0].ex;
+    assert_int_equal(ex->body.n, 65536);
+    lh_exchange_read(ex, sink, 30000); /* not half of it */
+    test_h2_run(&h);
+    assert_int_equal(update_of(&h, 1), 0);
+    lh_exchange_read(ex, sink, 10000);
+    test_h2_run(&h);
+    assert_int_equal(update_of(&h, 1), 40000);
+    test_h2_deinit(&h);
+}
+
+/* Whose handler keeps up gets more; padding counts and comes back. */
+static void test_window_grows(void **state)
+{
+    struct test_h2 h;
+    unsigned sent = 0;
+
+    (void)state;
+    begin(&h, 5, false, true);
+    test_h2_say(&h, "HEADERS h 1 POST");
+    for (int i = 0; i < 1000; i++) {
+        test_h2_say(&h, "DATA p 1 xff *15000 *255");
+        sent += 15256;
+    }
+    assert_false(test_h2_got(&h, "RST"));
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    /* A megabyte is free when all was read, less what is not told yet. */
+    assert_true(update_of(&h, 1) + 65536 - sent > (1 << 19));
+    assert_true(update_of(&h, 1) + 65536 - sent <= (1 << 20));
+    assert_true(update_of(&h, 0) + 10551296 - sent > 7 << 20);
+    test_h2_deinit(&h);
+}
+
+/* The connection's window is given back whatever becomes of the octets. */
+static void test_dropped_octets_come_back(void **state)
+{
+    struct test_h2 h;
+    int64_t window = 10551296, most = window;
+    unsigned id = 1;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    for (; id < 2001; id += 2) {
+        test_h2_advance(&h, 20); /* the budget of resets is another test's */
+        test_h2_sayf(&h,
+                     "HEADERS h %u POST\nDATA - %u *16384\n"
+                     "RST_STREAM - %u u8\nDATA - %u *100",
+                     id, id, id, id);
+        window -= 16484;
+        window += update_of(&h, 0);
+        assert_false(test_h2_got(&h, "GOAWAY"));
+        test_h2_forget(&h);
+        assert_true(window > 0 && window <= most);
+    }
+    assert_true(window > most / 2);
+    assert_int_equal(h.t.ctx.counters.exchanges, 0);
+    test_h2_deinit(&h);
+}
+
+/* ... which is large enough for all streams that nobody reads. */
+static void test_connection_window_suffices(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    for (unsigned id = 1; id < 2 * 63; id += 2)
+        test_h2_sayf(&h, "HEADERS h %u POST", id);
+    for (unsigned i = 0; i < 4 * 63; i++)
+        test_h2_sayf(&h, "DATA - %u *16384", 2 * (i / 4) + 1);
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    assert_int_equal(update_of(&h, 0), 0);
+    test_h2_deinit(&h);
+}
+
+/* Many uploads side by side arrive whole and separate. */
+static void test_parallel_uploads(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, true);
+    for (unsigned id = 1; id < 100; id += 2)
+        test_h2_sayf(&h, "HEADERS h %u POST {content-length: 98304}", id);
+    for (int i = 0; i < 6; i++) {
+        for (unsigned id = 1; id < 100; id += 2)
+            test_h2_sayf(&h, "DATA %s %u *16384", i == 5 ? "e" : "-", id);
+    }
+    assert_int_equal(test_h2_count(&h, "HEADERS"), 50);
+    assert_false(test_h2_got(&h, "RST"));
+    assert_int_equal(h.t.ctx.counters.exchanges, 0);
+    test_h2_deinit(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_initial_window_of_one),
+        cmocka_unit_test(test_settings_in_mid_stream),
+        cmocka_unit_test(test_connection_window),
+        cmocka_unit_test(test_octets_are_right),
+        cmocka_unit_test(test_frames_fill_records),
+        cmocka_unit_test(test_urgent_first),
+        cmocka_unit_test(test_priority_updates),
+        cmocka_unit_test(test_incremental_alternate),
+        cmocka_unit_test(test_stalled_streams),
+        cmocka_unit_test(test_unread_body),
+        cmocka_unit_test(test_windows_follow_reading),
+        cmocka_unit_test(test_window_grows),
+        cmocka_unit_test(test_dropped_octets_come_back),
+        cmocka_unit_test(test_connection_window_suffices),
+        cmocka_unit_test(test_parallel_uploads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
