@@ -5,7 +5,8 @@
  * into the engine's input record, one record at a time: a chunk is one system
  * call, a record would be two.  Application data is peeked at in that record.
  * Output is written into the engine's output record and sent from it; the next
- * can be written once it has left.
+ * can be written once it has left.  The small records of a handshake are
+ * gathered into a chunk first, so that a flight is one system call as well.
  *
  * The two record buffers are lent by the worker.  rest() gives each back while
  * its side of the engine is between records; the engine addresses them by
@@ -41,16 +42,21 @@ static const unsigned legal_moves[PHASES] = {
     [PHASE_CLOSED] = MOVE(PHASE_LOST),
 };
 
+struct chunk {
+    uint8_t *p; /* of the worker's pool; NULL: none is held */
+    size_t from, to;
+};
+
 struct tls {
     struct lh_transport base;
     struct lh_tls_context *context;
     br_ssl_engine_context *engine; /* the context's */
     enum phase phase;
-    bool agreed;  /* the handshake succeeded */
-    bool closing; /* our close_notify was asked for */
-    bool shut;    /* our FIN is sent */
-    uint8_t *raw; /* a chunk with what the engine did not take yet */
-    size_t raw_from, raw_to;
+    bool agreed;                /* the handshake succeeded */
+    bool closing;               /* our close_notify was asked for */
+    bool shut;                  /* our FIN is sent */
+    struct chunk raw;           /* what the engine did not take yet */
+    struct chunk flight;        /* what the handshake has to send */
     void *input, *output;       /* record buffers; NULL: not held */
     struct lh_transport *plain; /* PHASE_PLAIN */
 };
@@ -83,23 +89,29 @@ static enum lh_net lose(struct tls *tls)
 
 /* --- What is lent ----------------------------------------------------- */
 
-static void raw_give(struct tls *tls)
+static bool chunk_hold(struct tls *tls, struct chunk *chunk)
 {
-    if (tls->raw)
-        lh_pool_give(&tls->base.pools->chunks, tls->raw);
-    tls->raw = NULL;
-    tls->raw_from = tls->raw_to = 0;
+    if (!chunk->p)
+        *chunk = (struct chunk){.p = lh_pool_take(&tls->base.pools->chunks)};
+    return chunk->p;
 }
 
-static bool raw_waits(const struct tls *tls)
+static void chunk_give(struct tls *tls, struct chunk *chunk)
 {
-    return tls->raw_from < tls->raw_to;
+    if (chunk->p)
+        lh_pool_give(&tls->base.pools->chunks, chunk->p);
+    *chunk = (struct chunk){0};
 }
 
-static void raw_give_if_empty(struct tls *tls)
+static bool chunk_waits(const struct chunk *chunk)
 {
-    if (!raw_waits(tls))
-        raw_give(tls);
+    return chunk->from < chunk->to;
+}
+
+static void chunk_give_if_empty(struct tls *tls, struct chunk *chunk)
+{
+    if (!chunk_waits(chunk))
+        chunk_give(tls, chunk);
 }
 
 static bool input_hold(struct tls *tls)
@@ -158,8 +170,8 @@ static bool output_rests(const struct tls *tls)
 
 /* --- The engine ------------------------------------------------------- */
 
-/* Sends the records that wait in the engine. */
-static enum lh_net drain(struct tls *tls)
+/* Sends from the engine's record. */
+static enum lh_net send_record(struct tls *tls)
 {
     uint8_t *p;
     size_t n;
@@ -174,6 +186,60 @@ static enum lh_net drain(struct tls *tls)
             return LH_NET_AGAIN;
     }
     return LH_NET_OK;
+}
+
+/* Takes the records of a handshake's step out of the engine, which then makes
+ * the next.  False: no memory. */
+static bool flight_gather(struct tls *tls)
+{
+    struct chunk *flight = &tls->flight;
+    size_t n, room;
+    uint8_t *p;
+
+    while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
+        if (!chunk_hold(tls, flight))
+            return false;
+        room = LH_NET_CHUNK_BYTES - flight->to;
+        if (room == 0)
+            return true;
+        if (n > room)
+            n = room;
+        memcpy(flight->p + flight->to, p, n);
+        flight->to += n;
+        br_ssl_engine_sendrec_ack(tls->engine, n);
+    }
+    return true;
+}
+
+static enum lh_net flight_send(struct tls *tls)
+{
+    struct chunk *flight = &tls->flight;
+
+    if (chunk_waits(flight)) {
+        ssize_t sent = lh_sock_send(tls->base.fd, flight->p + flight->from,
+                                    flight->to - flight->from);
+        if (sent == -2)
+            return lose(tls);
+        if (sent > 0)
+            flight->from += (size_t)sent;
+        if (chunk_waits(flight))
+            return LH_NET_AGAIN;
+    }
+    chunk_give(tls, flight);
+    return LH_NET_OK;
+}
+
+/* Sends all that waits in the engine. */
+static enum lh_net drain(struct tls *tls)
+{
+    enum lh_net sent = flight_send(tls);
+    size_t n;
+
+    if (sent != LH_NET_OK || tls->phase != PHASE_HANDSHAKE)
+        return sent == LH_NET_OK ? send_record(tls) : sent;
+    while (sent == LH_NET_OK && br_ssl_engine_sendrec_buf(tls->engine, &n))
+        sent = flight_gather(tls) ? flight_send(tls) : lose(tls);
+    return sent;
 }
 
 static enum lh_net engine_ended(struct tls *tls)
@@ -201,13 +267,13 @@ static bool handshake_passed(struct tls *tls, unsigned state)
 /* Copies as much as the engine wants next. */
 static void feed_record(struct tls *tls)
 {
-    size_t n, have = tls->raw_to - tls->raw_from;
+    size_t n, have = tls->raw.to - tls->raw.from;
     uint8_t *to = br_ssl_engine_recvrec_buf(tls->engine, &n);
 
     if (n > have)
         n = have;
-    memcpy(to, tls->raw + tls->raw_from, n);
-    tls->raw_from += n;
+    memcpy(to, tls->raw.p + tls->raw.from, n);
+    tls->raw.from += n;
     br_ssl_engine_recvrec_ack(tls->engine, n);
 }
 
@@ -230,7 +296,7 @@ static enum lh_net pump(struct tls *tls)
             return LH_NET_OK;
         if (tls->engine->shutdown_recv)
             return LH_NET_EOF;
-        if (!raw_waits(tls) || sent == LH_NET_AGAIN ||
+        if (!chunk_waits(&tls->raw) || sent == LH_NET_AGAIN ||
             !(state & BR_SSL_RECVREC))
             return LH_NET_AGAIN;
         feed_record(tls);
@@ -243,7 +309,8 @@ static bool is_stalled(const struct tls *tls)
 {
     unsigned state = br_ssl_engine_current_state(tls->engine);
 
-    return tls->phase == PHASE_OPEN && !tls->closing && raw_waits(tls) &&
+    return tls->phase == PHASE_OPEN && !tls->closing &&
+           chunk_waits(&tls->raw) &&
            !(state & (BR_SSL_RECVREC | BR_SSL_RECVAPP));
 }
 
@@ -252,18 +319,15 @@ static bool is_stalled(const struct tls *tls)
 /* One read from the socket; OK: there is something in the chunk. */
 static enum lh_net raw_receive(struct tls *tls)
 {
-    if (!tls->raw) {
-        tls->raw = lh_pool_take(&tls->base.pools->chunks);
-        if (!tls->raw)
-            return lose(tls);
-    }
-    ssize_t n = lh_sock_receive(tls->base.fd, tls->raw, LH_NET_CHUNK_BYTES);
+    if (!chunk_hold(tls, &tls->raw))
+        return lose(tls);
+    ssize_t n = lh_sock_receive(tls->base.fd, tls->raw.p, LH_NET_CHUNK_BYTES);
     if (n > 0) {
-        tls->raw_from = 0;
-        tls->raw_to = (size_t)n;
+        tls->raw.from = 0;
+        tls->raw.to = (size_t)n;
         return LH_NET_OK;
     }
-    raw_give(tls);
+    chunk_give(tls, &tls->raw);
     if (n == 0)
         return LH_NET_EOF;
     return n == -1 ? LH_NET_AGAIN : lose(tls);
@@ -272,7 +336,7 @@ static enum lh_net raw_receive(struct tls *tls)
 /* A record's first octet is 20 to 23 (RFC 5246, A.1), never a letter. */
 static bool is_plain_http(const struct tls *tls)
 {
-    return tls->raw[0] >= 'A' && tls->raw[0] <= 'Z';
+    return tls->raw.p[0] >= 'A' && tls->raw.p[0] <= 'Z';
 }
 
 static enum lh_net start(struct tls *tls)
@@ -303,7 +367,7 @@ static enum lh_net tls_receive(struct lh_transport *t)
     if (tls->phase == PHASE_CLOSED ||
         (tls->phase == PHASE_OPEN && tls->engine->shutdown_recv))
         return LH_NET_EOF;
-    if (!raw_waits(tls))
+    if (!chunk_waits(&tls->raw))
         got = raw_receive(tls);
     if (got != LH_NET_OK)
         return got;
@@ -311,7 +375,7 @@ static enum lh_net tls_receive(struct lh_transport *t)
         got = start(tls);
     else
         got = buffers_hold(tls) ? pump(tls) : lose(tls);
-    raw_give_if_empty(tls);
+    chunk_give_if_empty(tls, &tls->raw);
     return got;
 }
 
@@ -320,9 +384,9 @@ static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
     struct tls *tls = tls_of(t);
 
     *n = 0;
-    if (tls->plain && tls->raw) {
-        *n = tls->raw_to - tls->raw_from;
-        return tls->raw + tls->raw_from;
+    if (tls->plain && tls->raw.p) {
+        *n = tls->raw.to - tls->raw.from;
+        return tls->raw.p + tls->raw.from;
     }
     if (tls->plain)
         return tls->plain->ops->peek(tls->plain, n);
@@ -337,19 +401,19 @@ static void tls_consume(struct lh_transport *t, size_t n)
 
     if (n == 0 || tls->closing) /* closing drops what was not consumed */
         return;
-    if (tls->plain && !tls->raw) {
+    if (tls->plain && !tls->raw.p) {
         tls->plain->ops->consume(tls->plain, n);
         return;
     }
     if (tls->plain) {
-        assert(n <= tls->raw_to - tls->raw_from);
-        tls->raw_from += n;
+        assert(n <= tls->raw.to - tls->raw.from);
+        tls->raw.from += n;
     } else {
         br_ssl_engine_recvapp_ack(tls->engine, n);
         if (tls->phase == PHASE_OPEN) /* what ends it, receive reports */
             (void)(output_hold(tls) ? pump(tls) : lose(tls));
     }
-    raw_give_if_empty(tls);
+    chunk_give_if_empty(tls, &tls->raw);
 }
 
 /* --- Output ----------------------------------------------------------- */
@@ -400,16 +464,17 @@ static enum lh_net send_records(struct tls *tls)
 {
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
-    if (!has_engine(tls) || !tls->output)
+    if (!has_engine(tls) || (!tls->output && !chunk_waits(&tls->flight)))
         return LH_NET_OK;
     if (!input_hold(tls))
         return lose(tls);
     enum lh_net sent = drain(tls);
     if (sent == LH_NET_AGAIN && is_stalled(tls))
         return lose(tls);
-    if (sent == LH_NET_OK && (tls->phase == PHASE_HANDSHAKE || raw_waits(tls)))
+    if (sent == LH_NET_OK &&
+        (tls->phase == PHASE_HANDSHAKE || chunk_waits(&tls->raw)))
         pump(tls); /* it waited for this */
-    raw_give_if_empty(tls);
+    chunk_give_if_empty(tls, &tls->raw);
     return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
 }
 
@@ -460,8 +525,9 @@ static bool tls_unsent(const struct lh_transport *t)
         return tls->plain->ops->unsent(tls->plain);
     if (tls->phase == PHASE_LOST || is_over(tls))
         return true;
-    return has_engine(tls) && tls->output &&
-           br_ssl_engine_sendrec_buf(tls->engine, &n);
+    return has_engine(tls) &&
+           (chunk_waits(&tls->flight) ||
+            (tls->output && br_ssl_engine_sendrec_buf(tls->engine, &n)));
 }
 
 /* --- Beginning, rest and end ------------------------------------------ */
@@ -492,7 +558,8 @@ static void tls_free(struct lh_transport *t)
 
     if (tls->plain)
         tls->plain->ops->free(tls->plain);
-    raw_give(tls);
+    chunk_give(tls, &tls->raw);
+    chunk_give(tls, &tls->flight);
     input_give(tls);
     output_give(tls);
     lh_tls_context_give(worker_of(tls), tls->context);
