@@ -6,7 +6,6 @@
  */
 #include "h1/h1_conn.h"
 
-#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,13 @@ struct driver {
     uint8_t *out;
     size_t out_n;
 };
+
+/* An assert that release builds keep. */
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
 
 static void no_log(void *context, const lhttpd_log_entry_t *entry)
 {
@@ -109,7 +115,7 @@ static bool pull(struct driver *d)
     while (lh_h1_protocol.status(d->c) & LH_PROTO_HAS_OUTPUT) {
         uint8_t *lent = malloc(room);
         size_t n = lh_h1_protocol.pull(d->c, lent, room);
-        assert(n <= room && d->out_n + n <= OUTPUT_MAX);
+        check(n <= room && d->out_n + n <= OUTPUT_MAX);
         memcpy(d->out + d->out_n, lent, n);
         d->out_n += n;
         free(lent);
@@ -127,18 +133,18 @@ static size_t drive(struct driver *d, const uint8_t *p, size_t n)
     bool any = true;
 
     for (int steps = 0; any; steps++) {
-        assert(steps < STEPS_MAX);
+        check(steps < STEPS_MAX);
         any = false;
         if (at < n && lh_h1_protocol.status(d->c) & LH_PROTO_WANTS_INPUT) {
             uint8_t *copy = malloc(n - at);
             memcpy(copy, p + at, n - at);
             int error = lh_h1_protocol.feed(d->c, copy, n - at, &used);
             free(copy);
-            assert(used <= n - at);
+            check(used <= n - at);
             at += used;
             any = used > 0;
             if (error || (!used && at < n))
-                assert(!(lh_h1_protocol.status(d->c) & LH_PROTO_WANTS_INPUT));
+                check(!(lh_h1_protocol.status(d->c) & LH_PROTO_WANTS_INPUT));
         }
         any |= run_tasks(d);
         any |= pull(d);
@@ -177,7 +183,7 @@ static void end(struct driver *d)
         if (d->tasks[i])
             lh_exchange_let_go_handler(d->tasks[i]);
     }
-    assert(d->ctx.counters.exchanges == 0);
+    check(d->ctx.counters.exchanges == 0);
     lh_pool_deinit(&d->ctx.buf_blocks); /* asserts that all came back */
     lh_pool_deinit(&d->ctx.exchanges);
 }
@@ -214,10 +220,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     feed_in_steps(&cut, data + 1, n - 1, 1 + (how >> 4));
     /* A handler that answers early, or in pieces, answers by what has come. */
     if (!(how & 6)) {
-        assert(whole.out_n == cut.out_n);
-        assert(memcmp(whole.out, cut.out, cut.out_n) == 0);
-        assert((lh_h1_protocol.status(whole.c) & LH_PROTO_CLOSE) ==
-               (lh_h1_protocol.status(cut.c) & LH_PROTO_CLOSE));
+        check(whole.out_n == cut.out_n);
+        check(memcmp(whole.out, cut.out, cut.out_n) == 0);
+        check((lh_h1_protocol.status(whole.c) & LH_PROTO_CLOSE) ==
+              (lh_h1_protocol.status(cut.c) & LH_PROTO_CLOSE));
     }
     end(&whole);
     end(&cut);
