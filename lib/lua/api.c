@@ -3,6 +3,7 @@
  * file of their own, suspending.  See api.h; docs/lua-api.md is the contract.
  */
 #include "lua/api.h"
+#include "lua/file.h"
 
 #include "os/clock.h"
 
@@ -125,8 +126,6 @@ void lh_api_stream(lua_State *L, const char *function)
 {
     if (lua_isnoneornil(L, 1))
         return;
-    if (lh_lua_is_file(L, 1))
-        lh_api_error(L, "%s: files come with a later version", function);
     lh_api_argument_error(L, 1, function, "file or nil");
 }
 
@@ -215,6 +214,8 @@ int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
         lua_pushnil(L);
         lua_pushliteral(L, "malformed");
         return 2;
+    case LH_OUTCOME_ERROR:
+        return lh_file_error(L, task->error);
     case LH_OUTCOME_MEMORY:
         break;
     }
@@ -413,4 +414,8 @@ const struct lh_wait lh_waits[LH_WAIT_KINDS] = {
     [LH_WAIT_FLUSH] = {lh_flush_poll, lh_flush_start, nothing, finish_plain},
     [LH_WAIT_FINISH] = {lh_finish_poll, lh_finish_start, nothing,
                         lh_finish_finish},
+    [LH_WAIT_FILE_READ] = {lh_file_read_poll, lh_file_read_start,
+                           lh_file_detach, lh_file_read_finish},
+    [LH_WAIT_FILE_WRITE] = {lh_file_write_poll, lh_file_write_start,
+                            lh_file_detach, lh_file_write_finish},
 };

@@ -26,6 +26,17 @@ void lh_read_start(struct lh_task *task);
 void lh_read_cancel(struct lh_task *task);
 int lh_read_finish(lua_State *L, struct lh_task *task);
 
+/* What reading the body and reading files have in common: the second argument;
+ * the octets that wait, and room for n more; what of them the call may have,
+ * DONE, TOO_LARGE or PENDING; how many more it can use; the answer. */
+void lh_read_mode(lua_State *L, struct lh_task *task);
+size_t lh_input_bytes(const struct lh_input *in);
+bool lh_input_room(struct lh_input *in, size_t n);
+enum lh_outcome lh_read_enough(const struct lh_task *task,
+                               const struct lh_input *in);
+size_t lh_read_wants(const struct lh_task *task, const struct lh_input *in);
+int lh_read_push(lua_State *L, const struct lh_task *task, struct lh_input *in);
+
 /* api_write.c */
 enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L);
 void lh_write_start(struct lh_task *task);

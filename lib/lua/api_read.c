@@ -4,6 +4,7 @@
  * call that fails or times out loses nothing.
  */
 #include "lua/api.h"
+#include "lua/file.h"
 
 #include "base/mem.h"
 
@@ -17,12 +18,12 @@
 
 #define STEP_BYTES ((size_t)4 << 10)
 
-static size_t waiting_bytes(const struct lh_input *in)
+size_t lh_input_bytes(const struct lh_input *in)
 {
     return in->n - in->at;
 }
 
-static bool input_room(struct lh_input *in, size_t n)
+bool lh_input_room(struct lh_input *in, size_t n)
 {
     size_t room = in->room ? in->room : STEP_BYTES;
 
@@ -52,7 +53,7 @@ static bool pull(struct lh_task *task, size_t n)
         n = task->ex->body.n;
     if (n == 0)
         return true;
-    if (!input_room(in, n))
+    if (!lh_input_room(in, n))
         return false;
     in->n += lh_exchange_read(task->ex, in->p + in->n, n);
     return true;
@@ -63,10 +64,10 @@ static size_t line_length(const struct lh_input *in, size_t from)
 {
     const char *start, *newline;
 
-    if (waiting_bytes(in) <= from)
+    if (lh_input_bytes(in) <= from)
         return 0;
     start = in->p + in->at;
-    newline = memchr(start + from, '\n', waiting_bytes(in) - from);
+    newline = memchr(start + from, '\n', lh_input_bytes(in) - from);
     return newline ? (size_t)(newline - start) + 1 : 0;
 }
 
@@ -75,55 +76,80 @@ static bool pull_line(struct lh_task *task)
     size_t seen = 0;
 
     while (!line_length(&task->input, seen) && task->ex->body.n &&
-           waiting_bytes(&task->input) <= TEXT_MAX) {
-        seen = waiting_bytes(&task->input);
+           lh_input_bytes(&task->input) <= TEXT_MAX) {
+        seen = lh_input_bytes(&task->input);
         if (!pull(task, STEP_BYTES))
             return false;
     }
     return true;
 }
 
-static bool pull_wanted(struct lh_task *task)
+size_t lh_read_wants(const struct lh_task *task, const struct lh_input *in)
 {
-    size_t have = waiting_bytes(&task->input);
+    size_t have = lh_input_bytes(in);
 
     switch (task->read_mode) {
     case LH_READ_BYTES:
-        return have >= task->read_bytes || pull(task, task->read_bytes - have);
+        if (task->read_bytes == 0)
+            return have ? 0 : STEP_BYTES;
+        return have < task->read_bytes ? task->read_bytes - have : 0;
     case LH_READ_SOME:
-        return have || pull(task, SOME_BYTES);
+        return have ? 0 : SOME_BYTES;
     case LH_READ_LINE:
     case LH_READ_LINE_END:
-        return pull_line(task);
+        return STEP_BYTES;
     case LH_READ_ALL:
-        return have > TEXT_MAX || pull(task, TEXT_MAX + 1 - have);
+        return have > TEXT_MAX ? 0 : TEXT_MAX + 1 - have;
     }
-    return true;
+    return 0;
+}
+
+static bool wants_none(const struct lh_task *task)
+{
+    return task->read_mode == LH_READ_BYTES && task->read_bytes == 0;
+}
+
+static bool pull_wanted(struct lh_task *task)
+{
+    if (task->read_mode == LH_READ_LINE || task->read_mode == LH_READ_LINE_END)
+        return pull_line(task);
+    return wants_none(task) || pull(task, lh_read_wants(task, &task->input));
+}
+
+enum lh_outcome lh_read_enough(const struct lh_task *task,
+                               const struct lh_input *in)
+{
+    size_t have = lh_input_bytes(in), line;
+    bool done = false;
+
+    switch (task->read_mode) {
+    case LH_READ_BYTES:
+        done = have && have >= task->read_bytes;
+        break;
+    case LH_READ_SOME:
+        done = have > 0;
+        break;
+    case LH_READ_LINE:
+    case LH_READ_LINE_END:
+        line = line_length(in, 0);
+        if (line ? line > TEXT_MAX : have > TEXT_MAX)
+            return LH_OUTCOME_TOO_LARGE;
+        done = line > 0;
+        break;
+    case LH_READ_ALL:
+        if (have > TEXT_MAX)
+            return LH_OUTCOME_TOO_LARGE;
+        break;
+    }
+    return done ? LH_OUTCOME_DONE : LH_OUTCOME_PENDING;
 }
 
 /* What the call may have now without waiting for more. */
 static enum lh_outcome have_enough(const struct lh_task *task)
 {
-    size_t have = waiting_bytes(&task->input), line;
-
-    switch (task->read_mode) {
-    case LH_READ_BYTES:
-        if (task->read_bytes == 0)
-            return have || task->ex->body.n ? LH_OUTCOME_DONE
-                                            : LH_OUTCOME_PENDING;
-        return have >= task->read_bytes ? LH_OUTCOME_DONE : LH_OUTCOME_PENDING;
-    case LH_READ_SOME:
-        return have ? LH_OUTCOME_DONE : LH_OUTCOME_PENDING;
-    case LH_READ_LINE:
-    case LH_READ_LINE_END:
-        line = line_length(&task->input, 0);
-        if (line ? line > TEXT_MAX : have > TEXT_MAX)
-            return LH_OUTCOME_TOO_LARGE;
-        return line ? LH_OUTCOME_DONE : LH_OUTCOME_PENDING;
-    case LH_READ_ALL:
-        return have > TEXT_MAX ? LH_OUTCOME_TOO_LARGE : LH_OUTCOME_PENDING;
-    }
-    return LH_OUTCOME_PENDING;
+    if (wants_none(task) && task->ex->body.n)
+        return LH_OUTCOME_DONE;
+    return lh_read_enough(task, &task->input);
 }
 
 static enum lh_outcome body_outcome(const struct lh_task *task)
@@ -184,17 +210,13 @@ static int push_bytes(lua_State *L, struct lh_input *in, size_t n, size_t shown)
     return 1;
 }
 
-int lh_read_finish(lua_State *L, struct lh_task *task)
+int lh_read_push(lua_State *L, const struct lh_task *task, struct lh_input *in)
 {
-    struct lh_input *in = &task->input;
-    size_t n = waiting_bytes(in), line;
+    size_t n = lh_input_bytes(in), line;
 
-    if (task->outcome != LH_OUTCOME_DONE)
-        return lh_api_answer(L, task, task->outcome);
     if (task->read_mode == LH_READ_ALL)
         return push_bytes(L, in, n, n);
-    if (n == 0 && (task->read_bytes || task->read_mode != LH_READ_BYTES ||
-                   !task->ex->body.n)) {
+    if (n == 0) {
         lua_pushnil(L);
         return 1;
     }
@@ -208,6 +230,17 @@ int lh_read_finish(lua_State *L, struct lh_task *task)
                               line - (task->read_mode == LH_READ_LINE));
     }
     return push_bytes(L, in, n, n);
+}
+
+int lh_read_finish(lua_State *L, struct lh_task *task)
+{
+    if (task->outcome != LH_OUTCOME_DONE)
+        return lh_api_answer(L, task, task->outcome);
+    if (wants_none(task) && task->ex->body.n) {
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    return lh_read_push(L, task, &task->input);
 }
 
 static bool mode_from_name(struct lh_task *task, const char *name)
@@ -225,7 +258,7 @@ static bool mode_from_name(struct lh_task *task, const char *name)
     return true;
 }
 
-static void read_mode(lua_State *L, struct lh_task *task)
+void lh_read_mode(lua_State *L, struct lh_task *task)
 {
     double n;
 
@@ -249,8 +282,10 @@ static int read_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.read");
 
+    if (lh_file_is_first(L))
+        return lh_file_read_begin(L, task);
     lh_api_stream(L, "httpd.read");
-    read_mode(L, task);
+    lh_read_mode(L, task);
     return lh_api_begin(L, task, LH_WAIT_READ,
                         lh_api_timeout(L, 3, "httpd.read"));
 }

@@ -4,6 +4,7 @@
  * anchors table until it has left.
  */
 #include "lua/api.h"
+#include "lua/file.h"
 
 /* Up to here a string is copied whatever its response is doing; the exchange
  * always has this much room for a response of which nothing waits. */
@@ -125,7 +126,10 @@ static int write_begin(lua_State *L)
     struct lh_task *task = lh_api_task(L, "httpd.write");
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.write");
 
-    lh_api_stream(L, "httpd.write");
+    bool to_file = lh_file_is_first(L);
+
+    if (!to_file)
+        lh_api_stream(L, "httpd.write");
     if (lua_isnoneornil(L, 2)) {
         lua_pushnil(L);
         return 1;
@@ -136,6 +140,8 @@ static int write_begin(lua_State *L)
     if (!task->data)
         return lh_api_argument_error(L, 2, "httpd.write",
                                      "string, number or array");
+    if (to_file)
+        return lh_file_write_begin(L, task, timeout_ms);
     if (is_open(task) && !must_wait(task->ex, task->data_n) &&
         is_copied(task->ex, task->data_n)) {
         if (!task->header_line)

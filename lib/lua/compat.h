@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #if LUA_VERSION_NUM >= 502
@@ -116,6 +117,18 @@ static inline bool lh_lua_is_file(lua_State *L, int index)
     bool file = lua_rawequal(L, -1, -2) != 0;
     lua_pop(L, 2);
     return file;
+}
+
+/* The FILE of an io library file; NULL: it is closed. */
+static inline FILE *lh_lua_file(lua_State *L, int index)
+{
+#if LH_LUA_54
+    const luaL_Stream *stream = lua_touserdata(L, index);
+    return stream->closef ? stream->f : NULL;
+#else
+    FILE *const *file = lua_touserdata(L, index);
+    return *file;
+#endif
 }
 
 #endif

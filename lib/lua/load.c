@@ -4,6 +4,7 @@
  */
 #include "lua/api.h"
 #include "lua/boot.h"
+#include "lua/file.h"
 
 #include "base/mem.h"
 #include "os/entropy.h"
@@ -101,6 +102,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_api_begins);
     lh_api_register(L, vm, lh_api_read_begins);
     lh_api_register(L, vm, lh_api_write_begins);
+    lh_file_prepare(L, vm);
     lua_pushlightuserdata(L, lh_api_tag());
     lua_pushlightuserdata(L, lh_api_refused());
     lua_pushvalue(L, constants);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "lua/file.h"
 #include "os/clock.h"
 
 #include <assert.h>
@@ -54,6 +55,7 @@ static struct lh_task *take_idle(struct lh_vm *vm)
     lh_list_init(&task->link);
     lh_list_init(&task->ready_link);
     lh_timer_init(&task->timer, wake);
+    lh_timer_init(&task->late, NULL);
     return task;
 }
 
@@ -111,12 +113,22 @@ int lh_task_start_response(struct lh_task *task)
 
 /* --- the anchors table ---------------------------------------------------- */
 
-/* A task's lent string is at its slot's odd key, the waiting one after it. */
+/* A task's lent string is at its slot's odd key, the waiting one after it; a
+ * file that it waits for is at the slot's negative. */
 void lh_task_anchor(struct lh_task *task, lua_State *L, int index, bool waiting)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
     lua_pushvalue(L, index);
     lua_rawseti(L, -2, task->slot * 2 - !waiting);
+    lua_pop(L, 1);
+    task->anchored = true;
+}
+
+void lh_task_anchor_file(struct lh_task *task, lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, -task->slot);
     lua_pop(L, 1);
     task->anchored = true;
 }
@@ -135,12 +147,13 @@ static void clear_key(lua_State *L, int key)
 
 static void release_anchors(struct lh_task *task, lua_State *L)
 {
-    if (!task->anchored || task->wait == LH_WAIT_WRITE ||
+    if (!task->anchored || task->wait == LH_WAIT_WRITE || task->on_file ||
         (task->ex && task->ex->response.lent_n))
         return;
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
     clear_key(L, task->slot * 2 - 1);
     clear_key(L, task->slot * 2);
+    clear_key(L, -task->slot);
     lua_pop(L, 1);
     task->anchored = false;
 }
@@ -174,6 +187,7 @@ static void retire(struct lh_task *task)
     struct lh_vm *vm = task->vm;
 
     lh_timer_disarm(&task->timer);
+    lh_file_detach(task);
     if (task->ex)
         lh_task_let_go(task);
     keep_input(task);
@@ -191,6 +205,7 @@ static void retire(struct lh_task *task)
 static void end(struct lh_task *task, lua_State *L)
 {
     task->wait = LH_WAIT_NONE;
+    lh_file_detach(task);
     if (task->ex && task->ex->response.lent_n && !task->ex->gone) {
         task->state = LH_TASK_DRAINING;
         return;
@@ -348,6 +363,7 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     int results = 0, status;
 
     task->state = LH_TASK_RUNNING;
+    task->moved_bytes = 0;
     task->resumed_ms = lh_clock_ms();
     atomic_store_explicit(&vm->running, vm->where[task->handler],
                           memory_order_release);

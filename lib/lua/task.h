@@ -19,6 +19,8 @@
 
 #include <stdatomic.h>
 
+struct lh_file;
+
 enum lh_task_state {
     LH_TASK_IDLE,
     LH_TASK_NEW,
@@ -36,6 +38,8 @@ enum lh_wait_kind {
     LH_WAIT_WRITE,
     LH_WAIT_FLUSH,
     LH_WAIT_FINISH,
+    LH_WAIT_FILE_READ,
+    LH_WAIT_FILE_WRITE,
     LH_WAIT_KINDS
 };
 
@@ -49,6 +53,7 @@ enum lh_outcome {
     LH_OUTCOME_TOO_LARGE,
     LH_OUTCOME_MALFORMED,
     LH_OUTCOME_MEMORY,
+    LH_OUTCOME_ERROR, /* task->error tells */
 };
 
 /* How much httpd.read wants. */
@@ -60,7 +65,8 @@ enum lh_read_mode {
     LH_READ_ALL,
 };
 
-/* Octets of the request's body that were taken out of the exchange. */
+/* Octets of the request's body that were taken out of the exchange, or of a
+ * file. */
 struct lh_input {
     char *p;
     size_t at, n, room; /* p[at] to p[n - 1] were not read yet */
@@ -91,6 +97,13 @@ struct lh_task {
     const char *data; /* what httpd.write waits to write, kept alive by */
     size_t data_n;    /* the anchors table */
     bool anchored;    /* a lent string may be there */
+
+    struct lh_file *file; /* what the call is about */
+    bool on_file;         /* it waits for the file, which knows */
+    struct lh_timer late; /* the response does not wait for the file */
+    size_t data_done;     /* what the file has of `data` */
+    size_t moved_bytes;   /* since it was resumed, without a wait */
+    int error;            /* errno of LH_OUTCOME_ERROR */
 
     int header_line;    /* where the response was started */
     unsigned dead_ends; /* calls answered with "closed" */
@@ -151,7 +164,7 @@ struct lh_vm {
     struct lh_input spare_input;
 
     /* References in the registry. */
-    int anchors, handlers, threads, constants;
+    int anchors, handlers, threads, constants, files, file_meta;
 
     lua_Alloc alloc; /* where memory is limited: what is behind the limit */
     void *alloc_data;
@@ -205,6 +218,9 @@ void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
 /* Keeps the value at `index` alive: lent, or (waiting) to be written. */
 void lh_task_anchor(struct lh_task *task, lua_State *L, int index,
                     bool waiting);
+
+/* Keeps the handle at index 1 alive while the task waits for it. */
+void lh_task_anchor_file(struct lh_task *task, lua_State *L);
 
 /* --- load.c --------------------------------------------------------------- */
 

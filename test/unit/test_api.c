@@ -247,7 +247,7 @@ static void writes(void **state)
         {"httpd.write(nil, try(httpd.write, 'x', 'y'))", 200,
          "bad argument #1 to 'httpd.write' (file or nil expected, got string)"},
         {"httpd.write(nil, try(httpd.write, io.stdout, 'y'))", 200,
-         "httpd.write: files come with a later version"},
+         "httpd.write: there is no server here"},
         {"httpd.write(nil, try(httpd.write, nil, 'y', 'soon'))", 200,
          "bad argument #3 to 'httpd.write' (number expected, got string)"},
         {"httpd.write(nil, try(httpd.write, nil, 'y', -1))", 200,
@@ -511,7 +511,7 @@ static void bad_reads(void **state)
         {"httpd.write(nil, try(httpd.read, {}, 1))", 200,
          "bad argument #1 to 'httpd.read' (file or nil expected, got table)"},
         {"httpd.write(nil, try(httpd.read, io.stdin, 1))", 200,
-         "httpd.read: files come with a later version"},
+         "httpd.read: there is no server here"},
         {"httpd.write(nil, tostring(httpd.read(nil, 10)))", 200, "nil"},
     };
 

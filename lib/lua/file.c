@@ -1,0 +1,318 @@
+/*
+ * The state that httpd keeps of an io handle: see file.h.  boot.c's wrappers
+ * of the file methods call what is here.
+ */
+#include "lua/file.h"
+
+#include "base/mem.h"
+#include "lua/api.h"
+#include "os/evq.h"
+#include "os/stdio.h"
+
+#include <errno.h>
+
+/* How long a response may wait for an operation on a file. */
+#define LATE_MS 20
+
+/* --- the state ------------------------------------------------------------ */
+
+static void on_event(struct lh_source *source, unsigned ready)
+{
+    struct lh_file *file = LH_OF(source, struct lh_file, source);
+
+    (void)ready;
+    if (file->task)
+        lh_task_ready(file->task);
+}
+
+struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index)
+{
+    struct lh_file *file;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->files);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    file = lua_touserdata(L, -1);
+    lua_pop(L, 2);
+    return file;
+}
+
+static struct lh_file *new_file(lua_State *L, struct lh_vm *vm, int index)
+{
+    struct lh_file *file;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->files);
+    lua_pushvalue(L, index);
+    file = lua_newuserdata(L, sizeof(*file));
+    *file = (struct lh_file){.vm = vm};
+    file->source.on_event = on_event;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->file_meta);
+    lua_setmetatable(L, -2);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    return file;
+}
+
+/* Nobody wants to know how the operation comes out. */
+static void leave_operation(struct lh_file *file)
+{
+    if (!file->operation)
+        return;
+    file->operation->file = NULL;
+    file->operation = NULL;
+}
+
+static void drop_ahead(struct lh_file *file)
+{
+    lh_free(file->ahead.p);
+    file->ahead = (struct lh_input){.p = NULL};
+}
+
+/* As if httpd had never seen it. */
+static void forget(struct lh_file *file)
+{
+    const struct lh_context *ctx = file->vm->ctx;
+
+    leave_operation(file);
+    if (file->pollable) {
+        lh_evq_forget(ctx->evq, file->descriptor->fd);
+        lh_slots_remove(ctx->slots, file->tag);
+    }
+    file->pollable = file->ours = false;
+    lh_descriptor_drop(file->descriptor);
+    file->descriptor = NULL;
+    drop_ahead(file);
+}
+
+static int collect_file(lua_State *L)
+{
+    struct lh_file *file = lua_touserdata(L, 1);
+
+    forget(file);
+    return 0;
+}
+
+/* --- a descriptor of our own ---------------------------------------------- */
+
+/* Devices that cannot be waited for are left to operations. */
+static int watch(struct lh_file *file, int fd)
+{
+    const struct lh_context *ctx = file->vm->ctx;
+
+    if (!ctx->evq)
+        return -ENOTSUP;
+    if (lh_slots_add(ctx->slots, &file->source, &file->tag) < 0)
+        return -ENOMEM;
+    if (lh_evq_add(ctx->evq, fd, LH_EV_ONESHOT, file->tag) == 0) {
+        file->pollable = true;
+        return 0;
+    }
+    int error = errno;
+    lh_slots_remove(ctx->slots, file->tag);
+    return error == EPERM ? 0 : -error;
+}
+
+static int open_twin(struct lh_file *file, FILE *fp)
+{
+    struct lh_descriptor *d = lh_alloc(sizeof(*d));
+    struct lh_stdio_twin twin;
+    int r;
+
+    if (!d)
+        return -ENOMEM;
+    r = lh_stdio_duplicate(fp, &twin);
+    if (r < 0) {
+        lh_free(d);
+        return r;
+    }
+    *d = (struct lh_descriptor){.fd = twin.fd, .refs = 1};
+    file->readable = twin.readable;
+    file->writable = twin.writable;
+    file->appends = twin.appends;
+    r = twin.on_disk ? 0 : watch(file, twin.fd);
+    if (r < 0) {
+        lh_descriptor_drop(d);
+        return r;
+    }
+    file->descriptor = d;
+    return 0;
+}
+
+/* --- whose turn it is ----------------------------------------------------- */
+
+static int take_over(struct lh_file *file, FILE *fp)
+{
+    struct lh_input *in = &file->ahead;
+    int64_t offset;
+    int r = lh_stdio_leave(fp, &offset);
+
+    if (r < 0)
+        return r;
+    file->seekable = offset >= 0;
+    if (file->seekable) {
+        file->offset = (uint64_t)offset;
+    } else {
+        size_t n = lh_stdio_ahead(fp);
+        if (!lh_input_room(in, n))
+            return -ENOMEM;
+        in->n += lh_stdio_take(fp, in->p + in->n, n);
+    }
+    file->ours = true;
+    return 0;
+}
+
+bool lh_file_is_busy(const struct lh_file *file)
+{
+    return file->task ||
+           (file->operation && file->operation->aio.kind != LH_AIO_READ);
+}
+
+static void give_back(struct lh_file *file, FILE *fp)
+{
+    struct lh_input *in = &file->ahead;
+    size_t n = lh_input_bytes(in);
+
+    leave_operation(file);
+    if (file->seekable)
+        lh_stdio_resume(fp, (int64_t)(file->offset - n));
+    else
+        lh_stdio_unread(fp, in->p + in->at, n);
+    drop_ahead(file);
+    file->ours = false;
+}
+
+/* give_back(state, handle): before a buffered method. */
+static int give_back_call(lua_State *L)
+{
+    struct lh_file *file = lua_touserdata(L, 1);
+    FILE *fp = lh_lua_file(L, 2);
+
+    if (lh_file_is_busy(file))
+        return lh_api_error(L, "an operation on the file is under way");
+    if (fp && file->ours)
+        give_back(file, fp);
+    return 0;
+}
+
+/* leave(state, handle): before it is closed. */
+static int leave_call(lua_State *L)
+{
+    give_back_call(L);
+    forget(lua_touserdata(L, 1));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_api_vm(L)->files);
+    lua_pushvalue(L, 2);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    return 0;
+}
+
+bool lh_file_is_first(lua_State *L)
+{
+    return lh_lua_is_file(L, 1);
+}
+
+struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
+                            int *error)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+    FILE *fp = lh_lua_file(L, 1);
+    struct lh_file *file = lh_file_find(L, vm, 1);
+
+    if (!fp)
+        lh_api_error(L, "%s: the file is closed", function);
+    if (file && lh_file_is_busy(file))
+        lh_api_error(L, "%s: an operation on the file is under way", function);
+    if (!vm->ctx->aio)
+        lh_api_error(L, "%s: there is no server here", function);
+    if (!file)
+        file = new_file(L, vm, 1);
+    if (!reads)
+        leave_operation(file);
+    *error = file->descriptor ? 0 : open_twin(file, fp);
+    if (*error == 0 && !file->ours)
+        *error = take_over(file, fp);
+    file->error = 0;
+    file->ended = false;
+    file->moved = 0;
+    return file;
+}
+
+int lh_file_error(lua_State *L, int error)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, error == EPIPE ? "closed" : strerror(error));
+    lua_pushinteger(L, error);
+    return 3;
+}
+
+/* --- tasks ---------------------------------------------------------------- */
+
+/* What was written before leaves now, or soon where the wait will be short. */
+static void release_later(struct lh_timer *timer)
+{
+    struct lh_task *task = LH_OF(timer, struct lh_task, late);
+
+    if (task->ex)
+        lh_exchange_release(task->ex);
+}
+
+void lh_file_attach(struct lh_task *task)
+{
+    struct lh_context *ctx = task->vm->ctx;
+
+    task->file->task = task;
+    task->on_file = true;
+    if (!task->ex)
+        return;
+    if (task->file->pollable) {
+        lh_exchange_release(task->ex);
+        return;
+    }
+    task->late.fire = release_later;
+    lh_timer_arm(&ctx->timers, &task->late, lh_deadline(ctx->now_ms, LATE_MS));
+}
+
+void lh_file_detach(struct lh_task *task)
+{
+    if (!task->on_file)
+        return;
+    task->on_file = false;
+    task->file->task = NULL;
+    lh_timer_disarm(&task->late);
+}
+
+/* --- the VM --------------------------------------------------------------- */
+
+static const luaL_Reg begins[] = {
+    {"give_back", give_back_call},
+    {"leave", leave_call},
+    {NULL, NULL},
+};
+
+static void push_metatable(lua_State *L, struct lh_vm *vm)
+{
+    lua_newtable(L);
+    lua_pushcfunction(L, collect_file);
+    lua_setfield(L, -2, "__gc");
+    vm->file_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void lh_file_prepare(lua_State *L, struct lh_vm *vm)
+{
+    lh_api_register(L, vm, begins);
+    push_metatable(L, vm);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    vm->files = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_setfield(L, -2, "files");
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_FILEHANDLE);
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "__index");
+        lua_setfield(L, -3, "methods");
+    }
+    lua_pop(L, 1);
+}

@@ -1,0 +1,104 @@
+/*
+ * Inside lib/lua: files of io.open and io.popen, used by httpd.  An io handle
+ * that httpd has seen has a struct lh_file, a userdata in the VM's weak table
+ * of them.
+ *
+ * Between httpd calls and buffered ones (f:read, f:seek) a file changes hands:
+ * while it is `ours`, the position is `offset` less what waits in `ahead`, and
+ * the FILE's buffer is empty.  Operations use a descriptor of their own, so
+ * that they never meet another file under a number that was closed.
+ */
+#ifndef LH_LUA_FILE_H
+#define LH_LUA_FILE_H
+
+#include "lua/task.h"
+#include "os/aio.h"
+#include "os/slots.h"
+
+struct lh_descriptor {
+    int fd;
+    unsigned refs;
+};
+
+struct lh_file {
+    struct lh_vm *vm;
+    struct lh_descriptor *descriptor; /* NULL: not used by httpd yet */
+    bool readable, writable, appends;
+    bool seekable; /* operations say where */
+    bool pollable; /* a pipe, a terminal: events, no operations */
+    bool ours;
+    uint64_t offset;       /* of the next octet that the kernel moves */
+    struct lh_input ahead; /* octets that were read, and not taken yet */
+
+    struct lh_task *task;           /* waits for it */
+    struct lh_operation *operation; /* is on its way */
+    size_t moved;                   /* octets of the last writes */
+    bool ended;                     /* the last read met the end */
+    int error;                      /* errno of the last one */
+
+    struct lh_source source; /* pollable: events */
+    uint64_t tag;
+};
+
+/* An operation in flight.  It owns its buffer and a share of its descriptor,
+ * and is freed when the kernel is done, whoever has left meanwhile. */
+struct lh_operation {
+    struct lh_aio_op aio;
+    struct lh_context *ctx;
+    struct lh_descriptor *descriptor;
+    struct lh_file *file; /* NULL: it is gone, or never was */
+    struct lh_task *task; /* likewise */
+    void (*deliver)(struct lh_operation *op);
+};
+
+/* --- operation.c ---------------------------------------------------------- */
+
+/* With a buffer of n octets, if n > 0.  NULL: no memory. */
+struct lh_operation *lh_operation_new(struct lh_context *ctx,
+                                      enum lh_aio_kind kind,
+                                      struct lh_descriptor *descriptor,
+                                      size_t n);
+void lh_operation_start(struct lh_operation *op);
+
+void lh_descriptor_drop(struct lh_descriptor *d); /* one share; NULL allowed */
+
+/* --- file.c --------------------------------------------------------------- */
+
+/* Makes the VM's tables; adds to the table at the top what boot.c needs. */
+void lh_file_prepare(lua_State *L, struct lh_vm *vm);
+
+/* Is the first argument a file? */
+bool lh_file_is_first(lua_State *L);
+
+/* The state of the first argument, which becomes ours.  Raises if it is closed
+ * or used by another task.  A negative errno is left in *error. */
+struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
+                            int *error);
+
+/* The handle's state, or NULL. */
+struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index);
+
+/* Pushes nil, the text and the number, as io does. */
+int lh_file_error(lua_State *L, int error);
+
+/* Is something under way that the file must not be touched during? */
+bool lh_file_is_busy(const struct lh_file *file);
+
+/* The task waits for its file: from now on, and no longer. */
+void lh_file_attach(struct lh_task *task);
+void lh_file_detach(struct lh_task *task);
+
+/* --- file_io.c ------------------------------------------------------------ */
+
+int lh_file_read_begin(lua_State *L, struct lh_task *task);
+int lh_file_write_begin(lua_State *L, struct lh_task *task,
+                        uint64_t timeout_ms);
+
+enum lh_outcome lh_file_read_poll(struct lh_task *task, lua_State *L);
+void lh_file_read_start(struct lh_task *task);
+int lh_file_read_finish(lua_State *L, struct lh_task *task);
+enum lh_outcome lh_file_write_poll(struct lh_task *task, lua_State *L);
+void lh_file_write_start(struct lh_task *task);
+int lh_file_write_finish(lua_State *L, struct lh_task *task);
+
+#endif

@@ -1,0 +1,386 @@
+/*
+ * httpd.read and httpd.write on files.  What has a position, or cannot be
+ * waited for, is moved by operations (os/aio.h), in pieces; what the page cache
+ * has is read at once, within a budget.  Pipes wait for their events.
+ */
+#include "lua/file.h"
+
+#include "base/mem.h"
+#include "lua/api.h"
+#include "os/evq.h"
+#include "os/pipe.h"
+#include "os/stdio.h"
+
+#include <errno.h>
+
+/* What a task may move without a pause, before the others have their turn. */
+#define BUDGET_BYTES ((size_t)256 << 10)
+
+/* The most that one operation moves, and the least that it reads for a line. */
+#define PIECE_BYTES ((size_t)1 << 20)
+#define LINE_BYTES  ((size_t)64 << 10)
+
+/* A buffer larger than this is not kept. */
+#define KEEP_BYTES ((size_t)64 << 10)
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool has_budget(const struct lh_task *task)
+{
+    return task->moved_bytes < BUDGET_BYTES;
+}
+
+static enum lh_outcome failed(struct lh_task *task, int error)
+{
+    task->error = error;
+    task->file->error = 0;
+    return LH_OUTCOME_ERROR;
+}
+
+/* What ends a wait, or keeps it from beginning. */
+static enum lh_outcome interrupted(const struct lh_task *task, bool reads)
+{
+    if (task->cut)
+        return LH_OUTCOME_CLOSED;
+    if (task->file->pollable && task->on_file) {
+        if (reads && task->ex && lh_task_is_closed(task))
+            return LH_OUTCOME_CLOSED;
+        if (task->vm->ctx->stopping && task->wait_ms != LH_NEVER)
+            return LH_OUTCOME_STOPPING;
+    }
+    return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+}
+
+static void wait_for_event(struct lh_file *file, unsigned interest)
+{
+    if (lh_evq_change(file->vm->ctx->evq, file->descriptor->fd,
+                      interest | LH_EV_ONESHOT, file->tag) < 0) {
+        file->error = errno;
+        lh_task_ready(file->task);
+    }
+}
+
+/* The others first. */
+static void pause_task(struct lh_task *task)
+{
+    task->moved_bytes = 0;
+    lh_task_ready(task);
+}
+
+static void start_operation(struct lh_file *file, struct lh_operation *op)
+{
+    bool here =
+        file->seekable && !(file->appends && op->aio.kind != LH_AIO_READ);
+
+    op->file = file;
+    op->aio.offset = here ? file->offset : LH_AIO_NO_OFFSET;
+    file->operation = op;
+    lh_operation_start(op);
+}
+
+/* --- read ----------------------------------------------------------------- */
+
+/* The operation's buffer becomes the file's, if that one is empty. */
+static bool keep_octets(struct lh_input *in, struct lh_operation *op, size_t n)
+{
+    if (in->at == in->n) {
+        lh_free(in->p);
+        *in = (struct lh_input){.p = op->aio.p, .n = n, .room = op->aio.n};
+        op->aio.p = NULL;
+        return true;
+    }
+    if (!lh_input_room(in, n))
+        return false;
+    memcpy(in->p + in->n, op->aio.p, n);
+    in->n += n;
+    return true;
+}
+
+static void deliver_read(struct lh_operation *op)
+{
+    struct lh_file *file = op->file;
+    int64_t result = op->aio.result;
+
+    if (!file)
+        return;
+    file->operation = NULL;
+    if (result < 0)
+        file->error = (int)-result;
+    else if (result > 0 && !keep_octets(&file->ahead, op, (size_t)result))
+        file->error = ENOMEM;
+    else
+        file->offset += (uint64_t)result;
+    file->ended = result >= 0 && (size_t)result < op->aio.n;
+    if (file->task)
+        lh_task_ready(file->task);
+}
+
+static void start_read(struct lh_task *task)
+{
+    struct lh_file *file = task->file;
+    size_t n = least(lh_read_wants(task, &file->ahead), PIECE_BYTES);
+
+    if (task->read_mode != LH_READ_BYTES && n < LINE_BYTES)
+        n = LINE_BYTES;
+    struct lh_operation *op =
+        lh_operation_new(file->vm->ctx, LH_AIO_READ, file->descriptor, n);
+    if (!op) {
+        file->error = ENOMEM;
+        lh_task_ready(task);
+        return;
+    }
+    op->deliver = deliver_read;
+    start_operation(file, op);
+}
+
+/* Octets, 0 at the end, or a negative errno; -EAGAIN: not without waiting. */
+static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
+{
+    struct lh_input *in = &file->ahead;
+    size_t n = least(lh_read_wants(task, in), BUDGET_BYTES);
+    int fd = file->descriptor->fd;
+    ssize_t got;
+
+    if (!has_budget(task) || (!file->seekable && !file->pollable))
+        return -EAGAIN;
+    if (!lh_input_room(in, n))
+        return -ENOMEM;
+    if (file->pollable) {
+        got = lh_pipe_read(fd, in->p + in->n, n);
+        if (got < 0)
+            return got;
+    } else {
+        got = lh_aio_read_cached(fd, in->p + in->n, n, file->offset);
+        if (got < 0)
+            return -EAGAIN;
+        file->offset += (uint64_t)got;
+    }
+    in->n += (size_t)got;
+    task->moved_bytes += (size_t)got;
+    return got;
+}
+
+static enum lh_outcome read_now(struct lh_task *task, struct lh_file *file)
+{
+    enum lh_outcome outcome;
+
+    while ((outcome = lh_read_enough(task, &file->ahead)) ==
+           LH_OUTCOME_PENDING) {
+        if (file->operation)
+            return LH_OUTCOME_PENDING;
+        if (file->error)
+            return failed(task, file->error);
+        if (file->ended)
+            return LH_OUTCOME_DONE;
+        ssize_t got = read_at_once(task, file);
+        if (got == -EAGAIN)
+            return LH_OUTCOME_PENDING;
+        file->error = got < 0 ? (int)-got : 0;
+        file->ended = got == 0;
+    }
+    return outcome;
+}
+
+/* The task waits: sees to it that something wakes it. */
+static void read_on(struct lh_task *task)
+{
+    struct lh_file *file = task->file;
+
+    if (file->operation)
+        return;
+    if (!has_budget(task))
+        pause_task(task);
+    else if (file->pollable)
+        wait_for_event(file, LH_EV_READ);
+    else
+        start_read(task);
+}
+
+enum lh_outcome lh_file_read_poll(struct lh_task *task, lua_State *L)
+{
+    enum lh_outcome outcome = read_now(task, task->file);
+
+    (void)L;
+    if (outcome == LH_OUTCOME_PENDING)
+        outcome = interrupted(task, true);
+    if (outcome == LH_OUTCOME_PENDING && task->on_file)
+        read_on(task);
+    return outcome;
+}
+
+void lh_file_read_start(struct lh_task *task)
+{
+    lh_file_attach(task);
+    if (interrupted(task, true) == LH_OUTCOME_PENDING)
+        read_on(task);
+    else
+        lh_task_ready(task);
+}
+
+int lh_file_read_finish(lua_State *L, struct lh_task *task)
+{
+    struct lh_input *in = &task->file->ahead;
+
+    if (task->outcome != LH_OUTCOME_DONE)
+        return lh_api_answer(L, task, task->outcome);
+    int results = lh_read_push(L, task, in);
+    if (in->n == 0 && in->room > KEEP_BYTES) {
+        lh_free(in->p);
+        *in = (struct lh_input){.p = NULL};
+    }
+    return results;
+}
+
+int lh_file_read_begin(lua_State *L, struct lh_task *task)
+{
+    uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.read");
+    int error, results;
+
+    lh_read_mode(L, task);
+    task->file = lh_file_use(L, "httpd.read", true, &error);
+    if (error == 0 && !task->file->readable)
+        error = -EBADF;
+    if (error < 0)
+        return lh_file_error(L, -error);
+    results = lh_api_begin(L, task, LH_WAIT_FILE_READ, timeout_ms);
+    if (task->wait == LH_WAIT_FILE_READ)
+        lh_task_anchor_file(task, L);
+    return results;
+}
+
+/* --- write ---------------------------------------------------------------- */
+
+static void deliver_write(struct lh_operation *op)
+{
+    struct lh_file *file = op->file;
+    int64_t result = op->aio.result;
+
+    if (!file)
+        return;
+    file->operation = NULL;
+    if (result > 0) {
+        file->moved += (size_t)result;
+        file->offset += (uint64_t)result;
+    } else {
+        file->error = result < 0 ? (int)-result : EIO;
+    }
+    if (file->appends && file->seekable)
+        file->offset = lh_stdio_offset(file->descriptor->fd);
+    if (file->task)
+        lh_task_ready(file->task);
+}
+
+static void start_write(struct lh_task *task)
+{
+    struct lh_file *file = task->file;
+    size_t n = least(task->data_n - task->data_done, PIECE_BYTES);
+    struct lh_operation *op =
+        lh_operation_new(file->vm->ctx, LH_AIO_WRITE, file->descriptor, n);
+
+    if (!op) {
+        file->error = ENOMEM;
+        lh_task_ready(task);
+        return;
+    }
+    memcpy(op->aio.p, task->data + task->data_done, n);
+    op->deliver = deliver_write;
+    start_operation(file, op);
+}
+
+static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
+{
+    for (;;) {
+        if (file->operation)
+            return LH_OUTCOME_PENDING;
+        task->data_done += file->moved;
+        file->moved = 0;
+        if (file->error)
+            return failed(task, file->error);
+        if (task->data_done == task->data_n)
+            return LH_OUTCOME_DONE;
+        if (!file->pollable || !has_budget(task))
+            return LH_OUTCOME_PENDING;
+        ssize_t n =
+            lh_pipe_write(file->descriptor->fd, task->data + task->data_done,
+                          task->data_n - task->data_done);
+        if (n == -EAGAIN)
+            return LH_OUTCOME_PENDING;
+        file->error = n < 0 ? (int)-n : 0;
+        file->moved = n < 0 ? 0 : (size_t)n;
+        task->moved_bytes += file->moved;
+    }
+}
+
+static void write_on(struct lh_task *task)
+{
+    struct lh_file *file = task->file;
+
+    if (file->operation)
+        return;
+    if (!file->pollable)
+        start_write(task);
+    else if (!has_budget(task))
+        pause_task(task);
+    else
+        wait_for_event(file, LH_EV_WRITE);
+}
+
+enum lh_outcome lh_file_write_poll(struct lh_task *task, lua_State *L)
+{
+    enum lh_outcome outcome = write_now(task, task->file);
+
+    (void)L;
+    if (outcome == LH_OUTCOME_PENDING)
+        outcome = interrupted(task, false);
+    if (outcome == LH_OUTCOME_PENDING && task->on_file)
+        write_on(task);
+    return outcome;
+}
+
+void lh_file_write_start(struct lh_task *task)
+{
+    lh_file_attach(task);
+    if (interrupted(task, false) == LH_OUTCOME_PENDING)
+        write_on(task);
+    else
+        lh_task_ready(task);
+}
+
+int lh_file_write_finish(lua_State *L, struct lh_task *task)
+{
+    if (task->outcome != LH_OUTCOME_DONE)
+        return lh_api_answer(L, task, task->outcome);
+    lua_pushinteger(L, (lua_Integer)task->data_n);
+    return 1;
+}
+
+/* What was read ahead would be out of date. */
+static void forget_ahead(struct lh_file *file)
+{
+    if (file->seekable)
+        file->offset -= lh_input_bytes(&file->ahead);
+    if (file->seekable || file->ahead.at == file->ahead.n)
+        file->ahead.at = file->ahead.n = 0;
+}
+
+int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
+{
+    int error, results;
+
+    task->file = lh_file_use(L, "httpd.write", false, &error);
+    if (error == 0 && !task->file->writable)
+        error = -EBADF;
+    if (error < 0)
+        return lh_file_error(L, -error);
+    forget_ahead(task->file);
+    task->data_done = 0;
+    results = lh_api_begin(L, task, LH_WAIT_FILE_WRITE, timeout_ms);
+    if (task->wait == LH_WAIT_FILE_WRITE) {
+        lh_task_anchor_file(task, L);
+        lh_task_anchor(task, L, 2, true);
+    }
+    return results;
+}

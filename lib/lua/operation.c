@@ -1,0 +1,63 @@
+/* Operations on files and what they own: see file.h. */
+#include "lua/file.h"
+
+#include "base/mem.h"
+
+#include <unistd.h>
+
+void lh_descriptor_drop(struct lh_descriptor *d)
+{
+    if (!d || --d->refs)
+        return;
+    close(d->fd);
+    lh_free(d);
+}
+
+static void free_operation(struct lh_operation *op)
+{
+    lh_descriptor_drop(op->descriptor);
+    lh_free(op->aio.p);
+    lh_free(op);
+}
+
+static void complete(struct lh_aio_op *aio)
+{
+    struct lh_operation *op = LH_OF(aio, struct lh_operation, aio);
+
+    op->ctx->counters.operations--;
+    op->deliver(op);
+    free_operation(op);
+}
+
+struct lh_operation *lh_operation_new(struct lh_context *ctx,
+                                      enum lh_aio_kind kind,
+                                      struct lh_descriptor *descriptor,
+                                      size_t n)
+{
+    struct lh_operation *op = lh_calloc(1, sizeof(*op));
+
+    if (!op)
+        return NULL;
+    op->ctx = ctx;
+    op->aio.kind = kind;
+    op->aio.complete = complete;
+    op->aio.fd = -1;
+    op->aio.n = n;
+    op->aio.p = n ? lh_alloc(n) : NULL;
+    if (n && !op->aio.p) {
+        lh_free(op);
+        return NULL;
+    }
+    if (descriptor) {
+        op->descriptor = descriptor;
+        op->aio.fd = descriptor->fd;
+        descriptor->refs++;
+    }
+    return op;
+}
+
+void lh_operation_start(struct lh_operation *op)
+{
+    op->ctx->counters.operations++;
+    lh_aio_add(op->ctx->aio, &op->aio);
+}

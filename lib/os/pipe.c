@@ -1,0 +1,46 @@
+/* Pipes without waiting: see pipe.h. */
+#include "os/pipe.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Is there something to be done?  Somebody who shares the pipe may be faster
+ * than we are, where the kernel knows no RWF_NOWAIT for pipes. */
+static ssize_t wait_not(int fd, short events)
+{
+    struct pollfd now = {.fd = fd, .events = events};
+    int r = poll(&now, 1, 0);
+
+    if (r < 0)
+        return errno == EINTR ? -EAGAIN : -errno;
+    return r == 0 ? -EAGAIN : 0;
+}
+
+static ssize_t outcome(ssize_t r)
+{
+    if (r >= 0)
+        return r;
+    return errno == EINTR || errno == EAGAIN ? -EAGAIN : -errno;
+}
+
+ssize_t lh_pipe_read(int fd, void *p, size_t n)
+{
+    struct iovec part = {p, n};
+    ssize_t r = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+
+    if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+        return outcome(r);
+    r = wait_not(fd, POLLIN);
+    return r < 0 ? r : outcome(read(fd, p, n));
+}
+
+/* A pipe that is ready takes PIPE_BUF octets. */
+ssize_t lh_pipe_write(int fd, const void *p, size_t n)
+{
+    ssize_t r = wait_not(fd, POLLOUT);
+
+    return r < 0 ? r : outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
+}

@@ -1,0 +1,16 @@
+/*
+ * Pipes, and what else reports to the event queue, read and written without
+ * waiting and without O_NONBLOCK, which would hold for all who share them.
+ */
+#ifndef LH_OS_PIPE_H
+#define LH_OS_PIPE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Octets moved (a read's 0: the end), -EAGAIN: an event must come first, or
+ * another negative errno. */
+ssize_t lh_pipe_read(int fd, void *p, size_t n);
+ssize_t lh_pipe_write(int fd, const void *p, size_t n);
+
+#endif

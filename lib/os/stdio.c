@@ -1,0 +1,91 @@
+/*
+ * What glibc keeps of an open FILE: see stdio.h.  Its buffer is looked at and
+ * emptied by the members of struct _IO_FILE, which are part of the ABI:
+ * fseeko() would read synchronously, and would go on to use octets of the
+ * buffer that the file does not have any more.
+ */
+#include "os/stdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio_ext.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* In _flags: the buffer holds output. */
+#define PUTTING 0x0800
+
+int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
+{
+    struct stat st;
+    int flags = fcntl(fileno(fp), F_GETFL);
+
+    if (flags < 0 || fstat(fileno(fp), &st) < 0)
+        return -errno;
+    twin->readable = (flags & O_ACCMODE) != O_WRONLY;
+    twin->writable = (flags & O_ACCMODE) != O_RDONLY;
+    twin->appends = (flags & O_APPEND) != 0;
+    twin->on_disk =
+        S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode);
+    twin->fd = fcntl(fileno(fp), F_DUPFD_CLOEXEC, 3);
+    return twin->fd < 0 ? -errno : 0;
+}
+
+static void empty_buffer(FILE *fp)
+{
+    __fpurge(fp);
+    fp->_IO_read_base = fp->_IO_read_ptr = fp->_IO_read_end = fp->_IO_buf_base;
+    fp->_IO_write_base = fp->_IO_write_ptr = fp->_IO_write_end =
+        fp->_IO_buf_base;
+    fp->_flags &= ~PUTTING;
+    fp->_offset = -1; /* not known */
+}
+
+int lh_stdio_leave(FILE *fp, int64_t *offset)
+{
+    if (__fpending(fp) && fflush(fp) != 0)
+        return -errno;
+    *offset = ftello(fp);
+    if (*offset < 0)
+        return errno == ESPIPE ? 0 : -errno;
+    if (lseek(fileno(fp), (off_t)*offset, SEEK_SET) < 0)
+        return -errno;
+    empty_buffer(fp);
+    return 0;
+}
+
+uint64_t lh_stdio_offset(int fd)
+{
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+
+    return offset < 0 ? 0 : (uint64_t)offset;
+}
+
+size_t lh_stdio_ahead(const FILE *fp)
+{
+    return (size_t)(fp->_IO_read_end - fp->_IO_read_ptr);
+}
+
+size_t lh_stdio_take(FILE *fp, void *p, size_t n)
+{
+    size_t ahead = lh_stdio_ahead(fp);
+
+    return fread(p, 1, n < ahead ? n : ahead, fp);
+}
+
+void lh_stdio_resume(FILE *fp, int64_t offset)
+{
+    if (offset >= 0)
+        lseek(fileno(fp), (off_t)offset, SEEK_SET);
+    fp->_flags &= ~_IO_EOF_SEEN;
+}
+
+bool lh_stdio_unread(FILE *fp, const void *p, size_t n)
+{
+    const unsigned char *octets = p;
+
+    while (n > 0)
+        if (ungetc(octets[--n], fp) == EOF)
+            return false;
+    return true;
+}

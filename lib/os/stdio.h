@@ -1,0 +1,43 @@
+/*
+ * What the C library keeps of an open FILE: the octets it has read ahead or
+ * holds back, and its position.  With these a FILE and direct operations on
+ * its descriptor can be mixed.
+ */
+#ifndef LH_OS_STDIO_H
+#define LH_OS_STDIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A second descriptor of a FILE, and what it is good for. */
+struct lh_stdio_twin {
+    int fd; /* close-on-exec */
+    bool readable, writable;
+    bool appends;
+    bool on_disk; /* a regular file, a directory, a block device */
+};
+
+/* 0 or a negative errno. */
+int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin);
+
+/* Writes what the FILE holds back.  *offset is then the FILE's position, which
+ * the descriptor has too, and its buffer is empty; -1: it has no position, and
+ * what was read ahead stays there.  0 or a negative errno. */
+int lh_stdio_leave(FILE *fp, int64_t *offset);
+
+/* The descriptor's position. */
+uint64_t lh_stdio_offset(int fd);
+
+/* Octets read ahead, and up to n of them taken out: never a system call. */
+size_t lh_stdio_ahead(const FILE *fp);
+size_t lh_stdio_take(FILE *fp, void *p, size_t n);
+
+/* The counterpart of leave: the FILE goes on there (-1: where it was). */
+void lh_stdio_resume(FILE *fp, int64_t offset);
+
+/* Puts octets back, to be read first.  False: there is no memory. */
+bool lh_stdio_unread(FILE *fp, const void *p, size_t n);
+
+#endif

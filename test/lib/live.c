@@ -1,0 +1,203 @@
+/* A server for one script: see live.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/client.h"
+#include "lib/live.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ANSWER_BYTES ((size_t)4 << 20)
+#define POLLS        2000
+#define POLL_NS      10000000
+
+static const char prelude[] =
+    "DIR = os.getenv('LH_TEST_DIR') .. '/'\n"
+    "function test(name, fn)\n"
+    "  httpd.register_handler('/' .. name, function(env, header)\n"
+    "    local text = fn(env, header)\n"
+    "    httpd.write(nil, text or 'ok')\n"
+    "  end)\n"
+    "end\n"
+    "function same(a, b)\n"
+    "  if a ~= b then\n"
+    "    error(tostring(a) .. ' is not ' .. tostring(b), 2)\n"
+    "  end\n"
+    "end\n"
+    "function fill(name, text)\n"
+    "  local f = assert(io.open(DIR .. name, 'w'))\n"
+    "  f:write(text)\n"
+    "  f:close()\n"
+    "end\n"
+    "function contents(name)\n"
+    "  local f = assert(io.open(DIR .. name))\n"
+    "  local text = f:read('*a')\n"
+    "  f:close()\n"
+    "  return text\n"
+    "end\n";
+
+static char dir[64], last_log[4096];
+
+static void on_log(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    snprintf(last_log, sizeof(last_log), "%s", entry->message);
+}
+
+const char *test_live_log(void)
+{
+    return last_log;
+}
+
+int test_live_fds(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int n = 0;
+
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+int test_live_children(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    struct dirent *entry;
+    int n = 0;
+
+    while ((entry = readdir(d)) != NULL) {
+        char path[300], text[4096] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%s/children",
+                 entry->d_name);
+        FILE *f = fopen(path, "r");
+        size_t got = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+        for (size_t i = 0; i < got; i++)
+            n += text[i] == ' ';
+        if (f)
+            fclose(f);
+    }
+    closedir(d);
+    return n;
+}
+
+const char *test_live_dir(void)
+{
+    if (!*dir) {
+        snprintf(dir, sizeof(dir), "/tmp/lhttpd-test-XXXXXX");
+        assert_non_null(mkdtemp(dir));
+        setenv("LH_TEST_DIR", dir, 1);
+    }
+    return dir;
+}
+
+const char *test_live_path(const char *name)
+{
+    static char path[256];
+
+    snprintf(path, sizeof(path), "%s/%s", test_live_dir(), name);
+    return path;
+}
+
+void test_live_remove_dir(void)
+{
+    DIR *d = *dir ? opendir(dir) : NULL;
+    struct dirent *entry;
+
+    while (d && (entry = readdir(d)) != NULL)
+        if (entry->d_name[0] != '.')
+            remove(test_live_path(entry->d_name));
+    if (d)
+        closedir(d);
+    rmdir(dir);
+    dir[0] = '\0';
+}
+
+void test_live_start(struct test_live *live, unsigned workers,
+                     const char *source)
+{
+    lhttpd_config_t config = lhttpd_config_init();
+    size_t room = sizeof(prelude) + strlen(source);
+    char *text = malloc(room);
+
+    test_live_dir();
+    live->fds = test_live_fds();
+    live->server = NULL;
+    config.log = on_log;
+    config.workers = workers;
+    assert_non_null(text);
+    snprintf(text, room, "%s%s", prelude, source);
+    assert_int_equal(lhttpd_server_create(&live->server, &config), 0);
+    assert_int_equal(lhttpd_server_listen(live->server, "127.0.0.1", 0, 0), 0);
+    assert_int_equal(lhttpd_server_map_source(live->server, "/", "test.lua",
+                                              text, strlen(text)),
+                     0);
+    int r = lhttpd_server_start(live->server);
+    if (r != 0)
+        print_error("%s\n", lhttpd_server_error(live->server));
+    assert_int_equal(r, 0);
+    free(text);
+    live->port = lhttpd_server_port(live->server, 0);
+}
+
+void test_live_stop(struct test_live *live)
+{
+    assert_int_equal(lhttpd_server_stop(live->server, 20000), 0);
+    lhttpd_server_destroy(live->server);
+    assert_int_equal(test_live_fds(), live->fds);
+    assert_int_equal(test_live_children(), 0);
+}
+
+int test_live_ask(struct test_live *live, const char *path)
+{
+    int fd = test_client_connect(live->port);
+    char request[512];
+
+    snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", path);
+    test_client_send(fd, request);
+    return fd;
+}
+
+const char *test_live_get(struct test_live *live, const char *path)
+{
+    static char answer[ANSWER_BYTES];
+    int fd = test_live_ask(live, path);
+
+    test_client_read_all(fd, answer, sizeof(answer));
+    close(fd);
+    char *body = strstr(answer, "\r\n\r\n");
+    return body ? body + 4 : "";
+}
+
+void test_live_expect(struct test_live *live, const char *path,
+                      const char *body)
+{
+    const char *got;
+
+    last_log[0] = '\0';
+    got = test_live_get(live, path);
+    if (strcmp(got, body) != 0)
+        print_error("%s: %s\n", path, last_log);
+    assert_string_equal(got, body);
+}
+
+void test_live_until(int (*yes)(void *arg), void *arg)
+{
+    for (int i = 0; i < POLLS; i++) {
+        if (yes(arg))
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    }
+    fail_msg("it never happened");
+}
