@@ -199,7 +199,8 @@ void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
     s->whole = true;
     s->shut_due = LH_NEVER;
     lh_list_append(&c->unsent, &s->turn);
-    lh_h2_refund(c);
+    if (!s->refused)
+        lh_h2_refund(c);
     if (s->state == LH_H2_OPEN)
         lh_h2_stream_set(s, LH_H2_HALF_LOCAL);
     else
@@ -223,6 +224,7 @@ void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
     struct lh_exchange *ex = s->ex;
 
     s->served = true;
+    s->refused = status != 0;
     s->expects_continue = c->block.reader.expects_continue && !s->pushed;
     if (status) {
         lh_exchange_fail(ex, status);

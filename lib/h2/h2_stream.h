@@ -52,6 +52,7 @@ struct lh_h2_stream {
 
     bool pushed;
     bool served;           /* it was handed to its handler */
+    bool refused;          /* ... but by us: its answer earns nothing */
     bool whole;            /* the last octet of the response was pulled */
     bool expects_continue; /* expect: 100-continue, not answered yet */
     bool discards;         /* nobody reads the rest of the body */

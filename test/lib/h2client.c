@@ -1,6 +1,7 @@
 /* An HTTP/2 client for tests: see h2client.h. */
 #include "lib/h2client.h"
 
+#include "base/mem.h"
 #include "h2/h2_conn.h"
 
 #include <setjmp.h>
@@ -16,6 +17,7 @@ void test_h2_init(struct test_h2 *h, test_handler_fn *handler, size_t step)
     test_context_init(&h->t);
     lh_h2_hpack_init(&h->hpack, 4096);
     h->step = step;
+    h->heap = lh_realloc_hook;
     h->log = calloc(1, 1);
     h->body = calloc(1, 1);
     assert_true(h->log && h->body);
@@ -246,7 +248,7 @@ static void note(struct test_h2 *h, const char *format, ...)
 
 static void note(struct test_h2 *h, const char *format, ...)
 {
-    char text[20000];
+    char text[70000];
     va_list args;
 
     va_start(args, format);
@@ -287,10 +289,13 @@ static void hear_block(struct test_h2 *h, const struct lh_h2_head *head,
     size_t skip = h->block_head.type == LH_H2_PUSH_PROMISE ? 4 : 0;
     h->fields_n = 0;
     h->fields[0] = '\0';
+    void *(*servers_heap)(void *, size_t) = lh_realloc_hook;
+    lh_realloc_hook = h->heap;
     assert_int_equal(lh_h2_hpack_decode(&h->hpack, block + skip,
                                         h->block_n - skip, true, &limits,
                                         hear_field, h),
                      LH_H2_HPACK_OK);
+    lh_realloc_hook = servers_heap;
     note(h, "%s %u", lh_h2_type_name(h->block_head.type), h->block_head.stream);
     if (skip)
         note(h, " promises %u", lh_h2_u32(block));
