@@ -279,7 +279,7 @@ static void test_interims_and_trailers(void **state)
 
     (void)state;
     begin(&f, "GET", false);
-    assert_int_equal(lh_exchange_informational(f.ex, 102, &none), 0);
+    assert_int_equal(lh_exchange_informational(f.ex, 100, &none), 0);
     assert_int_equal(lh_exchange_informational(f.ex, 103, &none), 0);
     assert_true(f.l.has_output);
     test_loopback_pump(&f.l, 100);
@@ -369,6 +369,8 @@ static void test_lend(void **state)
     assert_int_equal(f.ex->response.state, LH_RESPONSE_STARTED);
     assert_int_equal(lh_exchange_lend(f.ex, "more", 4), 0);
     lh_exchange_unlend(f.ex);
+    assert_int_equal(f.ex->response.lent_n, 0);
+    assert_null(f.ex->response.lent);
     test_loopback_pump(&f.l, 9);
     assert_true(f.l.aborted);
     end(&f);
@@ -401,7 +403,9 @@ static void test_body(void **state)
     assert_int_equal(f.ex->body_state, LH_BODY_ENDED);
     assert_int_equal(lh_exchange_body_room(f.ex), 0);
     assert_true(lh_exchange_body(f.ex, data, 1));
+    f.l.has_output = false;
     assert_int_equal(lh_exchange_read(f.ex, out, sizeof(out)), 65500);
+    assert_false(f.l.has_output); /* no room is wanted any more */
     assert_int_equal(lh_exchange_read(f.ex, out, sizeof(out)), 0);
     end(&f);
 }

@@ -143,7 +143,8 @@ static void test_authorities(void **state)
     static const char *const good[] = {
         "example.com",   "Example.COM:8042",   "192.0.2.16:80", "[2001:db8::7]",
         "[::1]:443",     "[::ffff:192.0.2.1]", "a_b~c-d.e",     "a%20b",
-        "a!$&'()*+,;=b", "localhost:",         "a:65535",       "[::]",
+        "a!$&'()*+,;=b", "localhost:",         "a%20",          "a:65535",
+        "[::]",
     };
     static const char *const bad[] = {
         "",         ":80",     "me@a",    "a/b",  "a b",    "a:b",

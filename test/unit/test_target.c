@@ -106,6 +106,7 @@ struct target_case {
 
 static const struct target_case targets[] = {
     {"/where?q=now", NULL, "/where?q=now"},
+    {"/~a!", NULL, "/~a!"},
     {"*", NULL, "*"},
     {"http://www.example.org/pub/WWW/TheProject.html", "www.example.org",
      "/pub/WWW/TheProject.html"},
