@@ -3,7 +3,6 @@
 #include "lib/heap.h"
 #include "net/cred.h"
 #include "net/keypair.h"
-#include "net/pem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -229,36 +228,6 @@ static void survives_damage(void **state)
     }
 }
 
-static void knows_names(void **state)
-{
-    struct lh_creds *creds = lh_creds_new();
-    struct lh_err err;
-
-    (void)state;
-    assert_int_equal(add(creds, "ec256.pem", "ec256.key", &err), 0);
-    assert_int_equal(add(creds, "ec384.pem", "ec384.key", &err), 0);
-    assert_int_equal(add(creds, "common.pem", "ec256.key", &err), 0);
-    const struct lh_keypair *plain = lh_creds_at(creds, 0);
-    const struct lh_keypair *wild = lh_creds_at(creds, 1);
-    const struct lh_keypair *common = lh_creds_at(creds, 2);
-    assert_true(lh_keypair_has_name(plain, "a.example.org", false));
-    assert_true(lh_keypair_has_name(plain, "A.Example.ORG", false));
-    assert_true(lh_keypair_has_name(plain, "a2.example.org", false));
-    assert_false(lh_keypair_has_name(plain, "ec256", true)); /* the CN */
-    assert_false(lh_keypair_has_name(plain, "a.example.or", true));
-    assert_false(lh_keypair_has_name(plain, "", true));
-    assert_true(lh_keypair_has_name(wild, "www.example.net", true));
-    assert_true(lh_keypair_has_name(wild, "WWW.example.NET", true));
-    assert_false(lh_keypair_has_name(wild, "www.example.net", false));
-    assert_false(lh_keypair_has_name(wild, "example.net", true));
-    assert_false(lh_keypair_has_name(wild, "a.b.example.net", true));
-    assert_false(lh_keypair_has_name(wild, ".example.net", true));
-    assert_true(lh_keypair_has_name(wild, "b.example.org", true));
-    assert_false(lh_keypair_has_name(wild, "x.example.org", true));
-    assert_true(lh_keypair_has_name(common, "common.example.org", false));
-    lh_creds_free(creds);
-}
-
 static void keeps_the_chain(void **state)
 {
     struct lh_creds *creds = lh_creds_new();
@@ -269,42 +238,6 @@ static void keeps_the_chain(void **state)
     assert_int_equal(lh_creds_at(creds, 0)->chain_n, 2);
     lh_creds_free(creds);
     lh_creds_free(NULL);
-}
-
-static int count_objects(void *context, const char *label, const uint8_t *der,
-                         size_t n)
-{
-    char *seen = context;
-
-    assert_non_null(der);
-    snprintf(seen + strlen(seen), 64, "%s %zu;", label, n);
-    return strcmp(label, "STOP") == 0 ? 42 : 0;
-}
-
-/* RFC 7468, 2: text around objects is skipped; the last line may lack its end.
- */
-static void walks_pem(void **state)
-{
-    static const char text[] = "subject=x\n-----BEGIN ONE-----\r\nAAECAw==\r\n"
-                               "-----END ONE-----\r\nbetween\n"
-                               "-----BEGIN TWO-----\nAAEC\n-----END TWO-----";
-    static const char stop[] =
-        "-----BEGIN STOP-----\nAAEC\n-----END STOP-----\n"
-        "-----BEGIN TWO-----\nAAEC\n-----END TWO-----";
-    static const char bad[] = "-----BEGIN ONE-----\nA!EC\n-----END ONE-----\n";
-    char seen[256] = "";
-
-    (void)state;
-    assert_int_equal(lh_pem_each(text, sizeof(text) - 1, count_objects, seen),
-                     0);
-    assert_string_equal(seen, "ONE 4;TWO 3;");
-    seen[0] = '\0';
-    assert_int_equal(lh_pem_each(stop, sizeof(stop) - 1, count_objects, seen),
-                     42);
-    assert_string_equal(seen, "STOP 3;");
-    assert_int_equal(lh_pem_each(bad, sizeof(bad) - 1, count_objects, seen),
-                     LHTTPD_ECERT);
-    assert_int_equal(lh_pem_each("", 0, count_objects, seen), 0);
 }
 
 static void fails_at_every_allocation(void **state)
@@ -336,9 +269,7 @@ int main(void)
         cmocka_unit_test(says_how_to_decrypt),
         cmocka_unit_test(reads_memory),
         cmocka_unit_test(survives_damage),
-        cmocka_unit_test(knows_names),
         cmocka_unit_test(keeps_the_chain),
-        cmocka_unit_test(walks_pem),
         cmocka_unit_test(fails_at_every_allocation),
     };
 
