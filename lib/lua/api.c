@@ -203,6 +203,7 @@ int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
         lua_pushliteral(L, "timeout");
         return 2;
     case LH_OUTCOME_STOPPING:
+        task->told = true;
         lua_pushnil(L);
         lua_pushliteral(L, "stopping");
         return 2;
@@ -314,7 +315,7 @@ static enum lh_outcome poll_sleep(struct lh_task *task, lua_State *L)
         return LH_OUTCOME_DONE;
     if (task->cut || (task->ex && lh_task_is_closed(task)))
         return LH_OUTCOME_CLOSED;
-    if (task->vm->ctx->stopping)
+    if (task->vm->ctx->stopping && !task->told)
         return LH_OUTCOME_STOPPING;
     return LH_OUTCOME_PENDING;
 }

@@ -5,7 +5,8 @@
 /*
  * A chunk "=httpd".  Called with (httpd, begin functions, tag, refused, env's
  * constants, env's metatable); fills httpd, replaces parts of coroutine and os,
- * returns the function that makes env tables.
+ * returns the function that makes env tables, and the table whose keys are the
+ * coroutines that a script may not resume.
  */
 extern const char lh_boot_source[];
 

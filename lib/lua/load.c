@@ -92,7 +92,7 @@ static void open_httpd(lua_State *L, struct lh_vm *vm)
     lua_pop(L, 1);
 }
 
-/* Runs boot.c's code with httpd at `httpd`; leaves the maker of env tables. */
+/* Runs boot.c's code with httpd at `httpd`; leaves what it returns. */
 static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
 {
     if (luaL_loadbuffer(L, lh_boot_source, strlen(lh_boot_source), "=httpd"))
@@ -107,7 +107,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lua_pushlightuserdata(L, lh_api_refused());
     lua_pushvalue(L, constants);
     push_index_metatable(L, vm, lh_env_index);
-    lua_call(L, 6, 1);
+    lua_call(L, 6, 2);
 }
 
 /* Makes the turn's function with its tables; it is what this leaves. */

@@ -74,7 +74,7 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->wait = LH_WAIT_NONE;
     task->header_line = 0;
     task->dead_ends = 0;
-    task->timed_out = task->overran = task->cut = false;
+    task->timed_out = task->overran = task->cut = task->told = false;
     task->input = vm->spare_input;
     vm->spare_input = (struct lh_input){.p = NULL};
     ex->handler = task;
@@ -312,6 +312,7 @@ static int describe(lua_State *L)
         message =
             lua_pushfstring(L, "the error is a %s value", luaL_typename(L, -1));
     lh_lua_traceback(L, co, message);
+    luaL_gsub(L, lua_tostring(L, -1), "\n\t", "\n");
     return 1;
 }
 
@@ -386,6 +387,9 @@ static void begin(struct lh_task *task, lua_State *L)
     }
     if (!task->co) {
         lua_State *co = lua_newthread(L);
+        lua_pushvalue(L, -1);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, LH_AT_BUSY);
         lua_rawseti(L, LH_AT_THREADS, task->slot);
         task->co = co;
     }

@@ -110,6 +110,7 @@ struct lh_task {
     uint64_t resumed_ms;
     bool overran; /* ran longer than handler_run_ms, and the log says so */
     bool cut;     /* the grace is over */
+    bool told;    /* that the server stops; once is enough */
 };
 
 /* Keys of the constants table, whose strings stay interned. */
@@ -177,6 +178,7 @@ enum {
     LH_AT_HANDLERS,
     LH_AT_CONSTANTS,
     LH_AT_MAKE_ENV,
+    LH_AT_BUSY, /* coroutines that a script may not resume */
     LH_AT_HEADER_META,
     LH_AT_LAST = LH_AT_HEADER_META
 };

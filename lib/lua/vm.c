@@ -50,6 +50,9 @@ static void close_state(struct lh_vm *vm)
 
     if (!vm->L)
         return;
+    /* LuaJIT frees its own allocator's memory only if it finds it there. */
+    if (vm->alloc)
+        lua_setallocf(vm->L, vm->alloc, vm->alloc_data);
     if (factory && factory->destroy)
         factory->destroy(factory->context, vm->L);
     else

@@ -272,6 +272,33 @@ static void a_busy_coroutine(void **state)
     test_script_deinit(&s);
 }
 
+/* Nor is another request's handler. */
+static void a_handler_is_not_resumed(void **state)
+{
+    struct test_script s;
+    struct test_loopback *one, *two;
+
+    (void)state;
+    test_script_start(&s, "httpd.register_handler('/', function()\n"
+                          "  co = coroutine.running()\n"
+                          "  mine = coroutine.status(co)\n"
+                          "  httpd.write(nil, httpd.read(nil, 1)) end)\n"
+                          "httpd.register_handler('/other', function()\n"
+                          "  local ok, e = coroutine.resume(co)\n"
+                          "  httpd.write(nil, tostring(ok) .. ' ' .. e .. ' '\n"
+                          "    .. mine .. ' ' .. coroutine.status(co)) end)");
+    one = test_script_request(&s, "POST", "/", NULL, true);
+    test_script_run(&s);
+    two = test_script_request(&s, "GET", "/other", NULL, false);
+    test_script_run(&s);
+    assert_string_equal(two->body,
+                        "false the coroutine waits in httpd running normal");
+    test_loopback_body(one, "x", 1);
+    test_script_run(&s);
+    assert_string_equal(one->body, "x");
+    test_script_deinit(&s);
+}
+
 /* --- fairness ------------------------------------------------------------- */
 
 static void yields_let_others_run(void **state)
@@ -444,6 +471,7 @@ static void a_stop(void **state)
                       "httpd.register_handler('/sleep', function()\n"
                       "  local ok, e = httpd.sleep(10)\n"
                       "  httpd.write(nil, e .. tostring(httpd.stopping()))\n"
+                      "  httpd.write(nil, tostring(httpd.sleep(1)))\n"
                       "end)\n"
                       "httpd.register_handler('/read', function()\n"
                       "  local ok, e = httpd.read(nil, 1)\n"
@@ -455,6 +483,8 @@ static void a_stop(void **state)
     lh_vm_stopping(s.vm);
     test_script_run(&s);
     assert_string_equal(sleeper->body, "stoppingtrue");
+    test_script_advance(&s, 1001);
+    assert_string_equal(sleeper->body, "stoppingtruetrue");
     assert_false(reader->ended);
     lh_vm_cut(s.vm);
     test_script_run(&s);
@@ -770,6 +800,7 @@ int main(void)
         cmocka_unit_test(cannot_suspend),
         cmocka_unit_test(no_request),
         cmocka_unit_test(a_busy_coroutine),
+        cmocka_unit_test(a_handler_is_not_resumed),
         cmocka_unit_test(yields_let_others_run),
         cmocka_unit_test(sleeps),
         cmocka_unit_test(gone_while_waiting),
