@@ -1,0 +1,144 @@
+#!/bin/sh
+#
+# Checks that the documentation says what the code says: limits and their
+# defaults, the options of the binary, the public functions, those of the httpd
+# module, and links between the documents.  First it proves on planted mistakes
+# that it finds them.
+#
+# Usage: test/docs.sh
+
+set -u
+export LC_ALL=C
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+
+# name default, as lib/base/limits.c has them.
+limits_of_code() {
+    sed -n 's/^ *LIMIT(\([a-z0-9_]*\), \(.*\)),$/\1 \2/p' lib/base/limits.c |
+        while read -r name value; do
+            case $value in
+            LHTTPD_UNLIMITED) echo "$name unlimited" ;;
+            0) echo "$name of the descriptors" ;;
+            *) echo "$name $(($value))" ;;
+            esac
+        done
+}
+
+# The same from the tables of docs/limits.md, and the header's comments.
+limits_of_docs() {
+    sed -n 's/^| `\([a-z0-9_]*\)` | \([^|]*\) |.*/\1 \2/p' docs/limits.md |
+        sed 's/ 90 % of the descriptor limit$/ of the descriptors/'
+}
+
+limits_of_header() {
+    sed -n '/^typedef struct lhttpd_limits_t/,/^}/p' include/lhttpd.h |
+        sed -n 's/^ *uint64_t \([a-z0-9_]*\);[ /*]*\([0-9a-z]*\).*/\1 \2/p' |
+        sed 's/ 90$/ of the descriptors/'
+}
+
+# differ WHAT OF WITH: says which lines only one of two lists has.
+differ() {
+    a=$(mktemp) && b=$(mktemp) || exit 1
+    $2 | sort >"$a"
+    $3 | sort >"$b"
+    [ -s "$a" ] || echo "$1: nothing found"
+    comm -23 "$a" "$b" | sed "s|^|$1: missing: |"
+    comm -13 "$a" "$b" | sed "s|^|$1: too much or wrong: |"
+    rm "$a" "$b"
+}
+
+# The letters in the first column of the help of cmd/lhttpd.c, and getopt's.
+options_of_help() {
+    sed -n 's/^ *"  \(-[A-Za-z].*\)/\1/p' cmd/lhttpd.c | sed 's/   *.*//' |
+        grep -o '\-[A-Za-z]\>' | tr -d -
+}
+
+options_of_getopt() {
+    sed -n 's/.*getopt(argc, argv, "\([^"]*\)").*/\1/p' cmd/lhttpd.c |
+        grep -o '[A-Za-z]'
+}
+
+options_of_page() {
+    sed -n 's/^\.It Fl \([A-Za-z]\)\>.*/\1/p' docs/lhttpd.8
+}
+
+functions_of_header() {
+    grep -o '\<lhttpd_[a-z0-9_]*(' include/lhttpd.h | tr -d '(' | sort -u
+}
+
+functions_of_page() {
+    sed -n 's/^\.F[no] "*\(lhttpd_[a-z0-9_]*\).*/\1/p' docs/liblhttpd.3 |
+        sort -u
+}
+
+# httpd's functions: from the lists in C, and those that boot.c makes.
+httpd_of_code() {
+    for file in lib/lua/*.c; do
+        sed -n '/^const luaL_Reg lh_[a-z_]*functions\[\]/,/^}/p' "$file"
+    done | grep -o '{"[a-z_]*"' | tr -d '{"'
+    sed -n 's/^ *"httpd\.\([a-z_]*\) =.*/\1/p' lib/lua/boot.c
+}
+
+# Whatever the document names.
+httpd_of_docs() {
+    grep -o '`httpd\.[a-z][a-z_]*' docs/lua-api.md | sed 's/.*\.//' | sort -u
+}
+
+links() {
+    find . -name '*.md' -not -path './build/*' | while read -r file; do
+        grep -o '](\([^)]*\))' "$file" | sed 's/^](//; s/)$//; s/#.*//' |
+            grep -vE '^([a-z]+:|$)' | while read -r link; do
+            [ -e "$(dirname "$file")/$link" ] ||
+                echo "$file: a link to nowhere: $link"
+        done
+    done
+}
+
+# Prints what is wrong in the tree $1.
+problems() {
+    (
+        cd "$1" || exit 1
+        differ docs/limits.md limits_of_code limits_of_docs
+        differ include/lhttpd.h limits_of_code limits_of_header
+        differ 'the help' options_of_getopt options_of_help
+        differ docs/lhttpd.8 options_of_help options_of_page
+        differ docs/liblhttpd.3 functions_of_header functions_of_page
+        differ docs/lua-api.md httpd_of_code httpd_of_docs
+        links
+    )
+}
+
+# plant FILE SED-SCRIPT: in a copy of the tree, the edit must be found.
+missed=0
+plant() {
+    dir=$(mktemp -d) || exit 1
+    mkdir "$dir/lib"
+    (cd "$root" && cp -R docs include cmd "$dir" &&
+        cp -R lib/base lib/lua "$dir/lib") || exit 1
+    sed -i "$2" "$dir/$1"
+    if [ -z "$(problems "$dir")" ]; then
+        echo "not found in $1: $2"
+        missed=1
+    fi
+    rm -r "$dir"
+}
+
+found=$(problems "$root")
+if [ -n "$found" ]; then
+    printf '%s\n' "$found"
+    exit 1
+fi
+plant docs/limits.md '/^| `h2_settings`/d'
+plant docs/limits.md 's/^| `idle_timeout_ms` | 60000/| `idle_timeout_ms` | 6000/'
+plant docs/limits.md '$a | `no_limit` | 3 | past it |'
+plant lib/base/limits.c 's/LIMIT(header_fields, 128)/LIMIT(header_fields, 64)/'
+plant include/lhttpd.h 's|linger_bytes;  *\/\* 65536|linger_bytes; /* 6553|'
+plant docs/lhttpd.8 '/^\.It Fl w/d'
+plant docs/lhttpd.8 's/^\.It Fl w/.It Fl W/'
+plant cmd/lhttpd.c 's/^\( *"  \)-w workers/\1-n workers/'
+plant docs/liblhttpd.3 '/^\.F[no] lhttpd_server_adopt/d'
+plant include/lhttpd.h '$a int lhttpd_new_function(void);'
+plant docs/lua-api.md 's/httpd\.sleep/httpd.slep/g'
+plant lib/lua/api_header.c 's/{"trailer"/{"trailers"/'
+plant docs/limits.md '$a See [this](nowhere.md#part).'
+[ $missed = 0 ] || exit 1
+echo 'the documentation says what the code says'
