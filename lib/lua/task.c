@@ -234,7 +234,10 @@ static void end_well(struct lh_task *task, lua_State *L)
     if (task->vm->idle_coroutines >= IDLE_COROUTINES_MAX)
         drop_coroutine(task, L);
     if (ex) {
-        if (lh_task_start_response(task))
+        /* Only this status is not what the exchange answers by itself, which
+         * may also be that the body was too large or too slow. */
+        if (task->handler == task->vm->not_found &&
+            lh_task_start_response(task))
             lh_exchange_fail(ex, 500);
         lh_exchange_end(ex);
     }

@@ -549,6 +549,32 @@ static void failed_bodies(void **state)
     }
 }
 
+/* The status of a handler that gives up without an answer of its own. */
+static void failed_bodies_without_an_answer(void **state)
+{
+    static const struct {
+        enum lh_body_state state;
+        unsigned status;
+    } cases[] = {{LH_BODY_ENDED, 200},
+                 {LH_BODY_MALFORMED, 200},
+                 {LH_BODY_TIMEOUT, 408},
+                 {LH_BODY_TOO_LARGE, 413}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct test_script s;
+        struct test_loopback *l;
+        start_handler(&s, "httpd.read(nil, 'a')");
+        l = test_script_request(&s, "POST", "/", NULL, true);
+        test_script_run(&s);
+        lh_exchange_body_end(l->ex, cases[i].state);
+        test_script_run(&s);
+        assert_int_equal(l->ex->response.status, cases[i].status);
+        assert_true(lh_exchange_complete(l->ex));
+        test_script_deinit(&s);
+    }
+}
+
 /* A time-out loses nothing. */
 static void a_read_times_out(void **state)
 {
@@ -711,6 +737,7 @@ int main(void)
         cmocka_unit_test(reads_some),
         cmocka_unit_test(bad_reads),
         cmocka_unit_test(failed_bodies),
+        cmocka_unit_test(failed_bodies_without_an_answer),
         cmocka_unit_test(a_read_times_out),
         cmocka_unit_test(too_large_to_read),
         cmocka_unit_test(an_echo),
