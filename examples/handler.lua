@@ -1,0 +1,47 @@
+-- What a handler is given: `env` tells of the server and the connection,
+-- `header` holds the request's fields.  This shows both as a page.
+--
+--     lhttpd -f -p 8080 -l / handler.lua
+
+local function rows(values)
+    local names, out = {}, {}
+
+    for name in pairs(values) do
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+        -- What a client sent is never put into a page as it is.
+        out[#out + 1] = "<tr><th>" .. httpd.escape_html(name) .. "</th><td>" ..
+            httpd.escape_html(values[name]) .. "</td></tr>\n"
+    end
+    return table.concat(out)
+end
+
+local page = [[
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>A request</title>
+</head>
+<body>
+<h1>env</h1>
+<table>
+%s</table>
+<h1>header</h1>
+<table>
+%s</table>
+</body>
+</html>
+]]
+
+httpd.register_handler("/", function(env, header)
+    httpd.header {
+        [":status"] = "200",
+        ["content-type"] = "text/html; charset=utf-8",
+        ["cache-control"] = "no-store",
+    }
+    httpd.write(nil, page:format(rows(env), rows(header)))
+end)
