@@ -27,8 +27,8 @@ $worker</span><span id="state">connecting</span></p>
 <h2>Live from worker <b id="worker">$worker</b></h2>
 <p>One handler, one coroutine, asleep between two events.</p>
 <svg id="chart" viewBox="0 0 600 120" preserveAspectRatio="none" role="img"
- aria-label="Round trips of the last minute"><polyline id="area"></polyline><polyline
- id="line"></polyline></svg>
+ aria-label="Round trips of the last minute">
+<polyline id="area"></polyline><polyline id="line"></polyline></svg>
 <dl class="figures">
 <div><dt>round trip</dt><dd id="trip">&ndash;</dd></div>
 <div><dt>requests here</dt><dd id="requests">&ndash;</dd></div>
@@ -211,7 +211,8 @@ $("form").addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
         const answer = await fetch("reverse",
-            { method: "POST", body: new URLSearchParams(new FormData($("form"))) });
+            { method: "POST",
+              body: new URLSearchParams(new FormData($("form"))) });
         $("answer").textContent = await answer.text();
     } catch (error) {
         $("answer").textContent = "The server did not answer.";
@@ -313,7 +314,7 @@ handler("/reverse", function(env)
     httpd.write(nil, table.concat(characters))
 end)
 
--- Ends when the client has gone or the server stops: write and sleep return nil.
+-- Until the client has gone or the server stops: write and sleep return nil.
 local function send_ticks(worker)
     repeat
         local tick = ('{"worker":%d,"requests":%d,"streams":%d,"time":"%s"}')

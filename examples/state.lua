@@ -13,5 +13,5 @@ httpd.register_handler("/", function(env)
         ["content-type"] = "text/plain",
         ["cache-control"] = "no-store",
     }
-    httpd.write(nil, "worker " .. env.WORKER .. ", request " .. requests .. "\n")
+    httpd.write(nil, ("worker %d, request %d\n"):format(env.WORKER, requests))
 end)
