@@ -3,7 +3,7 @@
  * file of their own, suspending.  See api.h; docs/lua-api.md is the contract.
  */
 #include "lua/api.h"
-#include "lua/file.h"
+#include "lua/process.h"
 
 #include "os/clock.h"
 
@@ -419,4 +419,6 @@ const struct lh_wait lh_waits[LH_WAIT_KINDS] = {
                            lh_file_detach, lh_file_read_finish},
     [LH_WAIT_FILE_WRITE] = {lh_file_write_poll, lh_file_write_start,
                             lh_file_detach, lh_file_write_finish},
+    [LH_WAIT_PROCESS] = {lh_process_poll, lh_process_wait, lh_process_cancel,
+                         lh_process_finish},
 };

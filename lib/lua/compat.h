@@ -131,4 +131,22 @@ static inline FILE *lh_lua_file(lua_State *L, int index)
 #endif
 }
 
+/* Gives an open handle another FILE; NULL: it is closed now.  Returns the
+ * former one. */
+static inline FILE *lh_lua_file_swap(void *handle, FILE *fp)
+{
+#if LH_LUA_54
+    luaL_Stream *stream = handle;
+    FILE *former = stream->closef ? stream->f : NULL;
+    stream->f = fp;
+    if (!fp)
+        stream->closef = NULL;
+#else
+    FILE **file = handle;
+    FILE *former = *file;
+    *file = fp;
+#endif
+    return former;
+}
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "lua/process.h"
 #include "os/evq.h"
 #include "os/stdio.h"
 
@@ -68,8 +69,7 @@ static void drop_ahead(struct lh_file *file)
     file->ahead = (struct lh_input){.p = NULL};
 }
 
-/* As if httpd had never seen it. */
-static void forget(struct lh_file *file)
+void lh_file_forget(struct lh_file *file)
 {
     const struct lh_context *ctx = file->vm->ctx;
 
@@ -88,7 +88,9 @@ static int collect_file(lua_State *L)
 {
     struct lh_file *file = lua_touserdata(L, 1);
 
-    forget(file);
+    lh_file_forget(file);
+    if (file->process)
+        lh_process_leave(file->process);
     return 0;
 }
 
@@ -194,16 +196,59 @@ static int give_back_call(lua_State *L)
     return 0;
 }
 
-/* leave(state, handle): before it is closed. */
-static int leave_call(lua_State *L)
+/* As io does it: standard files stay open. */
+static int close_plainly(lua_State *L, struct lh_vm *vm, struct lh_file *file)
 {
-    give_back_call(L);
-    forget(lua_touserdata(L, 1));
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_api_vm(L)->files);
-    lua_pushvalue(L, 2);
-    lua_pushnil(L);
-    lua_rawset(L, -3);
-    return 0;
+    FILE *fp = lh_lua_file(L, 1);
+
+    if (file) {
+        if (fp && file->ours)
+            give_back(file, fp);
+        lh_file_forget(file);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->file_close);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 3);
+    return 3;
+}
+
+static int close_begin(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+    uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.close");
+    struct lh_file *file;
+
+    lua_settop(L, 2);
+    if (!lh_file_is_first(L))
+        return lh_api_argument_error(L, 1, "httpd.close", "file");
+    file = lh_file_find(L, vm, 1);
+    if (file && lh_file_is_busy(file))
+        return lh_api_error(L, "an operation on the file is under way");
+    if (file && file->process)
+        return lh_process_close(L, file, timeout_ms);
+    return close_plainly(L, vm, file);
+}
+
+void lh_file_close_handle(void *handle)
+{
+    FILE *fp = lh_lua_file_swap(handle, NULL);
+
+    if (fp)
+        fclose(fp);
+}
+
+struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->file_open);
+    lua_pushliteral(L, "/");
+    lua_pushliteral(L, "r");
+    lua_call(L, 2, 3);
+    if (lua_isnil(L, -3)) {
+        *error = (int)lua_tointeger(L, -1);
+        return NULL;
+    }
+    lua_pop(L, 2);
+    return new_file(L, vm, lua_gettop(L));
 }
 
 bool lh_file_is_first(lua_State *L)
@@ -285,7 +330,7 @@ void lh_file_detach(struct lh_task *task)
 
 static const luaL_Reg begins[] = {
     {"give_back", give_back_call},
-    {"leave", leave_call},
+    {"close_begin", close_begin},
     {NULL, NULL},
 };
 
@@ -297,22 +342,38 @@ static void push_metatable(lua_State *L, struct lh_vm *vm)
     vm->file_meta = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-void lh_file_prepare(lua_State *L, struct lh_vm *vm)
+static int new_weak_table(lua_State *L, const char *mode)
 {
-    lh_api_register(L, vm, begins);
-    push_metatable(L, vm);
     lua_newtable(L);
     lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
+    lua_pushstring(L, mode);
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
-    vm->files = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_setfield(L, -2, "files");
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Without the io library there are no files. */
+void lh_file_prepare(lua_State *L, struct lh_vm *vm)
+{
+    int to = lua_gettop(L);
+
+    push_metatable(L, vm);
+    vm->files = new_weak_table(L, "k");
+    lua_setfield(L, to, "files");
+    vm->popens = new_weak_table(L, "v");
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_FILEHANDLE);
-    if (lua_istable(L, -1)) {
-        lua_getfield(L, -1, "__index");
-        lua_setfield(L, -3, "methods");
+    lua_getglobal(L, "io");
+    if (lua_istable(L, -1) && lua_istable(L, -2)) {
+        lua_getfield(L, -1, "open");
+        vm->file_open = luaL_ref(L, LUA_REGISTRYINDEX);
+        lua_getfield(L, -2, "__index");
+        lua_getfield(L, -1, "close");
+        vm->file_close = luaL_ref(L, LUA_REGISTRYINDEX);
+        lua_setfield(L, to, "methods");
+        lua_settop(L, to);
+        lh_api_register(L, vm, begins);
+        lh_api_register(L, vm, lh_popen_functions);
     }
-    lua_pop(L, 1);
+    lua_settop(L, to);
 }

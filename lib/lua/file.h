@@ -36,7 +36,8 @@ struct lh_file {
     bool ended;                     /* the last read met the end */
     int error;                      /* errno of the last one */
 
-    struct lh_source source; /* pollable: events */
+    struct lh_process *process; /* of popen */
+    struct lh_source source;    /* pollable: events */
     uint64_t tag;
 };
 
@@ -77,6 +78,16 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
 
 /* The handle's state, or NULL. */
 struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index);
+
+/* Pushes a new handle of io's own kind, whose FILE ("/") is to be exchanged.
+ * NULL: *error tells. */
+struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error);
+
+/* Closes a handle's FILE, if it is open. */
+void lh_file_close_handle(void *handle);
+
+/* As if httpd had never seen it: gives up its descriptor. */
+void lh_file_forget(struct lh_file *file);
 
 /* Pushes nil, the text and the number, as io does. */
 int lh_file_error(lua_State *L, int error);

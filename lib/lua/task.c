@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
-#include "lua/file.h"
+#include "lua/process.h"
 #include "os/clock.h"
 
 #include <assert.h>
@@ -188,6 +188,7 @@ static void retire(struct lh_task *task)
 
     lh_timer_disarm(&task->timer);
     lh_file_detach(task);
+    lh_process_task_ended(task);
     if (task->ex)
         lh_task_let_go(task);
     keep_input(task);
@@ -206,6 +207,7 @@ static void end(struct lh_task *task, lua_State *L)
 {
     task->wait = LH_WAIT_NONE;
     lh_file_detach(task);
+    lh_process_task_ended(task);
     if (task->ex && task->ex->response.lent_n && !task->ex->gone) {
         task->state = LH_TASK_DRAINING;
         return;

@@ -40,6 +40,7 @@ enum lh_wait_kind {
     LH_WAIT_FINISH,
     LH_WAIT_FILE_READ,
     LH_WAIT_FILE_WRITE,
+    LH_WAIT_PROCESS,
     LH_WAIT_KINDS
 };
 
@@ -99,6 +100,7 @@ struct lh_task {
     bool anchored;    /* a lent string may be there */
 
     struct lh_file *file; /* what the call is about */
+    void *handle;         /* and its handle */
     bool on_file;         /* it waits for the file, which knows */
     struct lh_timer late; /* the response does not wait for the file */
     size_t data_done;     /* what the file has of `data` */
@@ -165,7 +167,14 @@ struct lh_vm {
     struct lh_input spare_input;
 
     /* References in the registry. */
-    int anchors, handlers, threads, constants, files, file_meta;
+    int anchors, handlers, threads, constants;
+    int files, file_meta, file_open, file_close, popens;
+
+    struct lh_list processes; /* that the script has started */
+    int popens_n;
+    bool sweep; /* lost handles are looked for in the next run */
+    uint64_t swept_ms;
+    struct lh_timer sweep_timer;
 
     lua_Alloc alloc; /* where memory is limited: what is behind the limit */
     void *alloc_data;

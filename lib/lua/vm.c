@@ -2,6 +2,7 @@
 #include "lua/task.h"
 
 #include "base/mem.h"
+#include "lua/process.h"
 
 int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
               struct lh_err *err)
@@ -20,6 +21,7 @@ int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
     lh_list_init(&vm->batch);
     lh_list_init(&vm->tasks);
     lh_list_init(&vm->idle);
+    lh_processes_init(vm);
     if (config->factory) {
         vm->factory_copy = *config->factory;
         vm->factory = &vm->factory_copy;
@@ -63,8 +65,9 @@ void lh_vm_free(struct lh_vm *vm)
 {
     free_tasks(&vm->tasks);
     free_tasks(&vm->idle);
-    lh_list_remove(&vm->ready_link);
     close_state(vm);
+    lh_processes_deinit(vm);
+    lh_list_remove(&vm->ready_link);
     lh_names_deinit(&vm->names);
     for (unsigned i = 0; i < vm->where_n; i++)
         lh_free(vm->where[i]);
@@ -139,6 +142,8 @@ int lh_vm_turn(lua_State *L)
         lh_task_run(vm->current, L);
         vm->current = NULL;
     }
+    if (vm->sweep)
+        lh_process_sweep(L, vm);
     return 0;
 }
 
@@ -161,7 +166,7 @@ void lh_vm_run(struct lh_vm *vm)
 {
     lh_list_remove(&vm->ready_link);
     lh_list_move(&vm->batch, &vm->ready);
-    while (!lh_list_empty(&vm->batch)) {
+    while (!lh_list_empty(&vm->batch) || vm->sweep) {
         lua_pushvalue(vm->L, 1);
         if (lua_pcall(vm->L, 0, 0, 0))
             fail_current(vm);

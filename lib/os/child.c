@@ -29,6 +29,9 @@ static int fill_actions(posix_spawn_file_actions_t *actions,
         r = add_descriptor(actions, start->out, STDOUT_FILENO);
     if (r == 0)
         r = add_descriptor(actions, start->error, STDERR_FILENO);
+    if (r == 0)
+        r = posix_spawn_file_actions_addclosefrom_np(actions,
+                                                     STDERR_FILENO + 1);
     if (r == 0 && start->directory)
         r = posix_spawn_file_actions_addchdir_np(actions, start->directory);
     return r;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -43,4 +44,24 @@ ssize_t lh_pipe_write(int fd, const void *p, size_t n)
     ssize_t r = wait_not(fd, POLLOUT);
 
     return r < 0 ? r : outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
+}
+
+int lh_pipe_text(const void *p, size_t n)
+{
+    int fd = memfd_create("text", MFD_CLOEXEC);
+    size_t done = 0;
+
+    if (fd < 0)
+        return -errno;
+    while (done < n) {
+        ssize_t r = write(fd, (const char *)p + done, n - done);
+        if (r < 0 && errno != EINTR) {
+            int error = errno;
+            close(fd);
+            return -error;
+        }
+        done += r > 0 ? (size_t)r : 0;
+    }
+    lseek(fd, 0, SEEK_SET);
+    return fd;
 }

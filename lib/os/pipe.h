@@ -13,4 +13,8 @@
 ssize_t lh_pipe_read(int fd, void *p, size_t n);
 ssize_t lh_pipe_write(int fd, const void *p, size_t n);
 
+/* A descriptor to read these octets from, close-on-exec; or a negative errno.
+ */
+int lh_pipe_text(const void *p, size_t n);
+
 #endif

@@ -1,0 +1,186 @@
+/* io.popen and httpd.popen: what scripts say about a process to start. */
+#include "lua/process.h"
+
+#include "base/mem.h"
+#include "lua/api.h"
+#include "os/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* --- io.popen ------------------------------------------------------------- */
+
+/* The program's own, if it has it open; else /dev/null. */
+static int standard(int fd)
+{
+    return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+}
+
+static bool mode_reads(lua_State *L, const char *mode, const char *function)
+{
+    if ((mode[0] != 'r' && mode[0] != 'w') ||
+        (mode[1] && strcmp(mode + 1, "b") != 0))
+        lh_api_error(L, "%s: the mode is 'r' or 'w'", function);
+    return mode[0] == 'r';
+}
+
+/* What a child has where nothing else is said. */
+static struct lh_process_start usual_start(void)
+{
+    return (struct lh_process_start){
+        .child = {.in = -1,
+                  .out = standard(STDOUT_FILENO),
+                  .error = standard(STDERR_FILENO)},
+        .reads = true,
+    };
+}
+
+static int io_popen(lua_State *L)
+{
+    const char *command = luaL_checkstring(L, 1);
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    struct lh_process_start start = usual_start();
+
+    start.reads = mode_reads(L, luaL_optstring(L, 2, "r"), "io.popen");
+    start.child.argv = argv;
+    struct lh_process *p = lh_process_start(L, lh_api_vm(L), &start);
+    if (!p)
+        return 3;
+    p->ends_when_left = start.reads;
+    return 1;
+}
+
+/* --- httpd.popen ---------------------------------------------------------- */
+
+struct options {
+    struct lh_process_start start;
+    const char *text; /* for its standard input; NULL: none */
+    size_t text_n;
+    bool detach;
+};
+
+/* Room for n pointers and a NULL, kept alive by the stack. */
+static const char **new_pointers(lua_State *L, size_t n)
+{
+    return lua_newuserdata(L, (n + 1) * sizeof(char *));
+}
+
+static const char *item(lua_State *L, const char *what)
+{
+    size_t n;
+    const char *text =
+        lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+
+    if (!text)
+        lh_api_error(L, "httpd.popen: %s: a %s where a string should be", what,
+                     luaL_typename(L, -1));
+    if (strlen(text) != n)
+        lh_api_error(L, "httpd.popen: %s: a zero in a string", what);
+    return text;
+}
+
+static void read_arguments(lua_State *L, struct options *o)
+{
+    size_t n;
+
+    if (!lua_istable(L, 1) || (n = lh_lua_len(L, 1)) == 0) {
+        lh_api_argument_error(L, 1, "httpd.popen", "array of strings");
+        return;
+    }
+    const char **argv = new_pointers(L, n);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, (int)i + 1);
+        argv[i] = item(L, "arguments"); /* the table keeps it alive */
+        lua_pop(L, 1);
+    }
+    argv[n] = NULL;
+    o->start.child.argv = argv;
+}
+
+/* The table at the top, as "NAME=value"; leaves what keeps them alive. */
+static void read_environment(lua_State *L, struct options *o)
+{
+    int table = lua_gettop(L), n = 0;
+
+    if (!lua_istable(L, table))
+        lh_api_error(L, "httpd.popen: env is a table");
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        const char *value = item(L, "env");
+        lua_pushvalue(L, -2);
+        lua_pushfstring(L, "%s=%s", item(L, "env"), value);
+        lua_rawseti(L, table + 1, ++n);
+        lua_pop(L, 1);
+    }
+    const char **env = new_pointers(L, (size_t)n);
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, table + 1, i + 1);
+        env[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    env[n] = NULL;
+    o->start.child.env = env;
+}
+
+/* Pushes the option; false: it is not there. */
+static bool option(lua_State *L, const char *name)
+{
+    lua_getfield(L, 2, name);
+    return !lua_isnil(L, -1);
+}
+
+static void read_options(lua_State *L, struct options *o)
+{
+    if (lua_isnoneornil(L, 2))
+        return;
+    if (!lua_istable(L, 2))
+        lh_api_argument_error(L, 2, "httpd.popen", "table");
+    if (option(L, "mode"))
+        o->start.reads = mode_reads(L, item(L, "mode"), "httpd.popen");
+    if (option(L, "directory"))
+        o->start.child.directory = item(L, "directory");
+    if (option(L, "stdin")) {
+        if (lua_type(L, -1) != LUA_TSTRING || !o->start.reads)
+            lh_api_error(L, "httpd.popen: stdin is a string, with mode 'r'");
+        o->text = lua_tolstring(L, -1, &o->text_n);
+    }
+    if (option(L, "stderr")) {
+        if (strcmp(item(L, "stderr"), "stdout") != 0)
+            lh_api_error(L, "httpd.popen: stderr is 'stdout' or nothing");
+        o->start.merge = true;
+    }
+    if (option(L, "detach"))
+        o->detach = lua_toboolean(L, -1) != 0;
+    if (option(L, "env"))
+        read_environment(L, o);
+}
+
+static int httpd_popen(lua_State *L)
+{
+    struct options o = {.start = usual_start()};
+
+    lua_settop(L, 2);
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    read_arguments(L, &o);
+    read_options(L, &o);
+    if (o.text) {
+        o.start.child.in = lh_pipe_text(o.text, o.text_n);
+        if (o.start.child.in < 0)
+            return lh_file_error(L, -o.start.child.in);
+    }
+    struct lh_process *p = lh_process_start(L, lh_api_vm(L), &o.start);
+    if (o.text)
+        close(o.start.child.in);
+    if (!p)
+        return 3;
+    p->detached = o.detach;
+    p->bound = p->ends_when_left = !o.detach;
+    return 1;
+}
+
+const luaL_Reg lh_popen_functions[] = {
+    {"io_popen", io_popen},
+    {"popen", httpd_popen},
+    {NULL, NULL},
+};

@@ -1,0 +1,421 @@
+/* Child processes of scripts: see process.h. */
+#include "lua/process.h"
+
+#include "base/mem.h"
+#include "lua/api.h"
+#include "os/evq.h"
+#include "os/pipe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* From SIGTERM to SIGKILL. */
+#define TERM_MS 2000
+
+/* From one search for lost handles to the next. */
+#define SWEEP_MS 1000
+
+/* --- its life ------------------------------------------------------------- */
+
+static void free_process(struct lh_process *p)
+{
+    if (p->watched) {
+        lh_evq_forget(p->vm->ctx->evq, p->child.ended_fd);
+        lh_slots_remove(p->vm->ctx->slots, p->tag);
+    }
+    lh_timer_disarm(&p->timer);
+    lh_list_remove(&p->link);
+    lh_free(p);
+}
+
+static bool reap(struct lh_process *p)
+{
+    struct lh_context *ctx = p->vm->ctx;
+
+    if (p->ended)
+        return true;
+    int fd = p->child.ended_fd;
+    if (p->watched)
+        lh_evq_forget(ctx->evq, fd);
+    p->ended = lh_child_reap(&p->child, &p->status);
+    if (!p->watched)
+        return p->ended;
+    if (!p->ended) {
+        lh_evq_add(ctx->evq, fd, LH_EV_READ, p->tag);
+        return false;
+    }
+    lh_slots_remove(ctx->slots, p->tag);
+    p->watched = false;
+    return true;
+}
+
+static void on_end(struct lh_source *source, unsigned ready)
+{
+    struct lh_process *p = LH_OF(source, struct lh_process, source);
+
+    (void)ready;
+    if (!reap(p))
+        return;
+    if (p->task)
+        lh_task_ready(p->task);
+    else if (!p->file)
+        free_process(p);
+}
+
+static void kill_late(struct lh_timer *timer)
+{
+    const struct lh_process *p = LH_OF(timer, struct lh_process, timer);
+
+    lh_child_signal(&p->child, SIGKILL);
+}
+
+static void terminate(struct lh_process *p)
+{
+    struct lh_context *ctx = p->vm->ctx;
+
+    if (p->ended || lh_timer_armed(&p->timer))
+        return;
+    lh_child_signal(&p->child, SIGTERM);
+    lh_timer_arm(&ctx->timers, &p->timer, lh_deadline(ctx->now_ms, TERM_MS));
+}
+
+void lh_process_leave(struct lh_process *p)
+{
+    if (p->file)
+        p->file->process = NULL;
+    p->file = NULL;
+    if (p->ended)
+        free_process(p);
+    else if (p->ends_when_left)
+        terminate(p);
+}
+
+void lh_processes_deinit(struct lh_vm *vm)
+{
+    while (!lh_list_empty(&vm->processes)) {
+        struct lh_process *p =
+            LH_OF(vm->processes.next, struct lh_process, link);
+        int fd = p->child.ended_fd;
+        if (p->watched)
+            lh_evq_forget(vm->ctx->evq, fd);
+        if (p->detached && !lh_child_reap(&p->child, &p->status))
+            close(fd);
+        else if (!p->detached)
+            lh_child_end(&p->child);
+        if (p->watched)
+            lh_slots_remove(vm->ctx->slots, p->tag);
+        p->watched = false;
+        free_process(p);
+    }
+    lh_timer_disarm(&vm->sweep_timer);
+}
+
+/* --- starting ------------------------------------------------------------- */
+
+static int watch(struct lh_process *p)
+{
+    struct lh_context *ctx = p->vm->ctx;
+
+    if (!ctx->evq)
+        return 0; /* a VM that is thrown away */
+    if (lh_slots_add(ctx->slots, &p->source, &p->tag) < 0)
+        return ENOMEM;
+    if (lh_evq_add(ctx->evq, p->child.ended_fd, LH_EV_READ, p->tag) < 0) {
+        int error = errno;
+        lh_slots_remove(ctx->slots, p->tag);
+        return error;
+    }
+    p->watched = true;
+    return 0;
+}
+
+/* The child with its end of the pipe.  0, or errno with words. */
+static int spawn(struct lh_process *p, struct lh_process_start *start,
+                 int theirs, struct lh_err *err)
+{
+    struct lh_child_start *child = &start->child;
+    int error = 0;
+
+    if (start->reads)
+        child->out = theirs;
+    else
+        child->in = theirs;
+    if (start->merge)
+        child->error = child->out;
+    if (lh_child_spawn(&p->child, child, &error, err) < 0)
+        return error ? error : ECHILD;
+    error = watch(p);
+    if (error) {
+        lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s", child->argv[0],
+                   strerror(error));
+        lh_child_end(&p->child);
+    }
+    return error;
+}
+
+static FILE *open_pipe(struct lh_process *p, struct lh_process_start *start,
+                       int *error, struct lh_err *err)
+{
+    bool reads = start->reads;
+    int fds[2];
+    FILE *fp;
+
+    *error = -lh_child_pipe(fds);
+    if (*error) {
+        lh_err_set(err, LHTTPD_ESYSTEM, "a pipe: %s", strerror(*error));
+        return NULL;
+    }
+    fp = fdopen(fds[!reads], reads ? "r" : "w");
+    if (!fp) {
+        *error = errno;
+        lh_err_memory(err);
+        close(fds[!reads]);
+    } else {
+        *error = spawn(p, start, fds[reads], err);
+    }
+    close(fds[reads]);
+    if (fp && *error) {
+        fclose(fp);
+        fp = NULL;
+    }
+    return fp;
+}
+
+static struct lh_process *new_process(struct lh_vm *vm)
+{
+    struct lh_process *p = lh_calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->vm = vm;
+    p->source.on_event = on_end;
+    p->owner = vm->current;
+    p->child.pid = p->child.ended_fd = -1;
+    lh_timer_init(&p->timer, kill_late);
+    lh_list_init(&p->link);
+    return p;
+}
+
+/* Notes whose child it is where a lost handle leaves no trace. */
+static int remember_handle(lua_State *L, struct lh_vm *vm)
+{
+    int id = ++vm->popens_n;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->popens);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, id);
+    lua_pop(L, 1);
+    return id;
+}
+
+static struct lh_process *refuse(lua_State *L, const char *text, int error)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, text);
+    lua_pushinteger(L, error);
+    return NULL;
+}
+
+struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
+                                    struct lh_process_start *start)
+{
+    struct lh_process *p;
+    struct lh_err err = {""};
+    int error = 0, id;
+
+    /* First all that may raise. */
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    struct lh_file *file = lh_file_push_handle(L, vm, &error);
+    if (!file)
+        return refuse(L, strerror(error), error);
+    id = remember_handle(L, vm);
+    p = new_process(vm);
+    if (!p) {
+        lh_file_close_handle(lua_touserdata(L, -1));
+        return refuse(L, strerror(ENOMEM), ENOMEM);
+    }
+    FILE *fp = open_pipe(p, start, &error, &err);
+    if (!fp) {
+        lh_free(p);
+        lh_file_close_handle(lua_touserdata(L, -1));
+        return refuse(L, err.text, error);
+    }
+    fclose(lh_lua_file_swap(lua_touserdata(L, -1), fp));
+    p->id = id;
+    p->file = file;
+    file->process = p;
+    lh_list_append(&vm->processes, &p->link);
+    return p;
+}
+
+/* --- lost handles --------------------------------------------------------- */
+
+static void sweep_now(struct lh_vm *vm)
+{
+    vm->sweep = true;
+    if (!lh_list_linked(&vm->ready_link))
+        lh_list_append(vm->ready_list, &vm->ready_link);
+}
+
+static void sweep_due(struct lh_timer *timer)
+{
+    sweep_now(LH_OF(timer, struct lh_vm, sweep_timer));
+}
+
+static void sweep_soon(struct lh_vm *vm)
+{
+    struct lh_context *ctx = vm->ctx;
+    uint64_t due_ms = lh_deadline(vm->swept_ms, SWEEP_MS);
+
+    if (vm->sweep || lh_timer_armed(&vm->sweep_timer))
+        return;
+    if (vm->swept_ms == 0 || due_ms <= ctx->now_ms)
+        sweep_now(vm);
+    else
+        lh_timer_arm(&ctx->timers, &vm->sweep_timer, due_ms);
+}
+
+void lh_process_task_ended(struct lh_task *task)
+{
+    struct lh_vm *vm = task->vm;
+    struct lh_list *l, *next;
+
+    for (l = vm->processes.next; l != &vm->processes; l = next) {
+        struct lh_process *p = LH_OF(l, struct lh_process, link);
+        next = l->next;
+        if (p->owner != task)
+            continue;
+        p->owner = NULL;
+        if (p->bound)
+            terminate(p);
+        if (p->file)
+            sweep_soon(vm);
+    }
+}
+
+void lh_process_sweep(lua_State *L, struct lh_vm *vm)
+{
+    struct lh_list *l, *next;
+
+    vm->sweep = false;
+    vm->swept_ms = vm->ctx->now_ms;
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->popens);
+    for (l = vm->processes.next; l != &vm->processes; l = next) {
+        struct lh_process *p = LH_OF(l, struct lh_process, link);
+        next = l->next;
+        lua_rawgeti(L, -1, p->id);
+        bool lost = p->file && lua_isnil(L, -1);
+        lua_pop(L, 1);
+        if (!lost)
+            continue;
+        lh_file_forget(p->file);
+        lh_process_leave(p);
+    }
+    lua_pop(L, 1);
+}
+
+void lh_processes_init(struct lh_vm *vm)
+{
+    lh_list_init(&vm->processes);
+    lh_timer_init(&vm->sweep_timer, sweep_due);
+}
+
+/* --- waiting for its end -------------------------------------------------- */
+
+static int push_status(lua_State *L, int status)
+{
+    bool by_signal = WIFSIGNALED(status);
+    int code = by_signal ? WTERMSIG(status) : WEXITSTATUS(status);
+
+    if (!by_signal && code == 0)
+        lua_pushboolean(L, 1);
+    else
+        lua_pushnil(L);
+    lua_pushstring(L, by_signal ? "signal" : "exit");
+    lua_pushinteger(L, code);
+    return 3;
+}
+
+enum lh_outcome lh_process_poll(struct lh_task *task, lua_State *L)
+{
+    struct lh_process *p = task->file->process;
+
+    (void)L;
+    if (reap(p))
+        return LH_OUTCOME_DONE;
+    if (task->cut || (task->ex && lh_task_is_closed(task)))
+        return LH_OUTCOME_CLOSED;
+    if (task->on_file && task->vm->ctx->stopping && task->wait_ms != LH_NEVER)
+        return LH_OUTCOME_STOPPING;
+    return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+}
+
+/* Only now: where the handler cannot be suspended nothing has happened. */
+void lh_process_wait(struct lh_task *task)
+{
+    struct lh_process *p = task->file->process;
+
+    lh_file_forget(task->file);
+    lh_file_close_handle(task->handle);
+    lh_file_attach(task);
+    if (task->ex)
+        lh_exchange_release(task->ex);
+    p->task = task;
+    if (lh_process_poll(task, NULL) != LH_OUTCOME_PENDING)
+        lh_task_ready(task);
+}
+
+void lh_process_cancel(struct lh_task *task)
+{
+    if (task->file->process)
+        task->file->process->task = NULL;
+    lh_file_detach(task);
+}
+
+int lh_process_finish(lua_State *L, struct lh_task *task)
+{
+    struct lh_process *p = task->file->process;
+    int status = p->status;
+
+    if (task->outcome != LH_OUTCOME_DONE)
+        return lh_api_answer(L, task, task->outcome);
+    lh_file_forget(task->file);
+    lh_file_close_handle(task->handle);
+    lh_process_leave(p);
+    return push_status(L, status);
+}
+
+/* Outside of a request, where waiting is all right. */
+static int wait_here(lua_State *L, struct lh_file *file)
+{
+    struct lh_process *p = file->process;
+    struct pollfd end = {.fd = p->child.ended_fd, .events = POLLIN};
+    int status;
+
+    lh_file_forget(file);
+    lh_file_close_handle(lua_touserdata(L, 1));
+    while (!reap(p))
+        poll(&end, 1, -1);
+    status = p->status;
+    lh_process_leave(p);
+    return push_status(L, status);
+}
+
+int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms)
+{
+    struct lh_task *task = file->vm->current;
+    int results;
+
+    if (!task)
+        return wait_here(L, file);
+    task->file = file;
+    task->handle = lua_touserdata(L, 1);
+    results = lh_api_begin(L, task, LH_WAIT_PROCESS, timeout_ms);
+    if (task->wait == LH_WAIT_PROCESS)
+        lh_task_anchor_file(task, L);
+    return results;
+}

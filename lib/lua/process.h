@@ -1,0 +1,67 @@
+/*
+ * Inside lib/lua: child processes that scripts started by io.popen and
+ * httpd.popen.  One belongs to the state of its handle; once that is gone it
+ * is left: ended if need be, and reaped by its event without anyone waiting.
+ */
+#ifndef LH_LUA_PROCESS_H
+#define LH_LUA_PROCESS_H
+
+#include "lua/file.h"
+#include "os/child.h"
+
+struct lh_process {
+    struct lh_list link; /* vm->processes */
+    struct lh_vm *vm;
+    struct lh_child child;
+    struct lh_source source; /* its end */
+    uint64_t tag;
+    bool watched;
+    struct lh_timer timer; /* SIGKILL follows SIGTERM */
+    struct lh_file *file;  /* of its handle; NULL: left */
+    int id;                /* its handle's key in vm->popens */
+    struct lh_task *owner; /* whose handler started it */
+    struct lh_task *task;  /* waits for its end */
+    bool bound;            /* it ends with its owner */
+    bool ends_when_left;   /* it may never end by itself */
+    bool detached;
+    bool ended;
+    int status; /* as of waitpid() */
+};
+
+/* How to start one; its end of our pipe is filled in. */
+struct lh_process_start {
+    struct lh_child_start child;
+    bool reads; /* we read its standard output, else write its input */
+    bool merge; /* its error output goes where its output goes */
+};
+
+/* Pushes the handle, or nil, the text and the number. */
+struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
+                                    struct lh_process_start *start);
+
+/* The handle's state is going. */
+void lh_process_leave(struct lh_process *p);
+
+/* Its task ends: what is bound to it ends too, and handles that it may have
+ * left behind are looked for. */
+void lh_process_task_ended(struct lh_task *task);
+
+/* In the turn: collects garbage and leaves the children of lost handles. */
+void lh_process_sweep(lua_State *L, struct lh_vm *vm);
+
+void lh_processes_init(struct lh_vm *vm);
+void lh_processes_deinit(struct lh_vm *vm); /* ends all of them */
+
+/* What httpd.close waits for. */
+enum lh_outcome lh_process_poll(struct lh_task *task, lua_State *L);
+void lh_process_wait(struct lh_task *task);
+void lh_process_cancel(struct lh_task *task);
+int lh_process_finish(lua_State *L, struct lh_task *task);
+
+/* Begins httpd.close for the file, which has a process. */
+int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms);
+
+/* popen.c */
+extern const luaL_Reg lh_popen_functions[];
+
+#endif

@@ -1,0 +1,426 @@
+/*
+ * Pipes and child processes of scripts, in a whole server: httpd.read and
+ * write on them, io.popen, httpd.popen, httpd.close.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/client.h"
+#include "lib/live.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void expect_all(struct test_live *live, const char *const *names)
+{
+    for (; *names; names++)
+        test_live_expect(live, *names, "ok");
+}
+
+static int no_children(void *arg)
+{
+    (void)arg;
+    return test_live_children() == 0;
+}
+
+/* --- io.popen ------------------------------------------------------------- */
+
+static const char shell[] =
+    "local function ends(f, ok, kind, code)\n"
+    "  local a, b, c = f:close()\n"
+    "  same(a, ok) same(b, kind) same(c, code)\n"
+    "end\n"
+    "local loaded = io.popen('echo at load; exit 3')\n"
+    "same(loaded:read('*l'), 'at load')\n"
+    "ends(loaded, nil, 'exit', 3)\n"
+    "test('read', function()\n"
+    "  local p = assert(io.popen('echo one; echo two; printf rest'))\n"
+    "  same(httpd.read(p, 'l'), 'one')\n"
+    "  same(httpd.read(p, 2), 'tw')\n"
+    "  same(httpd.read(p, 'L'), 'o\\n')\n"
+    "  same(httpd.read(p, 'a'), 'rest')\n"
+    "  same(httpd.read(p, 1), nil)\n"
+    "  ends(p, true, 'exit', 0)\n"
+    "end)\n"
+    "test('mixed', function()\n"
+    "  local p = io.popen('echo one; echo two; echo three; echo four')\n"
+    "  same(p:read('*l'), 'one')\n"
+    "  same(httpd.read(p, 'l'), 'two')\n"
+    "  same(p:read(3), 'thr')\n"
+    "  same(httpd.read(p, 2), 'ee')\n"
+    "  same(p:read('*l'), '')\n"
+    "  same(p:read('*a'), 'four\\n')\n"
+    "  same(httpd.read(p), nil)\n"
+    "  ends(p, true, 'exit', 0)\n"
+    "end)\n"
+    "test('status', function()\n"
+    "  ends(io.popen('exit 7'), nil, 'exit', 7)\n"
+    "  ends(io.popen('kill -9 $$'), nil, 'signal', 9)\n"
+    "  ends(io.popen('sleep 0.1', 'w'), true, 'exit', 0)\n"
+    "  ends(io.popen('/no/such/program 2>&-'), nil, 'exit', 127)\n"
+    "end)\n"
+    "test('write', function()\n"
+    "  local p = io.popen('sleep 0.1; cat > ' .. DIR .. 'copy', 'w')\n"
+    "  local s = string.rep('0123456789', 30000)\n"
+    "  same(httpd.write(p, s), #s)\n"
+    "  p:write('by io')\n"
+    "  same(httpd.write(p, 'end'), 3)\n"
+    "  ends(p, true, 'exit', 0)\n"
+    "  same(contents('copy'), s .. 'by ioend')\n"
+    "end)\n"
+    "test('wrong', function()\n"
+    "  local p, none, why, code = io.popen('true', 'w')\n"
+    "  none, why, code = httpd.read(p, 1)\n"
+    "  same(none, nil) same(why, 'Bad file descriptor') same(code, 9)\n"
+    "  httpd.sleep(0.05)\n"
+    "  while why ~= 'closed' do\n"
+    "    none, why, code = httpd.write(p, 'nobody reads')\n"
+    "  end\n"
+    "  same(none, nil) same(code, 32)\n"
+    "  ends(p, true, 'exit', 0)\n"
+    "end)\n"
+    "test('times', function()\n"
+    "  local p = io.popen('printf ab; sleep 0.3; echo c')\n"
+    "  local none, why = httpd.read(p, 'l', 0.1)\n"
+    "  same(none, nil) same(why, 'timeout')\n"
+    "  same(httpd.read(p, 'l'), 'abc')\n"
+    "  ends(p, true, 'exit', 0)\n"
+    "  p = io.popen('sleep 0.3')\n"
+    "  none, why = httpd.close(p, 0.05)\n"
+    "  same(none, nil) same(why, 'timeout')\n"
+    "  same(httpd.close(p), true)\n"
+    "end)\n"
+    "test('closed', function()\n"
+    "  local p = io.popen('true')\n"
+    "  p:close()\n"
+    "  p:close()\n"
+    "end)\n"
+    "test('inner', function()\n"
+    "  local lines = coroutine.wrap(function()\n"
+    "    local p = io.popen('for i in 1 2 3; do echo $i; sleep 0.02; done')\n"
+    "    for n in function() return httpd.read(p, 'l') end do\n"
+    "      coroutine.yield(n)\n"
+    "    end\n"
+    "    ends(p, true, 'exit', 0)\n"
+    "  end)\n"
+    "  same(lines() .. lines() .. lines(), '123')\n"
+    "  same(lines(), nil)\n"
+    "end)\n";
+
+static void processes_of_the_shell(void **state)
+{
+    static const char *const names[] = {"/read",  "/mixed", "/status", "/write",
+                                        "/wrong", "/times", NULL};
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, shell);
+    expect_all(&live, names);
+    test_live_get(&live, "/closed");
+    assert_non_null(strstr(test_live_log(), "closed file"));
+    test_live_stop(&live);
+}
+
+/* 5.1 alone cannot suspend inside a "for" loop's iterator. */
+static void processes_in_coroutines(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, shell);
+    const char *got = test_live_get(&live, "/inner");
+    if (strcmp(got, "ok") != 0)
+        assert_non_null(strstr(test_live_log(), "attempt to yield"));
+    test_live_until(no_children, NULL);
+    test_live_stop(&live);
+}
+
+/* --- httpd.popen ---------------------------------------------------------- */
+
+static const char vectors[] =
+    "local function run(argv, options)\n"
+    "  local p = assert(httpd.popen(argv, options))\n"
+    "  local text = httpd.read(p, 'a')\n"
+    "  local ok, kind, code = httpd.close(p)\n"
+    "  return text, ok, kind, code\n"
+    "end\n"
+    "test('argv', function()\n"
+    "  local text, ok, kind, code = run{'printf', '%s|', 'a b', '$HOME', ''}\n"
+    "  same(text, 'a b|$HOME||')\n"
+    "  same(ok, true) same(kind, 'exit') same(code, 0)\n"
+    "  same(select(4, run{'sh', '-c', 'exit 5'}), 5)\n"
+    "end)\n"
+    "test('options', function()\n"
+    "  same(run({'sh', '-c', 'echo $A,$HOME'}, {env = {A = 'x'}}), 'x,\\n')\n"
+    "  same(run({'pwd'}, {directory = '/usr'}), '/usr\\n')\n"
+    "  local s = string.rep('text', 100000)\n"
+    "  same(run({'cat'}, {stdin = s}), s)\n"
+    "  same(run({'cat'}), '')\n"
+    "  same(run({'sh', '-c', 'echo out; echo err >&2'},\n"
+    "           {stderr = 'stdout'}), 'out\\nerr\\n')\n"
+    "  local f = assert(io.open('/dev/null'))\n"
+    "  same(run({'sh', '-c', 'ls /proc/self/fd | wc -l'}), '4\\n')\n"
+    "  f:close()\n"
+    "end)\n"
+    "test('input', function()\n"
+    "  local p = httpd.popen({'sh', '-c', 'cat > ' .. DIR .. 'in'},\n"
+    "                        {mode = 'w'})\n"
+    "  same(httpd.write(p, 'hello'), 5)\n"
+    "  same(httpd.close(p), true)\n"
+    "  same(contents('in'), 'hello')\n"
+    "end)\n"
+    "test('missing', function()\n"
+    "  local p, why, code = httpd.popen{'/no/such/program'}\n"
+    "  same(p, nil) same(code, 2)\n"
+    "  same(why, '/no/such/program: No such file or directory')\n"
+    "end)\n"
+    "test('bound', function()\n"
+    "  kept = httpd.popen{'sleep', '1000'}\n"
+    "end)\n"
+    "test('detached', function()\n"
+    "  httpd.popen({'sh', '-c', 'sleep 0.2; echo done > ' .. DIR .. 'd'},\n"
+    "              {detach = true})\n"
+    "end)\n"
+    "test('detached_done', function()\n"
+    "  while not io.open(DIR .. 'd') do httpd.sleep(0.05) end\n"
+    "end)\n"
+    "local function bad(name, ...)\n"
+    "  local args = {...}\n"
+    "  test(name, function() httpd.popen(args[1], args[2]) end)\n"
+    "end\n"
+    "bad('bad1', 'ls') bad('bad2', {}) bad('bad3', {'ls', 5})\n"
+    "bad('bad4', {'ls\\0'}) bad('bad5', {'ls'}, 1)\n"
+    "bad('bad6', {'ls'}, {mode = 'x'}) bad('bad7', {'ls'}, {stderr = 'x'})\n"
+    "bad('bad8', {'ls'}, {stdin = 'x', mode = 'w'})\n"
+    "bad('bad9', {'ls'}, {env = 5})\n";
+
+static void argument_vectors(void **state)
+{
+    static const char *const names[] = {
+        "/argv",  "/options",  "/input",         "/missing",
+        "/bound", "/detached", "/detached_done", NULL};
+    static const char *const bad[] = {"/bad1", "/bad2", "/bad3",
+                                      "/bad4", "/bad5", "/bad6",
+                                      "/bad7", "/bad8", "/bad9"};
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, vectors);
+    expect_all(&live, names);
+    test_live_until(no_children, NULL);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        test_live_get(&live, bad[i]);
+        if (!strstr(test_live_log(), "httpd.popen"))
+            fail_msg("%s: %s", bad[i], test_live_log());
+    }
+    test_live_stop(&live);
+}
+
+/* --- what never comes ----------------------------------------------------- */
+
+static const char quiet[] =
+    "result = 'none'\n"
+    "local function note(...)\n"
+    "  local a, b = ...\n"
+    "  result = tostring(a) .. ' ' .. tostring(b)\n"
+    "end\n"
+    "test('hello', function() return 'hello' end)\n"
+    "test('result', function() return result end)\n"
+    "test('fifo', function()\n"
+    "  local f = assert(io.open(DIR .. 'fifo', 'r+'))\n"
+    "  note('waits')\n"
+    "  note(httpd.read(f))\n"
+    "end)\n"
+    "test('timed', function()\n"
+    "  local f = assert(io.open(DIR .. 'fifo', 'r+'))\n"
+    "  note('waits')\n"
+    "  local a, b = httpd.read(f, 1, 1000)\n"
+    "  return tostring(b)\n"
+    "end)\n"
+    "test('tail', function()\n"
+    "  local p = io.popen('exec tail -f /dev/null')\n"
+    "  note('waits')\n"
+    "  note(httpd.read(p))\n"
+    "end)\n"
+    "test('stubborn', function()\n"
+    "  local p = io.popen(\"trap '' TERM; while :; do sleep 1; done\")\n"
+    "  note('waits')\n"
+    "  note(httpd.read(p))\n"
+    "end)\n"
+    "test('close', function()\n"
+    "  local p = io.popen('exec sleep 1000')\n"
+    "  note('waits')\n"
+    "  note(p:close())\n"
+    "end)\n"
+    "test('lost', function() io.popen('exec sleep 1000') end)\n"
+    "test('lost_input', function()\n"
+    "  local p = io.popen('cat > ' .. DIR .. 'lost', 'w')\n"
+    "  httpd.write(p, 'it arrives')\n"
+    "end)\n"
+    "test('fails', function()\n"
+    "  local p = httpd.popen{'sleep', '1000'}\n"
+    "  httpd.read(p, 'l', 0.05)\n"
+    "  error('on purpose')\n"
+    "end)\n"
+    "test('kept', function()\n"
+    "  kept = kept or io.popen('echo a; sleep 1000')\n"
+    "  return httpd.read(kept, 'l')\n"
+    "end)\n"
+    "test('keeps', function()\n"
+    "  note('waits')\n"
+    "  httpd.read(kept, 'l')\n"
+    "end)\n"
+    "test('slow', function()\n"
+    "  local p = io.popen('sleep 0.3; cat > ' .. DIR .. 'slow', 'w')\n"
+    "  note('waits')\n"
+    "  note(httpd.write(p, string.rep('x', 200000)))\n"
+    "  p:close()\n"
+    "end)\n";
+
+static struct test_live *of;
+
+static int waits(void *arg)
+{
+    (void)arg;
+    return strncmp(test_live_get(of, "/result"), "waits", 5) == 0;
+}
+
+static int result_is(void *arg)
+{
+    return strcmp(test_live_get(of, "/result"), arg) == 0;
+}
+
+/* The client asks, the handler waits, a neighbour is served, the client goes.
+ */
+static void leave(struct test_live *live, const char *path, char *result)
+{
+    int fd = test_live_ask(live, path);
+
+    of = live;
+    test_live_until(waits, NULL);
+    test_live_expect(live, "/hello", "hello");
+    /* HTTP/1.0 allows a half-close, so this must be a reset. */
+    struct linger at_once = {1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+    test_live_until(result_is, result);
+}
+
+static void waits_end_with_the_client(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    assert_int_equal(mkfifo(test_live_path("fifo"), 0600), 0);
+    test_live_start(&live, 1, quiet);
+    leave(&live, "/fifo", "nil closed");
+    leave(&live, "/tail", "nil closed");
+    leave(&live, "/close", "nil closed");
+    test_live_until(no_children, NULL);
+    leave(&live, "/stubborn", "nil closed");
+    test_live_until(no_children, NULL);
+    leave(&live, "/slow", "200000 nil");
+    test_live_stop(&live);
+}
+
+static void nobody_waits_for_children(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, quiet);
+    test_live_expect(&live, "/lost", "ok");
+    test_live_expect(&live, "/lost_input", "ok");
+    test_live_get(&live, "/fails");
+    test_live_until(no_children, NULL);
+    test_live_expect(&live, "/kept", "a");
+    assert_int_equal(test_live_children(), 1);
+    test_live_expect(&live, "/hello", "hello");
+    test_live_stop(&live);
+}
+
+static void a_stop_ends_timed_waits(void **state)
+{
+    struct test_live live;
+    char answer[1024];
+
+    (void)state;
+    test_live_start(&live, 1, quiet);
+    of = &live;
+    int fd = test_live_ask(&live, "/timed");
+    test_live_until(waits, NULL);
+    assert_int_equal(lhttpd_server_stop(live.server, 20000), 0);
+    test_client_read_all(fd, answer, sizeof(answer));
+    close(fd);
+    assert_non_null(strstr(answer, "\r\n\r\nstopping"));
+    lhttpd_server_destroy(live.server);
+    assert_int_equal(test_live_fds(), live.fds);
+}
+
+static void a_stop_cuts_the_others(void **state)
+{
+    static const char *const paths[] = {"/fifo", "/tail", "/close"};
+    struct test_live live;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        test_live_start(&live, 1, quiet);
+        of = &live;
+        int fd = test_live_ask(&live, paths[i]);
+        test_live_until(waits, NULL);
+        assert_int_equal(lhttpd_server_stop(live.server, 50), LHTTPD_ECUT);
+        close(fd);
+        lhttpd_server_destroy(live.server);
+        assert_int_equal(test_live_fds(), live.fds);
+        assert_int_equal(test_live_children(), 0);
+    }
+}
+
+static void a_shared_handle_is_refused(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, quiet);
+    of = &live;
+    test_live_expect(&live, "/kept", "a");
+    int fd = test_live_ask(&live, "/keeps");
+    test_live_until(waits, NULL);
+    test_live_get(&live, "/kept");
+    assert_non_null(
+        strstr(test_live_log(), "an operation on the file is under way"));
+    close(fd);
+    assert_int_equal(lhttpd_server_stop(live.server, 50), LHTTPD_ECUT);
+    lhttpd_server_destroy(live.server);
+    assert_int_equal(test_live_children(), 0);
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    test_live_remove_dir();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processes_of_the_shell),
+        cmocka_unit_test(processes_in_coroutines),
+        cmocka_unit_test(argument_vectors),
+        cmocka_unit_test(waits_end_with_the_client),
+        cmocka_unit_test(nobody_waits_for_children),
+        cmocka_unit_test(a_stop_ends_timed_waits),
+        cmocka_unit_test(a_stop_cuts_the_others),
+        cmocka_unit_test(a_shared_handle_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, clean_up);
+}
