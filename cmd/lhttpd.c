@@ -1,7 +1,5 @@
-/*
- * lhttpd, the server binary: a command line turned into calls of liblhttpd, by
- * its public header alone.  docs/lhttpd.8 describes the options.
- */
+/* lhttpd, the server binary: a command line turned into calls of liblhttpd, by
+ * its public header alone.  docs/lhttpd.8 describes the options. */
 #include <lhttpd.h>
 
 #include <err.h>
@@ -168,6 +166,7 @@ static int serve(lhttpd_daemon_t *daemon)
     sigdelset(&set, SIGHUP);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     r = lhttpd_server_wait(server);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* there is no server soon */
     if (r < 0)
         say(lhttpd_server_error(server));
     lhttpd_server_destroy(server);

@@ -121,6 +121,7 @@ void lhttpd_server_destroy(lhttpd_server_t *s)
         lhttpd_server_stop(s, 0);
     if (s->state == LH_SERVER_STUCK)
         return; /* a thread still uses all of it */
+    lh_server_close(s);
     lh_server_close_listeners(s);
     lh_mappings_deinit(&s->mappings);
     lh_creds_free(s->creds);

@@ -113,8 +113,10 @@ static int make_workers(struct lhttpd_server_t *s)
         int r = lh_worker_init(&s->workers[i], s, i, &s->err);
         if (r == 0)
             continue;
-        for (unsigned k = 0; k <= i; k++)
+        for (unsigned k = 0; k <= i; k++) {
             lh_worker_deinit(&s->workers[k]);
+            lh_worker_close(&s->workers[k]);
+        }
         lh_free(s->workers);
         s->workers = NULL;
         return r;
@@ -122,12 +124,25 @@ static int make_workers(struct lhttpd_server_t *s)
     return 0;
 }
 
-static void free_workers(struct lhttpd_server_t *s)
+/* The workers have ended. */
+static void stopped(struct lhttpd_server_t *s)
 {
+    s->state = LH_SERVER_STOPPED;
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_worker_deinit(&s->workers[i]);
+    lh_tls_shared_free(s->tls);
+    s->tls = NULL;
+}
+
+void lh_server_close(struct lhttpd_server_t *s)
+{
+    if (!s->workers)
+        return;
+    for (unsigned i = 0; i < s->workers_n; i++)
+        lh_worker_close(&s->workers[i]);
     lh_free(s->workers);
     s->workers = NULL;
+    lh_evq_deinit(&s->done);
 }
 
 /* Threads inherit the mask of the one that makes them. */
@@ -199,15 +214,14 @@ int lh_server_start(struct lhttpd_server_t *s)
     atomic_store(&s->listeners_in_use, s->workers_n);
     s->state = LH_SERVER_RUNNING; /* before a handler can ask */
     r = launch(s);
-    if (r < 0)
-        goto err_after_workers;
+    if (r < 0) {
+        end_launched(s);
+        stopped(s);
+        return r;
+    }
     log_start(s);
     return 0;
 
-err_after_workers:
-    end_launched(s);
-    free_workers(s);
-    s->state = LH_SERVER_STOPPED;
 err_after_done:
     lh_evq_deinit(&s->done);
 err_after_shared:
@@ -304,11 +318,7 @@ int lh_server_wait(struct lhttpd_server_t *s)
     }
     for (unsigned i = 0; i < s->workers_n; i++)
         pthread_join(s->workers[i].thread, NULL);
-    free_workers(s);
-    lh_evq_deinit(&s->done);
-    lh_tls_shared_free(s->tls);
-    s->tls = NULL;
-    s->state = LH_SERVER_STOPPED;
+    stopped(s);
     if (atomic_load(&s->cut))
         return lh_err_set(&s->err, LHTTPD_ECUT,
                           "the grace ran out: requests were cut");

@@ -43,7 +43,7 @@ enum lh_server_state {
 
 struct lhttpd_server_t {
     struct lh_err err;
-    enum lh_server_state state;
+    _Atomic enum lh_server_state state;
     lhttpd_limits_t limits;
     struct lh_log log;
     char *software;
@@ -52,8 +52,8 @@ struct lhttpd_server_t {
     unsigned listeners_n;
     struct lh_mappings mappings;
     struct lh_creds *creds;
-    struct lh_tls_shared *tls; /* NULL without a TLS listener */
-    struct lh_worker *workers;
+    struct lh_tls_shared *tls;         /* NULL without a TLS listener */
+    struct lh_worker *workers;         /* they and `done` last until destroy */
     struct lh_evq done;                /* woken by each worker that ends */
     _Atomic uint64_t stop_at_ms;       /* LH_NEVER: no stop asked for */
     _Atomic unsigned listeners_in_use; /* workers that still accept */
@@ -66,6 +66,9 @@ int lh_server_check(struct lhttpd_server_t *s);
 int lh_server_start(struct lhttpd_server_t *s);
 void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms);
 int lh_server_wait(struct lhttpd_server_t *s);
+
+/* Frees what a server that has run still keeps: a late shutdown may come. */
+void lh_server_close(struct lhttpd_server_t *s);
 
 /* One worker accepts no longer; the last one closes the listeners. */
 void lh_server_leave_listeners(struct lhttpd_server_t *s);

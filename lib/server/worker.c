@@ -125,12 +125,6 @@ static void resume_accepting(struct lh_timer *timer)
     w->accepting = !w->ctx.stopping;
 }
 
-/* Makes room for one more client by closing an idle connection. */
-static bool make_room(struct lh_worker *w)
-{
-    return w->conns_n < w->conns_max || lh_conns_close_oldest_idle(w);
-}
-
 /* A worker that is ahead of another takes one client at a time, which leaves
  * the rest to whoever comes to wait meanwhile; but never none, since the other
  * may be inside a long handler. */
@@ -150,7 +144,8 @@ static void accept_clients(struct lh_acceptor *a)
     int fd;
 
     for (unsigned i = 0; i < share(w); i++) {
-        if (!make_room(w)) {
+        bool full = w->conns_n >= w->conns_max;
+        if (full && lh_list_empty(&w->idle)) {
             pause_accepting(w);
             return;
         }
@@ -161,6 +156,8 @@ static void accept_clients(struct lh_acceptor *a)
         }
         if (r != LH_ACCEPTED)
             return;
+        if (full)
+            lh_conns_close_oldest_idle(w);
         lh_conn_accept(w, a->listener, fd, &ends);
     }
 }
@@ -462,12 +459,16 @@ void lh_worker_deinit(struct lh_worker *w)
     }
     lh_conns_free_spare(w);
     lh_aio_free(w->aio);
-    if (w->evq.fd >= 0)
-        lh_evq_deinit(&w->evq);
     lh_tls_worker_free(w->pools.tls);
     lh_net_pools_deinit(&w->pools);
     lh_slots_deinit(&w->slots);
     lh_server_context_deinit(&w->ctx);
+}
+
+void lh_worker_close(struct lh_worker *w)
+{
+    if (w->evq.fd >= 0)
+        lh_evq_deinit(&w->evq);
 }
 
 static void log_counters(const struct lh_worker *w)

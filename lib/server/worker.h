@@ -64,11 +64,13 @@ struct lh_worker {
     struct lh_event events[LH_EVENTS_MAX];
 };
 
-/* Makes everything but the thread, VMs included.  On failure too,
- * lh_worker_deinit() frees what was made. */
+/* Makes everything but the thread, VMs included.  On failure too, the two
+ * below free what was made: first what it served with; then its event queue,
+ * since lh_worker_stop() may still be called from other threads until then. */
 int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
                    unsigned number, struct lh_err *err);
 void lh_worker_deinit(struct lh_worker *w);
+void lh_worker_close(struct lh_worker *w);
 
 /* Starts the thread.  LHTTPD_ESYSTEM. */
 int lh_worker_launch(struct lh_worker *w, struct lh_err *err);

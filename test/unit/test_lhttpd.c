@@ -17,6 +17,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +32,11 @@
     "end)\n"
 
 #define GET "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+struct impatient {
+    lhttpd_server_t *s;
+    atomic_bool enough;
+};
 
 static void no_log(void *context, const lhttpd_log_entry_t *entry)
 {
@@ -469,22 +477,81 @@ static void a_handler_may_shut_down_its_server(void **state)
     lhttpd_server_destroy(to_stop);
 }
 
-static void no_more_clients_than_the_limit(void **state)
+static void *shut_down_often(void *arg)
+{
+    struct impatient *who = arg;
+
+    while (!atomic_load(&who->enough))
+        lhttpd_server_shutdown(who->s, 100000);
+    return NULL;
+}
+
+/* A second signal may come while the first one's stop ends. */
+static void shutdown_comes_late_too(void **state)
+{
+    char out[4096];
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct impatient who = {.s = run(HELLO, 1)};
+        pthread_t thread;
+        ask(who.s, GET, out, sizeof(out));
+        assert_int_equal(pthread_create(&thread, NULL, shut_down_often, &who),
+                         0);
+        assert_int_equal(lhttpd_server_wait(who.s), 0);
+        lhttpd_server_shutdown(who.s, 0);
+        atomic_store(&who.enough, true);
+        pthread_join(thread, NULL);
+        lhttpd_server_destroy(who.s);
+    }
+}
+
+static lhttpd_server_t *run_with_limit(const char *name, const char *value)
 {
     lhttpd_config_t config = quiet(1);
     lhttpd_limits_t limits = lhttpd_limits_init();
     lhttpd_server_t *s;
-    char out[4096];
 
-    (void)state;
-    assert_int_equal(lhttpd_limits_set(&limits, "connections", "4"), 0);
+    assert_int_equal(lhttpd_limits_set(&limits, name, value), 0);
     config.limits = &limits;
     assert_int_equal(lhttpd_server_create(&s, &config), 0);
     assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 0), 0);
     assert_int_equal(
         lhttpd_server_map_source(s, "/", "x", HELLO, strlen(HELLO)), 0);
     assert_int_equal(lhttpd_server_start(s), 0);
+    return s;
+}
+
+/* One that comes closes one that is idle, no more. */
+static void room_for_one_client_costs_one(void **state)
+{
+    lhttpd_server_t *s = run_with_limit("connections", "3");
+    int fd[4];
+    char out[4096];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        fd[i] = test_client_connect(lhttpd_server_port(s, 0));
+        test_client_send(fd[i], "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        test_client_read_until(fd[i], out, sizeof(out), "hello");
+    }
+    assert_int_equal(test_client_read_all(fd[0], out, sizeof(out)), 0);
+    for (int i = 1; i < 4; i++) {
+        test_client_send(fd[i], GET);
+        test_client_read_until(fd[i], out, sizeof(out), "hello");
+    }
+    for (int i = 0; i < 4; i++)
+        close(fd[i]);
+    lhttpd_server_destroy(s);
+}
+
+static void no_more_clients_than_the_limit(void **state)
+{
+    lhttpd_server_t *s = run_with_limit("connections", "4");
+    char out[4096];
     int idle[8];
+
+    (void)state;
     for (int i = 0; i < 8; i++) {
         idle[i] = test_client_connect(lhttpd_server_port(s, 0));
         test_client_send(idle[i], "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -561,6 +628,8 @@ int main(void)
         cmocka_unit_test(past_the_grace_it_is_cut),
         cmocka_unit_test(idle_clients_do_not_hold_up_a_stop),
         cmocka_unit_test(a_handler_may_shut_down_its_server),
+        cmocka_unit_test(shutdown_comes_late_too),
+        cmocka_unit_test(room_for_one_client_costs_one),
         cmocka_unit_test(no_more_clients_than_the_limit),
         cmocka_unit_test(every_allocation_may_fail),
     };
