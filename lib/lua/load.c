@@ -219,6 +219,8 @@ static int load(lua_State *L)
     run_setup(L, vm);
     run_script(L, load->config);
     vm->loading = false;
+    /* What loading left behind goes now, not beside the first requests. */
+    lua_gc(L, LUA_GCCOLLECT, 0);
     return 0;
 }
 

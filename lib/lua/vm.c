@@ -125,8 +125,6 @@ static void collect(struct lh_vm *vm, lua_State *L)
         return;
     lua_gc(L, LUA_GCCOLLECT, 0);
     vm->collect_at = vm->bytes + (vm->bytes_max - vm->bytes) / 2;
-    if (vm->collect_at < vm->bytes_max / 2)
-        vm->collect_at = vm->bytes_max / 2;
 }
 
 int lh_vm_turn(lua_State *L)
@@ -171,8 +169,6 @@ void lh_vm_run(struct lh_vm *vm)
         if (lua_pcall(vm->L, 0, 0, 0))
             fail_current(vm);
     }
-    if (!lh_list_empty(&vm->ready) && !lh_list_linked(&vm->ready_link))
-        lh_list_append(vm->ready_list, &vm->ready_link);
 }
 
 /* --- a stop --------------------------------------------------------------- */

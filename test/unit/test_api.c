@@ -54,6 +54,7 @@ static void statuses(void **state)
         {"httpd.header{status = '404 Not Found'}", 404, ""},
         {"httpd.header{Status = 200}", 200, ""},
         {"httpd.header{status = 599}", 599, ""},
+        {"httpd.header{status = 201, [':status'] = 202}", 202, ""},
         {"httpd.header{}", 200, ""},
         {"httpd.write(nil, 'x')", 200, "x"},
         {"", 200, ""},
@@ -96,6 +97,10 @@ static void bad_fields(void **state)
          "httpd.header: the value of 'a' has a control character"},
         {TRY("{a = {'fine', 'x\\ny'}}"), 200,
          "httpd.header: the value of 'a' has a control character"},
+        {TRY("{[':bogus'] = 'x'}"), 200,
+         "httpd.header: ':bogus' is no field name"},
+        {TRY("{[':path'] = '/', status = 200}"), 200,
+         "httpd.header: ':path' is no field name"},
         {TRY("{a = true}"), 200, "httpd.header: the value of 'a' is a boolean"},
         {TRY("{a = {{}}}"), 200, "httpd.header: the value of 'a' is a table"},
         {TRY("{'x'}"), 200,
@@ -202,6 +207,25 @@ static void trailers(void **state)
     assert_string_equal(l->trailers, "x-sum: 1\n");
     assert_string_equal(l->body, "xnil");
     test_script_deinit(&s);
+}
+
+static void bad_trailers(void **state)
+{
+    static const struct answer answers[] = {
+        {"httpd.write(nil, try(httpd.trailer, 1))", 200,
+         "bad argument #1 to 'httpd.trailer' (table expected, got number)"},
+        {"httpd.write(nil, try(httpd.trailer, {[':path'] = '/'}))", 200,
+         "httpd.trailer: ':path' is no field name"},
+        {"httpd.write(nil, try(httpd.trailer, {['x'] = {'a', '\\n'}}))", 200,
+         "httpd.trailer: the value of 'x' has a control character"},
+        {"httpd.write(nil, 'x') httpd.finish()\n"
+         "assert(select(2, httpd.trailer{x = 1}) == 'closed')\n"
+         "assert(httpd.trailer() == nil)",
+         200, "x"},
+    };
+
+    (void)state;
+    CHECK_ANSWERS(answers);
 }
 
 static void request_trailers(void **state)
@@ -575,6 +599,34 @@ static void failed_bodies_without_an_answer(void **state)
     }
 }
 
+/* What one read left is put together with what comes later. */
+static void reads_of_every_kind(void **state)
+{
+    char body[20000], expected[64];
+    size_t lines = 0, bytes = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(body) - 1; i++)
+        body[i] = i % 997 == 996 ? '\n' : 'x';
+    body[sizeof(body) - 1] = '\0';
+    for (const char *p = body; *p; p++)
+        lines += *p == '\n';
+    bytes = sizeof(body) - 1;
+    snprintf(expected, sizeof(expected), "%zu %zu", bytes, lines);
+    for (size_t step = 1000; step < 6000; step += 777)
+        check_read("local n, lines, p = 0, 0\n"
+                   "repeat\n"
+                   "  p = httpd.read(nil, 'L') or ''\n"
+                   "  n = n + #p\n"
+                   "  if p:sub(-1) == '\\n' then lines = lines + 1 end\n"
+                   "  p = httpd.read(nil, 3) or ''\n"
+                   "  n = n + #p\n"
+                   "  if p:find('\\n') then lines = lines + 1 end\n"
+                   "until p == ''\n"
+                   "httpd.write(nil, n .. ' ' .. lines)",
+                   body, step, expected);
+}
+
 /* A time-out loses nothing. */
 static void a_read_times_out(void **state)
 {
@@ -706,6 +758,11 @@ static void logging(void **state)
     test_script_expect(&s, "/", 200, "");
     assert_string_equal(s.t.last_log, "test.lua:6: a 1 true nil");
     test_script_deinit(&s);
+    start_handler(&s, "httpd.log(setmetatable({}, {__tostring =\n"
+                      "function() return 'named' end}), 1)");
+    test_script_expect(&s, "/", 200, "");
+    assert_string_equal(s.t.last_log, "test.lua:6: named 1");
+    test_script_deinit(&s);
     start_handler(&s, "httpd.log('debug', 'x')\nhttpd.log('error', {})");
     test_script_expect(&s, "/", 200, "");
     assert_non_null(strstr(s.t.last_log, "test.lua:7: table: "));
@@ -723,6 +780,7 @@ int main(void)
         cmocka_unit_test(informational),
         cmocka_unit_test(promises),
         cmocka_unit_test(trailers),
+        cmocka_unit_test(bad_trailers),
         cmocka_unit_test(request_trailers),
         cmocka_unit_test(writes),
         cmocka_unit_test(long_writes),
@@ -738,6 +796,7 @@ int main(void)
         cmocka_unit_test(bad_reads),
         cmocka_unit_test(failed_bodies),
         cmocka_unit_test(failed_bodies_without_an_answer),
+        cmocka_unit_test(reads_of_every_kind),
         cmocka_unit_test(a_read_times_out),
         cmocka_unit_test(too_large_to_read),
         cmocka_unit_test(an_echo),

@@ -131,6 +131,10 @@ static void env_by_name(void **state)
     assert_non_null(strstr(l->body, "QUERY_STRING=\nCONTENT_LENGTH=nil\n"
                                     "CONTENT_TYPE=nil\n"));
     assert_non_null(strstr(l->body, "SERVER_NAME=loopback.test\n"));
+    l = test_script_request(&s, "GET", "/cgi/", NULL, false);
+    l->ex->request.authority = (struct lh_str){NULL, 0};
+    test_script_run(&s);
+    assert_non_null(strstr(l->body, "SERVER_NAME=192.0.2.80\n"));
     assert_non_null(strstr(l->body, "HTTPS=nil\nSSL_PROTOCOL=nil\n"));
     test_script_deinit(&s);
 }

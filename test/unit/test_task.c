@@ -409,6 +409,57 @@ static void freed_while_waiting(void **state)
     }
 }
 
+/* A handler may end while its last string is still lent: the string outlives
+ * the coroutine, which another request uses meanwhile. */
+static void lent_after_the_end(void **state)
+{
+    struct test_script s;
+    struct test_loopback *l, *other;
+
+    (void)state;
+    test_script_start(&s, "httpd.register_handler('/', function()\n"
+                          "  httpd.write(nil, string.rep('abcdefgh', 50000))\n"
+                          "end)\n"
+                          "httpd.register_handler('/gc', function()\n"
+                          "  local t = {}\n"
+                          "  collectgarbage() collectgarbage()\n"
+                          "  for i = 1, 50 do t[i] = ('x'):rep(8000) .. i end\n"
+                          "end)");
+    l = test_script_request(&s, "GET", "/", NULL, false);
+    s.pump_bytes = 1000;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(test_script_turns(&s, 10), 10);
+        assert_int_equal(lh_vm_tasks(s.vm), 1);
+        other = test_script_request(&s, "GET", "/gc", NULL, false);
+        assert_int_equal(test_script_turns(&s, 10), 10);
+        assert_true(other->ended);
+    }
+    test_script_run(&s);
+    assert_int_equal(lh_vm_tasks(s.vm), 0);
+    assert_true(l->ended && !l->aborted);
+    assert_int_equal(l->body_n, 400000);
+    for (size_t i = 0; i < l->body_n; i++)
+        assert_int_equal(l->body[i], "abcdefgh"[i % 8]);
+    test_script_deinit(&s);
+}
+
+static void gone_after_the_end(void **state)
+{
+    struct test_script s;
+    struct test_loopback *l;
+
+    (void)state;
+    start_handler(&s, "httpd.write(nil, string.rep('x', 100000))");
+    s.pump_bytes = 1000;
+    l = test_script_request(&s, "GET", "/", NULL, false);
+    assert_int_equal(test_script_turns(&s, 10), 10);
+    assert_int_equal(lh_vm_tasks(s.vm), 1);
+    test_loopback_gone(l);
+    test_script_run(&s);
+    assert_int_equal(lh_vm_tasks(s.vm), 0);
+    test_script_deinit(&s);
+}
+
 /* A client that has shut down its sending side still gets its answer, but
  * nobody waits for it for ever. */
 static void half_closed(void **state)
@@ -558,6 +609,34 @@ static void coroutines_are_reused(void **state)
     test_script_deinit(&s);
 }
 
+/* More requests at once than coroutines are kept. */
+static void very_many_at_once(void **state)
+{
+    enum { MANY = 80 };
+    static struct test_loopback many[MANY];
+    struct lh_str none = {NULL, 0};
+    struct test_script s;
+
+    (void)state;
+    start_handler(&s, "httpd.sleep(1) httpd.write(nil, 'x')");
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++) {
+            test_loopback_request(&many[i], &s.t, "GET", "/", NULL, false);
+            assert_int_equal(lh_vm_serve(s.vm, 0, many[i].ex, none), 0);
+        }
+        test_script_run(&s);
+        assert_int_equal(lh_vm_tasks(s.vm), MANY);
+        test_script_advance(&s, 1001);
+        assert_int_equal(lh_vm_tasks(s.vm), 0);
+        for (int i = 0; i < MANY; i++) {
+            test_loopback_pump(&many[i], SIZE_MAX);
+            assert_string_equal(many[i].body, "x");
+            test_loopback_deinit(&many[i]);
+        }
+    }
+    test_script_deinit(&s);
+}
+
 static void many_at_once(void **state)
 {
     struct test_script s;
@@ -633,7 +712,11 @@ static void limited_memory(void **state)
 
 static const char busy_source[] =
     "httpd.register_handler('/', function(env, header)\n"
-    "  httpd.header{status = 200, ['x-a'] = {'1', '2'}}\n"
+    "  local long = {}\n"
+    "  for i = 1, 30 do long[i] = string.rep('v', 100) end\n"
+    "  httpd.header{status = 103, ['x-a'] = long}\n"
+    "  httpd.header{status = 200, ['x-a'] = long}\n"
+    "  httpd.trailer{['x-b'] = long}\n"
     "  local body = httpd.read(nil, 'a')\n"
     "  coroutine.wrap(function() httpd.sleep(1) end)()\n"
     "  httpd.write(nil, {string.rep(body, 300), env.REQUEST_METHOD})\n"
@@ -805,6 +888,8 @@ int main(void)
         cmocka_unit_test(sleeps),
         cmocka_unit_test(gone_while_waiting),
         cmocka_unit_test(freed_while_waiting),
+        cmocka_unit_test(lent_after_the_end),
+        cmocka_unit_test(gone_after_the_end),
         cmocka_unit_test(half_closed),
         cmocka_unit_test(a_handler_that_does_not_look),
         cmocka_unit_test(gone_before_the_handler),
@@ -812,6 +897,7 @@ int main(void)
         cmocka_unit_test(errors),
         cmocka_unit_test(coroutines_are_reused),
         cmocka_unit_test(many_at_once),
+        cmocka_unit_test(very_many_at_once),
         cmocka_unit_test(running_too_long),
         cmocka_unit_test(limited_memory),
         cmocka_unit_test(library_memory),
