@@ -6,7 +6,8 @@
  *      h2_block    header blocks: requests and trailers
  *      h2_settings the client's settings and ours
  *      h2_flow     windows, both ways
- *      h2_output   pull: responses, pushes, DATA
+ *      h2_output   pull: whose turn it is, DATA
+ *      h2_answer   header sections of responses, trailers, promises
  *      h2_time     deadlines
  *
  * A stream is never freed where it is closed, but when the news are looked
@@ -212,6 +213,14 @@ size_t lh_h2_pull(void *c, uint8_t *out, size_t room);
 /* Puts the stream where it belongs: into `heads`, `send` or nowhere. */
 void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s);
 void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s);
+
+/* --- h2_answer ------------------------------------------------------------ */
+
+/* Each queues one header section; the stream has it and may send it. */
+void lh_h2_put_head(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_put_interim(struct lh_h2 *c, struct lh_h2_stream *s,
+                       const struct lh_interim *interim);
+void lh_h2_put_end(struct lh_h2 *c, struct lh_h2_stream *s);
 void lh_h2_send_continue(struct lh_h2 *c, struct lh_h2_stream *s);
 
 /* --- h2_time -------------------------------------------------------------- */
