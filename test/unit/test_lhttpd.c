@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define HELLO                                                                  \
@@ -545,6 +546,47 @@ static void room_for_one_client_costs_one(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* In a process of its own, since a thread stays behind. */
+static void stuck_child(void)
+{
+    static const char script[] = "httpd.register_handler('/', function()\n"
+                                 "  while true do end\n"
+                                 "end)\n";
+    lhttpd_config_t config = quiet(2);
+    lhttpd_limits_t limits = lhttpd_limits_init();
+    lhttpd_server_t *s;
+
+    limits.handler_run_ms = 100;
+    config.limits = &limits;
+    if (lhttpd_server_create(&s, &config) ||
+        lhttpd_server_listen(s, "127.0.0.1", 0, 0) ||
+        lhttpd_server_map_source(s, "/", "stuck.lua", script,
+                                 sizeof(script) - 1) ||
+        lhttpd_server_start(s))
+        _exit(1);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    test_client_send(fd, GET);
+    usleep(300000);
+    int r = lhttpd_server_stop(s, 0);
+    int named = strstr(lhttpd_server_error(s), "stuck.lua:1") != NULL;
+    lhttpd_server_destroy(s);
+    _exit(r != LHTTPD_ESTUCK ? 2 : !named ? 3 : 0);
+}
+
+static void a_script_that_does_not_return_is_named(void **state)
+{
+    int status;
+
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        stuck_child();
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void no_more_clients_than_the_limit(void **state)
 {
     lhttpd_server_t *s = run_with_limit("connections", "4");
@@ -630,6 +672,7 @@ int main(void)
         cmocka_unit_test(a_handler_may_shut_down_its_server),
         cmocka_unit_test(shutdown_comes_late_too),
         cmocka_unit_test(room_for_one_client_costs_one),
+        cmocka_unit_test(a_script_that_does_not_return_is_named),
         cmocka_unit_test(no_more_clients_than_the_limit),
         cmocka_unit_test(every_allocation_may_fail),
     };
