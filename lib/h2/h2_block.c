@@ -148,6 +148,20 @@ static void count_request(struct lh_h2 *c)
         lh_h2_drain(c);
 }
 
+/* Too large to be taken: what came of it need not wait for the 431 to leave,
+ * for that is what a bomb is after. */
+static void forget_request(struct lh_exchange *ex)
+{
+    bool head = lh_str_equal(ex->request.method, LH_STR("HEAD"));
+
+    lh_arena_reset(&ex->arena);
+    ex->request = (struct lh_request){
+        .version = LH_HTTP_2,
+        .content_length = LH_LENGTH_UNKNOWN,
+        .head = head,
+    };
+}
+
 static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
 {
     struct lh_h2_reader *r = &c->block.reader;
@@ -166,13 +180,10 @@ static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
         lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
         return;
     }
-    if (over) {
-        s->ex->request.version = LH_HTTP_2;
-        s->ex->request.head =
-            lh_str_equal(s->ex->request.method, LH_STR("HEAD"));
-    }
+    if (over)
+        forget_request(s->ex);
     s->ex->request.accepts_push = c->peer_push;
-    if (r->priority.p)
+    if (!over && r->priority.p)
         lh_h2_priority_parse(r->priority, &s->urgency, &s->incremental);
     apply_early(c, s);
     count_request(c);
