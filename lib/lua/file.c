@@ -373,7 +373,7 @@ void lh_file_prepare(lua_State *L, struct lh_vm *vm)
         lua_setfield(L, to, "methods");
         lua_settop(L, to);
         lh_api_register(L, vm, begins);
-        lh_api_register(L, vm, lh_popen_functions);
+        lh_api_register(L, vm, lh_popen_begins);
     }
     lua_settop(L, to);
 }

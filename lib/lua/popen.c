@@ -179,7 +179,7 @@ static int httpd_popen(lua_State *L)
     return 1;
 }
 
-const luaL_Reg lh_popen_functions[] = {
+const luaL_Reg lh_popen_begins[] = {
     {"io_popen", io_popen},
     {"popen", httpd_popen},
     {NULL, NULL},

@@ -62,6 +62,6 @@ int lh_process_finish(lua_State *L, struct lh_task *task);
 int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms);
 
 /* popen.c */
-extern const luaL_Reg lh_popen_functions[];
+extern const luaL_Reg lh_popen_begins[];
 
 #endif
