@@ -75,7 +75,7 @@ httpd_of_code() {
     for file in lib/lua/*.c; do
         sed -n '/^const luaL_Reg lh_api_[a-z_]*functions\[\]/,/^}/p' "$file"
     done | grep -o '{"[a-z_]*"' | tr -d '{"'
-    sed -n 's/^ *"httpd\.\([a-z_]*\) =.*/\1/p' lib/lua/boot.c
+    sed -n 's/^ *" *httpd\.\([a-z_]*\) =.*/\1/p' lib/lua/boot.c
 }
 
 # Whatever the document names.
