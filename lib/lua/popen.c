@@ -68,7 +68,7 @@ static const char **new_pointers(lua_State *L, size_t n)
 
 static const char *item(lua_State *L, const char *what)
 {
-    size_t n;
+    size_t n = 0;
     const char *text =
         lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
 

@@ -281,6 +281,8 @@ static int stuck(struct lhttpd_server_t *s)
 
     for (unsigned i = 0; i < s->workers_n && !where; i++)
         where = lh_worker_running(&s->workers[i]);
+    for (unsigned i = 0; i < s->workers_n; i++)
+        pthread_detach(s->workers[i].thread);
     s->state = LH_SERVER_STUCK;
     return lh_err_set(&s->err, LHTTPD_ESTUCK,
                       "a script does not return: %s; its thread goes on",
