@@ -1,0 +1,362 @@
+"""The examples, the README's code and the quick start, as they stand."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+import harness
+from harness import BUILD, EXAMPLES, SOURCE, Server, curl, run, wait_until
+
+VARIES = re.compile(r"CLIENT_PORT</th><td>\d+|SERVER_PROTOCOL</th><td>[^<]*|"
+                    r"DATE_UTC</th><td>[^<]*|SERVER_PORT</th><td>\d+|"
+                    r"127\.0\.0\.1:\d+|HTTP/1\.\d|https?|port \d+|"
+                    r"request \d+|GMT|and TLS|TLSv1.2|not encrypted")
+
+
+def example(name):
+    return os.path.join(EXAMPLES, name)
+
+
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Framing(harness.TestCase):
+    """Each answers alike whatever carries the request, twice on a connection."""
+
+    PAGES = [("hello.lua", "/?name=Ada"), ("handler.lua", "/"),
+             ("state.lua", "/"), ("main.lua", "/"), ("main.lua", "/script.js"),
+             ("main.lua", "/nope"), ("login.lua", "/"), ("events.lua", "/"),
+             ("events.lua", "/script.js"), ("demo.lua", "/style.css"),
+             ("demo.lua", "/ping")]
+
+    def answers(self, server, path, version, method):
+        found = []
+        body = b"a=b" if method == "POST" else None
+        with server.client() as c:
+            for _ in range(2):
+                r = c.ask(method, path, ["connection: keep-alive"], body,
+                          version)
+                self.assertIsNotNone(r.get("content-length"))
+                text = VARIES.sub("", r.text)
+                found.append((r.status, r.get("content-type"), text))
+        self.assertEqual(found[0], found[1])
+        return found[0]
+
+    def all_answers(self, name, path, tls=()):
+        with Server("/", example(name), workers=1, tls=tls) as s:
+            found = {}
+            for version in ("HTTP/1.0", "HTTP/1.1"):
+                for method in ("GET", "HEAD", "POST"):
+                    found[version, method] = self.answers(s, path, version,
+                                                          method)
+        return found
+
+    def test_same_answers(self):
+        for name, path in self.PAGES:
+            with self.subTest(name=name, path=path):
+                plain = self.all_answers(name, path)
+                for method in ("GET", "HEAD", "POST"):
+                    self.assertEqual(plain["HTTP/1.0", method],
+                                     plain["HTTP/1.1", method])
+                self.assertEqual(plain["HTTP/1.1", "HEAD"][2], "")
+                self.assertNotEqual(plain["HTTP/1.1", "GET"][2], "")
+                self.assertEqual(self.all_answers(name, path, ["ec"]), plain)
+
+
+class Scripts(harness.TestCase):
+    def test_hello(self):
+        with Server("/", example("hello.lua")) as s:
+            self.assertEqual(self.get(s, "/?name=A%26B").text.splitlines()[0],
+                             "Hello, A&B!")
+            self.assertEqual(self.get(s).text.splitlines()[0],
+                             "Hello, world!")
+
+    def test_handler_shows_both_tables_and_escapes(self):
+        with Server("/", example("handler.lua")) as s:
+            page = self.get(s, "/?%3Cb", fields=["x-mine: <i>&"]).text
+        self.assertIn("<tr><th>HANDLER_NAME</th><td>/</td></tr>", page)
+        self.assertIn("<tr><th>:method</th><td>GET</td></tr>", page)
+        self.assertIn("<tr><th>x-mine</th><td>&lt;i&gt;&amp;</td></tr>", page)
+
+    def test_state_counts_by_worker(self):
+        with Server("/", example("state.lua"), workers=1) as s:
+            found = [self.get(s).text for _ in range(3)]
+        self.assertEqual(found, [f"worker 0, request {n}\n" for n in (1, 2, 3)])
+
+    def test_main_and_its_notfound(self):
+        with Server("/", example("main.lua"), "/in/side",
+                    example("main.lua")) as s:
+            page = self.get(s)
+            self.assertEqual(page.status, 200)
+            for link in re.findall(r'(?:src|href)="([^"]*\.\w+)"', page.text):
+                self.assertEqual(self.get(s, "/" + link).status, 200)
+            missing = self.get(s, "/nope?<x>")
+            self.assertEqual(missing.status, 404)
+            self.assertIn("<code>/nope?&lt;x&gt;</code>", missing.text)
+            below = self.get(s, "/in/side/a/b")
+            self.assertEqual(below.status, 404)
+            self.assertIn('href="/in/side"', below.text)
+
+    def test_login(self):
+        form = b"user=guest&password=lhttpd"
+        with Server("/in", example("login.lua"), workers=1) as s:
+            with s.client() as c:
+                self.assertIn("Who are you?", c.ask(path="/in/").text)
+                wrong = c.ask("POST", "/in/login", body=b"user=guest")
+                self.assertEqual(wrong.status, 403)
+                done = c.ask("POST", "/in/login", body=form)
+                self.assertEqual(done.status, 303)
+                self.assertEqual(done.get("location"), "./")
+                cookie = re.fullmatch(
+                    r"(session=[0-9a-f]{32}); Path=/in; Max-Age=3600; "
+                    r"HttpOnly; SameSite=Lax", done.get("set-cookie"))
+                fields = ["cookie: a=b; " + cookie.group(1)]
+                inside = c.ask(path="/in/", fields=fields)
+                self.assertIn("Hello, guest", inside.text)
+                out = c.ask("POST", "/in/logout", fields, b"")
+                self.assertIn("Max-Age=0", out.get("set-cookie"))
+                again = c.ask(path="/in/", fields=fields)
+                self.assertIn("Who are you?", again.text)
+
+    def test_login_is_secure_over_tls(self):
+        with Server("/", example("login.lua"), workers=1, tls=["ec"]) as s:
+            with s.client() as c:
+                r = c.ask("POST", "/login",
+                          body=b"user=guest&password=lhttpd")
+        self.assertIn("; Secure", r.get("set-cookie"))
+
+    def test_events_are_seen_as_they_are_sent(self):
+        with Server("/", example("events.lua")) as s:
+            with s.client() as c:
+                c.request(path="/stream?seconds=0.3")
+                head = c.head()
+                self.assertEqual(head.get("content-type"), "text/event-stream")
+                at = []
+                for n in (1, 2, 3):
+                    event = c.until(b"\n\n")
+                    at.append(time.monotonic())
+                    self.assertIn(f"id: {n}\nevent: tick".encode(), event)
+                # Apart from each other: not kept back for one write.
+                self.assertGreater(at[2] - at[0], 0.3)
+
+    def test_events_end(self):
+        with Server("/", example("events.lua")) as s:
+            out = curl("-N", s.url + "/stream?count=3&seconds=0.05")
+        self.assertEqual(re.findall(r"id: (\d)", out), ["1", "2", "3"])
+
+    def test_a_stop_ends_events(self):
+        with Server("/", example("events.lua")) as s:
+            with s.client() as c:
+                c.request(path="/stream")
+                c.until(b"id: 1")
+                s.signal()
+                s.wait()
+
+    def test_demo(self):
+        with Server("/", example("demo.lua"), tls=["ec"], workers=1) as s:
+            page = self.get(s)
+            self.assertIn("<h1>It works.</h1>", page.text)
+            self.assertNotIn("$", page.text)
+            self.assertIn("default-src 'self'",
+                          page.get("content-security-policy"))
+            for link in re.findall(r'(?:src|href)="([^"]*)"', page.text):
+                self.assertEqual(self.get(s, "/" + link).status, 200)
+            with s.client() as c:
+                r = c.ask("POST", "/reverse", body=b"text=a+%C3%A4%3Cb")
+                self.assertEqual(r.text, "b<ä a")
+                self.assertEqual(c.ask(path="/reverse").status, 405)
+                self.assertEqual(c.ask(path="/nope").status, 404)
+                c.request(path="/events")
+                self.assertIn(b'event: tick', c.until(b'"worker":0'))
+
+
+class Installed(harness.TestCase):
+    """Programs built with what was installed, by pkg-config and by CMake."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory(prefix="lhttpd-install-")
+        cls.prefix = cls.temporary.name
+        done = run("cmake", "--install", BUILD, "--prefix", cls.prefix)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout + done.stderr)
+        pc = [d for d, _, files in os.walk(cls.prefix) if "lhttpd.pc" in files]
+        library = [d for d, _, files in os.walk(cls.prefix)
+                   if "liblhttpd.so" in files]
+        cls.environment = dict(harness.environment(),
+                               PKG_CONFIG_PATH=pc[0],
+                               LD_LIBRARY_PATH=library[0])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    def tool(self, *args):
+        done = subprocess.run(args, stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=self.environment, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def sanitizers(self):
+        """A sanitized library wants a program of its kind."""
+        if harness.built_with("asan"):
+            return ["-fsanitize=address,undefined"]
+        return ["-fsanitize=thread"] if harness.built_with("tsan") else []
+
+    def build(self, source):
+        program = os.path.join(self.prefix, os.path.basename(source)[:-2])
+        flags = self.tool("pkg-config", "--cflags", "--libs", "lhttpd")
+        self.tool("cc", "-Wall", "-Wextra", "-Werror", *self.sanitizers(),
+                  source, *flags.split(), "-o", program)
+        return program
+
+    def serve(self, *command):
+        """Starts it; the URL that it prints."""
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True,
+                                   stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE,
+                                   env=self.environment)
+        self.addCleanup(self.end, process)
+        return process, process.stdout.readline().strip()
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=harness.PATIENCE)
+
+    def stops(self, process):
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertNotRegex(errors, harness.REPORTS)
+
+    def test_embed(self):
+        process, url = self.serve(self.build(example("embed.c")), "0")
+        self.assertEqual(curl(url), "Hello from inside a C program.\n")
+        self.stops(process)
+
+    def test_appliance(self):
+        process, url = self.serve(self.build(example("appliance.c")),
+                                  example("appliance.lua"), "0")
+        self.assertIn("its lamp is off", curl(url))
+        self.assertRegex(curl(url), r"It has \d+\.\d &deg;C")
+        self.assertIn("its lamp is on",
+                      curl("-L", "-d", "on=yes", url + "lamp"))
+        self.stops(process)
+
+    def test_an_error_is_told(self):
+        done = subprocess.run(
+            [self.build(example("appliance.c")), "/nonexistent.lua", "0"],
+            env=self.environment, text=True, stderr=subprocess.PIPE,
+            timeout=harness.PATIENCE)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nonexistent.lua", done.stderr)
+
+    def test_program_of_the_readme(self):
+        text = re.search(r"```c\n(.*?)```", read(SOURCE + "/README.md"), re.S)
+        port = free_port()
+        source = os.path.join(self.prefix, "program.c")
+        with open(source, "w") as f:
+            f.write(text.group(1).replace("8080", str(port)))
+        process = subprocess.Popen([self.build(source)], text=True,
+                                   stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE,
+                                   env=self.environment)
+        self.addCleanup(self.end, process)
+        answer = wait_until(
+            lambda: run("curl", "-s", f"http://127.0.0.1:{port}/").stdout,
+            "for the README's program")
+        self.assertEqual(answer, "Hello from C.\n")
+        _, errors = process.communicate("\n", timeout=harness.PATIENCE)
+        self.assertEqual(process.returncode, 0, errors)
+
+    def test_cmake_package(self):
+        project = os.path.join(self.prefix, "project")
+        os.makedirs(project, exist_ok=True)
+        with open(os.path.join(project, "CMakeLists.txt"), "w") as f:
+            f.write("cmake_minimum_required(VERSION 3.21)\n"
+                    "project(program C)\n"
+                    "find_package(lhttpd REQUIRED)\n"
+                    f"add_executable(program {example('embed.c')})\n"
+                    "target_link_libraries(program lhttpd::lhttpd)\n")
+        flags = " ".join(self.sanitizers())
+        self.tool("cmake", "-G", "Ninja", "-S", project, "-B",
+                  project + "/out", "-DCMAKE_PREFIX_PATH=" + self.prefix,
+                  "-DCMAKE_C_FLAGS=" + flags)
+        self.tool("cmake", "--build", project + "/out")
+        process, url = self.serve(project + "/out/program", "0")
+        self.assertIn("Hello", curl(url))
+        self.stops(process)
+
+
+class Documents(harness.TestCase):
+    def test_handler_of_the_readme(self):
+        text = read(SOURCE + "/README.md")
+        lua = re.search(r"```lua\n(.*?)```", text, re.S).group(1)
+        self.assertEqual(lua, read(example("hello.lua")))
+        shown = re.search(r"```console\n\$ curl '\S*?(/\?\S*)'\n(.*?)```",
+                          text, re.S)
+        with Server("/", example("hello.lua")) as s:
+            answer = self.get(s, shown.group(1),
+                              fields=["user-agent: curl/7.88.1"]).text
+        self.assertEqual(answer, shown.group(2))
+
+
+class QuickStart(harness.TestCase):
+    SCRIPT = example("quickstart.sh")
+
+    def setUp(self):
+        if os.path.basename(BUILD) != "release":
+            self.skipTest("it builds the release")
+        harness.need("dpkg-query")
+
+    def test_check(self):
+        done = run(self.SCRIPT, "--check", timeout=300)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"https://127\.0\.0\.1:\d+/ answers")
+
+    def test_serves_until_it_is_told_to_stop(self):
+        process = subprocess.Popen([self.SCRIPT], text=True,
+                                   stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        try:
+            told = ""
+            while "ctrl-C" not in told:
+                line = process.stdout.readline()
+                self.assertTrue(line, told)
+                told += line
+            command = re.search(r"^ *curl (--cacert .*)$", told, re.M).group(1)
+            self.assertIn("It works.", curl(*command.split()))
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=harness.PATIENCE)
+            self.assertEqual(process.returncode, 0)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+        self.assertNotEqual(run("curl", *command.split()).returncode, 0)
+
+    def test_wrong_argument(self):
+        done = run(self.SCRIPT, "--nope")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("Usage", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
