@@ -19,8 +19,9 @@
  *   in a state that does not allow it is LHTTPD_ESTATE.
  * - Nothing here prints (but for the default log, to standard error), exits,
  *   aborts, forks, installs signal handlers, or touches the locale or the
- *   working directory, except for the two lhttpd_process_ functions, which
- *   say so.  Lack of memory is an error or a refused connection.
+ *   working directory, except for the lhttpd_process_ functions, which say so.
+ *   (Scripts may, and start processes.)  Lack of memory is an error, a refused
+ *   connection or a failed request.
  * - Descriptors are close-on-exec.  Worker threads block all signals.
  *
  * The order for everybody: create, listen, add_certificate, confine, map,
@@ -171,25 +172,28 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
                                     const lhttpd_config_t *config);
 
 #define LHTTPD_LISTEN_TLS      1u /* TLS; needs a certificate at start */
-#define LHTTPD_LISTEN_REDIRECT 2u /* answers 308 to the first TLS listener */
+#define LHTTPD_LISTEN_REDIRECT 2u /* answers 308 to the first TLS port */
 
 /*
  * Binds at once, so that privileges may be given up next; clients are accepted
  * from start on.  `address`: NULL for all (IPv6 and IPv4), a numeric address,
  * or "unix:/path", where a socket that nobody serves any more is replaced.
- * `port`: 0 takes any free one; not used for a unix socket.  Returns the
- * listener's number, 0 for the first, or LHTTPD_EADDRESS.  Before start.
+ * `port`: 0 takes any free one; not used for a unix socket.  `flags`: one of
+ * the above, or 0.  Returns the listener's number, 0 for the first, or
+ * LHTTPD_EADDRESS.  Before start.
  */
 LHTTPD_API int lhttpd_server_listen(lhttpd_server_t *server,
                                     const char *address, int port,
                                     unsigned flags);
 
 /* Takes over a socket that already listens (systemd's, say).  The server owns
- * `fd` from the successful return on.  Returns the listener's number. */
+ * `fd` from the successful return on.  Returns the listener's number.  Before
+ * start. */
 LHTTPD_API int lhttpd_server_adopt(lhttpd_server_t *server, int fd,
                                    unsigned flags);
 
-/* The TCP port of a listener, 0 for a unix socket. */
+/* The TCP port of a listener, 0 for a unix socket.  LHTTPD_EINVAL: there is no
+ * such listener. */
 LHTTPD_API int lhttpd_server_port(const lhttpd_server_t *server, int listener);
 
 /*
@@ -279,20 +283,23 @@ LHTTPD_API int lhttpd_server_start(lhttpd_server_t *server);
 
 /* Begins to stop and returns at once: no new clients, requests under way have
  * `grace_ms` to end.  From any thread, from a signal handler and from a
- * handler's C function; a further call may only shorten the grace. */
+ * handler's C function; a further call may only shorten the grace.  Nothing
+ * happens before start and after the stop; not once destroy was called. */
 LHTTPD_API void lhttpd_server_shutdown(lhttpd_server_t *server,
                                        unsigned grace_ms);
 
 /* Waits until a server that was told to shut down has stopped.  LHTTPD_ECUT:
  * the grace ran out and requests were cut.  LHTTPD_ESTUCK: a script does not
- * return; its thread and memory stay behind.  Not on a worker thread. */
+ * return; its thread and memory stay behind, after destroy too, and its
+ * callbacks may still run.  Not on a worker thread. */
 LHTTPD_API int lhttpd_server_wait(lhttpd_server_t *server);
 
 /* lhttpd_server_shutdown() and lhttpd_server_wait(). */
 LHTTPD_API int lhttpd_server_stop(lhttpd_server_t *server, unsigned grace_ms);
 
 /* Frees the server; a running one is stopped first, without grace.  NULL is
- * allowed.  After it no callback runs.  Not on a worker thread (ignored). */
+ * allowed.  After it no callback runs, unless a script is stuck (see wait). Not
+ * on a worker thread (ignored). */
 LHTTPD_API void lhttpd_server_destroy(lhttpd_server_t *server);
 
 /*

@@ -75,10 +75,10 @@ static int check_parts(struct lhttpd_server_t *s)
                               "listener %s: TLS needs a certificate; add one "
                               "before start",
                               l->where.text);
-        if ((l->flags & LHTTPD_LISTEN_REDIRECT) && !tls_listeners(s))
+        if ((l->flags & LHTTPD_LISTEN_REDIRECT) && !lh_server_tls_port(s))
             return lh_err_set(&s->err, LHTTPD_EINVAL,
-                              "listener %s: there is no TLS listener to "
-                              "redirect to",
+                              "listener %s: there is no TLS port to redirect "
+                              "to",
                               l->where.text);
     }
     return 0;
@@ -253,8 +253,9 @@ void lh_server_leave_listeners(struct lhttpd_server_t *s)
 int lh_server_tls_port(const struct lhttpd_server_t *s)
 {
     for (unsigned i = 0; i < s->listeners_n; i++) {
-        if (s->listeners[i].flags & LHTTPD_LISTEN_TLS)
-            return s->listeners[i].where.port;
+        const struct lh_listener *l = &s->listeners[i];
+        if ((l->flags & LHTTPD_LISTEN_TLS) && l->where.port)
+            return l->where.port;
     }
     return 0;
 }

@@ -74,7 +74,7 @@ void lh_server_close(struct lhttpd_server_t *s);
 void lh_server_leave_listeners(struct lhttpd_server_t *s);
 void lh_server_close_listeners(struct lhttpd_server_t *s);
 
-/* The port of the first TLS listener, 0 if there is none. */
+/* The port of the first TLS listener that has one, 0 if there is none. */
 int lh_server_tls_port(const struct lhttpd_server_t *s);
 
 /* A worker's context, also one for VMs that are thrown away. */

@@ -206,10 +206,15 @@ static void tls_needs_a_certificate(void **state)
 static void redirect_needs_a_tls_listener(void **state)
 {
     lhttpd_server_t *s = make(HELLO, 1);
+    char where[64];
 
     (void)state;
     assert_int_equal(
         lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_REDIRECT), 1);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
+    /* One on a unix socket has no port to go to. */
+    snprintf(where, sizeof(where), "unix:test_lhttpd.%d.sock", (int)getpid());
+    assert_int_equal(lhttpd_server_listen(s, where, 0, LHTTPD_LISTEN_TLS), 2);
     assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
     assert_non_null(strstr(lhttpd_server_error(s), "redirect"));
     lhttpd_server_destroy(s);
