@@ -1,0 +1,298 @@
+"""HTTP/2 with real clients, in plain text and over TLS, and its abuses."""
+
+import os
+import re
+import struct
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+from harness import EXAMPLES, Server, curl, need, run, script
+
+PLAIN = ("--http2-prior-knowledge",)
+SECURE = ("--http2", "-k")
+VARIES = ("SERVER_PROTOCOL=", "CLIENT_PORT=", "DATE_UTC=")
+
+
+def nghttp(*args):
+    need("nghttp")
+    done = run("nghttp", *args)
+    if done.returncode != 0:
+        raise AssertionError(done.stdout + done.stderr)
+    return done.stdout
+
+
+def h2load(*args):
+    """(requests done and answered by 2xx, those that failed)"""
+    need("h2load")
+    done = run("h2load", *args, timeout=120)
+    found = re.search(r"requests: .* (\d+) done, (\d+) succeeded, (\d+) failed",
+                      done.stdout)
+    if not found:
+        raise AssertionError(done.stdout + done.stderr)
+    return int(found.group(2)), int(found.group(3))
+
+
+class SameAnswers(harness.TestCase):
+    """A handler sees and answers the same, whichever the protocol."""
+
+    def lines(self, text):
+        return sorted(line for line in text.splitlines()
+                      if not line.startswith(VARIES))
+
+    def compare(self, tls, flags):
+        with Server("/", script("environment.lua"), tls=tls) as s:
+            for more in ([], ["-d", "some text"], ["-I"]):
+                args = ["-k", *more, "-H", "x-more: 1", "-H", "x-more: 2",
+                        s.url + "/?a=b"]
+                old, new = curl("--http1.1", *args), curl(*flags, *args)
+                if "-I" in more:
+                    self.assertIn("HTTP/2 200", new)
+                    continue
+                self.assertEqual(self.lines(old), self.lines(new))
+                self.assertIn("SERVER_PROTOCOL=HTTP/2", new)
+
+    def test_plain(self):
+        self.compare((), PLAIN)
+
+    def test_tls(self):
+        self.compare(("rsa",), SECURE)
+        self.compare(("ec",), SECURE)
+
+    def test_errors_stay_on_their_stream(self):
+        # Over TLS: with prior knowledge curl 7.88 cannot use a connection twice.
+        with Server("/", script("h2.lua"), tls=("rsa",)) as s:
+            nothing = ["-o", "/dev/null"] * 3
+            out = curl(*SECURE, "-w", "%{http_code} %{num_connects}\n",
+                       *nothing, s.url + "/none", s.url + "/error",
+                       s.url + "/")
+            self.assertEqual(out.splitlines(), ["404 1", "500 0", "200 0"])
+
+
+class Messages(harness.TestCase):
+    def test_trailers(self):
+        with Server("/", script("h2.lua")) as s:
+            out = curl(*PLAIN, "-i", s.url + "/trailers")
+            self.assertIn("body\n", out)
+            self.assertIn("x-sum: 7", out)
+
+    def test_long_and_secret_fields(self):
+        """A never-indexed field, and a block over CONTINUATIONs."""
+        crumb = "c=" + "~x" * 9000 + "the-end"
+        with Server("/", script("h2.lua")) as s:
+            out = curl(*PLAIN, "-H", "authorization: Basic Zm9vOmJhcg==",
+                       "-H", "cookie: " + crumb, s.url + "/fields")
+            self.assertEqual(out, "Basic Zm9vOmJhcg==\n"
+                             f"{len(crumb)} {crumb[-8:]}\n")
+
+    def test_hints(self):
+        with Server("/", os.path.join(EXAMPLES, "hints.lua")) as s:
+            for flags, protocol in ((PLAIN, "HTTP/2"), ((), "HTTP/1.1")):
+                out = curl(*flags, "-i", s.url + "/")
+                first, second, page = out.replace("\r", "").split("\n\n", 2)
+                self.assertTrue(first.startswith(protocol + " 103"))
+                self.assertIn("link: <style.css>", first)
+                self.assertTrue(second.startswith(protocol + " 200"))
+                self.assertIn("</html>", page)
+
+    def test_push(self):
+        with Server("/", os.path.join(EXAMPLES, "push.lua")) as s:
+            rows = nghttp("-ans", s.url + "/").splitlines()[-3:]
+            pushed = {row.split()[-1] for row in rows if "*" in row}
+            self.assertEqual(pushed, {"/style.css", "/script.js"})
+            rows = nghttp("-ans", "--no-push", s.url + "/").splitlines()[-3:]
+            self.assertFalse([row for row in rows if "*" in row])
+            self.assertEqual({row.split()[-1] for row in rows},
+                             {"/", "/style.css", "/script.js"})
+            self.assertIn("</html>", curl("--http1.1", s.url + "/"))
+
+
+class Flow(harness.TestCase):
+    def test_uploads_side_by_side(self):
+        """They come back whole, whatever the speeds of their handlers."""
+        sent = os.urandom(1 << 20)
+        path = os.path.join(harness.directory(), "upload")
+        with open(path, "wb") as f:
+            f.write(sent)
+        with Server("/", script("h2.lua"), tls=("rsa",)) as s:
+            args, outs = ["--parallel", *SECURE], []
+            for i in range(20):
+                outs.append(f"{path}.{i}")
+                args += ["-T", path, "-o", outs[-1],
+                         f"{s.url}/echo?step={1000 + 3000 * i}" +
+                         ("&pause=0.001" if i % 5 == 4 else "")]
+            curl(*args)
+            for out in outs:
+                with open(out, "rb") as f:
+                    self.assertEqual(f.read(), sent)
+
+    def test_hundred_uploads(self):
+        path = os.path.join(harness.directory(), "upload-1m")
+        with open(path, "wb") as f:
+            f.write(bytes(1 << 20))
+        with Server("/", script("h2.lua")) as s:
+            self.assertEqual(h2load("-n", "100", "-c", "1", "-m", "100", "-d",
+                                    path, s.url + "/count", s.url +
+                                    "/count?0.0005"), (100, 0))
+
+    def test_window_of_one(self):
+        with Server("/", script("h2.lua")) as s:
+            self.assertEqual(h2load("-n", "40", "-c", "2", "-m", "10", "-w",
+                                    "1", s.url + "/"), (40, 0))
+
+    def test_many_requests(self):
+        with Server("/", script("h2.lua")) as s:
+            n = 20000 if harness.built_with("tsan") else 200000
+            h2load("-n", str(n // 10), "-c", "32", "-m", "32", s.url + "/")
+            before = s.peak_kib()
+            self.assertEqual(h2load("-n", str(n), "-c", "32", "-m", "32",
+                                    s.url + "/"), (n, 0))
+            self.assertLess(s.peak_kib(), 1.5 * before)
+
+    def test_stop_answers_what_was_accepted(self):
+        with Server("/", script("h2.lua")) as s:
+            client = subprocess.Popen(
+                ["curl", "-sS", "-m", "10", *PLAIN, s.url + "/slow"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.4)  # it has been accepted
+            s.signal()
+            out, err = client.communicate(timeout=harness.PATIENCE)
+            self.assertEqual((out, err), ("at last\n", ""))
+
+
+# ---- abuses ----
+
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+
+
+def frame(kind, flags, stream, payload=b""):
+    return (struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) +
+            struct.pack(">I", stream) + payload)
+
+
+def literal(name, value):
+    return (b"\0" + bytes((len(name),)) + name.encode() +
+            bytes((len(value),)) + value.encode())
+
+
+def request(stream, path="/", more=b"", flags=5):
+    block = (literal(":method", "GET") + literal(":scheme", "http") +
+             literal(":path", path) + literal(":authority", "a"))
+    return frame(1, flags, stream, block + more)
+
+
+BOMB = b"\x40\x01x\x7f\xa1\x1e" + b"a" * 4000 + b"\xbe" * 9000
+
+FLOODS = {
+    "rapid reset": lambda i: request(i, "/big") +
+    frame(3, 0, i, struct.pack(">I", 8)),
+    "provoked resets": lambda i: request(i, "/big") +
+    frame(8, 0, i, struct.pack(">I", 0)),
+    "CONTINUATION": lambda i: request(i, flags=1) + frame(9, 0, i) * 20,
+    "SETTINGS": lambda i: frame(4, 0, 0) * 8,
+    "PING": lambda i: frame(6, 0, 0, b"pingpong") * 8,
+    "empty DATA": lambda i: (request(1, "/count", flags=4) if i == 1 else
+                             frame(0, 0, 1) * 8),
+    "PRIORITY": lambda i: frame(2, 0, 1, struct.pack(">IB", 0, 1)) * 8,
+    "window updates": lambda i: frame(8, 0, 0, struct.pack(">I", 1)) * 8,
+    "bombs": lambda i: request(i, more=BOMB),
+    "streams": lambda i: request(i, "/slow"),
+    "unknown": lambda i: frame(99, 0, 0) * 8,
+}
+
+
+class Attacker(threading.Thread):
+    """Floods, one connection after the other; keeps the GOAWAYs' codes.  It
+    goes on for `seconds`, and until it got one (but not for ever)."""
+
+    def __init__(self, server, flood, seconds):
+        super().__init__()
+        self.server, self.flood = server, flood
+        self.least = time.monotonic() + seconds
+        self.most = time.monotonic() + harness.PATIENCE
+        self.codes = set()
+
+    def goes_on(self):
+        return (time.monotonic() < (self.least if self.codes else self.most))
+
+    def run(self):
+        while self.goes_on():
+            try:
+                with self.server.client() as c:
+                    self.attack(c)
+            except OSError:
+                pass
+
+    def attack(self, client):
+        client.socket.settimeout(2)
+        heard = b""
+        client.send(HELLO)
+        i = 1
+        try:
+            while self.goes_on():
+                client.send(b"".join(self.flood(i + 2 * k)
+                                     for k in range(32)))
+                i += 64
+                while client.readable():
+                    data = client.socket.recv(65536)
+                    if not data:
+                        raise ConnectionResetError
+                    heard = (heard + data)[-65536:]
+        except OSError:
+            pass
+        found = re.findall(rb"\0\0\x08\x07\0\0\0\0\0.{4}\0\0\0(.)", heard,
+                           re.DOTALL)
+        self.codes.update(code[0] for code in found)
+
+
+class Abuses(harness.TestCase):
+    SECONDS = float(os.environ.get("LHTTPD_FLOOD_SECONDS", "0.5"))
+
+    def flooded(self, name):
+        limits = {"h2_useless": 300}  # so that it does not take long
+        with Server("/", script("h2.lua"), limits=limits) as s:
+            h2load("-n", "2000", "-c", "16", "-m", "32", s.url + "/")
+            before = s.peak_kib()
+            attackers = [Attacker(s, FLOODS[name], self.SECONDS)
+                         for _ in range(3)]
+            for a in attackers:
+                a.start()
+            fresh = 0
+            while any(a.is_alive() for a in attackers):
+                self.assertEqual(curl(*PLAIN, s.url + "/"),
+                                 "hello over HTTP/2\n")
+                fresh += 1
+            for a in attackers:
+                a.join()
+            codes = set().union(*(a.codes for a in attackers))
+            self.assertEqual(codes, {11}, name)  # ENHANCE_YOUR_CALM
+            self.assertGreater(fresh, 3)
+            self.assertLess(s.peak_kib(), 2 * before, name)
+
+    def test_floods(self):
+        for name in FLOODS:
+            with self.subTest(name):
+                self.flooded(name)
+
+    def test_shut_window(self):
+        """The handlers' answers wait for a second, then they are reset."""
+        limits = {"send_timeout_ms": 1000}
+        with Server("/", script("h2.lua"), limits=limits) as s:
+            with s.client() as c:
+                c.send(HELLO + frame(4, 0, 0, struct.pack(">HI", 4, 0)))
+                c.send(b"".join(request(1 + 2 * i, "/big") for i in range(50)))
+                end, heard = time.monotonic() + 10, b""
+                while time.monotonic() < end and heard.count(
+                        b"\0\0\x04\x03\0") < 50:
+                    if c.readable(0.1):
+                        heard += c.socket.recv(65536)
+                self.assertEqual(heard.count(b"\0\0\x04\x03\0"), 50)
+                c.send(request(101, "/none"))
+                time.sleep(0.2)
+                self.assertTrue(c.readable(5))
+
+
+if __name__ == "__main__":
+    unittest.main()
