@@ -35,6 +35,15 @@ limits_of_header() {
         sed 's/ 90$/ of the descriptors/'
 }
 
+# Names alone: lhttpd.8 lists them for -o.
+names_of_code() {
+    limits_of_code | sed 's/ .*//'
+}
+
+names_of_page() {
+    sed -n 's/^\.It Li \([a-z0-9_]*\) Ta .*/\1/p' docs/lhttpd.8
+}
+
 # differ WHAT OF WITH: says which lines only one of two lists has.
 differ() {
     a=$(mktemp) && b=$(mktemp) || exit 1
@@ -101,6 +110,7 @@ problems() {
         differ include/lhttpd.h limits_of_code limits_of_header
         differ 'the help' options_of_getopt options_of_help
         differ docs/lhttpd.8 options_of_help options_of_page
+        differ docs/lhttpd.8 names_of_code names_of_page
         differ docs/liblhttpd.3 functions_of_header functions_of_page
         differ docs/lua-api.md httpd_of_code httpd_of_docs
         links
@@ -134,6 +144,7 @@ plant lib/base/limits.c 's/LIMIT(header_fields, 128)/LIMIT(header_fields, 64)/'
 plant include/lhttpd.h 's|linger_bytes;  *\/\* 65536|linger_bytes; /* 6553|'
 plant docs/lhttpd.8 '/^\.It Fl w/d'
 plant docs/lhttpd.8 's/^\.It Fl w/.It Fl W/'
+plant docs/lhttpd.8 '/^\.It Li send_timeout_ms/d'
 plant cmd/lhttpd.c 's/^\( *"  \)-w workers/\1-n workers/'
 plant docs/liblhttpd.3 '/^\.F[no] lhttpd_server_adopt/d'
 plant include/lhttpd.h '$a int lhttpd_new_function(void);'
