@@ -421,4 +421,10 @@ const struct lh_wait lh_waits[LH_WAIT_KINDS] = {
                             lh_file_detach, lh_file_write_finish},
     [LH_WAIT_PROCESS] = {lh_process_poll, lh_process_wait, lh_process_cancel,
                          lh_process_finish},
+    [LH_WAIT_OPEN] = {lh_operation_poll, lh_open_start, lh_open_cancel,
+                      lh_open_finish},
+    [LH_WAIT_SYNC] = {lh_operation_poll, lh_sync_start, lh_file_detach,
+                      finish_plain},
+    [LH_WAIT_SENDFILE] = {lh_send_poll, lh_send_start, lh_send_cancel,
+                          lh_send_finish},
 };

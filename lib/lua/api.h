@@ -38,6 +38,9 @@ size_t lh_read_wants(const struct lh_task *task, const struct lh_input *in);
 int lh_read_push(lua_State *L, const struct lh_task *task, struct lh_input *in);
 
 /* api_write.c */
+/* Can the handler still add to its response? */
+bool lh_write_is_open(const struct lh_task *task);
+
 enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L);
 void lh_write_start(struct lh_task *task);
 int lh_write_finish(lua_State *L, struct lh_task *task);

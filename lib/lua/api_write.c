@@ -10,8 +10,7 @@
  * always has this much room for a response of which nothing waits. */
 #define COPY_BYTES ((size_t)16 << 10)
 
-/* Can the handler still add to its response? */
-static bool is_open(const struct lh_task *task)
+bool lh_write_is_open(const struct lh_task *task)
 {
     return task->ex && !task->ex->gone && !task->cut &&
            task->ex->response.state < LH_RESPONSE_ENDED;
@@ -77,7 +76,7 @@ static void anchor_waiting(struct lh_task *task, lua_State *L)
 
 enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L)
 {
-    if (!is_open(task))
+    if (!lh_write_is_open(task))
         return LH_OUTCOME_CLOSED;
     if (must_wait(task->ex, task->data_n))
         return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
@@ -142,7 +141,7 @@ static int write_begin(lua_State *L)
                                      "string, number or array");
     if (to_file)
         return lh_file_write_begin(L, task, timeout_ms);
-    if (is_open(task) && !must_wait(task->ex, task->data_n) &&
+    if (lh_write_is_open(task) && !must_wait(task->ex, task->data_n) &&
         is_copied(task->ex, task->data_n)) {
         if (!task->header_line)
             task->header_line = lh_api_line(L, 2);
@@ -158,7 +157,7 @@ static int write_begin(lua_State *L)
 enum lh_outcome lh_flush_poll(struct lh_task *task, lua_State *L)
 {
     (void)L;
-    if (!is_open(task))
+    if (!lh_write_is_open(task))
         return LH_OUTCOME_CLOSED;
     if (lh_exchange_out_bytes(task->ex))
         return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;

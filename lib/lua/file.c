@@ -54,8 +54,7 @@ static struct lh_file *new_file(lua_State *L, struct lh_vm *vm, int index)
     return file;
 }
 
-/* Nobody wants to know how the operation comes out. */
-static void leave_operation(struct lh_file *file)
+void lh_file_leave_operation(struct lh_file *file)
 {
     if (!file->operation)
         return;
@@ -63,17 +62,25 @@ static void leave_operation(struct lh_file *file)
     file->operation = NULL;
 }
 
+void lh_file_start(struct lh_file *file, struct lh_operation *op)
+{
+    op->file = file;
+    file->operation = op;
+    lh_operation_start(op);
+}
+
 static void drop_ahead(struct lh_file *file)
 {
     lh_free(file->ahead.p);
-    file->ahead = (struct lh_input){.p = NULL};
+    lh_free(file->sending.in.p);
+    file->ahead = file->sending.in = (struct lh_input){.p = NULL};
 }
 
 void lh_file_forget(struct lh_file *file)
 {
     const struct lh_context *ctx = file->vm->ctx;
 
-    leave_operation(file);
+    lh_file_leave_operation(file);
     if (file->pollable) {
         lh_evq_forget(ctx->evq, file->descriptor->fd);
         lh_slots_remove(ctx->slots, file->tag);
@@ -174,7 +181,7 @@ static void give_back(struct lh_file *file, FILE *fp)
     struct lh_input *in = &file->ahead;
     size_t n = lh_input_bytes(in);
 
-    leave_operation(file);
+    lh_file_leave_operation(file);
     if (file->seekable)
         lh_stdio_resume(fp, (int64_t)(file->offset - n));
     else
@@ -272,7 +279,7 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
     if (!file)
         file = new_file(L, vm, 1);
     if (!reads)
-        leave_operation(file);
+        lh_file_leave_operation(file);
     *error = file->descriptor ? 0 : open_twin(file, fp);
     if (*error == 0 && !file->ours)
         *error = take_over(file, fp);
@@ -374,6 +381,8 @@ void lh_file_prepare(lua_State *L, struct lh_vm *vm)
         lua_settop(L, to);
         lh_api_register(L, vm, begins);
         lh_api_register(L, vm, lh_popen_begins);
+        lh_api_register(L, vm, lh_file_open_begins);
+        lh_api_register(L, vm, lh_file_send_begins);
     }
     lua_settop(L, to);
 }

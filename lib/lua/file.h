@@ -20,6 +20,12 @@ struct lh_descriptor {
     unsigned refs;
 };
 
+/* What httpd.sendfile has to send, see file_send.c. */
+struct lh_sending {
+    struct lh_input in; /* octets from `at` on */
+    uint64_t at, left, sent;
+};
+
 struct lh_file {
     struct lh_vm *vm;
     struct lh_descriptor *descriptor; /* NULL: not used by httpd yet */
@@ -36,6 +42,7 @@ struct lh_file {
     bool ended;                     /* the last read met the end */
     int error;                      /* errno of the last one */
 
+    struct lh_sending sending;
     struct lh_process *process; /* of popen */
     struct lh_source source;    /* pollable: events */
     uint64_t tag;
@@ -95,6 +102,10 @@ int lh_file_error(lua_State *L, int error);
 /* Is something under way that the file must not be touched during? */
 bool lh_file_is_busy(const struct lh_file *file);
 
+/* Starts one for the file; nobody wants to know how it comes out. */
+void lh_file_start(struct lh_file *file, struct lh_operation *op);
+void lh_file_leave_operation(struct lh_file *file);
+
 /* The task waits for its file: from now on, and no longer. */
 void lh_file_attach(struct lh_task *task);
 void lh_file_detach(struct lh_task *task);
@@ -105,11 +116,33 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task);
 int lh_file_write_begin(lua_State *L, struct lh_task *task,
                         uint64_t timeout_ms);
 
+/* May the task move more before the others have their turn? */
+bool lh_file_has_budget(const struct lh_task *task);
+
 enum lh_outcome lh_file_read_poll(struct lh_task *task, lua_State *L);
 void lh_file_read_start(struct lh_task *task);
 int lh_file_read_finish(lua_State *L, struct lh_task *task);
 enum lh_outcome lh_file_write_poll(struct lh_task *task, lua_State *L);
 void lh_file_write_start(struct lh_task *task);
 int lh_file_write_finish(lua_State *L, struct lh_task *task);
+
+/* --- file_open.c ---------------------------------------------------------- */
+
+extern const luaL_Reg lh_file_open_begins[];
+
+enum lh_outcome lh_operation_poll(struct lh_task *task, lua_State *L);
+void lh_open_start(struct lh_task *task);
+void lh_open_cancel(struct lh_task *task);
+int lh_open_finish(lua_State *L, struct lh_task *task);
+void lh_sync_start(struct lh_task *task);
+
+/* --- file_send.c ---------------------------------------------------------- */
+
+extern const luaL_Reg lh_file_send_begins[];
+
+enum lh_outcome lh_send_poll(struct lh_task *task, lua_State *L);
+void lh_send_start(struct lh_task *task);
+void lh_send_cancel(struct lh_task *task);
+int lh_send_finish(lua_State *L, struct lh_task *task);
 
 #endif

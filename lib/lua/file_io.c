@@ -28,7 +28,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static bool has_budget(const struct lh_task *task)
+bool lh_file_has_budget(const struct lh_task *task)
 {
     return task->moved_bytes < BUDGET_BYTES;
 }
@@ -75,10 +75,8 @@ static void start_operation(struct lh_file *file, struct lh_operation *op)
     bool here =
         file->seekable && !(file->appends && op->aio.kind != LH_AIO_READ);
 
-    op->file = file;
     op->aio.offset = here ? file->offset : LH_AIO_NO_OFFSET;
-    file->operation = op;
-    lh_operation_start(op);
+    lh_file_start(file, op);
 }
 
 /* --- read ----------------------------------------------------------------- */
@@ -144,7 +142,7 @@ static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
     int fd = file->descriptor->fd;
     ssize_t got;
 
-    if (!has_budget(task) || (!file->seekable && !file->pollable))
+    if (!lh_file_has_budget(task) || (!file->seekable && !file->pollable))
         return -EAGAIN;
     if (!lh_input_room(in, n))
         return -ENOMEM;
@@ -191,7 +189,7 @@ static void read_on(struct lh_task *task)
 
     if (file->operation)
         return;
-    if (!has_budget(task))
+    if (!lh_file_has_budget(task))
         pause_task(task);
     else if (file->pollable)
         wait_for_event(file, LH_EV_READ);
@@ -301,7 +299,7 @@ static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
             return failed(task, file->error);
         if (task->data_done == task->data_n)
             return LH_OUTCOME_DONE;
-        if (!file->pollable || !has_budget(task))
+        if (!file->pollable || !lh_file_has_budget(task))
             return LH_OUTCOME_PENDING;
         ssize_t n =
             lh_pipe_write(file->descriptor->fd, task->data + task->data_done,
@@ -322,7 +320,7 @@ static void write_on(struct lh_task *task)
         return;
     if (!file->pollable)
         start_write(task);
-    else if (!has_budget(task))
+    else if (!lh_file_has_budget(task))
         pause_task(task);
     else
         wait_for_event(file, LH_EV_WRITE);

@@ -133,6 +133,13 @@ void lh_task_anchor_file(struct lh_task *task, lua_State *L)
     task->anchored = true;
 }
 
+void lh_task_push_file(const struct lh_task *task, lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
+    lua_rawgeti(L, -1, -task->slot);
+    lua_remove(L, -2);
+}
+
 /* Assigning nil to a key that is not there could allocate. */
 static void clear_key(lua_State *L, int key)
 {

@@ -41,6 +41,9 @@ enum lh_wait_kind {
     LH_WAIT_FILE_READ,
     LH_WAIT_FILE_WRITE,
     LH_WAIT_PROCESS,
+    LH_WAIT_OPEN,
+    LH_WAIT_SYNC,
+    LH_WAIT_SENDFILE,
     LH_WAIT_KINDS
 };
 
@@ -101,6 +104,7 @@ struct lh_task {
 
     struct lh_file *file; /* what the call is about */
     void *handle;         /* and its handle */
+    const char *open_mode;
     bool on_file;         /* it waits for the file, which knows */
     struct lh_timer late; /* the response does not wait for the file */
     size_t data_done;     /* what the file has of `data` */
@@ -232,6 +236,9 @@ void lh_task_anchor(struct lh_task *task, lua_State *L, int index,
 
 /* Keeps the handle at index 1 alive while the task waits for it. */
 void lh_task_anchor_file(struct lh_task *task, lua_State *L);
+
+/* Pushes that handle. */
+void lh_task_push_file(const struct lh_task *task, lua_State *L);
 
 /* --- load.c --------------------------------------------------------------- */
 

@@ -124,31 +124,50 @@ void test_live_remove_dir(void)
     dir[0] = '\0';
 }
 
-void test_live_start(struct test_live *live, unsigned workers,
-                     const char *source)
+static void create(struct test_live *live, unsigned workers)
 {
     lhttpd_config_t config = lhttpd_config_init();
-    size_t room = sizeof(prelude) + strlen(source);
-    char *text = malloc(room);
 
     test_live_dir();
     live->fds = test_live_fds();
     live->server = NULL;
     config.log = on_log;
     config.workers = workers;
-    assert_non_null(text);
-    snprintf(text, room, "%s%s", prelude, source);
     assert_int_equal(lhttpd_server_create(&live->server, &config), 0);
     assert_int_equal(lhttpd_server_listen(live->server, "127.0.0.1", 0, 0), 0);
-    assert_int_equal(lhttpd_server_map_source(live->server, "/", "test.lua",
-                                              text, strlen(text)),
-                     0);
+}
+
+static void start(struct test_live *live)
+{
     int r = lhttpd_server_start(live->server);
+
     if (r != 0)
         print_error("%s\n", lhttpd_server_error(live->server));
     assert_int_equal(r, 0);
-    free(text);
     live->port = lhttpd_server_port(live->server, 0);
+}
+
+void test_live_start(struct test_live *live, unsigned workers,
+                     const char *source)
+{
+    size_t room = sizeof(prelude) + strlen(source);
+    char *text = malloc(room);
+
+    assert_non_null(text);
+    create(live, workers);
+    snprintf(text, room, "%s%s", prelude, source);
+    assert_int_equal(lhttpd_server_map_source(live->server, "/", "test.lua",
+                                              text, strlen(text)),
+                     0);
+    free(text);
+    start(live);
+}
+
+void test_live_start_file(struct test_live *live, const char *path)
+{
+    create(live, 1);
+    assert_int_equal(lhttpd_server_map_script(live->server, "/", path), 0);
+    start(live);
 }
 
 void test_live_stop(struct test_live *live)

@@ -21,6 +21,9 @@ struct test_live {
 void test_live_start(struct test_live *live, unsigned workers,
                      const char *source);
 
+/* One worker, and a script that is a file. */
+void test_live_start_file(struct test_live *live, const char *path);
+
 /* Stops it; no request may be cut, no descriptor stay open. */
 void test_live_stop(struct test_live *live);
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/client.h"
+#include "lib/heap.h"
 #include "lib/live.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -261,6 +263,322 @@ static void odd_files(void **state)
     test_live_stop(&live);
 }
 
+/* --- open, sync, sendfile ------------------------------------------------- */
+
+static const char opened[] =
+    "local function fails(wanted, code, ...)\n"
+    "  local none, why, number = ...\n"
+    "  same(none, nil) same(why, wanted) same(number, code)\n"
+    "end\n"
+    "test('open', function()\n"
+    "  local f = assert(httpd.open(DIR .. 'o', 'w'))\n"
+    "  same(io.type(f), 'file')\n"
+    "  same(httpd.write(f, 'by httpd '), 9)\n"
+    "  f:write('by io')\n"
+    "  same(httpd.sync(f), true)\n"
+    "  same(contents('o'), 'by httpd by io')\n"
+    "  same(httpd.close(f), true)\n"
+    "  same(io.type(f), 'closed file')\n"
+    "  f = assert(httpd.open(DIR .. 'o', 'ab+'))\n"
+    "  same(httpd.write(f, '!'), 1)\n"
+    "  f:seek('set', 0)\n"
+    "  same(httpd.read(f, 'a'), 'by httpd by io!')\n"
+    "  f:close()\n"
+    "  f = assert(httpd.open(DIR .. 'o'))\n"
+    "  same(f:read('*a'), 'by httpd by io!')\n"
+    "  fails('Bad file descriptor', 9, httpd.write(f, 'x'))\n"
+    "  f:close()\n"
+    "  fails('/no/file: No such file or directory', 2,\n"
+    "        httpd.open('/no/file', 'r', 10))\n"
+    "  fails('/no/file: No such file or directory', 2,\n"
+    "        httpd.open('/no/file', 'w'))\n"
+    "  fails(DIR .. ': Is a directory', 21, httpd.open(DIR, 'r+'))\n"
+    "end)\n"
+    "test('fifo', function()\n"
+    "  local r = assert(httpd.open(DIR .. 'pipe'))\n"
+    "  local w = assert(httpd.open(DIR .. 'pipe', 'w'))\n"
+    "  fails('timeout', nil, httpd.read(r, 1, 0.01))\n"
+    "  same(httpd.write(w, 'hello'), 5)\n"
+    "  same(httpd.read(r), 'hello')\n"
+    "  w:close()\n"
+    "  same(httpd.read(r), nil)\n"
+    "  r:close()\n"
+    "end)\n"
+    "test('sends', function(env)\n"
+    "  local f = assert(io.open(DIR .. 'data'))\n"
+    "  f:read(3)\n"
+    "  same(httpd.sendfile(f, 1000000, 10), 10)\n"
+    "  same(httpd.sendfile(f, 5000000), 0)\n"
+    "  same(httpd.sendfile(f), 3000000)\n"
+    "  same(httpd.sendfile(DIR .. 'data', 2999990), 10)\n"
+    "  same(httpd.sendfile(DIR .. 'data', 0, 0), 0)\n"
+    "  same(httpd.read(f, 3), '345')\n"
+    "  f:close()\n"
+    "  return ''\n"
+    "end)\n"
+    "test('send_fails', function()\n"
+    "  fails('/no/file: No such file or directory', 2,\n"
+    "        httpd.sendfile('/no/file'))\n"
+    "  fails('Is a directory', 21, httpd.sendfile(DIR))\n"
+    "  local p = io.popen('true')\n"
+    "  fails('Illegal seek', 29, httpd.sendfile(p))\n"
+    "  p:close()\n"
+    "end)\n"
+    "test('declared', function()\n"
+    "  httpd.header{['content-length'] = 10}\n"
+    "  httpd.sendfile(DIR .. 'data')\n"
+    "end)\n"
+    "test('bad1', function() httpd.open(nil) end)\n"
+    "test('bad2', function() httpd.open('x', 'rw') end)\n"
+    "test('bad3', function() httpd.open('x\\0y') end)\n"
+    "test('bad4', function() httpd.sync('x') end)\n"
+    "test('bad5', function() httpd.sendfile(5) end)\n"
+    "test('bad6', function() httpd.sendfile('/dev/null', -1) end)\n"
+    "test('bad7', function() httpd.sendfile('/dev/null', 0, 'x') end)\n"
+    "test('bad8', function() httpd.close(nil) end)\n"
+    "test('bad9', function() httpd.read(io.stdin, 'x') end)\n";
+
+static void fill_data(size_t n)
+{
+    FILE *f = fopen(test_live_path("data"), "w");
+
+    assert_non_null(f);
+    for (size_t i = 0; i < n; i++)
+        putc('0' + (int)(i % 10), f);
+    fclose(f);
+}
+
+static void opens_and_sends(void **state)
+{
+    static const char *const bad[] = {"/bad1", "/bad2", "/bad3",
+                                      "/bad4", "/bad5", "/bad6",
+                                      "/bad7", "/bad8", "/bad9"};
+    struct test_live live;
+
+    (void)state;
+    fill_data(3000000);
+    mkfifo(test_live_path("pipe"), 0600);
+    test_live_start(&live, 1, opened);
+    test_live_expect(&live, "/open", "ok");
+    test_live_expect(&live, "/fifo", "ok");
+    test_live_expect(&live, "/send_fails", "ok");
+    const char *got = test_live_get(&live, "/sends");
+    assert_int_equal(strlen(got), 3000020);
+    for (size_t i = 0; i < 3000020; i++)
+        assert_int_equal(got[i], '0' + (int)(i % 10));
+    got = test_live_get(&live, "/declared");
+    assert_true(strlen(got) < 3000000);
+    assert_non_null(strstr(test_live_log(), "httpd.sendfile: more than"));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        test_live_get(&live, bad[i]);
+        if (!strstr(test_live_log(), "bad argument") &&
+            !strstr(test_live_log(), "httpd.open:"))
+            fail_msg("%s: %s", bad[i], test_live_log());
+    }
+    test_live_stop(&live);
+}
+
+/* --- many, and clients that leave ----------------------------------------- */
+
+static const char crowd[] =
+    "written, running = 0, 0\n"
+    "test('written', function() return tostring(written) end)\n"
+    "test('running', function() return tostring(running) end)\n"
+    "test('read', function(env)\n"
+    "  local f, n = assert(httpd.open(DIR .. 'data')), 0\n"
+    "  while true do\n"
+    "    local s = httpd.read(f, 7000)\n"
+    "    if not s then break end\n"
+    "    n = n + #s\n"
+    "  end\n"
+    "  f:close()\n"
+    "  return tostring(n)\n"
+    "end)\n"
+    "test('send', function()\n"
+    "  running = running + 1\n"
+    "  httpd.sendfile(DIR .. 'data')\n"
+    "  running = running - 1\n"
+    "  return ''\n"
+    "end)\n"
+    "test('write', function(env)\n"
+    "  running = running + 1\n"
+    "  local name = DIR .. 'out' .. running\n"
+    "  local f, n = assert(httpd.open(name, 'w')), 0\n"
+    "  for i = 1, 20 do\n"
+    "    n = n + httpd.write(f, string.rep('x', 50000))\n"
+    "    httpd.sync(f)\n"
+    "  end\n"
+    "  f:close()\n"
+    "  os.remove(name)\n"
+    "  written = written + n\n"
+    "  running = running - 1\n"
+    "  return tostring(n)\n"
+    "end)\n";
+
+#define CROWD 500
+
+static void five_hundred_at_once(void **state)
+{
+    struct test_live live;
+    char answer[512];
+    int fds[CROWD];
+
+    (void)state;
+    fill_data(100000);
+    test_live_start(&live, 1, crowd);
+    for (int i = 0; i < CROWD; i++)
+        fds[i] = test_live_ask(&live, "/read");
+    for (int i = 0; i < CROWD; i++) {
+        test_client_read_all(fds[i], answer, sizeof(answer));
+        close(fds[i]);
+        assert_non_null(strstr(answer, "\r\n\r\n100000"));
+    }
+    test_live_stop(&live);
+}
+
+static struct test_live *of;
+
+static int all_written(void *arg)
+{
+    (void)arg;
+    return strcmp(test_live_get(of, "/written"), "20000000") == 0;
+}
+
+static int none_running(void *arg)
+{
+    (void)arg;
+    return strcmp(test_live_get(of, "/running"), "0") == 0;
+}
+
+static void reset(int fd)
+{
+    struct linger at_once = {1, 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+}
+
+static void writes_go_on_when_clients_leave(void **state)
+{
+    struct test_live live;
+    int fds[20];
+
+    (void)state;
+    fill_data(3000000);
+    test_live_start(&live, 1, crowd);
+    of = &live;
+    for (int i = 0; i < 20; i++)
+        fds[i] = test_live_ask(&live, "/write");
+    test_live_get(&live, "/running");
+    for (int i = 0; i < 20; i++)
+        reset(fds[i]);
+    test_live_until(all_written, NULL);
+    for (int i = 0; i < 20; i++)
+        fds[i] = test_live_ask(&live, "/send");
+    test_live_get(&live, "/running");
+    for (int i = 0; i < 20; i++)
+        reset(fds[i]);
+    test_live_until(none_running, NULL);
+    test_live_stop(&live);
+}
+
+static void a_cut_waits_for_the_kernel(void **state)
+{
+    static const char *const paths[] = {"/write", "/send", "/read"};
+    struct test_live live;
+    int fds[30];
+
+    (void)state;
+    fill_data(3000000);
+    for (unsigned grace_ms = 0; grace_ms < 12; grace_ms += 3) {
+        test_live_start(&live, 2, crowd);
+        for (int i = 0; i < 30; i++)
+            fds[i] = test_live_ask(&live, paths[i % 3]);
+        test_live_get(&live, "/running");
+        lhttpd_server_stop(live.server, grace_ms);
+        for (int i = 0; i < 30; i++)
+            close(fds[i]);
+        lhttpd_server_destroy(live.server);
+        assert_int_equal(test_live_fds(), live.fds);
+    }
+}
+
+/* --- a full disk ---------------------------------------------------------- */
+
+static const char full[] =
+    "test('full', function()\n"
+    "  local f = assert(httpd.open(DIR .. 'small/file', 'w'))\n"
+    "  local n, why, code = 0\n"
+    "  repeat\n"
+    "    local moved\n"
+    "    moved, why, code = httpd.write(f, string.rep('x', 100000))\n"
+    "    n = n + (moved or 0)\n"
+    "  until not moved\n"
+    "  f:close()\n"
+    "  assert(n >= 400000)\n"
+    "  return why .. ' ' .. code\n"
+    "end)\n";
+
+static void a_full_disk(void **state)
+{
+    struct test_live live;
+    char path[256];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s", test_live_path("small"));
+    mkdir(path, 0700);
+    if (mount("none", path, "tmpfs", 0, "size=512k") != 0) {
+        rmdir(path);
+        skip();
+    }
+    test_live_start(&live, 1, full);
+    test_live_expect(&live, "/full", "No space left on device 28");
+    test_live_stop(&live);
+    umount(path);
+    rmdir(path);
+}
+
+/* --- no memory ------------------------------------------------------------ */
+
+static const char frugal[] =
+    "test('all', function()\n"
+    "  local f = assert(httpd.open(DIR .. 'scarce', 'w+'))\n"
+    "  httpd.write(f, string.rep('x', 20000))\n"
+    "  httpd.sync(f)\n"
+    "  f:seek('set', 0)\n"
+    "  httpd.read(f, 'l')\n"
+    "  httpd.sendfile(f)\n"
+    "  f:close()\n"
+    "  local p = httpd.popen{'echo', 'hello'}\n"
+    "  if p then httpd.read(p, 'a') httpd.close(p) end\n"
+    "  return ''\n"
+    "end)\n"
+    "test('hello', function() return 'hello' end)\n";
+
+/* Every allocation of ours fails once while the request is served. */
+static void no_memory(void **state)
+{
+    struct test_live live;
+    unsigned long n = 0;
+
+    (void)state;
+    test_heap_install();
+    test_live_start(&live, 1, frugal);
+    do {
+        test_heap_fail_at(++n);
+        test_live_get(&live, "/all");
+        unsigned long used = test_heap_count();
+        test_heap_fail_at(0);
+        test_live_expect(&live, "/hello", "hello");
+        if (used < n)
+            break;
+    } while (n < 1000);
+    assert_in_range(n, 10, 999);
+    test_live_stop(&live);
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
+}
+
 static int by_uring(void **state)
 {
     (void)state;
@@ -287,6 +605,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_and_writes),
         cmocka_unit_test(odd_files),
+        cmocka_unit_test(opens_and_sends),
+        cmocka_unit_test(five_hundred_at_once),
+        cmocka_unit_test(writes_go_on_when_clients_leave),
+        cmocka_unit_test(a_cut_waits_for_the_kernel),
+        cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(no_memory),
     };
     int failed = cmocka_run_group_tests_name("files by io_uring", tests,
                                              by_uring, clean_up);

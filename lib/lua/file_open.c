@@ -1,0 +1,225 @@
+/* httpd.open and httpd.sync: operations that move no octets. */
+#include "lua/file.h"
+
+#include "base/mem.h"
+#include "lua/api.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* --- open ----------------------------------------------------------------- */
+
+static const struct mode {
+    const char *name;
+    int flags;
+} modes[] = {
+    {"r", O_RDONLY},
+    {"w", O_WRONLY | O_CREAT | O_TRUNC},
+    {"a", O_WRONLY | O_CREAT | O_APPEND},
+    {"r+", O_RDWR},
+    {"w+", O_RDWR | O_CREAT | O_TRUNC},
+    {"a+", O_RDWR | O_CREAT | O_APPEND},
+};
+
+/* "rb+" and "r+b" are "r+". */
+static const struct mode *find_mode(const char *name)
+{
+    char plain[4] = "";
+    size_t n = 0;
+
+    for (; *name && n < sizeof(plain) - 1; name++)
+        if (*name != 'b' || n == 0)
+            plain[n++] = *name;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+        if (strcmp(plain, modes[i].name) == 0 && !*name)
+            return &modes[i];
+    return NULL;
+}
+
+/* The open did not wait for anybody, reads and writes may. */
+static FILE *make_stream(int fd, const char *mode, int *error)
+{
+    int flags = fcntl(fd, F_GETFL);
+    FILE *fp;
+
+    if (flags >= 0)
+        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    fp = fdopen(fd, mode);
+    if (!fp) {
+        *error = errno;
+        close(fd);
+    }
+    return fp;
+}
+
+static void deliver_open(struct lh_operation *op)
+{
+    struct lh_file *file = op->file;
+    int fd = (int)op->aio.result;
+
+    if (file)
+        file->operation = NULL;
+    if (!file || !file->task) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    if (fd < 0) {
+        file->error = -fd;
+    } else {
+        FILE *fp = make_stream(fd, file->task->open_mode, &file->error);
+        if (fp)
+            fclose(lh_lua_file_swap(file->task->handle, fp));
+    }
+    lh_task_ready(file->task);
+}
+
+void lh_open_start(struct lh_task *task)
+{
+    struct lh_file *file = task->file;
+    struct lh_operation *op =
+        lh_operation_new(task->vm->ctx, LH_AIO_OPEN, NULL, task->data_n + 1);
+
+    lh_file_attach(task);
+    if (!op) {
+        file->error = ENOMEM;
+        lh_task_ready(task);
+        return;
+    }
+    memcpy(op->aio.p, task->data, task->data_n + 1);
+    op->aio.path = op->aio.p;
+    /* Neither a FIFO's other end nor a modem's carrier is waited for. */
+    op->aio.flags = find_mode(task->open_mode)->flags | O_NONBLOCK | O_NOCTTY;
+    op->aio.mode = 0666;
+    op->deliver = deliver_open;
+    lh_file_start(file, op);
+}
+
+/* Nobody would know of a file that opens later. */
+void lh_open_cancel(struct lh_task *task)
+{
+    lh_file_leave_operation(task->file);
+    lh_file_detach(task);
+}
+
+int lh_open_finish(lua_State *L, struct lh_task *task)
+{
+    if (task->outcome == LH_OUTCOME_DONE) {
+        lh_task_push_file(task, L);
+        return 1;
+    }
+    if (task->outcome != LH_OUTCOME_ERROR)
+        return lh_api_answer(L, task, task->outcome);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", task->data, strerror(task->error));
+    lua_pushinteger(L, task->error);
+    return 3;
+}
+
+/* Until it is open the handle has a FILE of "/", as those of popen. */
+static int open_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.open");
+    uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.open");
+    const struct mode *mode;
+    int error, results;
+
+    lua_settop(L, 2);
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return lh_api_argument_error(L, 1, "httpd.open", "string");
+    task->data = lua_tolstring(L, 1, &task->data_n);
+    if (strlen(task->data) != task->data_n)
+        return lh_api_error(L, "httpd.open: a zero in the path");
+    mode = find_mode(luaL_optstring(L, 2, "r"));
+    if (!mode)
+        return lh_api_error(L, "httpd.open: the mode is 'r', 'w' or 'a', "
+                               "perhaps with '+'");
+    task->open_mode = mode->name;
+    if (!task->vm->ctx->aio)
+        return lh_api_error(L, "httpd.open: there is no server here");
+    task->file = lh_file_push_handle(L, task->vm, &error);
+    if (!task->file)
+        return lh_file_error(L, error);
+    task->handle = lua_touserdata(L, -1);
+    lua_insert(L, 1);
+    results = lh_api_begin(L, task, LH_WAIT_OPEN, timeout_ms);
+    if (task->wait == LH_WAIT_OPEN) {
+        lh_task_anchor_file(task, L);
+        lh_task_anchor(task, L, 2, true);
+    }
+    return results;
+}
+
+/* --- both ----------------------------------------------------------------- */
+
+enum lh_outcome lh_operation_poll(struct lh_task *task, lua_State *L)
+{
+    struct lh_file *file = task->file;
+
+    (void)L;
+    if (task->cut)
+        return LH_OUTCOME_CLOSED;
+    if (!task->on_file)
+        return LH_OUTCOME_PENDING;
+    if (file->operation)
+        return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+    if (!file->error)
+        return LH_OUTCOME_DONE;
+    task->error = file->error;
+    file->error = 0;
+    return LH_OUTCOME_ERROR;
+}
+
+/* --- sync ----------------------------------------------------------------- */
+
+static void deliver_sync(struct lh_operation *op)
+{
+    struct lh_file *file = op->file;
+
+    if (!file)
+        return;
+    file->operation = NULL;
+    file->error = (int)-op->aio.result;
+    if (file->task)
+        lh_task_ready(file->task);
+}
+
+void lh_sync_start(struct lh_task *task)
+{
+    struct lh_file *file = task->file;
+    struct lh_operation *op =
+        lh_operation_new(task->vm->ctx, LH_AIO_SYNC, file->descriptor, 0);
+
+    lh_file_attach(task);
+    if (!op) {
+        file->error = ENOMEM;
+        lh_task_ready(task);
+        return;
+    }
+    op->deliver = deliver_sync;
+    lh_file_start(file, op);
+}
+
+static int sync_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.sync");
+    uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.sync");
+    int error, results;
+
+    if (!lh_file_is_first(L))
+        return lh_api_argument_error(L, 1, "httpd.sync", "file");
+    task->file = lh_file_use(L, "httpd.sync", false, &error);
+    if (error < 0)
+        return lh_file_error(L, -error);
+    results = lh_api_begin(L, task, LH_WAIT_SYNC, timeout_ms);
+    if (task->wait == LH_WAIT_SYNC)
+        lh_task_anchor_file(task, L);
+    return results;
+}
+
+const luaL_Reg lh_file_open_begins[] = {
+    {"open_begin", open_begin},
+    {"sync_begin", sync_begin},
+    {NULL, NULL},
+};

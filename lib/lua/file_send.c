@@ -1,0 +1,227 @@
+/*
+ * httpd.sendfile: from a file into the response, without Lua strings on the
+ * way.  While one piece leaves, the next is read.  The file's position stays
+ * where it is.
+ */
+#include "lua/file.h"
+
+#include "base/mem.h"
+#include "lua/api.h"
+
+#include <errno.h>
+#include <math.h>
+
+#define PIECE_BYTES ((size_t)64 << 10)
+
+static size_t piece(const struct lh_sending *s)
+{
+    return s->left < PIECE_BYTES ? (size_t)s->left : PIECE_BYTES;
+}
+
+static void deliver_piece(struct lh_operation *op)
+{
+    struct lh_file *file = op->file;
+    struct lh_sending *s;
+
+    if (!file)
+        return;
+    s = &file->sending;
+    file->operation = NULL;
+    if (op->aio.result < 0) {
+        file->error = (int)-op->aio.result;
+    } else {
+        lh_free(s->in.p);
+        s->in = (struct lh_input){
+            .p = op->aio.p, .n = (size_t)op->aio.result, .room = op->aio.n};
+        op->aio.p = NULL;
+        file->ended = s->in.n < op->aio.n;
+    }
+    if (file->task)
+        lh_task_ready(file->task);
+}
+
+static void start_piece(struct lh_file *file)
+{
+    struct lh_sending *s = &file->sending;
+    struct lh_operation *op = lh_operation_new(file->vm->ctx, LH_AIO_READ,
+                                               file->descriptor, piece(s));
+
+    if (!op) {
+        file->error = ENOMEM;
+        lh_task_ready(file->task);
+        return;
+    }
+    op->aio.offset = s->at;
+    op->deliver = deliver_piece;
+    lh_file_start(file, op);
+}
+
+/* False: it is not in the page cache, or that was enough for now. */
+static bool read_cached(struct lh_task *task, struct lh_file *file)
+{
+    struct lh_sending *s = &file->sending;
+    ssize_t n;
+
+    if (!lh_file_has_budget(task) || !lh_input_room(&s->in, piece(s)))
+        return false;
+    n = lh_aio_read_cached(file->descriptor->fd, s->in.p, piece(s), s->at);
+    if (n < 0)
+        return false;
+    s->in.n = (size_t)n;
+    task->moved_bytes += (size_t)n;
+    file->ended = n == 0;
+    return true;
+}
+
+/* Gives the response what it has room for; false: nothing. */
+static bool give_octets(struct lh_task *task, struct lh_sending *s, int *error)
+{
+    size_t n = lh_input_bytes(&s->in), room = lh_exchange_room(task->ex);
+
+    n = n < room ? n : room;
+    if (n == 0 || task->ex->response.lent_n)
+        return false;
+    *error = lh_exchange_write(task->ex, s->in.p + s->in.at, n);
+    if (*error)
+        return false;
+    s->in.at += n;
+    s->at += n;
+    s->left -= n;
+    s->sent += n;
+    if (s->in.at == s->in.n)
+        s->in.at = s->in.n = 0;
+    return true;
+}
+
+static enum lh_outcome refused(int error)
+{
+    if (error == LHTTPD_EINVAL)
+        return LH_OUTCOME_TOO_LARGE;
+    return error == LHTTPD_ENOMEM ? LH_OUTCOME_MEMORY : LH_OUTCOME_CLOSED;
+}
+
+static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
+{
+    struct lh_sending *s = &file->sending;
+    int error = lh_task_start_response(task);
+
+    while (!error) {
+        if (give_octets(task, s, &error) || error)
+            continue;
+        if (s->in.n || file->operation)
+            return LH_OUTCOME_PENDING;
+        if (file->error) {
+            task->error = file->error;
+            return LH_OUTCOME_ERROR;
+        }
+        if (file->ended || s->left == 0)
+            return LH_OUTCOME_DONE;
+        if (!read_cached(task, file))
+            return LH_OUTCOME_PENDING;
+    }
+    return refused(error);
+}
+
+static void send_on(struct lh_task *task)
+{
+    struct lh_file *file = task->file;
+
+    if (file->operation || file->sending.in.n)
+        return; /* the operation wakes it, or the response's room */
+    if (lh_file_has_budget(task)) {
+        start_piece(file);
+        return;
+    }
+    task->moved_bytes = 0;
+    lh_task_ready(task);
+}
+
+enum lh_outcome lh_send_poll(struct lh_task *task, lua_State *L)
+{
+    enum lh_outcome outcome = LH_OUTCOME_CLOSED;
+
+    (void)L;
+    if (lh_write_is_open(task))
+        outcome = send_now(task, task->file);
+    if (outcome == LH_OUTCOME_PENDING && task->timed_out)
+        outcome = LH_OUTCOME_TIMEOUT;
+    if (outcome == LH_OUTCOME_PENDING && task->on_file)
+        send_on(task);
+    return outcome;
+}
+
+void lh_send_start(struct lh_task *task)
+{
+    lh_file_attach(task);
+    lh_exchange_release(task->ex);
+    send_on(task);
+}
+
+void lh_send_cancel(struct lh_task *task)
+{
+    lh_file_leave_operation(task->file);
+    lh_file_detach(task);
+}
+
+int lh_send_finish(lua_State *L, struct lh_task *task)
+{
+    struct lh_sending *s = &task->file->sending;
+
+    lh_free(s->in.p);
+    s->in = (struct lh_input){.p = NULL};
+    if (task->outcome == LH_OUTCOME_TOO_LARGE)
+        return lh_api_error(L, "httpd.sendfile: more than the content-length "
+                               "that was declared");
+    if (task->outcome != LH_OUTCOME_DONE)
+        return lh_api_answer(L, task, task->outcome);
+    lua_pushnumber(L, (lua_Number)s->sent);
+    return 1;
+}
+
+/* A count of octets; `otherwise` where there is none. */
+static uint64_t count(lua_State *L, int index, uint64_t otherwise)
+{
+    double n;
+
+    if (lua_isnoneornil(L, index))
+        return otherwise;
+    if (lua_type(L, index) != LUA_TNUMBER)
+        lh_api_argument_error(L, index, "httpd.sendfile", "number");
+    n = (double)lua_tonumber(L, index);
+    if (!(n >= 0) || floor(n) != n || n > 9e15)
+        lh_api_error(L, "bad argument #%d to 'httpd.sendfile' (not a count)",
+                     index);
+    return (uint64_t)n;
+}
+
+static int sendfile_begin(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.sendfile");
+    struct lh_sending sending = {.at = count(L, 2, 0),
+                                 .left = count(L, 3, UINT64_MAX)};
+    uint64_t timeout_ms = lh_api_timeout(L, 4, "httpd.sendfile");
+    int error, results;
+
+    if (!lh_file_is_first(L))
+        return lh_api_argument_error(L, 1, "httpd.sendfile", "file or path");
+    task->file = lh_file_use(L, "httpd.sendfile", false, &error);
+    if (error == 0 && !task->file->readable)
+        error = -EBADF;
+    if (error == 0 && !task->file->seekable)
+        error = -ESPIPE;
+    if (error < 0)
+        return lh_file_error(L, -error);
+    lh_free(task->file->sending.in.p);
+    task->file->sending = sending;
+    if (!task->header_line)
+        task->header_line = lh_api_line(L, 2);
+    results = lh_api_begin(L, task, LH_WAIT_SENDFILE, timeout_ms);
+    if (task->wait == LH_WAIT_SENDFILE)
+        lh_task_anchor_file(task, L);
+    return results;
+}
+
+const luaL_Reg lh_file_send_begins[] = {
+    {"sendfile_begin", sendfile_begin},
+    {NULL, NULL},
+};
