@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,16 +49,24 @@ static const char prelude[] =
     "end\n";
 
 static char dir[64], last_log[4096];
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void on_log(void *context, const lhttpd_log_entry_t *entry)
 {
     (void)context;
+    pthread_mutex_lock(&log_lock);
     snprintf(last_log, sizeof(last_log), "%s", entry->message);
+    pthread_mutex_unlock(&log_lock);
 }
 
 const char *test_live_log(void)
 {
-    return last_log;
+    static char copy[sizeof(last_log)];
+
+    pthread_mutex_lock(&log_lock);
+    memcpy(copy, last_log, sizeof(copy));
+    pthread_mutex_unlock(&log_lock);
+    return copy;
 }
 
 int test_live_fds(void)
@@ -204,10 +213,12 @@ void test_live_expect(struct test_live *live, const char *path,
 {
     const char *got;
 
+    pthread_mutex_lock(&log_lock);
     last_log[0] = '\0';
+    pthread_mutex_unlock(&log_lock);
     got = test_live_get(live, path);
     if (strcmp(got, body) != 0)
-        print_error("%s: %s\n", path, last_log);
+        print_error("%s: %s\n", path, test_live_log());
     assert_string_equal(got, body);
 }
 
