@@ -123,16 +123,16 @@ static void join_array(lua_State *L)
 static int write_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.write");
-    uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.write");
-
     bool to_file = lh_file_is_first(L);
 
     if (!to_file)
         lh_api_stream(L, "httpd.write");
+    /* Before the time-out: in write(nil, read(f, n)) a message may be there. */
     if (lua_isnoneornil(L, 2)) {
         lua_pushnil(L);
         return 1;
     }
+    uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.write");
     if (lua_istable(L, 2))
         join_array(L);
     task->data = lua_tolstring(L, 2, &task->data_n);

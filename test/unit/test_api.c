@@ -262,6 +262,8 @@ static void writes(void **state)
         {"httpd.write(nil, {'a', 1, 'b'})", 200, "a1b"},
         {"httpd.write(nil, httpd.write(nil, {}))", 200, "0"},
         {"httpd.write(nil, tostring(httpd.write(nil, nil)))", 200, "nil"},
+        {"httpd.write(nil, tostring(httpd.write(nil, nil, 'closed')))", 200,
+         "nil"},
         {"httpd.write(nil, select('#', httpd.write(nil, 'x')))", 200, "x1"},
         {"httpd.write(nil, try(httpd.write, nil, true))", 200,
          "bad argument #2 to 'httpd.write' (string, number or array expected,"
