@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define GRACE_MS 10000 /* for requests under way at the first signal */
+#define ARGS_MAX 1024
 #define DIGITS   "0123456789"
 
 static const char help[] =
@@ -27,13 +28,14 @@ static const char help[] =
     "  -o name=value     set a limit; lhttpd(8) lists them\n"
     "  -t, -V, -h        test certificates and scripts; version; this help";
 
-static const char *given[128]; /* by option letter: its argument */
-static const char **mappings;  /* prefix, script, prefix, ... */
-static lhttpd_certificate_t *certificates;
+static const char *given[128];         /* by option letter: its argument */
+static const char *mappings[ARGS_MAX]; /* prefix, script, prefix, ... */
+static lhttpd_certificate_t certificates[ARGS_MAX];
 static unsigned mappings_n, certificates_n, keys_n;
 static lhttpd_limits_t limits = {.size = sizeof(limits)};
 static lhttpd_config_t config = {.size = sizeof(config), .limits = &limits};
 static lhttpd_server_t *server;
+static volatile sig_atomic_t stops, stopping;
 
 static int number(int option, int fallback, int min, int max)
 {
@@ -75,20 +77,17 @@ static void set_option(int c, char *argv[])
         certificates[keys_n++].key_file = optarg;
     else if (c == 'o')
         set_limit(optarg);
-    else if (c == 'd' && argv[optind] && strspn(argv[optind], DIGITS))
-        given[c] = argv[optind++];
-    else if (c == 'd')
-        given[c] = "2";
+    else if (c == 'd') /* may be followed by a number */
+        given[c] =
+            argv[optind] && strspn(argv[optind], DIGITS) ? argv[optind++] : "2";
 }
 
 static void parse(int argc, char *argv[])
 {
     int c;
 
-    mappings = calloc((size_t)argc, sizeof(*mappings));
-    certificates = calloc((size_t)argc, sizeof(*certificates));
-    if (!mappings || !certificates)
-        errx(1, "out of memory");
+    if (argc > ARGS_MAX)
+        errx(2, "more than %d arguments", ARGS_MAX);
     while ((c = getopt(argc, argv, "+l:c:k:a:p:u:r:w:o:fdtVh")) != -1)
         set_option(c, argv);
     if (optind < argc)
@@ -117,10 +116,9 @@ static void say(const char *words)
 /* The words are with the server, or with what failed without one. */
 static void need(int result)
 {
-    const char *words = server ? lhttpd_server_error(server) : "";
-
     if (result < 0)
-        errx(1, "%s", *words ? words : lhttpd_server_error(NULL));
+        errx(1, "%s",
+             lhttpd_server_error(*lhttpd_server_error(server) ? server : NULL));
 }
 
 static void set_up(int port)
@@ -138,13 +136,16 @@ static void set_up(int port)
         need(lhttpd_server_map_script(server, mappings[i], mappings[i + 1]));
 }
 
+/* A first stop is remembered; a second ends the start, or cuts the grace. */
 static void on_signal(int which)
 {
-    if (which != SIGPIPE)
-        lhttpd_server_shutdown(server, 0); /* the second SIGTERM or SIGINT */
+    if (which == SIGPIPE || !stops++)
+        return;
+    if (!stopping)
+        _exit(1);
+    lhttpd_server_shutdown(server, 0);
 }
 
-/* Until a signal ends it; returns the exit status. */
 static int serve(lhttpd_daemon_t *daemon)
 {
     sigset_t set;
@@ -155,14 +156,12 @@ static int serve(lhttpd_daemon_t *daemon)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, on_signal); /* not SIG_IGN: children would inherit that */
-    signal(SIGTERM, on_signal);
-    signal(SIGINT, on_signal);
     if (config.log)
         need(lhttpd_process_ready(daemon));
-    while (sigwait(&set, &got) == 0 && got == SIGHUP)
+    while (!stops && sigwait(&set, &got) == 0 && got == SIGHUP)
         say("SIGHUP is ignored: restart lhttpd to load scripts anew");
     lhttpd_server_shutdown(server, GRACE_MS);
+    stops = stopping = 1;
     sigdelset(&set, SIGHUP);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     r = lhttpd_server_wait(server);
@@ -191,8 +190,10 @@ int main(int argc, char *argv[])
         need(lhttpd_process_daemonize(&daemon));
     }
     set_up(port);
-    need(given['t'] ? lhttpd_server_check(server)
-                    : lhttpd_server_start(server));
+    signal(SIGPIPE, on_signal); /* not SIG_IGN: children would inherit that */
+    signal(SIGTERM, on_signal);
+    signal(SIGINT, on_signal);
+    need((given['t'] ? lhttpd_server_check : lhttpd_server_start)(server));
     if (given['t'])
         return puts("certificates and scripts can be used") < 0;
     return serve(&daemon);

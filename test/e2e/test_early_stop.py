@@ -1,0 +1,61 @@
+"""A stop that comes while the server starts, or the moment that it serves."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import harness
+from harness import BINARY, EXAMPLES, PATIENCE, Server
+
+LATE = """
+local began = os.time()
+while os.time() < began + 2 do end
+httpd.register_handler("/", function() end)
+"""
+
+
+class EarlyStop(harness.TestCase):
+    def test_right_after_the_start(self):
+        for _ in range(40):
+            with Server("/", os.path.join(EXAMPLES, "hello.lua")):
+                pass  # its end sends SIGTERM and wants an orderly stop
+
+    def start(self, text):
+        source = tempfile.NamedTemporaryFile("w", suffix=".lua")
+        self.addCleanup(source.close)
+        source.write(text)
+        source.flush()
+        process = subprocess.Popen([BINARY, "-f", "-w", "1", "-a", "127.0.0.1",
+                                    "-p", "0", "-l", "/", source.name],
+                                   stderr=subprocess.DEVNULL,
+                                   env=harness.environment())
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        # The script runs once SIGTERM is caught; it is signal 15.
+        harness.wait_until(lambda: self.caught(process.pid) & 1 << 14,
+                           "for the script to be loaded")
+        return process
+
+    def caught(self, pid):
+        with open(f"/proc/{pid}/status") as f:
+            return next(int(line.split()[1], 16) for line in f
+                        if line.startswith("SigCgt"))
+
+    def test_while_a_script_loads(self):
+        process = self.start(LATE)
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_twice_while_a_script_loads_for_ever(self):
+        process = self.start("while true do end")
+        process.send_signal(signal.SIGINT)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(PATIENCE), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
