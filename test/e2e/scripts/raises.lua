@@ -1,0 +1,2 @@
+-- Fails while it is loaded.
+error("not today")

@@ -1,0 +1,156 @@
+"""The command line: what is wrong is said in one line, with its name."""
+
+import os
+import socket
+import unittest
+
+import harness
+from harness import script, lhttpd
+
+TOOLS = ("-l", "/", script("tools.lua"))
+
+
+class BadInput(harness.TestCase):
+    def refused(self, status, names, *args):
+        """Ends with the status and one line that has every name in it."""
+        done = lhttpd(*args)
+        what = f"lhttpd {' '.join(args)}: {done.stderr!r}"
+        self.assertEqual(done.returncode, status, what)
+        self.assertEqual(done.stdout, "", what)
+        self.assertEqual(len(done.stderr.splitlines()), 1, what)
+        self.assertRegex(done.stderr, r"^\S*lhttpd: ", what)
+        for name in names:
+            self.assertIn(name, done.stderr, what)
+
+    def test_options(self):
+        for names, args in (
+                (["'x'"], ("-x",)),
+                (["'l'"], ("-l",)),
+                (["-l prefix script"], ("-f",)),
+                (["extra"], ("-f", *TOOLS, "extra")),
+                (["-p", "'eighty'"], ("-f", "-p", "eighty", *TOOLS)),
+                (["-p", "'65536'"], ("-f", "-p", "65536", *TOOLS)),
+                (["-p", "'-1'"], ("-f", "-p", "-1", *TOOLS)),
+                (["-p", "''"], ("-f", "-p", "", *TOOLS)),
+                (["-p", "80"], ("-f", "-p", "80 ", *TOOLS)),
+                (["-w", "'0'"], ("-f", "-w", "0", *TOOLS)),
+                (["-w", "'many'"], ("-f", "-w", "many", *TOOLS)),
+                (["-d", "'9'"], ("-f", "-d", "9", *TOOLS)),
+                (["-l prefix script", "/,x.lua"], ("-f", "-l", "/,x.lua")),
+                (["-l prefix script"], ("-f", "-l", "/", "-f")),
+                (["no_such_limit"], ("-f", "-o", "no_such_limit=1", *TOOLS)),
+                (["idle_timeout_ms"],
+                 ("-f", "-o", "idle_timeout_ms=soon", *TOOLS)),
+                (["idle_timeout_ms"],
+                 ("-f", "-o", "idle_timeout_ms", *TOOLS)),
+                (["-c", "-k"], ("-f", "-c", "x.pem", *TOOLS)),
+                (["-c", "-k"], ("-f", "-k", "x.key", *TOOLS))):
+            with self.subTest(args=args):
+                self.refused(2, names, *args)
+
+    def test_address(self):
+        start = ("-f", "-p", "0", *TOOLS)
+        for names, args in (
+                (["localhost.example"], ("-a", "localhost.example")),
+                (["1.2.3"], ("-a", "1.2.3")),
+                (["203.0.113.1"], ("-a", "203.0.113.1")),
+                (["/no/such/directory"], ("-a", "unix:/no/such/directory/s")),
+                (["unix socket"], ("-a", "unix:"))):
+            with self.subTest(args=args):
+                self.refused(1, names, *args, *start)
+
+    def test_port_in_use(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = str(s.getsockname()[1])
+            self.refused(1, ["127.0.0.1:" + port, "in use"],
+                         "-f", "-a", "127.0.0.1", "-p", port, *TOOLS)
+
+    def test_script(self):
+        start = ("-f", "-a", "127.0.0.1", "-p", "0")
+        for names, name in (
+                (["missing.lua", "No such file"], "missing.lua"),
+                (["broken.lua:4:"], "broken.lua"),
+                (["raises.lua:2:", "not today"], "raises.lua"),
+                (["scripts"], "")):
+            with self.subTest(name=name):
+                self.refused(1, names, *start, "-l", "/", script(name))
+                self.refused(1, names, "-t", "-l", "/", script(name))
+
+    def test_prefix(self):
+        start = ("-f", "-a", "127.0.0.1", "-p", "0")
+        self.refused(1, ["/a/../b"], *start, "-l", "/a/../b",
+                     script("tools.lua"))
+        self.refused(1, ["/a?b"], *start, "-l", "/a?b", script("tools.lua"))
+        # With and without the leading slash it is the same prefix.
+        self.refused(1, ["'ui'", "tools.lua"], *start, "-l", "/ui",
+                     script("tools.lua"), "-l", "ui", script("ui.lua"))
+
+    def test_certificate(self):
+        rsa, rsa_key = harness.certificate("rsa")
+        ec, ec_key = harness.certificate("ec")
+        text = script("tools.lua")
+        for names, pem, key in (
+                ([ec, "does not match"], ec, rsa_key),
+                ([rsa, "does not match"], rsa, ec_key),
+                (["/no/such.pem"], "/no/such.pem", rsa_key),
+                (["/no/such.key"], rsa, "/no/such.key"),
+                ([text], text, rsa_key),
+                ([text], rsa, text),
+                ([rsa], rsa, rsa)):
+            with self.subTest(pem=pem, key=key):
+                self.refused(1, names, "-f", "-a", "127.0.0.1", "-p", "0",
+                             "-c", pem, "-k", key, *TOOLS)
+
+    def test_user(self):
+        start = ("-f", "-a", "127.0.0.1", "-p", "0", *TOOLS)
+        self.refused(1, ["no-such-user"], "-u", "no-such-user", *start)
+        self.refused(1, ["12:x"], "-u", "12:x", *start)
+
+    def test_root_directory(self):
+        harness.need_root()
+        self.refused(1, ["/no/such"], "-f", "-a", "127.0.0.1", "-p", "0",
+                     "-r", "/no/such", *TOOLS)
+
+    def test_in_the_background_too(self):
+        start = ("-a", "127.0.0.1", "-p", "0")
+        self.refused(1, ["missing.lua"], *start, "-l", "/",
+                     script("missing.lua"))
+        self.refused(1, ["203.0.113.1"], "-a", "203.0.113.1", "-p", "0",
+                     *TOOLS)
+
+    def test_messages_survive_a_closed_standard_error(self):
+        done = harness.run("sh", "-c", f"exec {harness.BINARY} -f -x 2>&-")
+        self.assertEqual(done.returncode, 2)
+
+
+class Information(harness.TestCase):
+    def test_version(self):
+        done = lhttpd("-V")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"^(lhttpd )?0\.1\.0\n$")
+
+    def test_help_names_every_option(self):
+        done = lhttpd("-h")
+        self.assertEqual(done.returncode, 0)
+        for letter in "lckuaprdfwotVh":
+            self.assertIn("-" + letter, done.stdout)
+
+    def test_configuration(self):
+        options = harness.certificate_options("rsa", "ec")
+        done = lhttpd("-t", *options, *TOOLS)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(len(done.stdout.splitlines()), 1)
+
+    def test_test_of_the_configuration_needs_no_port(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            done = lhttpd("-t", "-a", "127.0.0.1", "-p",
+                          str(s.getsockname()[1]), *TOOLS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_relative_script(self):
+        done = lhttpd("-t", "-l", "/", "tools.lua", cwd=harness.SCRIPTS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
