@@ -39,7 +39,7 @@ end
 
 httpd.register_handler("/files/*", function(env)
     -- No directories, no hidden files: nothing that leads elsewhere.
-    local name = env.PATH_INFO:match("^/([%w_][%w._-]*)$")
+    local name = env.PATH_INFO:match("^([%w_][%w._-]*)$")
 
     if env.REQUEST_METHOD ~= "PUT" and env.REQUEST_METHOD ~= "POST" then
         return answer(405, "PUT a file here")

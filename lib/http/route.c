@@ -214,7 +214,7 @@ int lh_names_find(const struct lh_names *names, struct lh_str path,
         return (int)exact - 1;
     int found = find_wildcard(names, path);
     if (found >= 0) {
-        size_t before = names->v[found].n - 2;
+        size_t before = names->v[found].n - 1;
         *path_info = (struct lh_str){path.p + before, path.n - before};
     }
     return found;

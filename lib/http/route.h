@@ -54,8 +54,8 @@ struct lh_name {
 int lh_names_add(struct lh_names *names, struct lh_str name);
 void lh_names_deinit(struct lh_names *names);
 
-/* The index, or -1.  `path_info` is what "*" stands for, with the "/" before
- * it; .p NULL for an exact match. */
+/* The index, or -1.  `path_info` is what "*" stands for; .p NULL for an exact
+ * match. */
 int lh_names_find(const struct lh_names *names, struct lh_str path,
                   struct lh_str *path_info);
 

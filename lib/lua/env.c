@@ -201,7 +201,7 @@ static void push_content_type(lua_State *L, const struct lh_task *task)
     push_str(L, type ? type->value : (struct lh_str){NULL, 0});
 }
 
-/* The path up to PATH_INFO. */
+/* The path up to PATH_INFO, without the "/" between them. */
 static void push_script_name(lua_State *L, const struct lh_task *task)
 {
     const struct lh_name *name = &task->vm->names.v[task->handler];

@@ -64,6 +64,7 @@ static const char **protocols_new(bool http2, uint16_t *n)
     if (http2)
         table[(*n)++] = "h2";
     table[(*n)++] = "http/1.1";
+    table[(*n)++] = "http/1.0"; /* what curl -0 offers */
     table[ALPN_UNKNOWN - 1] = "";
     return table;
 }

@@ -110,7 +110,7 @@ static void env_by_name(void **state)
     test_script_run(&s);
     assert_string_equal(l->body, "REQUEST_METHOD=POST\n"
                                  "REQUEST_URI=/cgi/a%20b?x=1\n"
-                                 "PATH_INFO=/a b\n"
+                                 "PATH_INFO=a b\n"
                                  "QUERY_STRING=x=1\n"
                                  "CONTENT_LENGTH=12\n"
                                  "CONTENT_TYPE=text/x\n"
