@@ -99,7 +99,7 @@ static void finding(void **state)
         {"/ui", "/ui nil", 200},
         {"/ui/", "/ui/* ", 200},
         {"/ui/a/b", "/ui/* a/b", 200},
-        {"/ui/x/a%20b", "/ui/x/* /a b", 200},
+        {"/ui/x/a%20b", "/ui/x/* a b", 200},
         {"/plain", "/plain nil", 200},
         {"/none", "/notfound nil", 404},
         {"/notfound", "/notfound nil", 404},
