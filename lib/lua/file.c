@@ -66,6 +66,8 @@ void lh_file_start(struct lh_file *file, struct lh_operation *op)
 {
     op->file = file;
     file->operation = op;
+    if (file->task)
+        file->task->moved_bytes = 0;
     lh_operation_start(op);
 }
 
@@ -331,6 +333,7 @@ void lh_file_detach(struct lh_task *task)
     task->on_file = false;
     task->file->task = NULL;
     lh_timer_disarm(&task->late);
+    lh_timer_disarm(&task->again);
 }
 
 /* --- the VM --------------------------------------------------------------- */

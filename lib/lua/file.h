@@ -118,6 +118,7 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task,
 
 /* May the task move more before the others have their turn? */
 bool lh_file_has_budget(const struct lh_task *task);
+void lh_file_pause(struct lh_task *task);
 
 enum lh_outcome lh_file_read_poll(struct lh_task *task, lua_State *L);
 void lh_file_read_start(struct lh_task *task);

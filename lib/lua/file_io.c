@@ -13,8 +13,9 @@
 
 #include <errno.h>
 
-/* What a task may move without a pause, before the others have their turn. */
-#define BUDGET_BYTES ((size_t)256 << 10)
+/* What a task may move in one turn without a wait.  With much more a reader of
+ * cached files would be felt by others; with less, turns would cost more. */
+#define BUDGET_BYTES ((size_t)64 << 10)
 
 /* The most that one operation moves, and the least that it reads for a line. */
 #define PIECE_BYTES ((size_t)1 << 20)
@@ -56,6 +57,7 @@ static enum lh_outcome interrupted(const struct lh_task *task, bool reads)
 
 static void wait_for_event(struct lh_file *file, unsigned interest)
 {
+    file->task->moved_bytes = 0;
     if (lh_evq_change(file->vm->ctx->evq, file->descriptor->fd,
                       interest | LH_EV_ONESHOT, file->tag) < 0) {
         file->error = errno;
@@ -63,11 +65,21 @@ static void wait_for_event(struct lh_file *file, unsigned interest)
     }
 }
 
-/* The others first. */
-static void pause_task(struct lh_task *task)
+static void go_on(struct lh_timer *timer)
 {
+    struct lh_task *task = LH_OF(timer, struct lh_task, again);
+
     task->moved_bytes = 0;
     lh_task_ready(task);
+}
+
+/* Not in a further round of this turn: events come first. */
+void lh_file_pause(struct lh_task *task)
+{
+    struct lh_context *ctx = task->vm->ctx;
+
+    task->again.fire = go_on;
+    lh_timer_arm(&ctx->timers, &task->again, ctx->now_ms);
 }
 
 static void start_operation(struct lh_file *file, struct lh_operation *op)
@@ -190,7 +202,7 @@ static void read_on(struct lh_task *task)
     if (file->operation)
         return;
     if (!lh_file_has_budget(task))
-        pause_task(task);
+        lh_file_pause(task);
     else if (file->pollable)
         wait_for_event(file, LH_EV_READ);
     else
@@ -321,7 +333,7 @@ static void write_on(struct lh_task *task)
     if (!file->pollable)
         start_write(task);
     else if (!lh_file_has_budget(task))
-        pause_task(task);
+        lh_file_pause(task);
     else
         wait_for_event(file, LH_EV_WRITE);
 }

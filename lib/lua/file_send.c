@@ -132,8 +132,7 @@ static void send_on(struct lh_task *task)
         start_piece(file);
         return;
     }
-    task->moved_bytes = 0;
-    lh_task_ready(task);
+    lh_file_pause(task);
 }
 
 enum lh_outcome lh_send_poll(struct lh_task *task, lua_State *L)

@@ -56,6 +56,7 @@ static struct lh_task *take_idle(struct lh_vm *vm)
     lh_list_init(&task->ready_link);
     lh_timer_init(&task->timer, wake);
     lh_timer_init(&task->late, NULL);
+    lh_timer_init(&task->again, NULL);
     return task;
 }
 
@@ -74,6 +75,7 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->wait = LH_WAIT_NONE;
     task->header_line = 0;
     task->dead_ends = 0;
+    task->moved_bytes = 0;
     task->timed_out = task->overran = task->cut = task->told = false;
     task->input = vm->spare_input;
     vm->spare_input = (struct lh_input){.p = NULL};
@@ -376,7 +378,6 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     int results = 0, status;
 
     task->state = LH_TASK_RUNNING;
-    task->moved_bytes = 0;
     task->resumed_ms = lh_clock_ms();
     atomic_store_explicit(&vm->running, vm->where[task->handler],
                           memory_order_release);
@@ -419,6 +420,8 @@ static void look(struct lh_task *task, lua_State *L)
     if (task->outcome == LH_OUTCOME_PENDING)
         return;
     lh_timer_disarm(&task->timer);
+    if (!task->on_file)
+        task->moved_bytes = 0;
     lh_waits[task->wait].cancel(task);
     resume(task, L, 0);
 }

@@ -105,11 +105,12 @@ struct lh_task {
     struct lh_file *file; /* what the call is about */
     void *handle;         /* and its handle */
     const char *open_mode;
-    bool on_file;         /* it waits for the file, which knows */
-    struct lh_timer late; /* the response does not wait for the file */
-    size_t data_done;     /* what the file has of `data` */
-    size_t moved_bytes;   /* since it was resumed, without a wait */
-    int error;            /* errno of LH_OUTCOME_ERROR */
+    bool on_file;          /* it waits for the file, which knows */
+    struct lh_timer late;  /* the response does not wait for the file */
+    struct lh_timer again; /* it has moved enough for one turn */
+    size_t data_done;      /* what the file has of `data` */
+    size_t moved_bytes;    /* by files in this turn, without a wait */
+    int error;             /* errno of LH_OUTCOME_ERROR */
 
     int header_line;    /* where the response was started */
     unsigned dead_ends; /* calls answered with "closed" */
