@@ -47,12 +47,19 @@ static void data_begin(struct lh_h2 *c)
     }
 }
 
+/* Past the limit there is a last moment in which the client may see its answer:
+ * one that meets the reset first may lose it. */
 static void discard(struct lh_h2 *c, struct lh_h2_stream *s, size_t n)
 {
-    if (n < s->discard_left)
+    uint64_t soon = c->ctx->now_ms + LH_H2_RESET_MS;
+
+    if (n < s->discard_left) {
         s->discard_left -= n;
-    else
-        lh_h2_reset(c, s, LH_H2_NO_ERROR);
+        return;
+    }
+    s->discard_left = 0;
+    if (s->discard_due > soon)
+        s->discard_due = soon;
 }
 
 static void body_octets(struct lh_h2 *c, struct lh_h2_stream *s,

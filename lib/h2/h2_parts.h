@@ -36,6 +36,9 @@
 /* Between the two GOAWAYs, if the client does not answer our PING sooner. */
 #define LH_H2_DRAIN_MS 1000
 
+/* From too much body that nobody reads to the stream's reset. */
+#define LH_H2_RESET_MS 200
+
 /* PRIORITY_UPDATE for requests that have not come yet. */
 #define LH_H2_EARLY_PRIORITIES 8
 

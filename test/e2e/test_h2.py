@@ -87,6 +87,18 @@ class Messages(harness.TestCase):
             self.assertEqual(out, "Basic Zm9vOmJhcg==\n"
                              f"{len(crumb)} {crumb[-8:]}\n")
 
+    def test_refused_upload(self):
+        """The client sees why, though it has much more to send."""
+        path = os.path.join(harness.directory(), "refused")
+        with open(path, "wb") as f:
+            f.write(bytes(5 << 20))
+        with Server("/", script("h2.lua"), limits={"body_bytes": 1 << 20},
+                    tls=("rsa",)) as s:
+            for target, status in (("/none", "404"), ("/count", "413")):
+                self.assertEqual(curl(*SECURE, "-o", "/dev/null", "-w",
+                                      "%{http_code}", "--data-binary",
+                                      "@" + path, s.url + target), status)
+
     def test_hints(self):
         with Server("/", os.path.join(EXAMPLES, "hints.lua")) as s:
             for flags, protocol in ((PLAIN, "HTTP/2"), ((), "HTTP/1.1")):
