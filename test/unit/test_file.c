@@ -503,6 +503,76 @@ static void a_cut_waits_for_the_kernel(void **state)
     }
 }
 
+/* --- time-outs ------------------------------------------------------------ */
+
+static const char hasty[] =
+    "late = 0\n"
+    "local s = string.rep('0123456789', 200000)\n"
+    "test('late', function() assert(late > 0) end)\n"
+    "test('write', function()\n"
+    "  local f = assert(io.open(DIR .. 'hasty', 'w'))\n"
+    "  local n, why = httpd.write(f, s, 0)\n"
+    "  if n then\n"
+    "    f:close()\n"
+    "  else\n"
+    "    same(why, 'timeout')\n"
+    "    late = late + 1\n"
+    "    f:seek('set', 0)\n"
+    "  end\n"
+    "end)\n"
+    "test('waits', function()\n"
+    "  local f = assert(io.open(DIR .. 'hasty', 'w'))\n"
+    "  httpd.write(f, s, 0)\n"
+    "  httpd.sleep(0.5)\n"
+    "  f:write('end')\n"
+    "  f:close()\n"
+    "  assert(#contents('hasty') >= 1000003)\n"
+    "end)\n"
+    "test('read', function()\n"
+    "  fill('hasty', s)\n"
+    "  local f, got = assert(io.open(DIR .. 'hasty')), {}\n"
+    "  httpd.read(f, 3, 0)\n"
+    "  f:seek('set', 0)\n"
+    "  repeat\n"
+    "    local part, why = httpd.read(f, 300000, 0)\n"
+    "    if part then got[#got + 1] = part end\n"
+    "  until not part and not why\n"
+    "  same(table.concat(got), s)\n"
+    "  f:close()\n"
+    "end)\n"
+    "test('open', function()\n"
+    "  for i = 1, 20 do\n"
+    "    local f, why = httpd.open(DIR .. 'hasty', 'r', 0)\n"
+    "    if f then f:close() else same(why, 'timeout') end\n"
+    "    httpd.sendfile(DIR .. 'hasty', 0, 0, 0)\n"
+    "  end\n"
+    "end)\n"
+    "test('sync', function()\n"
+    "  local f = assert(io.open(DIR .. 'hasty', 'r+'))\n"
+    "  local ok, why = httpd.sync(f, 0)\n"
+    "  assert(ok or why == 'timeout')\n"
+    "end)\n";
+
+/* Whether an operation or its time-out is first is not known. */
+static void time_runs_out(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, hasty);
+    for (int i = 0; i < 20; i++) {
+        const char *got = test_live_get(&live, "/write");
+        if (strcmp(got, "ok") != 0)
+            assert_non_null(strstr(test_live_log(), "is under way"));
+        test_live_expect(&live, "/read", "ok");
+        test_live_expect(&live, "/open", "ok");
+        test_live_expect(&live, "/sync", "ok");
+    }
+    test_live_expect(&live, "/waits", "ok");
+    test_live_expect(&live, "/late", "ok");
+    test_live_stop(&live);
+}
+
 /* --- a full disk ---------------------------------------------------------- */
 
 static const char full[] =
@@ -609,6 +679,7 @@ int main(void)
         cmocka_unit_test(five_hundred_at_once),
         cmocka_unit_test(writes_go_on_when_clients_leave),
         cmocka_unit_test(a_cut_waits_for_the_kernel),
+        cmocka_unit_test(time_runs_out),
         cmocka_unit_test(a_full_disk),
         cmocka_unit_test(no_memory),
     };

@@ -1,0 +1,122 @@
+/* Pipes and their like, read and written without waiting. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "os/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void an_empty_pipe_is_not_waited_for(void **state)
+{
+    char text[16] = "";
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(lh_pipe_read(fds[0], text, sizeof(text)), -EAGAIN);
+    assert_int_equal(write(fds[1], "hello", 5), 5);
+    assert_int_equal(lh_pipe_read(fds[0], text, 2), 2);
+    assert_int_equal(lh_pipe_read(fds[0], text + 2, 10), 3);
+    assert_string_equal(text, "hello");
+    close(fds[1]);
+    assert_int_equal(lh_pipe_read(fds[0], text, sizeof(text)), 0);
+    assert_int_equal(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
+    close(fds[0]);
+    assert_int_equal(lh_pipe_read(fds[0], text, sizeof(text)), -EBADF);
+}
+
+static void a_full_pipe_is_not_waited_for(void **state)
+{
+    static char much[1 << 20];
+    size_t put = 0;
+    ssize_t n;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    while ((n = lh_pipe_write(fds[1], much, sizeof(much))) > 0) {
+        assert_true(n <= PIPE_BUF);
+        put += (size_t)n;
+        assert_true(put < sizeof(much));
+    }
+    assert_int_equal(n, -EAGAIN);
+    assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+    assert_true(read(fds[0], much, PIPE_BUF) > 0);
+    assert_true(lh_pipe_write(fds[1], much, 1) > 0);
+    close(fds[0]);
+    assert_int_equal(lh_pipe_write(fds[1], much, 1), -EPIPE);
+    close(fds[1]);
+}
+
+static void sockets_too(void **state)
+{
+    char text[16];
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(lh_pipe_read(fds[0], text, sizeof(text)), -EAGAIN);
+    assert_int_equal(lh_pipe_write(fds[1], "abc", 3), 3);
+    assert_int_equal(lh_pipe_read(fds[0], text, sizeof(text)), 3);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void a_terminal_too(void **state)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    char text[16] = "", name[64];
+
+    (void)state;
+    if (master < 0 || grantpt(master) || unlockpt(master) ||
+        ptsname_r(master, name, sizeof(name)))
+        skip();
+    int slave = open(name, O_RDWR | O_NOCTTY);
+    if (slave < 0)
+        skip();
+    assert_int_equal(lh_pipe_read(slave, text, sizeof(text)), -EAGAIN);
+    assert_int_equal(write(master, "line\n", 5), 5);
+    assert_int_equal(lh_pipe_read(slave, text, sizeof(text)), 5);
+    assert_string_equal(text, "line\n");
+    close(slave);
+    close(master);
+}
+
+static void a_text_is_read_from_its_start(void **state)
+{
+    char text[16] = "";
+    int fd = lh_pipe_text("the text", 8);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(read(fd, text, sizeof(text)), 8);
+    assert_string_equal(text, "the text");
+    assert_int_equal(read(fd, text, sizeof(text)), 0);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_pipe_is_not_waited_for),
+        cmocka_unit_test(a_full_pipe_is_not_waited_for),
+        cmocka_unit_test(sockets_too),
+        cmocka_unit_test(a_terminal_too),
+        cmocka_unit_test(a_text_is_read_from_its_start),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
