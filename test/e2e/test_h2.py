@@ -92,9 +92,10 @@ class Messages(harness.TestCase):
         path = os.path.join(harness.directory(), "refused")
         with open(path, "wb") as f:
             f.write(bytes(5 << 20))
-        with Server("/", script("h2.lua"), limits={"body_bytes": 1 << 20},
-                    tls=("rsa",)) as s:
-            for target, status in (("/none", "404"), ("/count", "413")):
+        for limits, target, status in (({}, "/none", "404"),
+                                       ({"body_bytes": 1 << 20}, "/", "413")):
+            with Server("/", script("h2.lua"), limits=limits,
+                        tls=("rsa",)) as s:
                 self.assertEqual(curl(*SECURE, "-o", "/dev/null", "-w",
                                       "%{http_code}", "--data-binary",
                                       "@" + path, s.url + target), status)
