@@ -3,6 +3,7 @@
  * informational responses, trailers, pushes (RFC 9113, 8).
  */
 #include "lib/h2client.h"
+#include "lib/heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -390,6 +391,52 @@ static void test_promised_methods(void **state)
     test_h2_deinit(&h);
 }
 
+/* Asks for everything at once and takes what it gets. */
+static void all_kinds(struct lh_exchange *ex)
+{
+    struct lh_fields fields = test_fields(ex, "X-Name", "y", NULL);
+    struct lh_fields promise =
+        test_fields(ex, ":path", "/other", "X-Further", "1", NULL);
+
+    (void)lh_exchange_informational(ex, 103, &fields);
+    (void)lh_exchange_promise(ex, &promise);
+    (void)lh_exchange_start(ex, 200, &fields);
+    (void)lh_exchange_write(ex, "abc", 3);
+    (void)lh_exchange_trailers(ex, &fields);
+    lh_exchange_end(ex);
+    test_done(ex);
+}
+
+/* Whichever allocation fails, in whichever block of an arena. */
+static void test_no_memory(void **state)
+{
+    bool whole = false;
+    char padding[3000] = "";
+
+    (void)state;
+    for (size_t pad = 0; pad < sizeof(padding) - 1; pad += 650) {
+        memset(padding, 'x', pad);
+        whole = false;
+        for (unsigned long n = 1; !whole; n++) {
+            struct test_h2 h;
+            assert_true(n < 1000);
+            begin(&h, all_kinds);
+            test_heap_install();
+            test_heap_fail_at(n);
+            test_h2_sayf(&h, "HEADERS eh 1 GET {a: x%s}\nHEADERS eh 3 GET",
+                         padding);
+            whole = test_heap_count() < n;
+            test_heap_uninstall();
+            if (whole) {
+                assert_true(test_h2_got(&h, "HEADERS 1 :status=103 x-name=y"));
+                assert_true(test_h2_got(&h, "DATA 4 end 'other'"));
+                assert_true(test_h2_got(&h, "HEADERS 3 end x-name=y"));
+            }
+            test_h2_deinit(&h);
+        }
+    }
+}
+
 /* --- the rest of a request's body ----------------------------------------- */
 
 static void test_unread_rest(void **state)
@@ -433,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_data_on_a_push),
         cmocka_unit_test(test_push_limit),
         cmocka_unit_test(test_promised_methods),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_unread_rest),
     };
 
