@@ -1,0 +1,149 @@
+"""Files through the whole server: the same octets whatever carries them, with
+constant memory, and nothing of the worker's thread in slow system calls."""
+
+import hashlib
+import os
+
+import harness
+from harness import EXAMPLES, Server, Trace, curl, need, wait_until
+
+MIB = 1 << 20
+BIG = 48 * MIB
+MANY = 64
+
+WAYS = ("uring", "threads")
+CARRIERS = (((), "--http1.1"), (["ec"], "--http1.1"), (["ec"], "--http2"))
+
+
+def example(name):
+    return os.path.join(EXAMPLES, name)
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+class Files(harness.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = harness.directory()
+        cls.big = os.path.join(cls.directory, "big")
+        block = os.urandom(MIB)
+        with open(cls.big, "wb") as f:
+            for i in range(BIG // MIB):
+                f.write(bytes([i]) + block[1:])
+        cls.digest = digest(cls.big)
+        os.environ.update(DOWNLOAD=cls.big, UPLOADS=cls.directory)
+
+    def tearDown(self):
+        os.environ.pop("LHTTPD_AIO", None)
+
+    def everywhere(self, check, *mappings):
+        """check(server, curl's option) by both ways, however carried."""
+        for way in WAYS:
+            os.environ["LHTTPD_AIO"] = way
+            for tls, version in CARRIERS:
+                with self.subTest(way=way, tls=tls, version=version), \
+                        Server(*mappings, tls=tls) as s:
+                    if f"file operations by {way}" not in s.log():
+                        self.skipTest(f"no {way} here")
+                    check(s, version)
+
+    def test_down_and_up(self):
+        need("curl")
+        got = os.path.join(self.directory, "got")
+
+        def check(s, version):
+            for path in ("/pieces", "/file"):
+                curl("-k", version, "-o", got, s.url + path)
+                self.assertEqual(digest(got), self.digest)
+            curl("-k", version, "-r", f"{MIB + 7}-{MIB + 16}", "-o", got,
+                 s.url + "/file")
+            with open(got, "rb") as f, open(self.big, "rb") as of:
+                of.seek(MIB + 7)
+                self.assertEqual(f.read(), of.read(10))
+            text = curl("-k", version, "-T", self.big,
+                        s.url + "/up/files/stored")
+            self.assertEqual(text, f"stored: {BIG} bytes\n")
+            self.assertEqual(digest(os.path.join(self.directory, "stored")),
+                             self.digest)
+
+        self.everywhere(check, "/", example("download.lua"),
+                        "/up", example("upload.lua"))
+
+    def test_many_at_once(self):
+        need("curl")
+        names = [os.path.join(self.directory, f"many{i}") for i in range(MANY)]
+        with open(self.big, "rb") as f:
+            f.seek(1000)
+            part = f.read(4 * MIB)
+
+        def check(s, version):
+            before = s.descriptors()
+            args = ["-r", f"1000-{1000 + len(part) - 1}"]
+            for name in names:
+                args += ["-o", name, s.url + "/file"]
+            curl("-k", version, "-Z", "--parallel-max", str(MANY), *args)
+            for name in names:
+                with open(name, "rb") as got:
+                    self.assertTrue(got.read() == part, name)
+                os.remove(name)
+            wait_until(lambda: s.descriptors() <= before, "for descriptors")
+
+        self.everywhere(check, "/", example("download.lua"))
+
+    def test_a_turn_submits_once(self):
+        os.environ["LHTTPD_AIO"] = "uring"
+        with Server("/", example("upload.lua"), workers=1) as s:
+            if "file operations by uring" not in s.log():
+                self.skipTest("no io_uring here")
+            with Trace(s, "io_uring_enter", "epoll_wait", "read", "write",
+                       "wait4", "fsync", "pread64", "pwrite64") as t:
+                clients = [s.client() for _ in range(20)]
+                for i, c in enumerate(clients):
+                    c.send(f"PUT /files/once{i} HTTP/1.1\r\nhost: a\r\n"
+                           f"content-length: 100000\r\n\r\n" + "x" * 100000)
+                for c in clients:
+                    self.assertEqual(c.response().status, 201)
+                    c.close()
+            entered = 0
+            self.assertIn("io_uring_enter", "".join(t.lines))
+            for line in t.lines:
+                if "epoll_wait(" in line:
+                    entered = 0
+                self.assertNotRegex(line, r"wait4|fsync|pread64|pwrite64")
+                entered += "io_uring_enter" in line
+                self.assertLessEqual(entered, 1, line)
+
+
+class Neighbours(harness.TestCase):
+    """Whoever waits for a file or a process holds nobody up."""
+
+    def test_a_log_viewer_leaves_no_child(self):
+        path = os.path.join(harness.directory(), "viewer.lua")
+        with open(path, "w") as f:
+            f.write("httpd.register_handler('/', function()\n"
+                    "  httpd.write(nil, 'the log:\\n')\n"
+                    "  local p = assert(io.popen('exec tail -f /dev/null'))\n"
+                    "  httpd.write(nil, httpd.read(p, 'L'))\n"
+                    "end)\n"
+                    "httpd.register_handler('/hello', function()\n"
+                    "  httpd.write(nil, 'hello')\n"
+                    "end)\n")
+        with Server("/", path, workers=1) as s:
+            c = s.client()
+            c.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            wait_until(lambda: self.children(s), "for the child")
+            self.assertEqual(self.get(s, "/hello").text, "hello")
+            c.close()
+            wait_until(lambda: not self.children(s), "for its end")
+
+    @staticmethod
+    def children(server):
+        found = ""
+        for task in os.listdir(f"/proc/{server.pid}/task"):
+            with open(f"/proc/{server.pid}/task/{task}/children") as f:
+                found += f.read()
+        return found
