@@ -159,7 +159,7 @@ static int take_over(struct lh_file *file, FILE *fp)
 
     if (r < 0)
         return r;
-    file->seekable = offset >= 0;
+    file->seekable = offset >= 0 && !file->pollable;
     if (file->seekable) {
         file->offset = (uint64_t)offset;
     } else {
