@@ -172,6 +172,18 @@ static int above_standard(int fd)
     return moved;
 }
 
+/* What is opened later, a listening socket say, must not be among them either:
+ * lh_process_ready() would replace it. */
+static int occupy_standard(struct lh_err *err)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        /* open() takes the lowest number that is free. */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return system_error(err, "open", "/dev/null");
+    }
+    return 0;
+}
+
 static void wait_until_ready(int fd)
 {
     char byte;
@@ -188,8 +200,10 @@ static void wait_until_ready(int fd)
 int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err)
 {
     int ends[2];
-    int result = 0;
+    int result = occupy_standard(err);
 
+    if (result < 0)
+        return result;
     daemon->notify_fd = -1;
     daemon->null_fd = above_standard(open("/dev/null", O_RDWR | O_CLOEXEC));
     if (daemon->null_fd < 0)

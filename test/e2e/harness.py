@@ -44,11 +44,12 @@ def built_with(sanitizer):
         return b"__" + sanitizer.encode() + b"_init" in f.read()
 
 
-def environment():
+def environment(asan=""):
     """For our processes: English messages; ASan keeps little freed memory,
     so that measures of memory mean something."""
     return dict(os.environ, LC_ALL="C",
-                ASAN_OPTIONS="quarantine_size_mb=1:malloc_context_size=8",
+                ASAN_OPTIONS="quarantine_size_mb=1:malloc_context_size=8" +
+                (":" + asan if asan else ""),
                 UBSAN_OPTIONS="print_stacktrace=1")
 
 
@@ -147,12 +148,12 @@ class Server:
     """with Server("/", script("hello.lua")) as s: ... s.port ...
 
     mappings: prefix, script, prefix, script, ...  tls: kinds of certificates.
-    limits: -o options by name.  The end of the block stops it and checks how
+    limits: -o options by name.  asan: an option of ASan's.  The end of the block stops it and checks how
     it ended, unless the block failed already.
     """
 
     def __init__(self, *mappings, tls=(), limits=None, options=(), workers=2,
-                 address="127.0.0.1", status=0):
+                 address="127.0.0.1", status=0, asan=""):
         self.tls = bool(tls)
         self.status = status
         self.address = address
@@ -168,7 +169,7 @@ class Server:
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL,
                                         stdout=self.log_file,
                                         stderr=self.log_file,
-                                        env=environment())
+                                        env=environment(asan))
         self.pid = self.process.pid
         try:
             self.port = self._wait_for_port()

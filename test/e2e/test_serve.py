@@ -85,7 +85,7 @@ class Curl(harness.TestCase):
                     Server("/", script("environment.lua"), tls=tls) as s:
                 trust = (["--cacert", harness.certificate(tls[0])[0]]
                          if tls else [])
-                for options in (["-0", "--no-alpn", "-H", "connection: keep-alive"],
+                for options in (["-0", "-H", "connection: keep-alive"],
                                 ["--http1.1"], ["--http1.1", "-I"],
                                 ["--http1.1", "-d", "a=b"]):
                     out = curl(*trust, *options, "-w",

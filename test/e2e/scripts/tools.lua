@@ -18,7 +18,7 @@ httpd.register_handler("/echo", function()
         local data, message = httpd.read(nil)
         if not data then
             if message then
-                httpd.log("echo: ", message)
+                httpd.log("echo:", message)
             end
             return
         end
@@ -32,7 +32,7 @@ httpd.register_handler("/upload", function()
     while true do
         local data, message = httpd.read(nil, 4096)
         if not data then
-            httpd.log("upload: ", message or "end")
+            httpd.log("upload:", message or "end")
             return httpd.write(nil, (message or "end") .. " " .. n .. "\n")
         end
         n = n + #data
@@ -45,7 +45,7 @@ httpd.register_handler("/download", function(env)
     for _ = 1, number(env, 1) * 16 do
         local taken, message = httpd.write(nil, piece)
         if not taken then
-            return httpd.log("download: ", message)
+            return httpd.log("download:", message)
         end
     end
 end)
@@ -59,7 +59,7 @@ end)
 
 httpd.register_handler("/sleep", function(env)
     local ok, message = httpd.sleep(number(env, 1))
-    httpd.log("slept: ", message or tostring(ok))
+    httpd.log("slept:", message or tostring(ok))
     httpd.write(nil, "slept\n")
 end)
 
@@ -99,4 +99,20 @@ end)
 
 httpd.register_handler("/worker", function(env)
     httpd.write(nil, env.WORKER .. "\n")
+end)
+
+-- Answers only once the body has been read, or says why it could not be.
+httpd.register_handler("/patient", function()
+    local data, message = httpd.read(nil, "a")
+    httpd.log("patient:", message or #data)
+    if data then
+        httpd.write(nil, "read " .. #data .. "\n")
+    end
+end)
+
+-- Runs for that many seconds, then calls httpd.
+httpd.register_handler("/overrun", function(env)
+    local stop = os.clock() + number(env, 0.5)
+    repeat until os.clock() >= stop
+    httpd.write(nil, "too late\n")
 end)
