@@ -148,8 +148,8 @@ class Server:
     """with Server("/", script("hello.lua")) as s: ... s.port ...
 
     mappings: prefix, script, prefix, script, ...  tls: kinds of certificates.
-    limits: -o options by name.  asan: an option of ASan's.  The end of the block stops it and checks how
-    it ended, unless the block failed already.
+    limits: -o options by name.  asan: an option of ASan's.  The end of the
+    block stops it and checks how it ended, unless the block failed already.
     """
 
     def __init__(self, *mappings, tls=(), limits=None, options=(), workers=2,

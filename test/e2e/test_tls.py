@@ -1,0 +1,165 @@
+"""TLS as openssl's client sees it: versions, resumption, server names."""
+
+import os
+import re
+import ssl
+import subprocess
+import unittest
+
+import harness
+from harness import Server, script
+
+TOOLS = ("/", script("tools.lua"))
+
+
+def s_client(port, *args, request="GET / HTTP/1.0\r\n\r\n"):
+    """What openssl prints about one connection, and what the server sent."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}",
+         "-ign_eof", *args], input=request, text=True, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=harness.environment(), timeout=harness.PATIENCE)
+    return done.stdout
+
+
+def session_file(name):
+    return os.path.join(harness.directory(), name + ".session")
+
+
+class Resumption(harness.TestCase):
+    def setUp(self):
+        harness.need("openssl")
+
+    def test_resumed(self):
+        for kind in ("rsa", "ec"):
+            with self.subTest(kind=kind), Server(*TOOLS, tls=(kind,)) as s:
+                path = session_file(kind)
+                first = s_client(s.port, "-sess_out", path)
+                self.assertIn("New, TLSv1.2", first)
+                self.assertIn("hello", first)
+                # On whichever worker the client lands.
+                for _ in range(6):
+                    again = s_client(s.port, "-sess_in", path)
+                    self.assertIn("Reused, TLSv1.2", again)
+                    self.assertIn("hello", again)
+
+    def test_unknown_protocol_does_not_crash(self):
+        with Server(*TOOLS, tls=("ec",)) as s:
+            path = session_file("alpn")
+            s_client(s.port, "-sess_out", path, "-alpn", "http/1.1")
+            for _ in range(4):
+                out = s_client(s.port, "-sess_in", path, "-alpn",
+                               "unknown,also-unknown")
+                self.assertNotIn("hello", out)
+            # The server lives, and the session may still be used rightly.
+            self.assertEqual(self.get(s).text, "hello\n")
+            self.assertIn("hello", s_client(s.port, "-alpn", "http/1.1"))
+
+    def test_not_under_another_name(self):
+        one, two = (harness.certificate("ec", n)
+                    for n in ("one.test", "two.test"))
+        with Server(*TOOLS, options=["-c", one[0], "-k", one[1], "-c",
+                                     two[0], "-k", two[1]]) as s:
+            path = session_file("name")
+            out = s_client(s.port, "-servername", "one.test",
+                           "-sess_out", path)
+            self.assertIn("hello", out)
+            self.assertIn("Reused", s_client(
+                s.port, "-servername", "one.test", "-sess_in", path))
+            for name in (["-servername", "two.test"], ["-noservername"]):
+                out = s_client(s.port, *name, "-sess_in", path)
+                self.assertFalse("Reused" in out and "hello" in out, out)
+            s.tls = True
+            self.assertEqual(self.get(s).text, "hello\n")
+
+    def test_session_of_an_earlier_server(self):
+        path = session_file("earlier")
+        with Server(*TOOLS, tls=("ec",)) as s:
+            s_client(s.port, "-sess_out", path)
+        with Server(*TOOLS, tls=("ec",)) as s:
+            out = s_client(s.port, "-sess_in", path)
+            self.assertIn("New, TLSv1.2", out)
+            self.assertIn("hello", out)
+
+
+class Handshake(harness.TestCase):
+    def setUp(self):
+        harness.need("openssl")
+
+    def test_versions(self):
+        with Server(*TOOLS, tls=("rsa",)) as s:
+            self.assertIn("hello", s_client(s.port, "-tls1_2"))
+            for version in ("-tls1", "-tls1_1", "-tls1_3"):
+                out = s_client(s.port, version, "-cipher",
+                               "ALL:@SECLEVEL=0")
+                self.assertNotIn("hello", out, version)
+                self.assertIn(":error:", out, version)
+
+    def test_suites(self):
+        with Server(*TOOLS, tls=("rsa", "ec")) as s:
+            for good in ("ECDHE-RSA-AES128-GCM-SHA256",
+                         "ECDHE-ECDSA-AES256-GCM-SHA384",
+                         "ECDHE-ECDSA-CHACHA20-POLY1305"):
+                out = s_client(s.port, "-tls1_2", "-cipher", good)
+                self.assertIn(f"Cipher is {good}", out)
+                self.assertIn("hello", out)
+            for bad in ("AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA",
+                        "DHE-RSA-AES128-GCM-SHA256"):
+                out = s_client(s.port, "-tls1_2", "-cipher",
+                               bad + ":@SECLEVEL=0")
+                self.assertNotIn("hello", out, bad)
+
+    def test_protocols(self):
+        with Server(*TOOLS, tls=("ec",)) as s:
+            for offer in ("http/1.1", "spdy/1,http/1.1", "http/1.0"):
+                out = s_client(s.port, "-alpn", offer)
+                self.assertIn("hello", out, offer)
+            self.assertIn("No ALPN negotiated", s_client(s.port))
+            self.assertIn("no application protocol",
+                          s_client(s.port, "-alpn", "spdy/1"))
+
+    def test_renegotiation_is_refused(self):
+        with Server(*TOOLS, tls=("ec",)) as s:
+            done = subprocess.run(
+                ["openssl", "s_client", "-tls1_2", "-legacy_renegotiation",
+                 "-connect", f"127.0.0.1:{s.port}"], input="R\n", text=True,
+                errors="replace", stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, timeout=harness.PATIENCE)
+            self.assertIn("RENEGOTIATING", done.stdout)
+            self.assertNotRegex(done.stdout.split("RENEGOTIATING")[1],
+                                "(?i)verify return:1")
+            self.assertEqual(self.get(s).text, "hello\n")
+
+    def test_close_notify(self):
+        """A client can tell the end from a cut: else this would raise."""
+        with Server(*TOOLS, tls=("ec",)) as s, s.client() as c:
+            c.socket.suppress_ragged_eofs = False
+            r = c.ask(version="HTTP/1.0")
+            self.assertEqual(r.text, "hello\n")
+            self.assertEqual(c.to_end(), b"")
+
+    def test_small_records(self):
+        """A client that wants short records, then one that does not."""
+        with Server(*TOOLS, tls=("ec",), workers=1) as s:
+            for options in (["-maxfraglen", "512"], [],
+                            ["-maxfraglen", "1024"], []):
+                out = s_client(s.port, *options,
+                               request="GET /download?1 HTTP/1.0\r\n\r\n")
+                self.assertEqual(out.count("0123456789abcdef"), 65536)
+
+    def test_garbage(self):
+        with Server(*TOOLS, tls=("rsa",)) as s:
+            for data in (b"\x16\x03\x01\xff\xff" + b"\0" * 100,
+                         b"\x80\x2e\x01\0\x02", b"\0" * 10,
+                         b"\x15\x03\x03\0\x02\x02\x28"):
+                with harness.Client(s.port) as c:
+                    c.send(data)
+                    c.closed()
+            self.assertEqual(self.get(s).text, "hello\n")
+            self.assertEqual(ssl.get_server_certificate(
+                ("127.0.0.1", s.port)).strip(),
+                open(harness.certificate("rsa")[0]).read().strip())
+
+
+if __name__ == "__main__":
+    unittest.main()
