@@ -37,6 +37,9 @@ static _Thread_local const struct lh_worker *current;
  * listeners without owner, and one that leaves a listener without owner looks
  * for waiting workers afterwards.  An arming that was overtaken does no harm:
  * its worker finds no client, or takes one.
+ *
+ * A worker that stops touches no listener any more once it has left them: the
+ * last one to leave closes them.
  */
 
 static void arm(struct lh_worker *of, unsigned i)
@@ -87,7 +90,7 @@ static void hand_on(struct lh_worker *w, unsigned i)
 
 static void hand_on_all(struct lh_worker *w)
 {
-    if (w->server->workers_n == 1)
+    if (w->server->workers_n == 1 || w->ctx.stopping)
         return;
     for (unsigned i = 0; i < w->server->listeners_n; i++)
         hand_on(w, i);
@@ -114,8 +117,7 @@ static void pause_accepting(struct lh_worker *w)
     w->accepting = false;
     lh_timer_arm(&w->ctx.timers, &w->accept_pause,
                  w->ctx.now_ms + ACCEPT_PAUSE_MS);
-    for (unsigned i = 0; i < w->server->listeners_n; i++)
-        hand_on(w, i);
+    hand_on_all(w);
 }
 
 static void resume_accepting(struct lh_timer *timer)
@@ -168,9 +170,8 @@ static void on_client(struct lh_source *source, unsigned ready)
 
     (void)ready;
     a->armed = false;
-    if (!a->worker->accepting)
-        return;
-    accept_clients(a);
+    if (a->worker->accepting)
+        accept_clients(a);
     if (a->worker->server->workers_n > 1)
         hand_on(a->worker, (unsigned)(a - a->worker->acceptors));
 }

@@ -16,8 +16,12 @@ TOOLS = ("/", script("tools.lua"))
 
 
 def refused(port):
+    """Whether the port is closed.  One that closes while we are in its queue
+    resets us."""
     try:
         socket.create_connection(("127.0.0.1", port)).close()
+        return False
+    except ConnectionResetError:
         return False
     except ConnectionRefusedError:
         return True

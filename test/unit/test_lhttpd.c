@@ -401,6 +401,37 @@ static void a_request_under_way_is_answered(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* The stop wakes handlers on every worker in the turn in which it leaves the
+ * listeners: what runs then must not arm them for others any more. */
+static void workers_stop_in_the_midst_of_work(void **state)
+{
+    static const char script[] =
+        "httpd.register_handler('/', function()\n"
+        "  httpd.header{} httpd.write(nil, 'begun ') httpd.flush()\n"
+        "  httpd.sleep(60, 60)\n"
+        "  httpd.write(nil, 'ended')\n"
+        "end)\n";
+    int fd[8];
+    char out[4096];
+
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        lhttpd_server_t *s = run(script, 4);
+        for (int i = 0; i < 8; i++) {
+            fd[i] = test_client_connect(lhttpd_server_port(s, 0));
+            test_client_send(fd[i], GET);
+            test_client_read_until(fd[i], out, sizeof(out), "begun");
+        }
+        assert_int_equal(lhttpd_server_stop(s, 10000), 0);
+        for (int i = 0; i < 8; i++) {
+            test_client_read_all(fd[i], out, sizeof(out));
+            assert_non_null(strstr(out, "ended"));
+            close(fd[i]);
+        }
+        lhttpd_server_destroy(s);
+    }
+}
+
 static void past_the_grace_it_is_cut(void **state)
 {
     static const char script[] =
@@ -672,6 +703,7 @@ int main(void)
         cmocka_unit_test(a_factory_of_another_lua_is_an_error),
         cmocka_unit_test(an_error_in_setup_is_the_start_s),
         cmocka_unit_test(a_request_under_way_is_answered),
+        cmocka_unit_test(workers_stop_in_the_midst_of_work),
         cmocka_unit_test(past_the_grace_it_is_cut),
         cmocka_unit_test(idle_clients_do_not_hold_up_a_stop),
         cmocka_unit_test(a_handler_may_shut_down_its_server),
