@@ -79,12 +79,12 @@ functions_of_page() {
         sort -u
 }
 
-# httpd's functions: from the lists in C, and those that boot.c makes.
+# httpd's functions: from the lists in C, and those that boot.lua makes.
 httpd_of_code() {
     for file in lib/lua/*.c; do
         sed -n '/^const luaL_Reg lh_api_[a-z_]*functions\[\]/,/^}/p' "$file"
     done | grep -o '{"[a-z_]*"' | tr -d '{"'
-    sed -n 's/^ *" *httpd\.\([a-z_]*\) =.*/\1/p' lib/lua/boot.c
+    sed -n 's/^ *httpd\.\([a-z_]*\) =.*/\1/p' lib/lua/boot.lua
 }
 
 # Whatever the document names.

@@ -1,7 +1,7 @@
 /*
  * Inside lib/lua: what the files of the httpd module share.  A function of a
  * request that may wait is made of three: `begin` answers at once, or notes
- * the wait in the task and returns the tag; boot.c's Lua code then suspends
+ * the wait in the task and returns the tag; boot.lua then suspends
  * the coroutine; `finish` gives the answer when it was woken.
  */
 #ifndef LH_LUA_API_H
@@ -50,7 +50,7 @@ enum lh_outcome lh_finish_poll(struct lh_task *task, lua_State *L);
 void lh_finish_start(struct lh_task *task);
 int lh_finish_finish(lua_State *L, struct lh_task *task);
 
-/* Functions of httpd, and those that only boot.c's code uses. */
+/* Functions of httpd, and those that only boot.lua uses. */
 extern const luaL_Reg lh_api_functions[], lh_api_header_functions[],
     lh_api_tool_functions[], lh_api_begins[], lh_api_read_begins[],
     lh_api_write_begins[];

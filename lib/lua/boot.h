@@ -3,10 +3,11 @@
 #define LH_LUA_BOOT_H
 
 /*
- * A chunk "=httpd".  Called with (httpd, begin functions, tag, refused, env's
- * constants, env's metatable); fills httpd, replaces parts of coroutine and os,
- * returns the function that makes env tables, and the table whose keys are the
- * coroutines that a script may not resume.
+ * boot.lua, a chunk "=httpd"; a NUL ends it.  Called with (httpd, begin
+ * functions, tag, refused, env's constants, env's metatable); fills httpd,
+ * replaces parts of coroutine and os, returns the function that makes env
+ * tables, and the table whose keys are the coroutines that a script may not
+ * resume.
  */
 extern const char lh_boot_source[];
 

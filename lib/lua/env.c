@@ -1,5 +1,5 @@
 /*
- * The two tables that a handler gets.  `env` is made by boot.c's code, from
+ * The two tables that a handler gets.  `env` is made by boot.lua, from
  * strings that stay interned in the constants table; what its metatable
  * answers is made on demand from the running request.  `header` holds the
  * fields; its metatable finds them in any case and under their short names.

@@ -1,5 +1,5 @@
 /*
- * The state that httpd keeps of an io handle: see file.h.  boot.c's wrappers
+ * The state that httpd keeps of an io handle: see file.h.  boot.lua's wrappers
  * of the file methods call what is here.
  */
 #include "lua/file.h"

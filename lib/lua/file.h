@@ -72,7 +72,7 @@ void lh_descriptor_drop(struct lh_descriptor *d); /* one share; NULL allowed */
 
 /* --- file.c --------------------------------------------------------------- */
 
-/* Makes the VM's tables; adds to the table at the top what boot.c needs. */
+/* Makes the VM's tables; adds to the table at the top what boot.lua needs. */
 void lh_file_prepare(lua_State *L, struct lh_vm *vm);
 
 /* Is the first argument a file? */

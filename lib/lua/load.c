@@ -92,7 +92,7 @@ static void open_httpd(lua_State *L, struct lh_vm *vm)
     lua_pop(L, 1);
 }
 
-/* Runs boot.c's code with httpd at `httpd`; leaves what it returns. */
+/* Runs boot.lua with httpd at `httpd`; leaves what it returns. */
 static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
 {
     if (luaL_loadbuffer(L, lh_boot_source, strlen(lh_boot_source), "=httpd"))

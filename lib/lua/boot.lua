@@ -1,0 +1,181 @@
+-- The Lua part of the httpd module, see boot.h.  CMakeLists.txt makes the array
+-- lh_boot_source of it.
+--
+-- A coroutine that must wait yields the tag.  Between it and the worker there
+-- may be coroutines of the script: coroutine.resume and wrap are replaced by
+-- functions that pass the tag outward and resume inward when woken.  Where a
+-- coroutine on the way cannot be suspended, the innermost one is resumed with
+-- `refused` and raises, before anything was done.
+--
+-- A program may make its states without some library: nothing here needs one.
+
+local httpd, begins, TAG, REFUSED, constants, env_meta = ...
+local suspend, finish, refused = begins.suspend, begins.finish, begins.refused
+local can_suspend = begins.can_suspend
+local type, error = type, error
+local setmetatable = setmetatable or begins.setmetatable
+
+local function waiting(begin)
+    return function(a, b, c, d)
+        local answer, message, code = begin(a, b, c, d)
+        if answer ~= TAG then
+            if message == nil then return answer end
+            if code == nil then return answer, message end
+            return answer, message, code
+        end
+        if suspend() == REFUSED then refused() end
+        return finish()
+    end
+end
+httpd.read = waiting(begins.read_begin)
+httpd.write = waiting(begins.write_begin)
+httpd.flush = waiting(begins.flush_begin)
+httpd.finish = waiting(begins.finish_begin)
+httpd.sleep = waiting(begins.sleep_begin)
+
+-- Coroutines that are not the script's to resume: handlers, and those that
+-- wait in httpd.
+local busy = setmetatable({}, {__mode = 'k'})
+
+if coroutine then
+    local create, resume = coroutine.create, coroutine.resume
+    local status, close = coroutine.status, coroutine.close
+    local BUSY = 'the coroutine waits in httpd'
+
+    local function relay(co, ...)
+        local _, first = ...
+        if first ~= TAG then return ... end
+        local answer = REFUSED
+        if can_suspend() then
+            busy[co] = true
+            answer = suspend()
+            busy[co] = nil
+        end
+        return relay(co, resume(co, answer))
+    end
+    function coroutine.resume(co, ...)
+        if type(co) ~= 'thread' then
+            error("bad argument #1 to 'resume' (coroutine expected)", 2)
+        end
+        if busy[co] then return false, BUSY end
+        return relay(co, resume(co, ...))
+    end
+    local function unwrap(co, ok, ...)
+        if ok then return ... end
+        if close and status(co) ~= 'running' and status(co) ~= 'normal' then
+            close(co)
+        end
+        error((...), 0)
+    end
+    function coroutine.wrap(f)
+        if type(f) ~= 'function' then
+            error("bad argument #1 to 'wrap' (function expected)", 2)
+        end
+        local co = create(f)
+        return function(...)
+            if busy[co] then error(BUSY, 2) end
+            return unwrap(co, relay(co, resume(co, ...)))
+        end
+    end
+    function coroutine.status(co)
+        local is = status(co)
+        if is == 'suspended' and busy[co] then return 'normal' end
+        return is
+    end
+    if close then
+        function coroutine.close(co)
+            if busy[co] then error(BUSY, 2) end
+            return close(co)
+        end
+    end
+end
+
+local files, methods = begins.files, begins.methods
+if methods then
+    local give_back = begins.give_back
+    local function return_file(f)
+        local file = files[f]
+        if file then give_back(file, f) end
+    end
+    local function wrap(method)
+        return function(f, ...)
+            local file = files[f]
+            if file then give_back(file, f) end
+            return method(f, ...)
+        end
+    end
+    local names = {'read', 'write', 'seek', 'flush', 'setvbuf'}
+    for i = 1, #names do
+        local method = methods[names[i]]
+        if method then methods[names[i]] = wrap(method) end
+    end
+    local lines, close = methods.lines, methods.close
+    function methods.lines(f, ...)
+        return_file(f)
+        local next_line = lines(f, ...)
+        return function()
+            return_file(f)
+            return next_line()
+        end
+    end
+    httpd.popen = begins.popen
+    httpd.close = waiting(begins.close_begin)
+    httpd.open = waiting(begins.open_begin)
+    httpd.sync = waiting(begins.sync_begin)
+    local wait_and_close = httpd.close
+    local send, open = waiting(begins.sendfile_begin), httpd.open
+    httpd.sendfile = function(file, offset, length, timeout)
+        if type(file) ~= 'string' then
+            return send(file, offset, length, timeout)
+        end
+        local f, why, code = open(file, 'r', timeout)
+        if not f then return nil, why, code end
+        local sent
+        sent, why, code = send(f, offset, length, timeout)
+        wait_and_close(f)
+        return sent, why, code
+    end
+    function methods.close(f, ...)
+        if files[f] then return wait_and_close(f, ...) end
+        return close(f, ...)
+    end
+    if io then
+        local input, output = io.input, io.output
+        if io.popen then io.popen = begins.io_popen end
+        local function wrap_default(name, which)
+            local f = io[name]
+            if not f or not which then return end
+            io[name] = function(...)
+                return_file(which())
+                return f(...)
+            end
+        end
+        wrap_default('read', input)
+        wrap_default('lines', input)
+        wrap_default('write', output)
+        function io.close(f)
+            if f == nil then f = output() end
+            return methods.close(f)
+        end
+    end
+end
+
+if os then
+    function os.exit()
+        error('os.exit: a script does not end its server', 2)
+    end
+end
+
+local SOFTWARE, FILENAME = constants.software, constants.filename
+local PREFIX = constants.prefix
+return function(protocol, server_addr, server_port, client_addr,
+                client_port, name, date, query, push)
+    return setmetatable({
+        SERVER_SOFTWARE = SOFTWARE, SERVER_PROTOCOL = protocol,
+        SERVER_ADDR = server_addr, SERVER_PORT = server_port,
+        CLIENT_ADDR = client_addr, CLIENT_PORT = client_port,
+        SCRIPT_FILENAME = FILENAME, SCRIPT_PREFIX = PREFIX,
+        HANDLER_NAME = name, DATE_UTC = date,
+        QUERY_INFO = query, PUSH_PROMISE = push,
+    }, env_meta)
+end, busy
