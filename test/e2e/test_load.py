@@ -17,6 +17,12 @@ GROWTH_KIB = 16384 if SLOW else 4096
 
 
 class Bodies(harness.TestCase):
+    def on_each_carrier(self, check):
+        for tls in ((), ("ec",)):
+            with self.subTest(tls=tls), \
+                    Server(*TOOLS, tls=tls, workers=1) as s:
+                check(s)
+
     def upload(self, c, mib, chunked):
         piece = b"x" * 65536
         c.send("POST /upload HTTP/1.1\r\nhost: a\r\n" +
@@ -30,35 +36,39 @@ class Bodies(harness.TestCase):
             c.send(b"0\r\n\r\n")
         self.assertEqual(c.response().text, f"end {mib << 20}\n")
 
-    def test_upload_takes_no_memory(self):
+    def uploads(self, s):
         for chunked in (False, True):
-            with self.subTest(chunked=chunked), \
-                    Server(*TOOLS, workers=1) as s, s.client() as c:
+            with s.client() as c:
                 self.upload(c, 2, chunked)
                 s.reset_peak()
                 before = s.peak_kib()
                 self.upload(c, MIB, chunked)
                 self.assertLess(s.peak_kib() - before, GROWTH_KIB)
 
+    def test_upload_takes_no_memory(self):
+        self.on_each_carrier(self.uploads)
+
+    def download(self, s):
+        self.assertEqual(len(self.get(s, "/download?2").body), 2 << 20)
+        s.reset_peak()
+        before = s.peak_kib()
+        with s.client(receive_buffer=16384) as c:
+            c.request(path=f"/download?{MIB}")
+            c.head()
+            time.sleep(0.3)
+            self.assertEqual(self.get(s).text, "hello\n")
+            rest = MIB << 20
+            while rest:
+                size = int(c.until(b"\r\n"), 16)
+                c.exactly(size + 2)
+                rest -= size
+                if rest % (1 << 20) < 65536:
+                    time.sleep(0.002)
+            self.assertEqual(c.until(b"\r\n"), b"0")
+        self.assertLess(s.peak_kib() - before, GROWTH_KIB)
+
     def test_download_to_a_slow_reader_takes_no_memory(self):
-        with Server(*TOOLS, workers=1) as s:
-            self.assertEqual(len(self.get(s, "/download?2").body), 2 << 20)
-            s.reset_peak()
-            before = s.peak_kib()
-            with s.client(receive_buffer=16384) as c:
-                c.request(path=f"/download?{MIB}")
-                c.head()
-                time.sleep(0.3)
-                self.assertEqual(self.get(s).text, "hello\n")
-                rest = MIB << 20
-                while rest:
-                    size = int(c.until(b"\r\n"), 16)
-                    c.exactly(size + 2)
-                    rest -= size
-                    if rest % (1 << 20) < 65536:
-                        time.sleep(0.002)
-                self.assertEqual(c.until(b"\r\n"), b"0")
-            self.assertLess(s.peak_kib() - before, GROWTH_KIB)
+        self.on_each_carrier(self.download)
 
 
 class Requests(harness.TestCase):
@@ -184,6 +194,14 @@ class Fairness(harness.TestCase):
             # Nor once the client has ended its side.
             self.assertLess(self.wakeups(
                 s, lambda: c.socket.shutdown(socket.SHUT_WR)), 50)
+
+    def test_pipeline_that_waits_does_not_spin(self):
+        with Server(*TOOLS, workers=1) as s, s.client() as c:
+            self.assertLess(self.wakeups(s, lambda: c.send(
+                "GET /sleep?2 HTTP/1.1\r\nhost: a\r\n\r\n" +
+                "GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 2000)), 50)
+            self.assertEqual(c.response().text, "slept\n")
+            self.assertEqual(c.response().text, "hello\n")
 
     def test_half_closed_connection_does_not_spin(self):
         with Server(*TOOLS, workers=1) as s, s.client() as c:

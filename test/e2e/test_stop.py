@@ -67,7 +67,8 @@ class Stop(harness.TestCase):
             self.assertIsNone(s.process.poll())
             s.signal()
             self.assertEqual(s.wait(), 0)
-            c.closed()
+            self.assertNotIn(b"end 10", c.closed())
+            self.assertIn("requests were cut", s.log())
 
     def test_hangup_does_not_stop(self):
         with Server(*TOOLS) as s:
