@@ -132,7 +132,7 @@ static void settle(struct lh_conn *c)
     if ((now & LH_PROTO_WANTS_INPUT) && has_input(c))
         queue_fed(c);
     if (!c->blocked && (now & (LH_PROTO_HAS_OUTPUT | LH_PROTO_CLOSE) ||
-                        c->transport->ops->unsent(c->transport)))
+                        c->pulled || c->transport->ops->unsent(c->transport)))
         queue_dirty(c);
     if (c->blocked || !(now & LH_PROTO_CLOSE))
         set_interest(c, now);
@@ -348,10 +348,13 @@ static size_t pull(struct lh_conn *c)
 
     while (c->state == LH_CONN_OPEN && (status(c) & LH_PROTO_HAS_OUTPUT)) {
         uint8_t *out = t->ops->buf(t, &room);
-        if (!out || (n = c->protocol->pull(c->p, out, room)) == 0)
+        if (!out)
             break;
-        t->ops->ack(t, n);
+        n = c->protocol->pull(c->p, out, room);
         c->pulled = true;
+        if (n == 0)
+            break; /* perhaps an end that needs no octets */
+        t->ops->ack(t, n);
         sum += n;
     }
     return sum;
@@ -423,6 +426,23 @@ void lh_conns_feed(struct lh_worker *w)
 
 /* --- output --------------------------------------------------------------- */
 
+/* False: the rest has to wait, or will never leave. */
+static bool send_now(struct lh_conn *c)
+{
+    switch (c->transport->ops->send(c->transport)) {
+    case LH_NET_OK:
+        return true;
+    case LH_NET_AGAIN:
+        block(c);
+        return false;
+    case LH_NET_EOF:
+    case LH_NET_LOST:
+        break;
+    }
+    lose(c);
+    return false;
+}
+
 /* Pulls and sends until there is no more, the socket is full, or this turn's
  * share is used up; settle() then queues the connection again. */
 static void send_output(struct lh_conn *c)
@@ -432,19 +452,8 @@ static void send_output(struct lh_conn *c)
 
     do {
         n = pull(c);
-        if (!t->ops->unsent(t))
-            break;
-        switch (t->ops->send(t)) {
-        case LH_NET_OK:
-            break;
-        case LH_NET_AGAIN:
-            block(c);
+        if (t->ops->unsent(t) && !send_now(c))
             return;
-        case LH_NET_EOF:
-        case LH_NET_LOST:
-            lose(c);
-            return;
-        }
         if (c->pulled)
             c->protocol->sent(c->p);
         c->pulled = false;

@@ -376,6 +376,31 @@ static void an_error_in_setup_is_the_start_s(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* Its last octet has left before the response ends: the end itself has none. */
+static void a_response_may_end_without_octets(void **state)
+{
+    static const char script[] =
+        "httpd.register_handler('/', function()\n"
+        "  httpd.header{['content-length'] = 5}\n"
+        "  httpd.write(nil, 'whole') httpd.flush() httpd.sleep(0.01)\n"
+        "  finished = httpd.finish()\n"
+        "end)\n"
+        "httpd.register_handler('/then', function()\n"
+        "  httpd.write(nil, 'finished: ' .. tostring(finished))\n"
+        "end)\n";
+    lhttpd_server_t *s = run(script, 1);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    char out[4096];
+
+    (void)state;
+    test_client_send(fd, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    test_client_read_until(fd, out, sizeof(out), "whole");
+    test_client_send(fd, "GET /then HTTP/1.1\r\nhost: x\r\n\r\n");
+    test_client_read_until(fd, out, sizeof(out), "finished: true");
+    close(fd);
+    lhttpd_server_destroy(s);
+}
+
 /* --- stopping ------------------------------------------------------------- */
 
 #define SLOW                                                                   \
@@ -699,6 +724,7 @@ int main(void)
         cmocka_unit_test(redirect_needs_a_tls_listener),
         cmocka_unit_test(routes_by_prefix_and_name),
         cmocka_unit_test(sixteen_pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(a_response_may_end_without_octets),
         cmocka_unit_test(a_vm_factory_alone_serves),
         cmocka_unit_test(a_factory_of_another_lua_is_an_error),
         cmocka_unit_test(an_error_in_setup_is_the_start_s),
