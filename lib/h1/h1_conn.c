@@ -101,6 +101,7 @@ static bool begin_request(struct lh_h1 *c)
         lh_h1_close(c, false);
         return false;
     }
+    c->ex->splices = c->host->splices;
     lh_h1_head_init(&c->head, c->requests == 0);
     lh_h1_set_state(c, LH_H1_HEAD);
     return true;
@@ -554,6 +555,8 @@ const struct lh_protocol lh_h1_protocol = {
     .name = "http/1.1",
     .feed = feed,
     .pull = lh_h1_pull,
+    .piped = lh_h1_piped,
+    .piped_left = lh_h1_piped_left,
     .sent = sent,
     .eof = eof,
     .gone = gone,

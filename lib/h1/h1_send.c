@@ -105,6 +105,10 @@ static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
 
     while (o->scratch || o->at < o->end) {
         size_t n, room = o->scratch ? SIZE_MAX : (size_t)(o->end - o->at);
+        if (c->chunk_ends) {
+            c->chunk_ends = false;
+            lh_h1_put_str(o, LH_STR("\r\n"));
+        }
         if (c->is_chunked && c->chunk_left == 0 &&
             lh_exchange_out_bytes(ex) > 0) {
             c->chunk_left = lh_exchange_out_bytes(ex);
@@ -179,7 +183,8 @@ bool lh_h1_has_output(const struct lh_h1 *c)
         return true;
     if (!ex->response.head_left)
         return lh_exchange_head_ready(ex) || (c->expects && ex->body_wanted);
-    return lh_exchange_complete(ex) || lh_exchange_out_bytes(ex) > 0;
+    return lh_exchange_complete(ex) || lh_exchange_out_bytes(ex) > 0 ||
+           c->chunk_ends;
 }
 
 static void check_memory(struct lh_h1 *c, const struct lh_h1_out *o)
@@ -205,6 +210,31 @@ size_t lh_h1_pull(void *v, uint8_t *out, size_t room)
     }
     /* A refusal was queued while there was still room. */
     return n + lh_buf_take(&c->queue, out + n, room - n);
+}
+
+/* Behind its chunk's size, which is pulled. */
+size_t lh_h1_piped(const void *v, int *pipe)
+{
+    const struct lh_h1 *c = v;
+    const struct lh_exchange *ex = c->ex;
+    size_t n;
+
+    if (!ex || c->queue.n || !ex->response.head_left ||
+        ex->response.state == LH_RESPONSE_ABORTED)
+        return 0;
+    n = lh_exchange_out_piped(ex, pipe);
+    return c->is_chunked && n > c->chunk_left ? c->chunk_left : n;
+}
+
+void lh_h1_piped_left(void *v, size_t n)
+{
+    struct lh_h1 *c = v;
+
+    lh_exchange_out_drop(c->ex, n);
+    if (!c->is_chunked)
+        return;
+    c->chunk_left -= n;
+    c->chunk_ends = c->chunk_left == 0;
 }
 
 bool lh_h1_can_queue(const struct lh_h1 *c)

@@ -45,6 +45,7 @@ struct lh_h1 {
     bool more_input;   /* there was more than this request */
     bool expects;      /* the client waits for 100 Continue */
     bool is_chunked;   /* the response is */
+    bool chunk_ends;   /* the CRLF after a chunk from a pipe is due */
     bool until_close;  /* the response ends with the connection */
     bool reset;        /* CLOSING: not by an orderly end */
     bool refuse;       /* see lh_h1_refuse_plain */
@@ -84,5 +85,7 @@ void lh_h1_queue_response(struct lh_h1 *c);
 
 bool lh_h1_has_output(const struct lh_h1 *c);
 size_t lh_h1_pull(void *c, uint8_t *out, size_t room);
+size_t lh_h1_piped(const void *c, int *pipe);
+void lh_h1_piped_left(void *c, size_t n);
 
 #endif

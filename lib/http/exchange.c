@@ -62,9 +62,15 @@ static void drop_output(struct lh_exchange *ex)
     unqueue(ex, r->bytes.n);
     lh_buf_clear(&r->bytes);
     r->lent = NULL;
-    r->lent_n = 0;
+    r->lent_n = r->piped_n = 0;
     r->interim = NULL;
     r->interim_end = &r->interim;
+}
+
+/* Does something of the handler's wait to be sent, which is left alone? */
+static bool is_borrowing(const struct lh_response *r)
+{
+    return r->lent_n || r->piped_n;
 }
 
 static void let_go(struct lh_exchange *ex)
@@ -87,10 +93,10 @@ void lh_exchange_let_go_protocol(struct lh_exchange *ex)
     ex->protocol = NULL;
     ex->on_output = NULL;
     if (ex->owners > 1) {
-        bool lent = ex->response.lent_n > 0;
+        bool borrowed = is_borrowing(&ex->response);
         drop_output(ex);
         ex->connection_queued = NULL;
-        if (lent)
+        if (borrowed)
             news(ex);
         lh_exchange_body_end(ex, LH_BODY_CLOSED);
     }
@@ -180,27 +186,47 @@ const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n)
     return r->lent;
 }
 
+size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe)
+{
+    const struct lh_response *r = &ex->response;
+
+    *pipe = r->pipe;
+    return r->released && !r->bytes.n ? r->piped_n : 0;
+}
+
+static void drop_borrowed(struct lh_response *r, size_t n)
+{
+    if (r->piped_n) {
+        assert(n <= r->piped_n);
+        r->piped_n -= n;
+        return;
+    }
+    assert(n <= r->lent_n);
+    r->lent_n -= n;
+    r->lent = r->lent_n ? r->lent + n : NULL;
+}
+
 void lh_exchange_out_drop(struct lh_exchange *ex, size_t n)
 {
     struct lh_response *r = &ex->response;
-    bool was_full = lh_exchange_room(ex) == 0, was_lent = r->lent_n > 0;
+    bool was_full = lh_exchange_room(ex) == 0, borrowed = is_borrowing(r);
     size_t copied = n < r->bytes.n ? n : r->bytes.n;
 
-    assert(n - copied <= r->lent_n);
     lh_buf_drop(&r->bytes, copied);
     unqueue(ex, copied);
-    r->lent_n -= n - copied;
-    r->lent = r->lent_n ? r->lent + (n - copied) : NULL;
+    drop_borrowed(r, n - copied);
     /* Room may also have come from the connection's other responses, and
      * nobody was told: so an empty queue is always news to one that writes. */
-    if ((was_lent && !r->lent_n) ||
+    if ((borrowed && !is_borrowing(r)) ||
         (r->state == LH_RESPONSE_STARTED && (was_full || !r->bytes.n)))
         news(ex);
 }
 
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
 {
-    return ex->response.bytes.n + ex->response.lent_n;
+    const struct lh_response *r = &ex->response;
+
+    return r->bytes.n + r->lent_n + r->piped_n;
 }
 
 struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex)
@@ -322,7 +348,7 @@ size_t lh_exchange_room(const struct lh_exchange *ex)
     return stream < connection ? stream : connection;
 }
 
-/* The checks that write and lend share; *drop: nobody would get it. */
+/* The checks that write, lend and pipe share; *drop: nobody would get it. */
 static int accept(struct lh_exchange *ex, size_t n, bool *drop)
 {
     struct lh_response *r = &ex->response;
@@ -330,7 +356,7 @@ static int accept(struct lh_exchange *ex, size_t n, bool *drop)
     *drop = true;
     if (ex->gone)
         return 0;
-    if (r->state != LH_RESPONSE_STARTED || r->lent_n)
+    if (r->state != LH_RESPONSE_STARTED || is_borrowing(r))
         return LHTTPD_ESTATE;
     if (r->content_length != LH_LENGTH_UNKNOWN &&
         n > r->content_length - r->written)
@@ -338,6 +364,15 @@ static int accept(struct lh_exchange *ex, size_t n, bool *drop)
     *drop = r->no_body || n == 0;
     if (*drop)
         r->written += n;
+    return 0;
+}
+
+static int copy(struct lh_exchange *ex, const void *p, size_t n)
+{
+    if (!lh_buf_append(&ex->response.bytes, p, n))
+        return LHTTPD_ENOMEM;
+    if (ex->connection_queued)
+        *ex->connection_queued += n;
     return 0;
 }
 
@@ -349,11 +384,9 @@ int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n)
 
     if (error || drop)
         return error;
-    if (!lh_buf_append(&r->bytes, p, n))
+    if (copy(ex, p, n))
         return LHTTPD_ENOMEM;
     r->written += n;
-    if (ex->connection_queued)
-        *ex->connection_queued += n;
     if (!r->released && lh_exchange_room(ex) == 0)
         r->released = true;
     if (r->released)
@@ -377,14 +410,42 @@ int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n)
     return 0;
 }
 
+int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n)
+{
+    struct lh_response *r = &ex->response;
+    bool drop;
+    int error = accept(ex, n, &drop);
+
+    assert(ex->splices && !r->no_body);
+    if (error || drop)
+        return error;
+    r->written += n;
+    r->pipe = pipe;
+    r->piped_n = n;
+    r->released = true;
+    output(ex);
+    return 0;
+}
+
+int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n)
+{
+    struct lh_response *r = &ex->response;
+
+    assert(n <= r->piped_n);
+    if (copy(ex, p, n))
+        return LHTTPD_ENOMEM;
+    r->piped_n -= n;
+    return 0;
+}
+
 void lh_exchange_unlend(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
 
-    if (!r->lent_n)
+    if (!is_borrowing(r))
         return;
     r->lent = NULL;
-    r->lent_n = 0;
+    r->lent_n = r->piped_n = 0;
     r->state = LH_RESPONSE_ABORTED;
     output(ex);
 }

@@ -75,6 +75,8 @@ struct lh_response {
     struct lh_buf bytes;     /* copied, they go first */
     const uint8_t *lent;     /* borrowed, they follow; see lh_exchange_lend */
     size_t lent_n;
+    int pipe; /* or octets in a pipe follow; see lh_exchange_pipe */
+    size_t piped_n;
     bool no_body;   /* HEAD, 204, 304: body octets are counted and dropped */
     bool released;  /* may leave now, see lh_exchange_release */
     bool head_left; /* the protocol has pulled the final header */
@@ -89,6 +91,7 @@ struct lh_exchange {
     enum lh_body_state body_state;
     bool body_wanted; /* the handler waits in read */
     struct lh_response response;
+    bool splices;              /* the protocol takes octets from a pipe */
     bool gone;                 /* the client is gone, or was cut off */
     bool fin;                  /* see lh_exchange_fin */
     bool sent;                 /* the kernel has the whole response */
@@ -139,8 +142,10 @@ void lh_exchange_fin(struct lh_exchange *ex);
 bool lh_exchange_head_ready(const struct lh_exchange *ex);
 bool lh_exchange_complete(const struct lh_exchange *ex);
 
-/* What of the body may leave now, in one piece; NULL when nothing may. */
+/* What of the body may leave now, in one piece; NULL when nothing may, or what
+ * is next is in a pipe: then piped tells how much, 0 otherwise. */
 const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n);
+size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe);
 void lh_exchange_out_drop(struct lh_exchange *ex, size_t n);
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex); /* all of it */
 
@@ -174,7 +179,16 @@ int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n);
  * lh_exchange_unlend() was called.  Errors as write's. */
 int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n);
 
-/* Takes back what is still lent; the response is aborted if there was any. */
+/* The next n octets are in a pipe, which stays the caller's and lasts until
+ * piped_n is 0 again (on_news tells).  Only where the exchange splices.  Errors
+ * as write's. */
+int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n);
+
+/* The next n octets of the pipe are these: copies them.  LHTTPD_ENOMEM. */
+int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n);
+
+/* Takes back what is still lent or in a pipe; the response is aborted if there
+ * was any. */
 void lh_exchange_unlend(struct lh_exchange *ex);
 
 /* Before the end. */

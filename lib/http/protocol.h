@@ -30,6 +30,12 @@ struct lh_protocol {
     /* Writes output into the transport's lent buffer; returns bytes written. */
     size_t (*pull)(void *c, uint8_t *out, size_t room);
 
+    /* Output that is in a pipe and is next once what was pulled has left: how
+     * much, and which pipe; then what of it has left.  Only where the host
+     * splices; NULL: this protocol never has any. */
+    size_t (*piped)(const void *c, int *pipe);
+    void (*piped_left)(void *c, size_t n);
+
     /* The kernel has everything that was pulled. */
     void (*sent)(void *c);
 
@@ -57,6 +63,7 @@ struct lh_protocol {
 struct lh_protocol_host {
     struct lh_context *ctx;
     struct lh_peer *peer;
+    bool splices; /* output may come from a pipe */
     /* The request's header section is complete: find its handler. */
     void (*request)(struct lh_protocol_host *host, struct lh_exchange *ex);
     /* Status or deadline may have changed outside of feed and pull. */

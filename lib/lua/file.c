@@ -76,6 +76,8 @@ static void drop_ahead(struct lh_file *file)
     lh_free(file->ahead.p);
     lh_free(file->sending.in.p);
     file->ahead = file->sending.in = (struct lh_input){.p = NULL};
+    lh_pipe_drop(file->sending.pipe);
+    file->sending.pipe = NULL;
 }
 
 void lh_file_forget(struct lh_file *file)

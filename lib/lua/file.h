@@ -20,10 +20,20 @@ struct lh_descriptor {
     unsigned refs;
 };
 
+/* Octets between a file and a socket. */
+struct lh_pipe {
+    int fds[2]; /* as of pipe(2) */
+    size_t room;
+    unsigned refs;
+};
+
 /* What httpd.sendfile has to send, see file_send.c. */
 struct lh_sending {
     struct lh_input in; /* octets from `at` on */
     uint64_t at, left, sent;
+    struct lh_pipe *pipe; /* instead of `in`, once it is made */
+    size_t in_pipe;       /* octets from `at` on that the response has not */
+    bool copies;          /* never by a pipe */
 };
 
 struct lh_file {
@@ -54,6 +64,7 @@ struct lh_operation {
     struct lh_aio_op aio;
     struct lh_context *ctx;
     struct lh_descriptor *descriptor;
+    struct lh_pipe *pipe; /* a share, too; NULL: none */
     struct lh_file *file; /* NULL: it is gone, or never was */
     struct lh_task *task; /* likewise */
     void (*deliver)(struct lh_operation *op);
@@ -69,6 +80,7 @@ struct lh_operation *lh_operation_new(struct lh_context *ctx,
 void lh_operation_start(struct lh_operation *op);
 
 void lh_descriptor_drop(struct lh_descriptor *d); /* one share; NULL allowed */
+void lh_pipe_drop(struct lh_pipe *pipe);          /* likewise */
 
 /* --- file.c --------------------------------------------------------------- */
 

@@ -1,17 +1,25 @@
 /*
  * httpd.sendfile: from a file into the response, without Lua strings on the
- * way.  While one piece leaves, the next is read.  The file's position stays
- * where it is.
+ * way.  The file's position stays where it is.
+ *
+ * The first piece, and all of them over TLS and HTTP/2, are read into `in` and
+ * copied; while one leaves, the next is read.  What follows on a plain
+ * connection goes through a pipe without a copy: an operation, which may wait
+ * for the disk, puts the file's pages into it, the connection splices them
+ * into its socket, and the next operation begins when the pipe is empty.
  */
 #include "lua/file.h"
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "os/pipe.h"
 
 #include <errno.h>
 #include <math.h>
 
 #define PIECE_BYTES ((size_t)64 << 10)
+
+/* --- by copies ------------------------------------------------------------ */
 
 static size_t piece(const struct lh_sending *s)
 {
@@ -93,6 +101,126 @@ static bool give_octets(struct lh_task *task, struct lh_sending *s, int *error)
     return true;
 }
 
+/* --- by a pipe ------------------------------------------------------------ */
+
+/* Not worth it for what one piece holds. */
+static bool may_splice(const struct lh_task *task, const struct lh_sending *s)
+{
+    return task->ex->splices && !task->ex->response.no_body && !s->copies &&
+           s->sent >= PIECE_BYTES;
+}
+
+static void forget_pipe(struct lh_sending *s)
+{
+    lh_pipe_drop(s->pipe);
+    s->pipe = NULL;
+    s->in_pipe = 0;
+}
+
+static bool make_pipe(struct lh_sending *s)
+{
+    struct lh_pipe *pipe;
+    ssize_t room;
+
+    if (s->pipe)
+        return true;
+    pipe = lh_alloc(sizeof(*pipe));
+    if (!pipe)
+        return false;
+    room = lh_pipe_open(pipe->fds);
+    if (room < 0) {
+        lh_free(pipe);
+        return false;
+    }
+    pipe->room = (size_t)room;
+    pipe->refs = 1;
+    s->pipe = pipe;
+    return true;
+}
+
+/* Not every file can be spliced: the rest is copied then. */
+static void deliver_splice(struct lh_operation *op)
+{
+    struct lh_file *file = op->file;
+    struct lh_sending *s;
+
+    if (!file)
+        return;
+    s = &file->sending;
+    file->operation = NULL;
+    if (op->aio.result < 0) {
+        s->copies = true;
+        forget_pipe(s);
+    } else {
+        s->in_pipe = (size_t)op->aio.result;
+        file->ended = s->in_pipe == 0;
+    }
+    if (file->task)
+        lh_task_ready(file->task);
+}
+
+/* False: by copies, then. */
+static bool start_splice(struct lh_file *file)
+{
+    struct lh_sending *s = &file->sending;
+    struct lh_operation *op;
+
+    if (!make_pipe(s)) {
+        s->copies = true;
+        return false;
+    }
+    op = lh_operation_new(file->vm->ctx, LH_AIO_SPLICE, file->descriptor, 0);
+    if (!op) {
+        file->error = ENOMEM;
+        lh_task_ready(file->task);
+        return true;
+    }
+    op->pipe = s->pipe;
+    s->pipe->refs++;
+    op->aio.to = s->pipe->fds[1];
+    op->aio.n = s->left < s->pipe->room ? (size_t)s->left : s->pipe->room;
+    op->aio.offset = s->at;
+    op->deliver = deliver_splice;
+    lh_file_start(file, op);
+    return true;
+}
+
+/* Gives the response what the pipe has; false: nothing. */
+static bool give_pipe(struct lh_task *task, struct lh_sending *s, int *error)
+{
+    size_t n = s->in_pipe;
+
+    if (n == 0)
+        return false;
+    *error = lh_exchange_pipe(task->ex, s->pipe->fds[0], n);
+    if (*error)
+        return false;
+    s->in_pipe = 0;
+    s->at += n;
+    s->left -= n;
+    s->sent += n;
+    return true;
+}
+
+/* The call ends before the pipe has been sent: copies what it holds.  Without
+ * memory for that the response is cut. */
+static void empty_pipe(struct lh_task *task, struct lh_sending *s)
+{
+    struct lh_exchange *ex = task->ex;
+    uint8_t part[4096];
+
+    while (ex && ex->response.piped_n) {
+        size_t n = ex->response.piped_n;
+        ssize_t got = lh_pipe_read(s->pipe->fds[0], part,
+                                   n < sizeof(part) ? n : sizeof(part));
+        if (got <= 0 || lh_exchange_unpipe(ex, part, (size_t)got))
+            lh_exchange_unlend(ex);
+    }
+    forget_pipe(s);
+}
+
+/* --- both ----------------------------------------------------------------- */
+
 static enum lh_outcome refused(int error)
 {
     if (error == LHTTPD_EINVAL)
@@ -106,9 +234,10 @@ static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
     int error = lh_task_start_response(task);
 
     while (!error) {
-        if (give_octets(task, s, &error) || error)
+        if (give_octets(task, s, &error) || error ||
+            give_pipe(task, s, &error) || error)
             continue;
-        if (s->in.n || file->operation)
+        if (s->in.n || file->operation || task->ex->response.piped_n)
             return LH_OUTCOME_PENDING;
         if (file->error) {
             task->error = file->error;
@@ -116,7 +245,7 @@ static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
         }
         if (file->ended || s->left == 0)
             return LH_OUTCOME_DONE;
-        if (!read_cached(task, file))
+        if (may_splice(task, s) || !read_cached(task, file))
             return LH_OUTCOME_PENDING;
     }
     return refused(error);
@@ -126,8 +255,10 @@ static void send_on(struct lh_task *task)
 {
     struct lh_file *file = task->file;
 
-    if (file->operation || file->sending.in.n)
+    if (file->operation || file->sending.in.n || task->ex->response.piped_n)
         return; /* the operation wakes it, or the response's room */
+    if (may_splice(task, &file->sending) && start_splice(file))
+        return;
     if (lh_file_has_budget(task)) {
         start_piece(file);
         return;
@@ -159,6 +290,7 @@ void lh_send_start(struct lh_task *task)
 void lh_send_cancel(struct lh_task *task)
 {
     lh_file_leave_operation(task->file);
+    empty_pipe(task, &task->file->sending);
     lh_file_detach(task);
 }
 
@@ -211,6 +343,7 @@ static int sendfile_begin(lua_State *L)
     if (error < 0)
         return lh_file_error(L, -error);
     lh_free(task->file->sending.in.p);
+    lh_pipe_drop(task->file->sending.pipe);
     task->file->sending = sending;
     if (!task->header_line)
         task->header_line = lh_api_line(L, 2);

@@ -13,9 +13,19 @@ void lh_descriptor_drop(struct lh_descriptor *d)
     lh_free(d);
 }
 
+void lh_pipe_drop(struct lh_pipe *pipe)
+{
+    if (!pipe || --pipe->refs)
+        return;
+    close(pipe->fds[0]);
+    close(pipe->fds[1]);
+    lh_free(pipe);
+}
+
 static void free_operation(struct lh_operation *op)
 {
     lh_descriptor_drop(op->descriptor);
+    lh_pipe_drop(op->pipe);
     lh_free(op->aio.p);
     lh_free(op);
 }

@@ -137,6 +137,22 @@ static enum lh_net tcp_send(struct lh_transport *t)
     return LH_NET_OK;
 }
 
+static enum lh_net tcp_splice(struct lh_transport *t, int pipe, size_t n,
+                              size_t *sent)
+{
+    struct tcp *tcp = tcp_of(t);
+    ssize_t moved;
+
+    *sent = 0;
+    if (tcp->lost)
+        return LH_NET_LOST;
+    moved = lh_sock_splice(t->fd, pipe, n);
+    if (moved == -2)
+        return lose(tcp);
+    *sent = moved > 0 ? (size_t)moved : 0;
+    return *sent < n ? LH_NET_AGAIN : LH_NET_OK;
+}
+
 static enum lh_net tcp_shutdown(struct lh_transport *t)
 {
     struct tcp *tcp = tcp_of(t);
@@ -180,6 +196,7 @@ static const struct lh_transport_ops tcp_ops = {
     .buf = tcp_buf,
     .ack = tcp_ack,
     .send = tcp_send,
+    .splice = tcp_splice,
     .shutdown = tcp_shutdown,
     .unsent = tcp_unsent,
     .rest = tcp_rest,

@@ -52,6 +52,11 @@ struct lh_transport_ops {
      * socket takes more; LOST: nothing will leave any more. */
     enum lh_net (*send)(struct lh_transport *t);
 
+    /* Sends up to n octets that are in a pipe, once nothing is unsent; *sent:
+     * how many.  As send.  NULL: this transport cannot. */
+    enum lh_net (*splice)(struct lh_transport *t, int pipe, size_t n,
+                          size_t *sent);
+
     /* Ends our sending side (close_notify, FIN) after everything acked; as
      * send. */
     enum lh_net (*shutdown)(struct lh_transport *t);

@@ -1,7 +1,8 @@
 /*
  * Asynchronous file operations of one worker: reads and writes at an offset,
- * open and fsync, which never hold its thread.  What is added in a turn goes
- * to the kernel in one submission; completions come through the event queue.
+ * open, fsync and splice, which never hold its thread.  What is added in a turn
+ * goes to the kernel in one submission; completions come through the event
+ * queue.
  *
  * Two ways, chosen at run time: io_uring, and where the kernel refuses it (a
  * seccomp filter, an old kernel) a few helper threads behind a lock-free
@@ -24,6 +25,7 @@ enum lh_aio_kind {
     LH_AIO_WRITE,
     LH_AIO_OPEN,
     LH_AIO_SYNC,
+    LH_AIO_SPLICE, /* from a file into a pipe, without a copy */
 };
 
 /* The position of a file that is written at its end, or that has none. */
@@ -38,15 +40,16 @@ struct lh_aio_op {
     enum lh_aio_kind kind;
     int fd;
     void *p;          /* READ, WRITE: the buffer */
-    size_t n;         /* ... and its octets */
-    uint64_t offset;  /* READ, WRITE: in the file; or LH_AIO_NO_OFFSET */
+    int to;           /* SPLICE: the pipe's end */
+    size_t n;         /* READ, WRITE, SPLICE: octets */
+    uint64_t offset;  /* likewise: in the file; or LH_AIO_NO_OFFSET */
     const char *path; /* OPEN */
     int flags;        /* OPEN: those of open(2); close-on-exec is added */
     mode_t mode;      /* OPEN */
 
     /* In the adding thread, from lh_aio_deliver().  `result`: octets moved (a
-     * read's are fewer than n only at the end of the file), the descriptor of
-     * an OPEN, or a negative errno. */
+     * read's are fewer than n only at the end of the file, a splice's are 0
+     * only there), the descriptor of an OPEN, or a negative errno. */
     void (*complete)(struct lh_aio_op *op);
     int64_t result;
 

@@ -90,6 +90,10 @@ static int64_t run(struct lh_aio_op *op)
     case LH_AIO_SYNC:
         r = fsync(op->fd);
         break;
+    case LH_AIO_SPLICE:
+        r = splice(op->fd, &at, op->to, NULL, n,
+                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        break;
     }
     return r < 0 ? -errno : r;
 }

@@ -27,7 +27,8 @@ static struct uring *of(struct lh_aio *aio)
 static int set_up(struct io_uring *ring)
 {
     static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE,
-                                 IORING_OP_OPENAT, IORING_OP_FSYNC};
+                                 IORING_OP_OPENAT, IORING_OP_FSYNC,
+                                 IORING_OP_SPLICE};
     int r = io_uring_queue_init(ENTRIES, ring, 0);
 
     if (r < 0)
@@ -96,6 +97,10 @@ static void prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
         break;
     case LH_AIO_SYNC:
         io_uring_prep_fsync(sqe, op->fd, 0);
+        break;
+    case LH_AIO_SPLICE:
+        io_uring_prep_splice(sqe, op->fd, (int64_t)op->offset, op->to, -1,
+                             part(op), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
         break;
     }
     io_uring_sqe_set_data(sqe, op);

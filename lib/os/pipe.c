@@ -2,11 +2,15 @@
 #include "os/pipe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+/* What a pipe holds of a file that is sent. */
+#define HELD_BYTES (256 << 10)
 
 /* Is there something to be done?  Somebody who shares the pipe may be faster
  * than we are, where the kernel knows no RWF_NOWAIT for pipes. */
@@ -44,6 +48,17 @@ ssize_t lh_pipe_write(int fd, const void *p, size_t n)
     ssize_t r = wait_not(fd, POLLOUT);
 
     return r < 0 ? r : outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
+}
+
+ssize_t lh_pipe_open(int fds[2])
+{
+    int room;
+
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    /* Refused to a user that has much in pipes: the usual size will do. */
+    room = fcntl(fds[1], F_SETPIPE_SZ, HELD_BYTES);
+    return room > 0 ? room : fcntl(fds[1], F_GETPIPE_SZ);
 }
 
 int lh_pipe_text(const void *p, size_t n)

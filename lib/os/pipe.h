@@ -13,6 +13,10 @@
 ssize_t lh_pipe_read(int fd, void *p, size_t n);
 ssize_t lh_pipe_write(int fd, const void *p, size_t n);
 
+/* A pipe for octets on their way from a file to a socket: close-on-exec,
+ * neither end waits.  How many octets it holds, or a negative errno. */
+ssize_t lh_pipe_open(int fds[2]);
+
 /* A descriptor to read these octets from, close-on-exec; or a negative errno.
  */
 int lh_pipe_text(const void *p, size_t n);

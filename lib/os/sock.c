@@ -423,6 +423,17 @@ ssize_t lh_sock_send(int fd, const void *p, size_t n)
     return moved(sent);
 }
 
+ssize_t lh_sock_splice(int fd, int pipe, size_t n)
+{
+    ssize_t sent;
+
+    do {
+        sent =
+            splice(pipe, NULL, fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    } while (sent < 0 && errno == EINTR);
+    return moved(sent);
+}
+
 void lh_sock_shutdown(int fd)
 {
     shutdown(fd, SHUT_WR);

@@ -55,6 +55,9 @@ enum lh_accepted lh_sock_accept(int listener, int *fd,
  * EINTR is retried; sending never raises SIGPIPE. */
 ssize_t lh_sock_receive(int fd, void *out, size_t n);
 ssize_t lh_sock_send(int fd, const void *p, size_t n);
+/* As send, of octets that are in a pipe.  A thread that does not block SIGPIPE
+ * may get one. */
+ssize_t lh_sock_splice(int fd, int pipe, size_t n);
 void lh_sock_shutdown(int fd); /* our sending side */
 void lh_sock_abort(int fd);    /* closing it will be a reset */
 void lh_sock_close(int fd);

@@ -427,9 +427,9 @@ void lh_conns_feed(struct lh_worker *w)
 /* --- output --------------------------------------------------------------- */
 
 /* False: the rest has to wait, or will never leave. */
-static bool send_now(struct lh_conn *c)
+static bool went(struct lh_conn *c, enum lh_net outcome)
 {
-    switch (c->transport->ops->send(c->transport)) {
+    switch (outcome) {
     case LH_NET_OK:
         return true;
     case LH_NET_AGAIN:
@@ -443,6 +443,25 @@ static bool send_now(struct lh_conn *c)
     return false;
 }
 
+/* What comes from a pipe without being pulled; adds to *n. */
+static enum lh_net send_piped(struct lh_conn *c, size_t *n)
+{
+    enum lh_net outcome;
+    size_t room, sent;
+    int pipe;
+
+    if (!c->host.splices || c->state != LH_CONN_OPEN || !c->protocol->piped)
+        return LH_NET_OK;
+    room = c->protocol->piped(c->p, &pipe);
+    if (room == 0)
+        return LH_NET_OK;
+    outcome = c->transport->ops->splice(c->transport, pipe, room, &sent);
+    if (sent)
+        c->protocol->piped_left(c->p, sent);
+    *n += sent;
+    return outcome;
+}
+
 /* Pulls and sends until there is no more, the socket is full, or this turn's
  * share is used up; settle() then queues the connection again. */
 static void send_output(struct lh_conn *c)
@@ -452,7 +471,9 @@ static void send_output(struct lh_conn *c)
 
     do {
         n = pull(c);
-        if (t->ops->unsent(t) && !send_now(c))
+        if (t->ops->unsent(t) && !went(c, t->ops->send(t)))
+            return;
+        if (!went(c, send_piped(c, &n)))
             return;
         if (c->pulled)
             c->protocol->sent(c->p);
@@ -610,7 +631,7 @@ static void init(struct lh_conn *c, struct lh_worker *w,
 
     *c = (struct lh_conn){
         .source.on_event = on_event,
-        .host = {&w->ctx, NULL, request, wake},
+        .host = {.ctx = &w->ctx, .request = request, .wake = wake},
         .worker = w,
         .listener = listener,
         .fd = fd,
@@ -637,6 +658,7 @@ static bool equip(struct lh_conn *c, const struct lh_sock_ends *ends)
                                                  : lh_tcp_new(&w->pools, c->fd);
     if (!c->transport)
         goto err_after_peer;
+    c->host.splices = c->transport->ops->splice != NULL;
     if (lh_slots_add(&w->slots, &c->source, &c->tag) < 0)
         goto err_after_transport;
     if (lh_evq_add(&w->evq, c->fd, c->interest, c->tag) < 0)

@@ -118,6 +118,36 @@ class Files(harness.TestCase):
                 self.assertLessEqual(entered, 1, line)
 
 
+class Sendfile(harness.TestCase):
+    """On a plain connection the octets are not copied."""
+
+    def test_splices(self):
+        path = os.path.join(harness.directory(), "sendfile.lua")
+        data = os.path.join(harness.directory(), "sent")
+        got = os.path.join(harness.directory(), "got")
+        with open(data, "wb") as f:
+            f.write(os.urandom(5 * MIB + 11))
+        with open(path, "w") as f:
+            f.write("httpd.register_handler('/', function()\n"
+                    f"  assert(httpd.sendfile('{data}', 5))\n"
+                    "  httpd.write(nil, 'the end')\n"
+                    "end)\n")
+        with open(data, "rb") as f:
+            expected = f.read()[5:] + b"the end"
+        for way in WAYS:
+            os.environ["LHTTPD_AIO"] = way
+            for version in ("--http1.1", "--http1.0"):
+                with self.subTest(way=way, version=version), \
+                        Server("/", path, workers=1) as s, \
+                        Trace(s, "splice") as t:
+                    curl(version, "-o", got, s.url + "/")
+                    with open(got, "rb") as f:
+                        self.assertTrue(f.read() == expected)
+                self.assertGreater(len([x for x in t.lines if "splice(" in x]),
+                                   10)
+        os.environ.pop("LHTTPD_AIO")
+
+
 class Neighbours(harness.TestCase):
     """Whoever waits for a file or a process holds nobody up."""
 

@@ -170,7 +170,8 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
     memcpy(d->ctx.date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
     lh_pool_init(&d->ctx.buf_blocks, LH_BUF_BLOCK_BYTES, 4);
     lh_pool_init(&d->ctx.exchanges, sizeof(struct lh_exchange), 2);
-    d->host = (struct lh_protocol_host){&d->ctx, peer, on_request, on_wake};
+    d->host = (struct lh_protocol_host){
+        .ctx = &d->ctx, .peer = peer, .request = on_request, .wake = on_wake};
     d->out = malloc(OUTPUT_MAX);
     d->c = lh_h1_new(&d->host);
 }

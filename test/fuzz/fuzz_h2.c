@@ -290,7 +290,8 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
     lh_pool_init(&d->ctx.buf_blocks, LH_BUF_BLOCK_BYTES, 4);
     lh_pool_init(&d->ctx.exchanges, sizeof(struct lh_exchange), 2);
     lh_h2_hpack_init(&d->hpack, 4096);
-    d->host = (struct lh_protocol_host){&d->ctx, peer, on_request, on_wake};
+    d->host = (struct lh_protocol_host){
+        .ctx = &d->ctx, .peer = peer, .request = on_request, .wake = on_wake};
     d->out = malloc(OUTPUT_MAX);
     d->c = lh_h2_new(&d->host);
 }

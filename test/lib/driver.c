@@ -43,7 +43,10 @@ void test_driver_init(struct test_driver *d, struct test_context *t,
                       test_handler_fn *handler)
 {
     memset(d, 0, sizeof(*d));
-    d->host = (struct lh_protocol_host){&t->ctx, t->peer, on_request, on_wake};
+    d->host = (struct lh_protocol_host){.ctx = &t->ctx,
+                                        .peer = t->peer,
+                                        .request = on_request,
+                                        .wake = on_wake};
     d->t = t;
     d->protocol = protocol;
     d->handler = handler;
@@ -112,6 +115,22 @@ static bool offer(struct test_driver *d)
     return used > 0;
 }
 
+/* What is not pulled, but comes from a pipe. */
+static size_t splice(struct test_driver *d, uint8_t *out)
+{
+    int pipe;
+    size_t n = d->host.splices ? d->protocol->piped(d->c, &pipe) : 0;
+
+    if (n > d->pull_room)
+        n = d->pull_room;
+    if (n == 0)
+        return 0;
+    memcpy(out, d->pipe, n);
+    d->pipe += n;
+    d->protocol->piped_left(d->c, n);
+    return n;
+}
+
 static bool pull(struct test_driver *d)
 {
     bool any = false;
@@ -123,6 +142,7 @@ static bool pull(struct test_driver *d)
         assert_non_null(lent);
         size_t n = d->protocol->pull(d->c, lent, d->pull_room);
         assert_true(n <= d->pull_room);
+        n = n ? n : splice(d, lent);
         assert_true(i < STEPS_MAX);
         d->pulls += n > 0;
         d->out = realloc(d->out, d->out_n + n + 1);

@@ -9,6 +9,7 @@
 #include "lib/heap.h"
 #include "os/aio.h"
 #include "os/evq.h"
+#include "os/pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,6 +160,33 @@ static void opens(void **state)
     assert_int_equal(run(f, &op), -ENOENT);
 }
 
+static void splices_into_a_pipe(void **state)
+{
+    struct fixture *f = need(state);
+    struct lh_aio_op op = {.kind = LH_AIO_SPLICE, .fd = f->fd};
+    char back[16];
+    int fds[2];
+
+    assert_true(lh_pipe_open(fds) > 0);
+    assert_int_equal(write(f->fd, "0123456789", 10), 10);
+    op.to = fds[1];
+    op.n = 5;
+    op.offset = 2;
+    assert_int_equal(run(f, &op), 5);
+    op.n = 100;
+    op.offset = 7;
+    assert_int_equal(run(f, &op), 3);
+    op.offset = 10;
+    assert_int_equal(run(f, &op), 0);
+    assert_int_equal(lh_pipe_read(fds[0], back, sizeof(back)), 8);
+    assert_memory_equal(back, "23456789", 8);
+    assert_int_equal(lh_pipe_read(fds[0], back, sizeof(back)), -EAGAIN);
+    op.fd = fds[1];
+    assert_true(run(f, &op) < 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void errors_are_each_operation_s_own(void **state)
 {
     struct fixture *f = need(state);
@@ -269,6 +297,7 @@ int main(void)
         BOTH(writes_and_reads),
         BOTH(a_read_is_short_only_at_the_end),
         BOTH(opens),
+        BOTH(splices_into_a_pipe),
         BOTH(errors_are_each_operation_s_own),
         BOTH(writes_at_the_end_of_an_append_file),
         BOTH(many_at_once),

@@ -376,6 +376,51 @@ static void test_lend(void **state)
     end(&f);
 }
 
+/* The loopback protocol takes nothing from pipes: this drops by hand. */
+static void test_pipe(void **state)
+{
+    struct fixture f;
+    int pipe;
+    size_t n;
+
+    (void)state;
+    begin(&f, "GET", false);
+    f.ex->splices = true;
+    assert_int_equal(start_with(&f, "content-length", "22"), 0);
+    assert_int_equal(write_str(&f, "copied,"), 0);
+    assert_int_equal(lh_exchange_pipe(f.ex, 7, 16), LHTTPD_EINVAL);
+    assert_int_equal(lh_exchange_pipe(f.ex, 7, 11), 0);
+    assert_true(f.l.has_output);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 18);
+    assert_int_equal(write_str(&f, "x"), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_pipe(f.ex, 7, 1), LHTTPD_ESTATE);
+    /* What was copied goes first. */
+    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 0);
+    assert_int_equal(test_loopback_pump(&f.l, 100), 7);
+    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 11);
+    assert_int_equal(pipe, 7);
+    assert_null(lh_exchange_out_peek(f.ex, &n));
+    lh_exchange_out_drop(f.ex, 4);
+    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 7);
+    assert_int_equal(lh_exchange_unpipe(f.ex, "the", 3), 0);
+    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 0);
+    assert_int_equal(lh_exchange_unpipe(f.ex, "rest", 4), 0);
+    assert_int_equal(write_str(&f, "!"), 0);
+    f.news = 0;
+    test_loopback_pump(&f.l, 100);
+    assert_true(f.news > 0);
+    assert_string_equal(f.l.body, "copied,therest!");
+    assert_int_equal(lh_exchange_pipe(f.ex, 7, 2), 0);
+    f.news = 0;
+    lh_exchange_out_drop(f.ex, 2);
+    assert_int_equal(f.news, 1);
+    assert_int_equal(lh_exchange_pipe(f.ex, 7, 1), 0);
+    lh_exchange_unlend(f.ex);
+    assert_int_equal(f.ex->response.piped_n, 0);
+    assert_int_equal(f.ex->response.state, LH_RESPONSE_ABORTED);
+    end(&f);
+}
+
 /* --- the request's body --------------------------------------------------- */
 
 static void test_body(void **state)
@@ -547,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_full_buffer_leaves),
         cmocka_unit_test(test_connection_is_full),
         cmocka_unit_test(test_lend),
+        cmocka_unit_test(test_pipe),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_fin),

@@ -378,6 +378,40 @@ static void opens_and_sends(void **state)
     test_live_stop(&live);
 }
 
+/* What was counted as sent is sent, though the call has given up, and what is
+ * written next follows. */
+static void a_slow_client_is_given_up(void **state)
+{
+    static const char source[] =
+        "test('slow', function()\n"
+        "  local n, why = httpd.sendfile(DIR .. 'data', 0, nil, 0.1)\n"
+        "  same(n, nil)\n"
+        "  same(why, 'timeout')\n"
+        "  return 'end'\n"
+        "end)\n";
+    enum { SIZE = 24000000 };
+    struct test_live live;
+    char *answer = malloc(SIZE);
+
+    (void)state;
+    assert_non_null(answer);
+    fill_data(SIZE);
+    test_live_start(&live, 1, source);
+    int fd = test_live_ask(&live, "/slow");
+    usleep(300000);
+    test_client_read_all(fd, answer, SIZE);
+    close(fd);
+    char *body = strstr(answer, "\r\n\r\n");
+    assert_non_null(body);
+    size_t n = strlen(body += 4);
+    assert_true(n > 100000 && n < SIZE - 1000);
+    assert_string_equal(body + n - 3, "end");
+    for (size_t i = 0; i < n - 3; i++)
+        assert_int_equal(body[i], '0' + (int)(i % 10));
+    free(answer);
+    test_live_stop(&live);
+}
+
 /* --- many, and clients that leave ----------------------------------------- */
 
 static const char crowd[] =
@@ -613,7 +647,7 @@ static void a_full_disk(void **state)
 static const char frugal[] =
     "test('all', function()\n"
     "  local f = assert(httpd.open(DIR .. 'scarce', 'w+'))\n"
-    "  httpd.write(f, string.rep('x', 20000))\n"
+    "  httpd.write(f, string.rep('x', 200000))\n"
     "  httpd.sync(f)\n"
     "  f:seek('set', 0)\n"
     "  httpd.read(f, 'l')\n"
@@ -676,6 +710,7 @@ int main(void)
         cmocka_unit_test(reads_and_writes),
         cmocka_unit_test(odd_files),
         cmocka_unit_test(opens_and_sends),
+        cmocka_unit_test(a_slow_client_is_given_up),
         cmocka_unit_test(five_hundred_at_once),
         cmocka_unit_test(writes_go_on_when_clients_leave),
         cmocka_unit_test(a_cut_waits_for_the_kernel),

@@ -1,9 +1,11 @@
 /* The plain transport, on a socket pair. */
 #include "lib/heap.h"
 #include "net/transport.h"
+#include "os/pipe.h"
 #include "os/sock.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -200,6 +202,40 @@ static void lives_without_memory(void **state)
     test_heap_uninstall();
 }
 
+static void splices_from_a_pipe(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    char got[16];
+    size_t sent;
+    int fds[2];
+
+    assert_true(lh_pipe_open(fds) >= 65536);
+    assert_int_equal(write(fds[1], "from a pipe", 11), 11);
+    assert_int_equal(ops->splice(b->t, fds[0], 4, &sent), LH_NET_OK);
+    assert_int_equal(sent, 4);
+    assert_int_equal(ops->splice(b->t, fds[0], 7, &sent), LH_NET_OK);
+    assert_int_equal(read(b->peer, got, sizeof(got)), 11);
+    assert_memory_equal(got, "from a pipe", 11);
+    size_t sum = 0, before;
+    do {
+        static char much[65536];
+        before = sum;
+        assert_int_equal(write(fds[1], much, sizeof(much)), sizeof(much));
+        (void)ops->splice(b->t, fds[0], sizeof(much), &sent);
+        sum += sent;
+    } while (sum - before == 65536 && sum < 100000000);
+    assert_true(sum < 100000000);
+    assert_int_equal(ops->splice(b->t, fds[0], 1, &sent), LH_NET_AGAIN);
+    assert_int_equal(sent, 0);
+    close(b->peer);
+    b->peer = -1;
+    assert_int_equal(ops->splice(b->t, fds[0], 1, &sent), LH_NET_LOST);
+    assert_int_equal(ops->splice(b->t, fds[0], 1, &sent), LH_NET_LOST);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,11 +245,13 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(remembers_partial_sends, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(splices_from_a_pipe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shuts_down_after_output, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(lives_without_memory, set_up,
                                         tear_down),
     };
 
+    signal(SIGPIPE, SIG_IGN); /* workers block it */
     return cmocka_run_group_tests_name("tcp", tests, NULL, NULL);
 }
