@@ -3,8 +3,11 @@
 
 One client asks for a page every few milliseconds while another request of the
 same worker reads a cold file of 2 GiB, waits for a FIFO that never delivers, or
-for a slow child process; by io_uring and by helper threads.  Printed are
-microseconds, and the 99.9th percentile as a multiple of the quiet one.
+for a slow child process; by io_uring and by helper threads.  For comparison the
+cold file is also read by a process that has nothing to do with the server: what
+that costs is the machine's doing, not the server's.  Printed are
+microseconds, and the 99.9th percentile as a multiple of the quiet one.  The
+server has one CPU for itself where there are two.
 
 Usage: test/bench/files.py [path of the binary [MiB of the file]]
 """
@@ -22,6 +25,7 @@ BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/release/lhttpd"
 FILE_BYTES = int(sys.argv[2] if len(sys.argv) > 2 else 2048) << 20
 REQUESTS = 4000
 PAUSE_S = 0.001
+CPUS = sorted(os.sched_getaffinity(0))
 
 SCRIPT = """
 local dir = %r .. "/"
@@ -43,7 +47,8 @@ httpd.register_handler("/fifo", function()
     httpd.read(f)
 end)
 httpd.register_handler("/child", function()
-    local p = assert(io.popen("while echo x; do sleep 0.01; done"))
+    local p = assert(httpd.popen({"python3", "-uc", "import time\\n" ..
+        "while True: print('x'); time.sleep(0.01)"}))
     while httpd.read(p, "l") do end
 end)
 """
@@ -84,6 +89,25 @@ def forget_pages(path):
     with open(path, "rb") as f:
         os.fsync(f.fileno())
         os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+class Stranger:
+    """Another process that reads the cold file, until told otherwise."""
+
+    def __init__(self, file):
+        self.left = False
+        self.thread = threading.Thread(target=self.run, args=[file])
+        self.thread.start()
+
+    def run(self, file):
+        while not self.left:
+            forget_pages(file)
+            subprocess.run(["dd", "if=" + file, "of=/dev/null", "bs=64k"],
+                           stderr=subprocess.DEVNULL)
+
+    def leave(self):
+        self.left = True
+        self.thread.join()
 
 
 class Neighbour:
@@ -130,6 +154,10 @@ def measure(directory, way, port):
     never = lambda: False
     quiet = latencies(port, never)
     report(way + " quiet", quiet, quiet)
+    stranger = Stranger(os.path.join(directory, "file"))
+    found = latencies(port, never)
+    stranger.leave()
+    report(way + " read by another", found, quiet)
     for name, path in (("cold file", "/cold"), ("fifo", "/fifo"),
                        ("slow child", "/child")):
         file = os.path.join(directory, "file") if name == "cold file" else None
@@ -158,10 +186,13 @@ def main():
             port = s.getsockname()[1]
         print("%-24s %8s %8s %8s %8s   %s" %
               ("", "50 %", "99 %", "99.9 %", "most", "of quiet"))
-        for way in ("uring", "threads"):
+        for way in ("threads", "uring"):
+            os.sched_setaffinity(0, CPUS[:1])
             server = subprocess.Popen(
-                [BINARY, "-f", "-w", "1", "-p", str(port), "-l", "/", script],
+                [BINARY, "-f", "-w", "1", "-a", "127.0.0.1", "-p", str(port),
+                 "-l", "/", script],
                 env=dict(os.environ, LHTTPD_AIO=way), stderr=subprocess.DEVNULL)
+            os.sched_setaffinity(0, CPUS[1:] or CPUS)
             try:
                 time.sleep(0.3)
                 measure(directory, way, port)
