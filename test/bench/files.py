@@ -91,6 +91,13 @@ def forget_pages(path):
         os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+def read_once(path):
+    """By another process, from the disk."""
+    forget_pages(path)
+    subprocess.run(["dd", "if=" + path, "of=/dev/null", "bs=64k"],
+                   stderr=subprocess.DEVNULL)
+
+
 class Stranger:
     """Another process that reads the cold file, until told otherwise."""
 
@@ -101,9 +108,7 @@ class Stranger:
 
     def run(self, file):
         while not self.left:
-            forget_pages(file)
-            subprocess.run(["dd", "if=" + file, "of=/dev/null", "bs=64k"],
-                           stderr=subprocess.DEVNULL)
+            read_once(file)
 
     def leave(self):
         self.left = True
@@ -180,6 +185,8 @@ def main():
             block = os.urandom(1 << 20)
             for _ in range(FILE_BYTES >> 20):
                 f.write(block)
+        # What it took to write it is over then.
+        read_once(os.path.join(directory, "file"))
         os.mkfifo(os.path.join(directory, "fifo"))
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
