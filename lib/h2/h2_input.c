@@ -7,20 +7,44 @@
 
 #include <string.h>
 
-/* --- DATA (6.1) ----------------------------------------------------------- */
+/* --- errors about streams ------------------------------------------------- */
 
-/* A stream error about a stream that is closed; what we reset ourselves may
- * still be under way and is ignored. */
-static void late_frame(struct lh_h2 *c, uint32_t id)
+/* Once: what comes after a reset may have been under way. */
+static void reset_closed(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
 {
-    if (lh_h2_streams_past(&c->table, id) == LH_H2_PAST_RESET) {
-        if (c->content_left)
-            return;
-    } else {
+    if (lh_h2_streams_past(&c->table, id) != LH_H2_PAST_RESET) {
         lh_h2_streams_remember(&c->table, id, LH_H2_PAST_RESET);
-        lh_h2_reset_id(c, id, LH_H2_STREAM_CLOSED);
+        lh_h2_reset_id(c, id, code);
     }
     lh_h2_charge(c, "frames on closed streams");
+}
+
+/* Of PRIORITY alone, which may be about any stream.  Whether that is still
+ * there depends on how fast its response was, so the answer does not. */
+static void priority_error(struct lh_h2 *c, enum lh_h2_error code,
+                           const char *why)
+{
+    uint32_t id = c->head.stream;
+    struct lh_h2_stream *s = lh_h2_streams_find(&c->table, id);
+
+    if (s)
+        lh_h2_reset(c, s, code);
+    else if (lh_h2_is_idle(c, id))
+        lh_h2_fail(c, code, why);
+    else
+        reset_closed(c, id, code);
+}
+
+/* --- DATA (6.1) ----------------------------------------------------------- */
+
+static void late_data(struct lh_h2 *c)
+{
+    uint32_t id = c->head.stream;
+
+    if (c->content_left &&
+        lh_h2_streams_past(&c->table, id) == LH_H2_PAST_RESET)
+        return;
+    reset_closed(c, id, LH_H2_STREAM_CLOSED);
 }
 
 static void data_begin(struct lh_h2 *c)
@@ -35,7 +59,7 @@ static void data_begin(struct lh_h2 *c)
     if (!lh_h2_flow_takes(c, s, c->head.length))
         return;
     if (!s) {
-        late_frame(c, c->head.stream);
+        late_data(c);
     } else if (s->state == LH_H2_RESERVED) {
         lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "DATA on a promised stream");
     } else if (!lh_h2_stream_receives(s)) {
@@ -122,15 +146,8 @@ static void data_end(struct lh_h2 *c)
 /* RFC 7540's scheme is not used; only its one error is known. */
 static void priority_end(struct lh_h2 *c)
 {
-    uint32_t id = c->head.stream;
-    struct lh_h2_stream *s = lh_h2_streams_find(&c->table, id);
-
-    if ((lh_h2_u32(c->small) & LH_H2_STREAM_MAX) != id)
-        lh_h2_charge(c, "PRIORITY frames");
-    else if (s)
-        lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
-    else if (lh_h2_is_idle(c, id))
-        lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "a stream depends on itself");
+    if ((lh_h2_u32(c->small) & LH_H2_STREAM_MAX) == c->head.stream)
+        priority_error(c, LH_H2_PROTOCOL_ERROR, "a stream depends on itself");
     else
         lh_h2_charge(c, "PRIORITY frames");
 }
@@ -339,19 +356,6 @@ static bool in_order(struct lh_h2 *c)
     return false;
 }
 
-/* Only PRIORITY has such an error; it may be about any stream. */
-static void stream_error(struct lh_h2 *c, enum lh_h2_error code)
-{
-    struct lh_h2_stream *s = lh_h2_streams_find(&c->table, c->head.stream);
-
-    if (s)
-        lh_h2_reset(c, s, code);
-    else if (lh_h2_is_idle(c, c->head.stream))
-        lh_h2_fail(c, code, lh_h2_type_name(c->head.type));
-    else
-        lh_h2_charge(c, lh_h2_type_name(c->head.type));
-}
-
 static void begin_frame(struct lh_h2 *c)
 {
     bool stream_only;
@@ -368,7 +372,7 @@ static void begin_frame(struct lh_h2 *c)
             lh_h2_fail(c, error, lh_h2_type_name(c->head.type));
             return;
         }
-        stream_error(c, error);
+        priority_error(c, error, lh_h2_type_name(c->head.type));
         c->handler = &skipped;
     }
     if (lh_h2_prefix_bytes(&c->head))

@@ -69,6 +69,8 @@ static const struct flood floods[] = {
      "HEADERS eh %u GET/hold\nDATA - %u 'x'"},
     {"provoked resets: PRIORITY of 4 octets", NULL,
      "HEADERS eh %u GET/hold\nPRIORITY - %u *4"},
+    {"PRIORITY of 4 octets on a closed stream", "HEADERS eh 1 GET\n-",
+     "PRIORITY - 1 *4"},
     {"malformed requests", NULL, "HEADERS eh %u GET {A: b}"},
     {"PING (CVE-2019-9512)", NULL, "PING - 0 *8"},
     {"PING acks", NULL, "PING a 0 *8"},
