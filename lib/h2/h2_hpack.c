@@ -48,6 +48,7 @@ void lh_h2_hpack_init(struct lh_h2_hpack *h, size_t out_table_max)
     *h = (struct lh_h2_hpack){
         .in_table_bytes = LH_H2_HPACK_TABLE_BYTES,
         .out_table_bytes = LH_H2_HPACK_TABLE_BYTES,
+        .out_table_least = LH_H2_HPACK_TABLE_BYTES,
         .out_table_max = out_table_max,
     };
 }
@@ -148,16 +149,22 @@ static enum lh_h2_hpack_result make_deflater(struct lh_h2_hpack *h)
         return LH_H2_HPACK_OK;
     if (nghttp2_hd_deflate_new2(&h->out, h->out_table_max, &memory) != 0)
         return LH_H2_HPACK_MEMORY;
-    if (h->out_table_bytes == LH_H2_HPACK_TABLE_BYTES)
+    if (h->out_table_bytes == LH_H2_HPACK_TABLE_BYTES &&
+        h->out_table_least == LH_H2_HPACK_TABLE_BYTES)
         return LH_H2_HPACK_OK;
-    return result_of(
-        nghttp2_hd_deflate_change_table_size(h->out, h->out_table_bytes));
+    /* Both are said in the first block (RFC 7541, 4.2). */
+    int code = nghttp2_hd_deflate_change_table_size(h->out, h->out_table_least);
+    if (code == 0)
+        code = nghttp2_hd_deflate_change_table_size(h->out, h->out_table_bytes);
+    return result_of(code);
 }
 
 enum lh_h2_hpack_result lh_h2_hpack_set_out_table(struct lh_h2_hpack *h,
                                                   size_t bytes)
 {
     h->out_table_bytes = bytes;
+    if (bytes < h->out_table_least)
+        h->out_table_least = bytes;
     if (!h->out)
         return LH_H2_HPACK_OK;
     return result_of(nghttp2_hd_deflate_change_table_size(h->out, bytes));

@@ -15,6 +15,7 @@ struct lh_h2_hpack {
     struct nghttp2_hd_deflater *out;
     size_t in_table_bytes;  /* what the client has acknowledged */
     size_t out_table_bytes; /* what the client allows, clamped */
+    size_t out_table_least; /* ... the least of it before `out` was made */
     size_t out_table_max;   /* our own limit */
     uint64_t block_bytes;   /* of the block being decoded, 32 a field */
     uint64_t block_fields;  /* likewise */

@@ -312,6 +312,32 @@ static void test_table_sizes(void **state)
     lh_h2_hpack_deinit(&other);
 }
 
+/* Of sizes that change before the first block, the least is said as well (RFC
+ * 7541, 4.2): a strict client counts on it. */
+static void test_table_sizes_at_first(void **state)
+{
+    const struct lh_h2_nv v[] = {
+        {LH_STR("x-name"), LH_STR("some value"), false},
+    };
+    struct lh_h2_hpack h, other;
+    struct got got = {.n = 0};
+
+    (void)state;
+    lh_h2_hpack_init(&h, 4096);
+    lh_h2_hpack_init(&other, 4096);
+    assert_int_equal(lh_h2_hpack_decode(&other, (const uint8_t *)"", 0, true,
+                                        &usual, collect, &got),
+                     0);
+    for (size_t size = 0; size <= 4096; size += 4096) {
+        assert_int_equal(lh_h2_hpack_set_out_table(&h, size), 0);
+        assert_int_equal(lh_h2_hpack_set_in_table(&other, size), 0);
+    }
+    round_trip(&h, &other, v, 1, &got);
+    assert_string_equal(got.text, "x-name: some value\n");
+    lh_h2_hpack_deinit(&h);
+    lh_h2_hpack_deinit(&other);
+}
+
 static bool talk(void)
 {
     const struct lh_h2_nv v[] = {
@@ -380,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_bomb_costs_nothing),
         cmocka_unit_test(test_encode),
         cmocka_unit_test(test_table_sizes),
+        cmocka_unit_test(test_table_sizes_at_first),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_many_fields),
     };
