@@ -81,6 +81,14 @@ static void set_push(struct lh_h2 *c, uint32_t value)
         c->peer_push = value;
 }
 
+/* We do without those priorities, whatever the client says (RFC 9218, 2.1). */
+static void check_no_priorities(struct lh_h2 *c, uint32_t value)
+{
+    if (value > 1)
+        lh_h2_fail(c, LH_H2_PROTOCOL_ERROR,
+                   "NO_RFC7540_PRIORITIES is neither 0 nor 1");
+}
+
 static void apply(struct lh_h2 *c, const struct lh_h2_setting *s)
 {
     switch (s->id) {
@@ -101,6 +109,9 @@ static void apply(struct lh_h2 *c, const struct lh_h2_setting *s)
         break;
     case LH_H2_SET_MAX_HEADER_LIST_SIZE:
         c->peer_list_bytes = s->value;
+        break;
+    case LH_H2_SET_NO_RFC7540_PRIORITIES:
+        check_no_priorities(c, s->value);
         break;
     default: /* unknown: ignored (6.5.2) */
         break;
