@@ -114,11 +114,13 @@ page_is_served() {
         grep -q '<h1>It works.</h1>'
 }
 
-# Starts the server on $port; false: it has ended, $state/log says why.
+# Starts the server on $port; false: it has ended, $state/log says why.  The log
+# is emptied first, for an older one may say that it listens.
 start() {
     url=https://127.0.0.1:$port/
+    : >"$state/log"
     "$binary" -f -a 127.0.0.1 -p "$port" -c "$state/cert.pem" \
-        -k "$state/key.pem" -l / examples/demo.lua 2>"$state/log" &
+        -k "$state/key.pem" -l / examples/demo.lua 2>>"$state/log" &
     pid=$!
     tries=0
     until grep -q 'listening on' "$state/log"; do

@@ -1,5 +1,6 @@
 """The examples, the README's code and the quick start, as they stand."""
 
+import contextlib
 import os
 import re
 import signal
@@ -357,6 +358,23 @@ class QuickStart(harness.TestCase):
                 process.kill()
                 process.communicate()
         self.assertNotEqual(run("curl", *command.split()).returncode, 0)
+
+    def test_port_in_use(self):
+        """What an earlier server has said is not taken for this one's."""
+        log = os.path.join(BUILD, "..", "quickstart", "log")
+        ours = None
+        try:
+            ours = socket.create_server(("127.0.0.1", 8443))
+        except OSError:
+            pass  # somebody else's: all the same
+        with ours or contextlib.nullcontext():
+            for _ in range(10):
+                os.makedirs(os.path.dirname(log), exist_ok=True)
+                with open(log, "w") as f:
+                    f.write("listening on 127.0.0.1:8443\n")
+                done = run(self.SCRIPT, "--check", timeout=300)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertNotIn(":8443/", done.stdout)
 
     def test_wrong_argument(self):
         done = run(self.SCRIPT, "--nope")
