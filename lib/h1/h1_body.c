@@ -82,15 +82,6 @@ static bool framing_octet(struct lh_h1_body *b, uint64_t line_max, char c)
 
 /* --- trailers ------------------------------------------------------------- */
 
-/* Fields that say where a message ends or goes are ignored in trailers (RFC
- * 9110, 6.5.1). */
-static bool is_forbidden(struct lh_str name)
-{
-    return lh_str_equal(name, LH_STR("content-length")) ||
-           lh_str_equal(name, LH_STR("host")) ||
-           lh_field_is_connection_specific(name);
-}
-
 static enum lh_h1_body_result trailer_line(struct lh_h1_body *b,
                                            struct lh_exchange *ex)
 {
@@ -108,7 +99,7 @@ static enum lh_h1_body_result trailer_line(struct lh_h1_body *b,
         return LH_H1_BODY_MORE;
     if (!lh_h1_field_parse(line.p, line.n, &name, &value))
         return LH_H1_BODY_BAD;
-    if (!is_forbidden(name) &&
+    if (!lh_field_is_header_only(name) &&
         !lh_fields_add(&ex->request.trailers, &ex->arena, name, value))
         return LH_H1_BODY_MEMORY;
     return LH_H1_BODY_MORE;

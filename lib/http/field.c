@@ -140,6 +140,13 @@ bool lh_field_is_connection_specific(struct lh_str name)
     }
 }
 
+bool lh_field_is_header_only(struct lh_str name)
+{
+    return lh_str_equal_nocase(name, LH_STR("content-length")) ||
+           lh_str_equal_nocase(name, LH_STR("host")) ||
+           lh_field_is_connection_specific(name);
+}
+
 /* --- authority (RFC 3986, 3.2) -------------------------------------------- */
 
 /* One bit for each ASCII octet that a registered name has as it is: unreserved

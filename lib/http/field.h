@@ -41,6 +41,10 @@ bool lh_field_value_valid(struct lh_str value); /* no control but HTAB; no white
  * Any case. */
 bool lh_field_is_connection_specific(struct lh_str name);
 
+/* May not stand in a trailer section, for it says where a message ends or goes
+ * (RFC 9110, 6.5.1): the above, content-length, host.  Any case. */
+bool lh_field_is_header_only(struct lh_str name);
+
 /* A Host value or authority, without userinfo (RFC 3986, 3.2). */
 bool lh_authority_valid(struct lh_str authority);
 

@@ -267,6 +267,22 @@ static int request_trailers(lua_State *L, const struct lh_task *task)
     return 1;
 }
 
+/* What would change the message that it ends is for its header. */
+static void check_trailers(const struct out *out)
+{
+    if (out->status)
+        lh_api_error(out->L, "%s: the status is for httpd.header",
+                     out->function);
+    for (unsigned i = 0; i < out->fields.n; i++) {
+        struct lh_str name = out->fields.v[i].name;
+        if (!lh_field_is_header_only(name))
+            continue;
+        lua_pushlstring(out->L, name.p, name.n);
+        lh_api_error(out->L, "%s: '%s' is for httpd.header", out->function,
+                     lua_tostring(out->L, -1));
+    }
+}
+
 static int trailer(lua_State *L)
 {
     struct out out = {.L = L, .function = "httpd.trailer"};
@@ -284,6 +300,7 @@ static int trailer(lua_State *L)
     }
     add_table(&out);
     check_pseudo(&out);
+    check_trailers(&out);
     error = lh_exchange_trailers(out.task->ex, &out.fields);
     if (error)
         return lh_api_error(L, "httpd.trailer: the response has ended");

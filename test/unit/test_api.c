@@ -216,6 +216,12 @@ static void bad_trailers(void **state)
          "bad argument #1 to 'httpd.trailer' (table expected, got number)"},
         {"httpd.write(nil, try(httpd.trailer, {[':path'] = '/'}))", 200,
          "httpd.trailer: ':path' is no field name"},
+        {"httpd.write(nil, try(httpd.trailer, {['Content-Length'] = 3}))", 200,
+         "httpd.trailer: 'Content-Length' is for httpd.header"},
+        {"httpd.write(nil, try(httpd.trailer, {connection = {'a', 'close'}}))",
+         200, "httpd.trailer: 'connection' is for httpd.header"},
+        {"httpd.write(nil, try(httpd.trailer, {status = 200}))", 200,
+         "httpd.trailer: the status is for httpd.header"},
         {"httpd.write(nil, try(httpd.trailer, {['x'] = {'a', '\\n'}}))", 200,
          "httpd.trailer: the value of 'x' has a control character"},
         {"httpd.write(nil, 'x') httpd.finish()\n"

@@ -137,6 +137,20 @@ static void test_connection_specific(void **state)
         assert_false(lh_field_is_connection_specific(lh_str_of(no[i])));
 }
 
+static void test_header_only(void **state)
+{
+    static const char *const yes[] = {"content-length", "Content-Length",
+                                      "Host", "connection",
+                                      "Transfer-Encoding"};
+    static const char *const no[] = {"", "etag", "content-type", "hosts"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+        assert_true(lh_field_is_header_only(lh_str_of(yes[i])));
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+        assert_false(lh_field_is_header_only(lh_str_of(no[i])));
+}
+
 /* Hosts of RFC 3986, 1.1.2 and 3.2.2, and what is none. */
 static void test_authorities(void **state)
 {
@@ -175,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_connection_specific),
+        cmocka_unit_test(test_header_only),
         cmocka_unit_test(test_authorities),
     };
 
