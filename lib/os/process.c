@@ -112,8 +112,14 @@ static bool is_already(const struct identity *id)
 
 static int enter(const char *root, struct lh_err *err)
 {
-    if (chroot(root) < 0)
-        return system_error(err, "chroot", root);
+    if (chroot(root) < 0) {
+        if (errno != EPERM)
+            return system_error(err, "chroot", root);
+        return lh_err_set(err, LHTTPD_ESYSTEM,
+                          "chroot %.100s: only root can; start as root, or "
+                          "leave out -r",
+                          root);
+    }
     if (chdir("/") < 0)
         return system_error(err, "chdir", "/");
     return 0;

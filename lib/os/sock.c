@@ -86,7 +86,7 @@ static int refuse(struct lh_err *err, const char *call,
     else if (error == EACCES)
         words = "permission denied";
     else if (error == EADDRINUSE)
-        words = "address in use";
+        words = "address in use; choose another port with -p";
     else if (error == EADDRNOTAVAIL)
         words = "not an address of this machine";
     return lh_err_set(err, LHTTPD_EADDRESS, "%s %s: %s", call, where->text,

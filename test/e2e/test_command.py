@@ -38,6 +38,8 @@ class BadInput(harness.TestCase):
                 (["-d", "'9'"], ("-f", "-d", "9", *TOOLS)),
                 (["-l prefix script", "/,x.lua"], ("-f", "-l", "/,x.lua")),
                 (["-l prefix script"], ("-f", "-l", "/", "-f")),
+                (["-l prefix script", "'-t'"],
+                 ("-f", "-a", "127.0.0.1", "-p", "0", "-l", "-t", TOOLS[2])),
                 (["no_such_limit"], ("-f", "-o", "no_such_limit=1", *TOOLS)),
                 (["idle_timeout_ms"],
                  ("-f", "-o", "idle_timeout_ms=soon", *TOOLS)),
@@ -62,7 +64,7 @@ class BadInput(harness.TestCase):
     def test_port_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = str(s.getsockname()[1])
-            self.refused(1, ["127.0.0.1:" + port, "in use"],
+            self.refused(1, ["127.0.0.1:" + port, "in use", "-p"],
                          "-f", "-a", "127.0.0.1", "-p", port, *TOOLS)
 
     def test_script(self):

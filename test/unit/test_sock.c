@@ -239,7 +239,9 @@ static void test_address_in_use(void **state)
 
     (void)state;
     int listener = listen_at("127.0.0.1", 0, &a);
-    snprintf(words, sizeof(words), "bind 127.0.0.1:%d: address in use", a.port);
+    snprintf(words, sizeof(words),
+             "bind 127.0.0.1:%d: address in use; choose another port with -p",
+             a.port);
     assert_refused("127.0.0.1", a.port, words);
     lh_sock_close(listener);
 }
