@@ -121,31 +121,53 @@ class Files(harness.TestCase):
 class Sendfile(harness.TestCase):
     """On a plain connection the octets are not copied."""
 
-    def test_splices(self):
-        path = os.path.join(harness.directory(), "sendfile.lua")
-        data = os.path.join(harness.directory(), "sent")
-        got = os.path.join(harness.directory(), "got")
-        with open(data, "wb") as f:
+    def setUp(self):
+        super().setUp()
+        self.script = os.path.join(harness.directory(), "sendfile.lua")
+        self.data = os.path.join(harness.directory(), "sent")
+        with open(self.data, "wb") as f:
             f.write(os.urandom(5 * MIB + 11))
-        with open(path, "w") as f:
+        with open(self.script, "w") as f:
             f.write("httpd.register_handler('/', function()\n"
-                    f"  assert(httpd.sendfile('{data}', 5))\n"
+                    f"  httpd.sendfile('{self.data}', 5)\n"
                     "  httpd.write(nil, 'the end')\n"
                     "end)\n")
-        with open(data, "rb") as f:
+
+    def tearDown(self):
+        os.environ.pop("LHTTPD_AIO", None)
+
+    def test_splices(self):
+        got = os.path.join(harness.directory(), "got")
+        with open(self.data, "rb") as f:
             expected = f.read()[5:] + b"the end"
         for way in WAYS:
             os.environ["LHTTPD_AIO"] = way
             for version in ("--http1.1", "--http1.0"):
                 with self.subTest(way=way, version=version), \
-                        Server("/", path, workers=1) as s, \
+                        Server("/", self.script, workers=1) as s, \
                         Trace(s, "splice") as t:
                     curl(version, "-o", got, s.url + "/")
                     with open(got, "rb") as f:
                         self.assertTrue(f.read() == expected)
                 self.assertGreater(len([x for x in t.lines if "splice(" in x]),
                                    10)
-        os.environ.pop("LHTTPD_AIO")
+
+    def test_clients_that_leave(self):
+        """They leave no pipe behind, wherever they were."""
+        for way in WAYS:
+            os.environ["LHTTPD_AIO"] = way
+            with self.subTest(way=way), \
+                    Server("/", self.script, workers=2) as s:
+                self.get(s)
+                before = s.descriptors()
+                for i in range(100):
+                    c = s.client(receive_buffer=4096)
+                    c.request()
+                    c.exactly(i * 1000)
+                    c.reset() if i % 2 else c.close()
+                wait_until(lambda: s.descriptors() <= before,
+                           "for the descriptors to be closed")
+                self.assertTrue(self.get(s).body.endswith(b"the end"))
 
 
 class Neighbours(harness.TestCase):

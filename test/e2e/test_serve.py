@@ -6,7 +6,7 @@ import socket
 import unittest
 
 import harness
-from harness import Server, Trace, script, curl
+from harness import Server, Trace, curl, run, script
 
 VARIES = ("SERVER_PROTOCOL=", "CLIENT_PORT=", "DATE_UTC=")
 
@@ -228,6 +228,34 @@ class Connections(harness.TestCase):
             c.request(path="/")
             self.assertEqual(c.response().text, "slept\n")
             self.assertEqual(c.response().text, "hello\n")
+
+    FINISH = """
+httpd.register_handler("/", function()
+    httpd.header { ["content-length"] = 5 }
+    httpd.write(nil, "whole")
+    httpd.flush()
+    httpd.sleep(0.05) -- all of it has left
+    finished = httpd.finish()
+end)
+httpd.register_handler("/then", function()
+    httpd.write(nil, "finished: " .. tostring(finished))
+end)
+"""
+
+    def test_finish_after_everything_has_left(self):
+        path = os.path.join(harness.directory(), "finish.lua")
+        with open(path, "w") as f:
+            f.write(self.FINISH)
+        for tls in ((), ("ec",)):
+            with self.subTest(tls=tls), \
+                    Server("/", path, tls=tls, workers=1) as s:
+                with s.client() as c:
+                    self.assertEqual(c.ask().text, "whole")
+                    self.assertEqual(c.ask(path="/then").text,
+                                     "finished: true")
+                harness.need("nghttp")  # curl would not wait for the end
+                for of, body in (("/", "whole"), ("/then", "finished: true")):
+                    self.assertEqual(run("nghttp", s.url + of).stdout, body)
 
     def test_close_is_honoured(self):
         with Server("/", script("tools.lua")) as s:
