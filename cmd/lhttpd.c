@@ -50,7 +50,7 @@ static int number(int option, int fallback, int min, int max)
 /* -l has two arguments; getopt knows of the first alone. */
 static void add_mapping(char *next)
 {
-    if (!next || *next == '-' || *optarg == '-')
+    if (!next || *next == '-' || *given['l'] == '-')
         errx(2, "-l '%s': give two arguments: -l prefix script", optarg);
     mappings[mappings_n++] = optarg;
     mappings[mappings_n++] = next;
