@@ -238,6 +238,21 @@ class Attacker(threading.Thread):
             except OSError:
                 pass
 
+    @staticmethod
+    def hear(client):
+        data = client.socket.recv(65536)
+        if not data:
+            raise ConnectionResetError
+        return data
+
+    def last_words(self, client):
+        heard = b""
+        try:
+            while True:
+                heard += self.hear(client)
+        except OSError:
+            return heard[-65536:]
+
     def attack(self, client):
         client.socket.settimeout(2)
         heard = b""
@@ -249,12 +264,9 @@ class Attacker(threading.Thread):
                                      for k in range(32)))
                 i += 64
                 while client.readable():
-                    data = client.socket.recv(65536)
-                    if not data:
-                        raise ConnectionResetError
-                    heard = (heard + data)[-65536:]
-        except OSError:
-            pass
+                    heard = (heard + self.hear(client))[-65536:]
+        except OSError:  # a reset may have come before we had read all
+            heard += self.last_words(client)
         found = re.findall(rb"\0\0\x08\x07\0\0\0\0\0.{4}\0\0\0(.)", heard,
                            re.DOTALL)
         self.codes.update(code[0] for code in found)
