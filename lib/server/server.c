@@ -13,6 +13,11 @@
 
 #define POOL_KEPT 256
 
+/* The standard ones, listeners, what the program has open; a worker's queues
+ * and a client that is told to wait. */
+#define OWN_DESCRIPTORS    16
+#define WORKER_DESCRIPTORS 8
+
 /* --- the workers' context ------------------------------------------------- */
 
 void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
@@ -95,12 +100,18 @@ int lh_server_check(struct lhttpd_server_t *s)
 
 /* --- start ---------------------------------------------------------------- */
 
+/* Where descriptors are few, a tenth of them is less than we need ourselves. */
 static void resolve_connections(struct lhttpd_server_t *s)
 {
     uint64_t descriptors = lh_process_descriptors();
+    uint64_t own =
+        OWN_DESCRIPTORS + (uint64_t)s->workers_n * WORKER_DESCRIPTORS;
 
-    if (s->limits.connections == 0)
-        s->limits.connections = descriptors - descriptors / 10;
+    if (s->limits.connections)
+        return;
+    if (own < descriptors / 10)
+        own = descriptors / 10;
+    s->limits.connections = descriptors > own ? descriptors - own : 1;
 }
 
 /* Makes the workers; s->workers_n of them exist when it succeeds. */

@@ -148,12 +148,13 @@ class Server:
     """with Server("/", script("hello.lua")) as s: ... s.port ...
 
     mappings: prefix, script, prefix, script, ...  tls: kinds of certificates.
-    limits: -o options by name.  asan: an option of ASan's.  The end of the
-    block stops it and checks how it ended, unless the block failed already.
+    limits: -o options by name.  asan: an option of ASan's.  files: its limit of
+    descriptors.  The end of the block stops it and checks how it ended, unless
+    the block failed already.
     """
 
     def __init__(self, *mappings, tls=(), limits=None, options=(), workers=2,
-                 address="127.0.0.1", status=0, asan=""):
+                 address="127.0.0.1", status=0, asan="", files=None):
         self.tls = bool(tls)
         self.status = status
         self.address = address
@@ -165,6 +166,8 @@ class Server:
         args += options
         for prefix, path in zip(mappings[::2], mappings[1::2]):
             args += ["-l", prefix, path]
+        if files:
+            args = ["prlimit", f"--nofile={files}", *args]
         self.log_file = tempfile.TemporaryFile()
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL,
                                         stdout=self.log_file,

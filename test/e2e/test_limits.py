@@ -1,5 +1,6 @@
 """Every time-out and size limit of HTTP/1 that -o can make small."""
 
+import os
 import time
 import unittest
 
@@ -185,6 +186,22 @@ class Numbers(harness.TestCase):
                 self.assertEqual(clients[0].closed(), b"")
                 self.assertEqual(clients[3].ask().status, 200)
             for c in clients:
+                c.close()
+
+    def test_few_descriptors(self):
+        """Clients leave some to the server and its handlers."""
+        path = os.path.join(harness.directory(), "opens.lua")
+        with open(path, "w") as f:
+            f.write("httpd.register_handler('/', function()\n"
+                    "  local f = assert(httpd.open('/etc/passwd'))\n"
+                    "  httpd.write(nil, httpd.read(f, 'l') and 'opened')\n"
+                    "  f:close()\n"
+                    "end)\n")
+        with Server("/", path, files=40) as s:
+            silent = [s.client() for _ in range(80)]
+            self.assertEqual(self.get(s).text, "opened")
+            self.assertLess(s.descriptors(), 32)
+            for c in silent:
                 c.close()
 
     def test_connections_that_are_all_busy(self):
