@@ -86,7 +86,9 @@ uint64_t lh_h2_stream_due(const struct lh_h2_stream *s);
 /* --- which streams there are ---------------------------------------------- */
 
 #define LH_H2_BUCKETS 16
-#define LH_H2_PASTS   64
+/* As many as there are streams by default: all may be reset at once, and what
+ * was under way for each is no error. */
+#define LH_H2_PASTS 128
 
 struct lh_h2_streams {
     struct lh_h2_stream *buckets[LH_H2_BUCKETS]; /* all but closed ones */

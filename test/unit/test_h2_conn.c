@@ -512,6 +512,22 @@ static void test_after_our_reset(void **state)
     test_h2_deinit(&h);
 }
 
+/* ... though all streams that there may be were reset at once. */
+static void test_after_many_resets(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    test_h2_init(&h, handler, 0);
+    test_h2_hello(&h);
+    for (unsigned i = 0; i < h.t.ctx.limits->h2_streams; i++)
+        test_h2_sayf(&h, "HEADERS h %u GET {A: b}", 2 * i + 1);
+    test_h2_forget(&h);
+    test_h2_say(&h, "HEADERS eh 1 {a: b}");
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    test_h2_deinit(&h);
+}
+
 static void test_fields_arrive(void **state)
 {
     struct test_h2 h;
@@ -543,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_get),
         cmocka_unit_test(test_preface),
         cmocka_unit_test(test_after_our_reset),
+        cmocka_unit_test(test_after_many_resets),
         cmocka_unit_test(test_fields_arrive),
     };
 
