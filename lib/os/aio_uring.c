@@ -29,8 +29,12 @@ static int set_up(struct io_uring *ring)
     static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE,
                                  IORING_OP_OPENAT, IORING_OP_FSYNC,
                                  IORING_OP_SPLICE};
-    int r = io_uring_queue_init(ENTRIES, ring, 0);
+    /* Without the flag (Linux 5.18) an entry that the kernel refuses, such as
+     * an open of "", leaves those behind it in the ring. */
+    int r = io_uring_queue_init(ENTRIES, ring, IORING_SETUP_SUBMIT_ALL);
 
+    if (r == -EINVAL)
+        r = io_uring_queue_init(ENTRIES, ring, 0);
     if (r < 0)
         return r;
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
@@ -119,8 +123,10 @@ static void uring_submit(struct lh_aio *aio)
         prepare(sqe, LH_OF(link, struct lh_aio_op, link));
         u->in_kernel++;
     }
-    /* What it does not take now stays in the ring for the next turn. */
-    io_uring_submit(&u->ring);
+    /* Again for those behind a refused entry, where there is no such flag. */
+    for (int i = 0; i < ENTRIES && io_uring_sq_ready(&u->ring); i++)
+        if (io_uring_submit(&u->ring) <= 0)
+            break;
 }
 
 static void uring_reap(struct lh_aio *aio)

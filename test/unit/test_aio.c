@@ -224,6 +224,30 @@ static void writes_at_the_end_of_an_append_file(void **state)
     close(op.fd);
 }
 
+/* The kernel refuses the first at once; those behind it are done all the same,
+ * by the one submission. */
+static void a_refused_operation_holds_up_none(void **state)
+{
+    struct fixture *f = need(state);
+    char back[10];
+    struct lh_aio_op bad = {.kind = LH_AIO_OPEN, .path = ""};
+    struct lh_aio_op good = {
+        .kind = LH_AIO_READ, .fd = f->fd, .p = back, .n = sizeof(back)};
+
+    assert_int_equal(write(f->fd, "0123456789", 10), 10);
+    bad.complete = good.complete = count_completed;
+    lh_aio_add(f->aio, &bad);
+    lh_aio_add(f->aio, &good);
+    lh_aio_submit(f->aio);
+    for (int i = 0; i < WAITS_MAX && lh_aio_pending(f->aio); i++) {
+        usleep(1000);
+        lh_aio_deliver(f->aio);
+    }
+    assert_int_equal(lh_aio_pending(f->aio), 0);
+    assert_int_equal(bad.result, -ENOENT);
+    assert_int_equal(good.result, 10);
+}
+
 static void many_at_once(void **state)
 {
     struct fixture *f = need(state);
@@ -300,6 +324,7 @@ int main(void)
         BOTH(splices_into_a_pipe),
         BOTH(errors_are_each_operation_s_own),
         BOTH(writes_at_the_end_of_an_append_file),
+        BOTH(a_refused_operation_holds_up_none),
         BOTH(many_at_once),
         BOTH(reads_what_is_cached),
         cmocka_unit_test(an_unknown_way_is_an_error),
