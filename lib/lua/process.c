@@ -12,44 +12,56 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* From SIGTERM to SIGKILL. */
+/* From SIGTERM to SIGKILL; and for the rest of its group, once it has ended. */
 #define TERM_MS 2000
+#define REST_MS 100
 
 /* From one search for lost handles to the next. */
 #define SWEEP_MS 1000
 
 /* --- its life ------------------------------------------------------------- */
 
+static void unwatch(struct lh_process *p)
+{
+    if (!p->watched)
+        return;
+    lh_evq_forget(p->vm->ctx->evq, p->child.ended_fd);
+    lh_slots_remove(p->vm->ctx->slots, p->tag);
+    p->watched = false;
+}
+
 static void free_process(struct lh_process *p)
 {
-    if (p->watched) {
-        lh_evq_forget(p->vm->ctx->evq, p->child.ended_fd);
-        lh_slots_remove(p->vm->ctx->slots, p->tag);
-    }
+    unwatch(p);
     lh_timer_disarm(&p->timer);
     lh_list_remove(&p->link);
     lh_free(p);
 }
 
-static bool reap(struct lh_process *p)
+/* It was told to end, and has; SIGKILL comes for those that it may have started
+ * and that have not.  It is not reaped before, so that no other process group
+ * gets the number meanwhile. */
+static void hurry(struct lh_process *p)
 {
     struct lh_context *ctx = p->vm->ctx;
+    uint64_t due_ms = lh_deadline(ctx->now_ms, REST_MS);
 
+    if (due_ms < p->timer.deadline_ms)
+        lh_timer_arm(&ctx->timers, &p->timer, due_ms);
+}
+
+static bool reap(struct lh_process *p)
+{
     if (p->ended)
         return true;
-    int fd = p->child.ended_fd;
-    if (p->watched)
-        lh_evq_forget(ctx->evq, fd);
-    p->ended = lh_child_reap(&p->child, &p->status);
-    if (!p->watched)
-        return p->ended;
-    if (!p->ended) {
-        lh_evq_add(ctx->evq, fd, LH_EV_READ, p->tag);
+    if (!lh_child_has_ended(&p->child))
         return false;
-    }
-    lh_slots_remove(ctx->slots, p->tag);
-    p->watched = false;
-    return true;
+    unwatch(p);
+    if (lh_timer_armed(&p->timer))
+        hurry(p);
+    else
+        p->ended = lh_child_reap(&p->child, &p->status);
+    return p->ended;
 }
 
 static void on_end(struct lh_source *source, unsigned ready)
@@ -67,9 +79,10 @@ static void on_end(struct lh_source *source, unsigned ready)
 
 static void kill_late(struct lh_timer *timer)
 {
-    const struct lh_process *p = LH_OF(timer, struct lh_process, timer);
+    struct lh_process *p = LH_OF(timer, struct lh_process, timer);
 
     lh_child_signal(&p->child, SIGKILL);
+    on_end(&p->source, 0);
 }
 
 static void terminate(struct lh_process *p)
@@ -98,16 +111,11 @@ void lh_processes_deinit(struct lh_vm *vm)
     while (!lh_list_empty(&vm->processes)) {
         struct lh_process *p =
             LH_OF(vm->processes.next, struct lh_process, link);
-        int fd = p->child.ended_fd;
-        if (p->watched)
-            lh_evq_forget(vm->ctx->evq, fd);
-        if (p->detached && !lh_child_reap(&p->child, &p->status))
-            close(fd);
-        else if (!p->detached)
+        unwatch(p);
+        if (!p->detached)
             lh_child_end(&p->child);
-        if (p->watched)
-            lh_slots_remove(vm->ctx->slots, p->tag);
-        p->watched = false;
+        else if (!lh_child_reap(&p->child, &p->status))
+            close(p->child.ended_fd);
         free_process(p);
     }
     lh_timer_disarm(&vm->sweep_timer);

@@ -99,6 +99,17 @@ static void reaped(struct lh_child *child)
     child->ended_fd = -1;
 }
 
+bool lh_child_has_ended(const struct lh_child *child)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    if (child->pid < 0)
+        return true;
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return errno != EINTR; /* somebody else has waited for it */
+    return info.si_pid != 0;
+}
+
 bool lh_child_reap(struct lh_child *child, int *status)
 {
     if (child->pid < 0)
@@ -114,8 +125,11 @@ bool lh_child_reap(struct lh_child *child, int *status)
 
 void lh_child_signal(const struct lh_child *child, int number)
 {
-    if (child->pid > 0)
-        kill(-child->pid, number);
+    if (child->pid < 0)
+        return;
+    kill(-child->pid, number);
+    if (getpgid(child->pid) != child->pid)
+        kill(child->pid, number); /* it has left its group */
 }
 
 void lh_child_end(struct lh_child *child)

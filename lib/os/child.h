@@ -28,10 +28,15 @@ struct lh_child_start {
 int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
                    int *error, struct lh_err *err);
 
+/* Has it ended?  Until it is reaped its number is nobody else's, and neither is
+ * that of its group. */
+bool lh_child_has_ended(const struct lh_child *child);
+
 /* Reaps without waiting; true: it has ended, with `status` as of waitpid(). */
 bool lh_child_reap(struct lh_child *child, int *status);
 
-/* To all of its process group; nothing once it was reaped. */
+/* To all of its process group, and to itself if it has left that; nothing once
+ * it was reaped. */
 void lh_child_signal(const struct lh_child *child, int number);
 
 /* SIGKILL, and reaps: for the end of everything. */

@@ -40,6 +40,7 @@ static int wait_end(struct lh_child *child)
     assert_int_equal(lh_evq_wait(&q, &event, 1, WAIT_MS), 1);
     lh_evq_forget(&q, child->ended_fd);
     lh_evq_deinit(&q);
+    assert_true(lh_child_has_ended(child));
     assert_true(lh_child_reap(child, &status));
     return status;
 }
@@ -93,6 +94,43 @@ static void a_running_child_is_not_waited_for(void **state)
     assert_int_equal(child.pid, -1);
 }
 
+/* The child of the next test: moves to its parent's process group. */
+static int leave_group(void)
+{
+    if (setpgid(0, getpgid(getppid())) < 0 || write(1, "!", 1) != 1)
+        return 1;
+    return pause();
+}
+
+static void one_that_left_its_group_is_signalled(void **state)
+{
+    const char *argv[] = {"/proc/self/exe", "leave its group", NULL};
+    struct lh_child_start start = {argv, NULL, NULL, -1, -1, -1};
+    struct lh_child child;
+    struct lh_err err;
+    int fds[2], error, status;
+    char octet;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lh_child_pipe(fds), 0);
+        start.out = fds[1];
+        assert_int_equal(lh_child_spawn(&child, &start, &error, &err), 0);
+        close(fds[1]);
+        assert_int_equal(read(fds[0], &octet, 1), 1);
+        close(fds[0]);
+        assert_false(lh_child_has_ended(&child));
+        if (i == 1) {
+            lh_child_end(&child);
+            continue;
+        }
+        lh_child_signal(&child, SIGTERM);
+        status = wait_end(&child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGTERM);
+    }
+}
+
 /* What workers block and programs ignore does not reach a child. */
 static void signals_are_as_a_program_expects(void **state)
 {
@@ -143,12 +181,17 @@ static void directory_and_environment(void **state)
     assert_int_equal(wait_end(&child), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argv;
+    if (argc > 1)
+        return leave_group();
+
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reports_its_end_and_status),
         cmocka_unit_test(writes_to_its_pipe),
         cmocka_unit_test(a_running_child_is_not_waited_for),
+        cmocka_unit_test(one_that_left_its_group_is_signalled),
         cmocka_unit_test(signals_are_as_a_program_expects),
         cmocka_unit_test(a_missing_program_is_an_error),
         cmocka_unit_test(directory_and_environment),

@@ -254,6 +254,12 @@ static const char quiet[] =
     "  note('waits')\n"
     "  note(httpd.read(p))\n"
     "end)\n"
+    "test('group', function()\n"
+    "  local p = io.popen(\"(trap '' TERM; exec 3>\" .. DIR .. \"alive;\" ..\n"
+    "    \"echo up; exec sleep 100) & wait\")\n"
+    "  note(httpd.read(p, 'l') == 'up' and 'waits')\n"
+    "  note(httpd.read(p))\n"
+    "end)\n"
     "test('close', function()\n"
     "  local p = io.popen('exec sleep 1000')\n"
     "  note('waits')\n"
@@ -328,6 +334,30 @@ static void waits_end_with_the_client(void **state)
     test_live_until(no_children, NULL);
     leave(&live, "/slow", "200000 nil");
     test_live_stop(&live);
+}
+
+/* The end of what nobody writes to any more. */
+static int has_no_writer(void *arg)
+{
+    char octet;
+
+    return read(*(int *)arg, &octet, 1) == 0;
+}
+
+/* One of the group ignores SIGTERM, its leader does not. */
+static void the_whole_group_ends(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    assert_int_equal(mkfifo(test_live_path("alive"), 0600), 0);
+    int alive = open(test_live_path("alive"), O_RDONLY | O_NONBLOCK);
+    test_live_start(&live, 1, quiet);
+    leave(&live, "/group", "nil closed");
+    test_live_until(has_no_writer, &alive);
+    test_live_until(no_children, NULL);
+    test_live_stop(&live);
+    close(alive);
 }
 
 static void nobody_waits_for_children(void **state)
@@ -416,6 +446,7 @@ int main(void)
         cmocka_unit_test(processes_in_coroutines),
         cmocka_unit_test(argument_vectors),
         cmocka_unit_test(waits_end_with_the_client),
+        cmocka_unit_test(the_whole_group_ends),
         cmocka_unit_test(nobody_waits_for_children),
         cmocka_unit_test(a_stop_ends_timed_waits),
         cmocka_unit_test(a_stop_cuts_the_others),
