@@ -8,6 +8,7 @@
 #include "lua/api.h"
 #include "lua/process.h"
 #include "os/evq.h"
+#include "os/pipe.h"
 #include "os/stdio.h"
 
 #include <errno.h>
@@ -142,6 +143,7 @@ static int open_twin(struct lh_file *file, FILE *fp)
     file->readable = twin.readable;
     file->writable = twin.writable;
     file->appends = twin.appends;
+    file->standard = twin.standard;
     r = twin.on_disk ? 0 : watch(file, twin.fd);
     if (r < 0) {
         lh_descriptor_drop(d);
@@ -152,6 +154,14 @@ static int open_twin(struct lh_file *file, FILE *fp)
 }
 
 /* --- whose turn it is ----------------------------------------------------- */
+
+/* Nobody but this handle has what it has opened, standard streams apart. */
+static void change_hands(struct lh_file *file, bool ours)
+{
+    file->ours = ours;
+    if (file->pollable && !file->standard)
+        lh_pipe_set_nonblocking(file->descriptor->fd, ours);
+}
 
 static int take_over(struct lh_file *file, FILE *fp)
 {
@@ -170,7 +180,7 @@ static int take_over(struct lh_file *file, FILE *fp)
             return -ENOMEM;
         in->n += lh_stdio_take(fp, in->p + in->n, n);
     }
-    file->ours = true;
+    change_hands(file, true);
     return 0;
 }
 
@@ -191,7 +201,7 @@ static void give_back(struct lh_file *file, FILE *fp)
     else
         lh_stdio_unread(fp, in->p + in->at, n);
     drop_ahead(file);
-    file->ours = false;
+    change_hands(file, false);
 }
 
 /* give_back(state, handle): before a buffered method. */

@@ -4,9 +4,10 @@
  * of them.
  *
  * Between httpd calls and buffered ones (f:read, f:seek) a file changes hands:
- * while it is `ours`, the position is `offset` less what waits in `ahead`, and
- * the FILE's buffer is empty.  Operations use a descriptor of their own, so
- * that they never meet another file under a number that was closed.
+ * while it is `ours`, the position is `offset` less what waits in `ahead`, the
+ * FILE's buffer is empty, and a pipe does not make its users wait.  Operations
+ * use a descriptor of their own, so that they never meet another file under a
+ * number that was closed.
  */
 #ifndef LH_LUA_FILE_H
 #define LH_LUA_FILE_H
@@ -42,6 +43,7 @@ struct lh_file {
     bool readable, writable, appends;
     bool seekable; /* operations say where */
     bool pollable; /* a pipe, a terminal: events, no operations */
+    bool standard; /* other programs have it too */
     bool ours;
     uint64_t offset;       /* of the next octet that the kernel moves */
     struct lh_input ahead; /* octets that were read, and not taken yet */

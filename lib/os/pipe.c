@@ -12,8 +12,17 @@
 /* What a pipe holds of a file that is sent. */
 #define HELD_BYTES (256 << 10)
 
-/* Is there something to be done?  Somebody who shares the pipe may be faster
- * than we are, where the kernel knows no RWF_NOWAIT for pipes. */
+void lh_pipe_set_nonblocking(int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFL);
+    int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+
+    if (flags >= 0 && wanted != flags)
+        fcntl(fd, F_SETFL, wanted);
+}
+
+/* Is there something to be done?  Of use where the kernel knows no RWF_NOWAIT:
+ * FIFOs, terminals, and older kernels' pipes. */
 static ssize_t wait_not(int fd, short events)
 {
     struct pollfd now = {.fd = fd, .events = events};
@@ -45,8 +54,12 @@ ssize_t lh_pipe_read(int fd, void *p, size_t n)
 /* A pipe that is ready takes PIPE_BUF octets. */
 ssize_t lh_pipe_write(int fd, const void *p, size_t n)
 {
-    ssize_t r = wait_not(fd, POLLOUT);
+    struct iovec part = {(void *)p, n};
+    ssize_t r = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
 
+    if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+        return outcome(r);
+    r = wait_not(fd, POLLOUT);
     return r < 0 ? r : outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
 }
 

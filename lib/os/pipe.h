@@ -1,15 +1,20 @@
 /*
- * Pipes, and what else reports to the event queue, read and written without
- * waiting and without O_NONBLOCK, which would hold for all who share them.
+ * Pipes, terminals, and what else reports to the event queue, read and written
+ * without waiting.
  */
 #ifndef LH_OS_PIPE_H
 #define LH_OS_PIPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Sets or clears O_NONBLOCK, which holds for all who share what is open. */
+void lh_pipe_set_nonblocking(int fd, bool on);
+
 /* Octets moved (a read's 0: the end), -EAGAIN: an event must come first, or
- * another negative errno. */
+ * another negative errno.  Without O_NONBLOCK too, if nobody else reads or
+ * writes there; a terminal may then take a write's PIPE_BUF octets slowly. */
 ssize_t lh_pipe_read(int fd, void *p, size_t n);
 ssize_t lh_pipe_write(int fd, const void *p, size_t n);
 

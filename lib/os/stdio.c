@@ -27,6 +27,7 @@ int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
     twin->appends = (flags & O_APPEND) != 0;
     twin->on_disk =
         S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode);
+    twin->standard = fileno(fp) <= STDERR_FILENO;
     twin->fd = fcntl(fileno(fp), F_DUPFD_CLOEXEC, 3);
     return twin->fd < 0 ? -errno : 0;
 }

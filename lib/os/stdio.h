@@ -16,7 +16,8 @@ struct lh_stdio_twin {
     int fd; /* close-on-exec */
     bool readable, writable;
     bool appends;
-    bool on_disk; /* a regular file, a directory, a block device */
+    bool on_disk;  /* a regular file, a directory, a block device */
+    bool standard; /* one of the streams that other programs have too */
 };
 
 /* 0 or a negative errno. */

@@ -46,7 +46,6 @@ static void a_full_pipe_is_not_waited_for(void **state)
     (void)state;
     assert_int_equal(pipe(fds), 0);
     while ((n = lh_pipe_write(fds[1], much, sizeof(much))) > 0) {
-        assert_true(n <= PIPE_BUF);
         put += (size_t)n;
         assert_true(put < sizeof(much));
     }

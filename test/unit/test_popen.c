@@ -13,9 +13,12 @@
 #include "lib/live.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 static void expect_all(struct test_live *live, const char *const *names)
@@ -249,6 +252,13 @@ static const char quiet[] =
     "  note('waits')\n"
     "  note(httpd.read(p))\n"
     "end)\n"
+    "test('terminal', function()\n"
+    "  local f = assert(io.open(terminal, 'r+'))\n"
+    "  note('waits')\n"
+    "  note(httpd.write(f, string.rep('x', 200000)))\n"
+    "  f:write(string.rep('y', 200000))\n"
+    "  f:close()\n"
+    "end)\n"
     "test('stubborn', function()\n"
     "  local p = io.popen(\"trap '' TERM; while :; do sleep 1; done\")\n"
     "  note('waits')\n"
@@ -334,6 +344,54 @@ static void waits_end_with_the_client(void **state)
     test_live_until(no_children, NULL);
     leave(&live, "/slow", "200000 nil");
     test_live_stop(&live);
+}
+
+/* How many x are there before the last y. */
+static size_t read_terminal(int fd)
+{
+    size_t x = 0, y = 0;
+    char some[4096];
+
+    while (y < 200000) {
+        ssize_t n = read(fd, some, sizeof(some));
+        assert_true(n > 0);
+        for (ssize_t i = 0; i < n; i++) {
+            x += some[i] == 'x';
+            y += some[i] == 'y';
+        }
+    }
+    return x;
+}
+
+/* A terminal that is ready takes fewer octets than a pipe. */
+static void a_slow_terminal_holds_up_nobody(void **state)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    char source[sizeof(quiet) + 128], name[64];
+    struct test_live live;
+    struct termios raw;
+
+    (void)state;
+    if (master < 0 || grantpt(master) || unlockpt(master) ||
+        ptsname_r(master, name, sizeof(name)))
+        skip();
+    int slave = open(name, O_RDWR | O_NOCTTY);
+    assert_int_equal(tcgetattr(slave, &raw), 0);
+    cfmakeraw(&raw);
+    assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
+    snprintf(source, sizeof(source), "terminal = '%s'\n%s", name, quiet);
+    test_live_start(&live, 1, source);
+    of = &live;
+    int fd = test_live_ask(&live, "/terminal");
+    test_live_until(waits, NULL);
+    for (int i = 0; i < 20; i++)
+        test_live_expect(&live, "/hello", "hello");
+    assert_int_equal(read_terminal(master), 200000);
+    test_live_expect(&live, "/result", "200000 nil");
+    close(fd);
+    test_live_stop(&live);
+    close(slave);
+    close(master);
 }
 
 /* The end of what nobody writes to any more. */
@@ -446,6 +504,7 @@ int main(void)
         cmocka_unit_test(processes_in_coroutines),
         cmocka_unit_test(argument_vectors),
         cmocka_unit_test(waits_end_with_the_client),
+        cmocka_unit_test(a_slow_terminal_holds_up_nobody),
         cmocka_unit_test(the_whole_group_ends),
         cmocka_unit_test(nobody_waits_for_children),
         cmocka_unit_test(a_stop_ends_timed_waits),
