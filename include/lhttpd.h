@@ -64,7 +64,7 @@ typedef struct lhttpd_server_t lhttpd_server_t;
 #define LHTTPD_ESCRIPT  (-7)  /* a script or VM factory failed */
 #define LHTTPD_EUSER    (-8)  /* no such user, or not allowed to become it */
 #define LHTTPD_ECUT     (-9)  /* the grace ran out and requests were cut */
-#define LHTTPD_ESTUCK   (-10) /* a script does not return */
+#define LHTTPD_ESTUCK   (-10) /* a script or a file does not return */
 
 /* The absence of a limit. */
 #define LHTTPD_UNLIMITED UINT64_MAX
@@ -289,9 +289,9 @@ LHTTPD_API void lhttpd_server_shutdown(lhttpd_server_t *server,
                                        unsigned grace_ms);
 
 /* Waits until a server that was told to shut down has stopped.  LHTTPD_ECUT:
- * the grace ran out and requests were cut.  LHTTPD_ESTUCK: a script does not
- * return; its thread and memory stay behind, after destroy too, and its
- * callbacks may still run.  Not on a worker thread. */
+ * the grace ran out and requests were cut.  LHTTPD_ESTUCK: a script or a
+ * file operation does not return; its thread and memory stay behind, after
+ * destroy too, and its callbacks may still run.  Not on a worker thread. */
 LHTTPD_API int lhttpd_server_wait(lhttpd_server_t *server);
 
 /* lhttpd_server_shutdown() and lhttpd_server_wait(). */

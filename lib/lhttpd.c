@@ -364,7 +364,7 @@ const char *lhttpd_strerror(int error)
     case LHTTPD_ECUT:
         return "the grace ran out and requests were cut";
     case LHTTPD_ESTUCK:
-        return "a script does not return";
+        return "a script or a file operation does not return";
     }
     return "unknown error";
 }

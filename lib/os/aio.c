@@ -49,6 +49,7 @@ void lh_aio_init(struct lh_aio *aio, const struct lh_aio_ways *of, int fd)
     aio->ways = of;
     aio->fd = fd;
     aio->pending = 0;
+    aio->refused = false;
     lh_list_init(&aio->waiting);
     lh_list_init(&aio->done);
 }
@@ -61,10 +62,11 @@ void lh_aio_add(struct lh_aio *aio, struct lh_aio_op *op)
     lh_list_append(&aio->waiting, &op->link);
 }
 
-void lh_aio_submit(struct lh_aio *aio)
+bool lh_aio_submit(struct lh_aio *aio)
 {
-    if (!lh_list_empty(&aio->waiting))
-        aio->ways->submit(aio);
+    if (aio->refused || !lh_list_empty(&aio->waiting))
+        aio->refused = !aio->ways->submit(aio);
+    return aio->refused;
 }
 
 void lh_aio_deliver(struct lh_aio *aio)

@@ -76,7 +76,10 @@ int lh_aio_fd(const struct lh_aio *aio);
 
 /* Never fails: what cannot go to the kernel yet waits its turn. */
 void lh_aio_add(struct lh_aio *aio, struct lh_aio_op *op);
-void lh_aio_submit(struct lh_aio *aio); /* once a turn */
+
+/* Once a turn.  True: the kernel is short of memory; again, soon. */
+bool lh_aio_submit(struct lh_aio *aio);
+
 void lh_aio_deliver(struct lh_aio *aio);
 
 /* Operations that are not delivered yet. */

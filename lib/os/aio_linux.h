@@ -8,8 +8,9 @@ struct lh_aio_ways {
     const char *name;
     int (*new)(struct lh_aio **aio, struct lh_err *err);
     void (*free)(struct lh_aio *aio);
-    /* Hands waiting operations over until there is no more room. */
-    void (*submit)(struct lh_aio *aio);
+    /* Hands waiting operations over until there is no more room.  False: the
+     * kernel has refused some for now. */
+    bool (*submit)(struct lh_aio *aio);
     /* Calls lh_aio_finished() for what the kernel has done. */
     void (*reap)(struct lh_aio *aio);
 };
@@ -21,6 +22,7 @@ struct lh_aio {
     struct lh_list waiting; /* added, not handed over yet */
     struct lh_list done;    /* to be delivered */
     unsigned pending;
+    bool refused; /* as the last submit said */
 };
 
 extern const struct lh_aio_ways lh_aio_uring;

@@ -131,7 +131,7 @@ static void *help(void *arg)
 
 /* --- the worker's side ---------------------------------------------------- */
 
-static void threads_submit(struct lh_aio *aio)
+static bool threads_submit(struct lh_aio *aio)
 {
     struct threads *t = of(aio);
     uint64_t n = 0;
@@ -147,6 +147,7 @@ static void threads_submit(struct lh_aio *aio)
     }
     if (n)
         raise_count(t->work_fd, n);
+    return true;
 }
 
 static void threads_reap(struct lh_aio *aio)

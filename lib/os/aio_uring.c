@@ -110,7 +110,7 @@ static void prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
     io_uring_sqe_set_data(sqe, op);
 }
 
-static void uring_submit(struct lh_aio *aio)
+static bool uring_submit(struct lh_aio *aio)
 {
     struct uring *u = of(aio);
 
@@ -127,6 +127,7 @@ static void uring_submit(struct lh_aio *aio)
     for (int i = 0; i < ENTRIES && io_uring_sq_ready(&u->ring); i++)
         if (io_uring_submit(&u->ring) <= 0)
             break;
+    return io_uring_sq_ready(&u->ring) == 0;
 }
 
 static void uring_reap(struct lh_aio *aio)

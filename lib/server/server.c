@@ -296,9 +296,13 @@ static int stuck(struct lhttpd_server_t *s)
     for (unsigned i = 0; i < s->workers_n; i++)
         pthread_detach(s->workers[i].thread);
     s->state = LH_SERVER_STUCK;
+    if (where)
+        return lh_err_set(&s->err, LHTTPD_ESTUCK,
+                          "a script does not return: %s; its thread goes on",
+                          where);
     return lh_err_set(&s->err, LHTTPD_ESTUCK,
-                      "a script does not return: %s; its thread goes on",
-                      where ? where : "it is not known which");
+                      "a file operation does not return from the kernel (a "
+                      "dead mount, a device without data); its thread goes on");
 }
 
 /* How long to wait for the workers yet; -1: no stop was asked for; 0: the time

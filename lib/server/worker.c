@@ -21,6 +21,9 @@
 #define AHEAD_MAX       4   /* connections more than the least loaded worker */
 #define ACCEPT_PAUSE_MS 100 /* out of descriptors or connections */
 
+/* To the next try when the kernel was short of memory for operations. */
+#define SUBMIT_AGAIN_MS 10
+
 /* After a cut, how long tasks that still yield are put up with. */
 #define CUT_TASKS_MS 1000
 
@@ -244,6 +247,8 @@ static int wait_ms(const struct lh_worker *w)
     if (work_waits(w) || !lh_list_empty(&w->dirty))
         return 0;
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
+    if (w->submit_again && (timeout < 0 || timeout > SUBMIT_AGAIN_MS))
+        timeout = SUBMIT_AGAIN_MS;
     uint64_t stop_at = atomic_load(&w->server->stop_at_ms);
     if (!w->ctx.stopping || stop_at == LH_NEVER)
         return timeout;
@@ -337,7 +342,7 @@ static void turn(struct lh_worker *w)
     lh_timers_fire(&w->ctx.timers, w->ctx.now_ms);
     run_rounds(w);
     lh_conns_write(w);
-    lh_aio_submit(w->aio);
+    w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
     lh_conns_prepare(w);
     lh_conns_reap(w);

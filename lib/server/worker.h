@@ -38,6 +38,7 @@ struct lh_worker {
     struct lh_aio *aio;
     struct lh_source aio_source; /* its completions */
     uint64_t aio_tag;
+    bool submit_again; /* soon: the kernel did not take all */
     struct lh_net_pools pools;
     struct lh_vm **vms; /* one a mapping */
     struct lh_acceptor acceptors[LH_LISTENERS_MAX];

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/heap.h"
+#include "lib/uring.h"
 #include "os/aio.h"
 #include "os/evq.h"
 #include "os/pipe.h"
@@ -144,6 +145,24 @@ static void a_read_is_short_only_at_the_end(void **state)
     assert_int_equal(run(f, &op), 0);
     op.offset = 1000;
     assert_int_equal(run(f, &op), 0);
+}
+
+static void a_kernel_without_memory_is_asked_again(void **state)
+{
+    struct fixture *f = need(state);
+    char back[10];
+    struct lh_aio_op op = {
+        .kind = LH_AIO_READ, .fd = f->fd, .p = back, .n = sizeof(back)};
+
+    assert_int_equal(write(f->fd, "0123456789", 10), 10);
+    op.complete = count_completed;
+    test_uring_refuse(2);
+    lh_aio_add(f->aio, &op);
+    assert_true(lh_aio_submit(f->aio));
+    assert_true(lh_aio_submit(f->aio));
+    assert_false(lh_aio_submit(f->aio));
+    finish(f->aio);
+    assert_int_equal(op.result, 10);
 }
 
 static void opens(void **state)
@@ -325,6 +344,8 @@ int main(void)
         BOTH(errors_are_each_operation_s_own),
         BOTH(writes_at_the_end_of_an_append_file),
         BOTH(a_refused_operation_holds_up_none),
+        cmocka_unit_test_setup_teardown(a_kernel_without_memory_is_asked_again,
+                                        by_uring, tear_down),
         BOTH(many_at_once),
         BOTH(reads_what_is_cached),
         cmocka_unit_test(an_unknown_way_is_an_error),

@@ -12,7 +12,9 @@
 #include "lib/client.h"
 #include "lib/heap.h"
 #include "lib/live.h"
+#include "lib/uring.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char basics[] =
@@ -657,6 +660,10 @@ static const char frugal[] =
     "  if p then httpd.read(p, 'a') httpd.close(p) end\n"
     "  return ''\n"
     "end)\n"
+    "test('sync', function() httpd.sync(assert(httpd.open(DIR))) end)\n"
+    "test('kernel', function()\n"
+    "  httpd.read(io.open('/proc/kmsg'), 16777216)\n"
+    "end)\n"
     "test('hello', function() return 'hello' end)\n";
 
 /* Every allocation of ours fails once while the request is served. */
@@ -681,6 +688,52 @@ static void no_memory(void **state)
     test_live_stop(&live);
     assert_int_equal(test_heap_live(), 0);
     test_heap_uninstall();
+}
+
+/* Nothing else wakes the worker. */
+static void a_kernel_without_memory_is_asked_again(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, frugal);
+    test_uring_refuse(3);
+    test_live_expect(&live, "/sync", "ok");
+    test_live_stop(&live);
+}
+
+/* In a process of its own, since a thread stays behind. */
+static void stuck_child(void)
+{
+    struct test_live live;
+
+    test_live_start(&live, 1, frugal);
+    test_live_ask(&live, "/kernel");
+    test_live_expect(&live, "/hello", "hello");
+    int r = lhttpd_server_stop(live.server, 0);
+    int named = strstr(lhttpd_server_error(live.server), "file operation") != 0;
+    lhttpd_server_destroy(live.server);
+    _exit(r != LHTTPD_ESTUCK ? 2 : !named ? 3 : 0);
+}
+
+/* The kernel's messages are a regular file that makes its readers wait. */
+static void a_stop_does_not_wait_for_ever(void **state)
+{
+    int fd = open("/proc/kmsg", O_RDONLY | O_NONBLOCK);
+    char text[8192];
+    int status;
+
+    (void)state;
+    if (fd < 0 || (read(fd, text, sizeof(text)) < 0 && errno != EAGAIN))
+        skip();
+    close(fd);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        stuck_child();
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static int by_uring(void **state)
@@ -717,10 +770,16 @@ int main(void)
         cmocka_unit_test(time_runs_out),
         cmocka_unit_test(a_full_disk),
         cmocka_unit_test(no_memory),
+        cmocka_unit_test(a_kernel_without_memory_is_asked_again),
+    };
+    const struct CMUnitTest slow[] = {
+        cmocka_unit_test(a_stop_does_not_wait_for_ever),
     };
     int failed = cmocka_run_group_tests_name("files by io_uring", tests,
                                              by_uring, clean_up);
 
+    failed += cmocka_run_group_tests_name("files that never come", slow,
+                                          by_uring, clean_up);
     return failed + cmocka_run_group_tests_name("files by threads", tests,
                                                 by_threads, clean_up);
 }
