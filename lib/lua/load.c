@@ -131,12 +131,15 @@ static void make_turn(lua_State *L, struct lh_vm *vm)
 
 /* --- the surroundings ----------------------------------------------------- */
 
-static void save_traceback(lua_State *L)
+/* What no C function of every VM does. */
+static void save_debug(lua_State *L)
 {
     lua_getglobal(L, "debug");
     if (lua_istable(L, -1)) {
         lua_getfield(L, -1, "traceback");
         lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.traceback");
+        lua_getfield(L, -1, "getinfo");
+        lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.getinfo");
     }
     lua_pop(L, 1);
 }
@@ -210,7 +213,7 @@ static int load(lua_State *L)
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     if (!vm->factory || !vm->factory->create)
         luaL_openlibs(L);
-    save_traceback(L);
+    save_debug(L);
     seed_random(L);
     make_turn(L, vm);
     lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.turn");
@@ -226,19 +229,42 @@ static int load(lua_State *L)
 
 /* --- handlers ------------------------------------------------------------- */
 
-static int add_where(struct lh_vm *vm, int line)
+/* How many of its arguments the function at index 2 can see.  Lua 5.1 does not
+ * tell. */
+static int parameters(lua_State *L)
+{
+    int top = lua_gettop(L), n = LH_HANDLER_ARGUMENTS;
+
+    lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.getinfo");
+    if (lua_isfunction(L, -1)) {
+        lua_pushvalue(L, 2);
+        lua_pushliteral(L, "u");
+        lua_call(L, 2, 1);
+        lua_getfield(L, -1, "nparams");
+        lua_getfield(L, -2, "isvararg");
+        if (lua_isnumber(L, -2) && !lua_toboolean(L, -1) &&
+            lua_tointeger(L, -2) < n)
+            n = (int)lua_tointeger(L, -2);
+    }
+    lua_settop(L, top);
+    return n;
+}
+
+static int add_known(struct lh_vm *vm, int line, int arguments)
 {
     char text[1024];
-    char **where = lh_realloc(vm->where, (vm->where_n + 1) * sizeof(*where));
+    struct lh_handler *known =
+        lh_realloc(vm->known, (vm->known_n + 1) * sizeof(*known));
 
-    if (!where)
+    if (!known)
         return LHTTPD_ENOMEM;
-    vm->where = where;
+    vm->known = known;
     snprintf(text, sizeof(text), "%s:%d", vm->name ? vm->name : "setup", line);
-    where[vm->where_n] = lh_strdup(text);
-    if (!where[vm->where_n])
+    known[vm->known_n] =
+        (struct lh_handler){.where = lh_strdup(text), .arguments = arguments};
+    if (!known[vm->known_n].where)
         return LHTTPD_ENOMEM;
-    vm->where_n++;
+    vm->known_n++;
     return 0;
 }
 
@@ -251,7 +277,7 @@ int lh_vm_add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
         return index;
     lua_pushvalue(L, 2);
     lua_getinfo(L, ">S", &ar);
-    if (add_where(vm, ar.linedefined))
+    if (add_known(vm, ar.linedefined, parameters(L)))
         return LHTTPD_ENOMEM;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->handlers);
     lua_pushvalue(L, 2);

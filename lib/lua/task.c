@@ -379,7 +379,7 @@ static void resume(struct lh_task *task, lua_State *L, int args)
 
     task->state = LH_TASK_RUNNING;
     task->resumed_ms = lh_clock_ms();
-    atomic_store_explicit(&vm->running, vm->where[task->handler],
+    atomic_store_explicit(&vm->running, vm->known[task->handler].where,
                           memory_order_release);
     status = lh_lua_resume(task->co, L, args, &results);
     atomic_store_explicit(&vm->running, NULL, memory_order_release);
@@ -406,12 +406,16 @@ static void begin(struct lh_task *task, lua_State *L)
         lua_rawseti(L, LH_AT_THREADS, task->slot);
         task->co = co;
     }
+    int arguments = task->vm->known[task->handler].arguments;
     lua_rawgeti(L, LH_AT_HANDLERS, task->handler + 1);
-    lh_env_push(L, task);
-    task->env = lua_topointer(L, -1);
-    lh_header_push(L, task);
-    lua_xmove(L, task->co, 3);
-    resume(task, L, 2);
+    if (arguments > 0) {
+        lh_env_push(L, task);
+        task->env = lua_topointer(L, -1);
+    }
+    if (arguments > 1)
+        lh_header_push(L, task);
+    lua_xmove(L, task->co, 1 + arguments);
+    resume(task, L, arguments);
 }
 
 static void look(struct lh_task *task, lua_State *L)

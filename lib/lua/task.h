@@ -142,6 +142,14 @@ struct lh_vm_cached {
     size_t n;
 };
 
+/* A handler is called with env and header. */
+#define LH_HANDLER_ARGUMENTS 2
+
+struct lh_handler {
+    char *where;   /* "script.lua:12" */
+    int arguments; /* those that it can see, no others are made */
+};
+
 struct lh_vm {
     lua_State *L;
     struct lh_context *ctx;
@@ -161,8 +169,8 @@ struct lh_vm {
     lhttpd_vm_factory_t factory_copy;
 
     struct lh_names names;
-    char **where; /* "script.lua:12", by handler */
-    unsigned where_n;
+    struct lh_handler *known; /* by handler */
+    unsigned known_n;
     int not_found, root;
     bool loading;
     _Atomic(const char *) running;

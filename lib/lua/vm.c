@@ -69,9 +69,9 @@ void lh_vm_free(struct lh_vm *vm)
     lh_processes_deinit(vm);
     lh_list_remove(&vm->ready_link);
     lh_names_deinit(&vm->names);
-    for (unsigned i = 0; i < vm->where_n; i++)
-        lh_free(vm->where[i]);
-    lh_free(vm->where);
+    for (unsigned i = 0; i < vm->known_n; i++)
+        lh_free(vm->known[i].where);
+    lh_free(vm->known);
     lh_free(vm->spare_input.p);
     lh_free(vm->prefix);
     lh_free(vm->name);

@@ -204,12 +204,54 @@ static void header_by_name(void **state)
     test_script_deinit(&s);
 }
 
+/* Nothing is made that a handler cannot see. */
+static void arguments_that_are_named(void **state)
+{
+    static const char source[] =
+        "local function kinds(...)\n"
+        "  httpd.write(nil, {select('#', ...), type((...)),\n"
+        "    type((select(2, ...))), type((select(3, ...)))})\n"
+        "end\n"
+        "local reg = httpd.register_handler\n"
+        "reg('/none', function() httpd.write(nil, 'none') end)\n"
+        "reg('/env', function(env) httpd.write(nil, env.REQUEST_URI) end)\n"
+        "reg('/both', function(env, header)\n"
+        "  httpd.write(nil, env.WORKER .. header.path) end)\n"
+        "reg('/three', function(env, header, body)\n"
+        "  kinds(env, header, body) end)\n"
+        "reg('/rest', function(...) kinds(...) end)\n"
+        "reg('/some', function(env, ...) kinds(env, ...) end)\n"
+        "reg('/c', httpd.closed)\n"
+        "debug.getinfo = nil\n"
+        "reg('/bare', function(...) kinds(...) end)\n";
+    static const char all[] = "2tabletablenil";
+    struct test_script s;
+
+    (void)state;
+    test_script_start(&s, source);
+    for (int i = 0; i < 2; i++) {
+        test_script_expect(&s, "/none", 200, "none");
+        test_script_expect(&s, "/env?x", 200, "/env?x");
+        test_script_expect(&s, "/both", 200, "0/both");
+        test_script_expect(&s, "/three", 200, "3tabletablenil");
+        test_script_expect(&s, "/rest", 200, all);
+        test_script_expect(&s, "/some", 200, all);
+        test_script_expect(&s, "/c", 200, "");
+        test_script_expect(&s, "/bare", 200, all);
+    }
+    test_script_deinit(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(env_lists),    cmocka_unit_test(env_changes),
-        cmocka_unit_test(env_by_name),  cmocka_unit_test(env_of_another),
-        cmocka_unit_test(header_lists), cmocka_unit_test(header_by_name),
+        cmocka_unit_test(env_lists),
+        cmocka_unit_test(env_changes),
+        cmocka_unit_test(env_by_name),
+        cmocka_unit_test(env_of_another),
+        cmocka_unit_test(header_lists),
+        cmocka_unit_test(header_by_name),
+        cmocka_unit_test(arguments_that_are_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
