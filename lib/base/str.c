@@ -5,6 +5,8 @@ bool lh_str_equal_nocase(struct lh_str a, struct lh_str b)
 {
     if (a.n != b.n)
         return false;
+    if (lh_str_equal(a, b))
+        return true; /* mostly */
     for (size_t i = 0; i < a.n; i++) {
         if (lh_lower(a.p[i]) != lh_lower(b.p[i]))
             return false;
@@ -54,7 +56,7 @@ bool lh_str_to_u64(struct lh_str s, uint64_t max, uint64_t *value)
         if (s.p[i] < '0' || s.p[i] > '9')
             return false;
         unsigned digit = (unsigned)(s.p[i] - '0');
-        if (v > max / 10 || v * 10 > max - digit || digit > max)
+        if (digit > max || v > (max - digit) / 10)
             return false;
         v = v * 10 + digit;
     }

@@ -8,39 +8,6 @@
 
 /* --- lines ---------------------------------------------------------------- */
 
-/* Is one of these octets below 0x20 or 0x7f?  All eight at once; HTAB counts,
- * and so, rarely, does an octet above such a one. */
-static bool may_have_control(const uint8_t *p)
-{
-    const uint64_t ones = UINT64_MAX / 255, highs = ones * 128;
-    uint64_t x, del;
-
-    memcpy(&x, p, 8);
-    del = x ^ ones * 0x7f;
-    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
-}
-
-static bool has_control_octet(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
-            return true;
-    }
-    return false;
-}
-
-/* Is there a control character other than HTAB? */
-static bool has_control(const uint8_t *p, size_t n)
-{
-    if (n < 8)
-        return has_control_octet(p, n);
-    for (size_t i = 0; i + 8 < n; i += 8) {
-        if (may_have_control(p + i))
-            return has_control_octet(p + i, n - i);
-    }
-    return may_have_control(p + n - 8) && has_control_octet(p + n - 8, 8);
-}
-
 static enum lh_h1_line_result line_add(struct lh_h1_line *line,
                                        struct lh_arena *arena, const uint8_t *p,
                                        size_t n)
@@ -70,7 +37,7 @@ enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
     bool cr = before && p[before - 1] == '\r';
     size_t text = before - cr, room = (size_t)(max - line->n);
 
-    if (has_control(p, text < room ? text : room))
+    if (lh_has_control(p, text < room ? text : room))
         return LH_H1_LINE_BAD;
     if (text > room) /* a CR just past the limit is bare, as no LF follows */
         return p[room] == '\r' ? LH_H1_LINE_BAD : LH_H1_LINE_LONG;
@@ -83,19 +50,6 @@ enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
     return lf ? LH_H1_LINE_WHOLE : LH_H1_LINE_MORE;
 }
 
-/* A token's octets in lower case; 0: not part of a token (RFC 9110, 5.6.2). */
-static const uint8_t token_lower[256] = {
-    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
-    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
-    0,   0,   0,   '!', 0,   '#', '$', '%', '&', '\'', 0,   0,   '*', '+', 0,
-    '-', '.', 0,   '0', '1', '2', '3', '4', '5', '6',  '7', '8', '9', 0,   0,
-    0,   0,   0,   0,   0,   'a', 'b', 'c', 'd', 'e',  'f', 'g', 'h', 'i', 'j',
-    'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't',  'u', 'v', 'w', 'x', 'y',
-    'z', 0,   0,   0,   '^', '_', '`', 'a', 'b', 'c',  'd', 'e', 'f', 'g', 'h',
-    'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',  's', 't', 'u', 'v', 'w',
-    'x', 'y', 'z', 0,   '|', 0,   '~',
-};
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -107,7 +61,7 @@ bool lh_h1_field_parse(char *line, size_t n, struct lh_str *name,
     size_t i = 0, end = n;
 
     for (; i < n; i++) {
-        uint8_t c = token_lower[(uint8_t)line[i]];
+        uint8_t c = lh_token_lower[(uint8_t)line[i]];
         if (!c)
             break;
         line[i] = (char)c;
@@ -368,7 +322,7 @@ static unsigned check_line_start(const struct lh_h1_head *head,
                                  const lhttpd_limits_t *limits, uint8_t c)
 {
     if (!head->in_fields)
-        return token_lower[c] ? 0 : not_http(head);
+        return lh_token_lower[c] ? 0 : not_http(head);
     if (c == ' ' || c == '\t')
         return 400; /* obs-fold (RFC 9112, 5.2) */
     return c != '\r' && head->fields >= limits->header_fields ? 431 : 0;

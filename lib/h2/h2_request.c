@@ -61,10 +61,11 @@ static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
 static bool name_valid(struct lh_str name)
 {
     for (size_t i = 0; i < name.n; i++) {
-        if (name.p[i] >= 'A' && name.p[i] <= 'Z')
+        uint8_t c = (uint8_t)name.p[i];
+        if (c == 0 || lh_token_lower[c] != c)
             return false;
     }
-    return lh_field_name_valid(name);
+    return name.n > 0;
 }
 
 static void keep(struct lh_h2_reader *r, struct lh_str name,

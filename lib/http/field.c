@@ -85,25 +85,57 @@ struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
     return (struct lh_str){joined, n};
 }
 
-/* One bit for each of the 128 ASCII octets that is a tchar. */
-static const uint32_t token_bits[4] = {
-    0, 0x03ff6cfa, /* ! # $ % & ' * + - . 0-9 */
-    0xc7fffffe,    /* A-Z ^ _ */
-    0x57ffffff,    /* ` a-z | ~ */
+const uint8_t lh_token_lower[256] = {
+    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
+    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
+    0,   0,   0,   '!', 0,   '#', '$', '%', '&', '\'', 0,   0,   '*', '+', 0,
+    '-', '.', 0,   '0', '1', '2', '3', '4', '5', '6',  '7', '8', '9', 0,   0,
+    0,   0,   0,   0,   0,   'a', 'b', 'c', 'd', 'e',  'f', 'g', 'h', 'i', 'j',
+    'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't',  'u', 'v', 'w', 'x', 'y',
+    'z', 0,   0,   0,   '^', '_', '`', 'a', 'b', 'c',  'd', 'e', 'f', 'g', 'h',
+    'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',  's', 't', 'u', 'v', 'w',
+    'x', 'y', 'z', 0,   '|', 0,   '~',
 };
-
-bool lh_is_token_char(unsigned char c)
-{
-    return c < 128 && (token_bits[c >> 5] >> (c & 31) & 1);
-}
 
 bool lh_field_name_valid(struct lh_str name)
 {
     for (size_t i = 0; i < name.n; i++) {
-        if (!lh_is_token_char((unsigned char)name.p[i]))
+        if (!lh_token_lower[(uint8_t)name.p[i]])
             return false;
     }
     return name.n > 0;
+}
+
+/* Is one of these octets below 0x20 or 0x7f?  All eight at once; HTAB counts,
+ * and so, rarely, does an octet above such a one. */
+static bool may_have_control(const uint8_t *p)
+{
+    const uint64_t ones = UINT64_MAX / 255, highs = ones * 128;
+    uint64_t x, del;
+
+    memcpy(&x, p, 8);
+    del = x ^ ones * 0x7f;
+    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
+}
+
+static bool has_control_octet(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+bool lh_has_control(const uint8_t *p, size_t n)
+{
+    if (n < 8)
+        return has_control_octet(p, n);
+    for (size_t i = 0; i + 8 < n; i += 8) {
+        if (may_have_control(p + i))
+            return has_control_octet(p + i, n - i);
+    }
+    return may_have_control(p + n - 8) && has_control_octet(p + n - 8, 8);
 }
 
 static bool is_blank(char c)
@@ -115,12 +147,7 @@ bool lh_field_value_valid(struct lh_str value)
 {
     if (value.n && (is_blank(value.p[0]) || is_blank(value.p[value.n - 1])))
         return false;
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
+    return !lh_has_control((const uint8_t *)value.p, value.n);
 }
 
 bool lh_field_is_connection_specific(struct lh_str name)

@@ -31,7 +31,12 @@ const struct lh_field *lh_fields_find(const struct lh_fields *f,
 struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
                              struct lh_str name, bool *failed);
 
-bool lh_is_token_char(unsigned char c);         /* tchar (RFC 9110, 5.6.2) */
+/* A token's octets in lower case; 0: no part of one (RFC 9110, 5.6.2). */
+extern const uint8_t lh_token_lower[256];
+
+/* Is there a control character other than HTAB? */
+bool lh_has_control(const uint8_t *p, size_t n);
+
 bool lh_field_name_valid(struct lh_str name);   /* a token, any case */
 bool lh_field_value_valid(struct lh_str value); /* no control but HTAB; no white
                                                    space at the ends */
