@@ -135,6 +135,21 @@ static bool step_idle(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
     return !c->unsent && begin_request(c);
 }
 
+static void fin_exchange(struct lh_h1 *c)
+{
+    c->fin_ms = c->ctx->now_ms;
+    if (!c->ex->request.half_close_allowed)
+        lh_exchange_fin(c->ex);
+}
+
+/* When a client that may have half-closed is taken for gone. */
+static uint64_t fin_deadline(const struct lh_h1 *c)
+{
+    if (!c->fin || !c->ex || c->ex->fin)
+        return LH_NEVER;
+    return lh_deadline(c->fin_ms, c->ctx->limits->send_timeout_ms);
+}
+
 static void begin_answer(struct lh_h1 *c)
 {
     struct lh_exchange *ex = c->ex;
@@ -158,6 +173,8 @@ static void begin_answer(struct lh_h1 *c)
         lh_h1_set_state(c, LH_H1_BODY);
     }
     c->host->request(c->host, ex);
+    if (c->fin)
+        fin_exchange(c);
 }
 
 static bool step_head(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
@@ -396,7 +413,7 @@ static uint64_t deadline(const void *v)
 {
     const struct lh_h1 *c = v;
     const lhttpd_limits_t *limits = c->ctx->limits;
-    uint64_t stall, window;
+    uint64_t stall, window, fin_at = fin_deadline(c);
 
     switch (c->state) {
     case LH_H1_IDLE:
@@ -405,13 +422,14 @@ static uint64_t deadline(const void *v)
         return lh_deadline(c->since_ms, limits->header_timeout_ms);
     case LH_H1_BODY:
         if (!c->pace.waiting)
-            return LH_NEVER;
+            return fin_at;
         stall = stall_deadline(c);
         window = window_deadline(c);
         return stall < window ? stall : window;
     case LH_H1_DISCARD:
         return lh_deadline(c->since_ms, limits->linger_timeout_ms);
     case LH_H1_ANSWER:
+        return fin_at;
     case LH_H1_CLOSING:
         break;
     }
@@ -432,13 +450,18 @@ static void expire(void *v)
         lh_h1_refuse(c, 408, NULL, head);
         return;
     case LH_H1_BODY:
-        expire_body(c);
+        if (c->pace.waiting)
+            expire_body(c);
+        else
+            lh_exchange_fin(c->ex);
+        return;
+    case LH_H1_ANSWER:
+        lh_exchange_fin(c->ex);
         return;
     case LH_H1_IDLE:
     case LH_H1_DISCARD:
         lh_h1_close(c, false);
         return;
-    case LH_H1_ANSWER:
     case LH_H1_CLOSING:
         return;
     }
@@ -458,6 +481,16 @@ static void sent(void *v)
     lh_exchange_let_go_protocol(ex);
 }
 
+/* A body may still be whole, and pipelined requests are answered. */
+static void fin(void *v)
+{
+    struct lh_h1 *c = v;
+
+    c->fin = true;
+    if (c->state == LH_H1_BODY || c->state == LH_H1_ANSWER)
+        fin_exchange(c);
+}
+
 static void eof(void *v)
 {
     struct lh_h1 *c = v;
@@ -466,8 +499,8 @@ static void eof(void *v)
     case LH_H1_ANSWER:
         /* The request is whole: its answer is finished (RFC 9112, 9.5). */
         c->last = true;
-        if (!c->ex->request.half_close_allowed)
-            lh_exchange_fin(c->ex);
+        if (!c->fin)
+            fin(c);
         return;
     case LH_H1_HEAD:
     case LH_H1_BODY:
@@ -558,6 +591,7 @@ const struct lh_protocol lh_h1_protocol = {
     .piped = lh_h1_piped,
     .piped_left = lh_h1_piped_left,
     .sent = sent,
+    .fin = fin,
     .eof = eof,
     .gone = gone,
     .status = status,

@@ -39,8 +39,12 @@ struct lh_protocol {
     /* The kernel has everything that was pulled. */
     void (*sent)(void *c);
 
-    /* The peer has closed its sending side.  What it sent before is offered to
-     * feed first, as far as feed wants it. */
+    /* The peer has closed its sending side, behind octets that feed may not
+     * want yet.  NULL: it makes no difference before eof. */
+    void (*fin)(void *c);
+
+    /* The same, and everything that it sent before was offered to feed, as far
+     * as feed wants it. */
     void (*eof)(void *c);
 
     /* The connection is lost: cancels and lets go of every exchange. */

@@ -156,7 +156,8 @@ static enum lh_outcome body_outcome(const struct lh_task *task)
 {
     switch (task->ex->body_state) {
     case LH_BODY_OPEN:
-        return lh_task_is_closed(task) ? LH_OUTCOME_CLOSED : LH_OUTCOME_PENDING;
+        /* A client that sends no more may have sent all of it. */
+        return task->cut ? LH_OUTCOME_CLOSED : LH_OUTCOME_PENDING;
     case LH_BODY_ENDED:
         return LH_OUTCOME_DONE;
     case LH_BODY_CLOSED:

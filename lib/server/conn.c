@@ -390,6 +390,15 @@ static void tell_eof(struct lh_conn *c)
     c->protocol->eof(c->p);
 }
 
+static void tell_fin(struct lh_conn *c)
+{
+    if (c->fin_told)
+        return;
+    c->fin_told = true;
+    if (c->protocol->fin)
+        c->protocol->fin(c->p);
+}
+
 static void feed(struct lh_conn *c)
 {
     c->feeding = true;
@@ -399,6 +408,8 @@ static void feed(struct lh_conn *c)
         handshake(c);
     if (c->state == LH_CONN_SNIFF)
         sniff(c);
+    if (c->state == LH_CONN_OPEN && c->fin_seen)
+        tell_fin(c);
     if (c->state == LH_CONN_OPEN)
         feed_protocol(c);
     if (c->state == LH_CONN_LINGER)

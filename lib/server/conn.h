@@ -45,6 +45,7 @@ struct lh_conn {
     bool eof;         /* the client's side is shut */
     bool eof_told;    /* ... and the protocol knows */
     bool fin_seen;    /* reported once while paused; not asked for again */
+    bool fin_told;    /* ... and the protocol knows */
     bool blocked;     /* the socket takes no more for now */
     bool pulled;      /* something was pulled since protocol->sent() */
     bool feeding;     /* its own feed step runs: no need to queue it */

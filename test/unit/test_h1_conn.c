@@ -937,12 +937,47 @@ static void test_fin_while_answering(void **state)
         assert_int_equal(ex->fin, i == 0);
         assert_int_equal(test_task_of(ex)->runs, i == 0 ? 2 : 1);
         assert_false(ex->gone);
+        /* It may have half-closed, but not for ever. */
+        test_driver_advance(&f.d, 29999);
+        assert_int_equal(ex->fin, i == 0);
+        test_driver_advance(&f.d, 1);
+        assert_true(ex->fin && !ex->gone);
+        assert_int_equal(test_task_of(ex)->runs, 2);
         test_answer(ex, 200, "late");
         test_driver_run(&f.d);
         assert_non_null(strstr(f.d.out, "connection: close\r\n\r\nlate"));
         expect_status(&f, CLOSES);
         end(&f);
     }
+}
+
+/* What came before the FIN is used up, for whom it does not matter. */
+static void test_fin_behind_input(void **state)
+{
+    struct fixture f;
+    uint8_t body[10];
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, POST(5) "he");
+    struct lh_exchange *ex = only_exchange(&f.d);
+    f.d.protocol->fin(f.d.c);
+    assert_true(ex->fin && !ex->gone);
+    assert_int_equal(ex->body_state, LH_BODY_OPEN);
+    test_driver_feed_str(&f.d, "llo" GET);
+    assert_int_equal(ex->body_state, LH_BODY_ENDED);
+    assert_int_equal(lh_exchange_read(ex, body, sizeof(body)), 5);
+    test_answer(ex, 200, "first");
+    test_driver_run(&f.d);
+    ex = only_exchange(&f.d);
+    assert_true(ex->fin && !ex->gone);
+    test_driver_eof(&f.d);
+    test_answer(ex, 200, "second");
+    test_driver_run(&f.d);
+    assert_non_null(strstr(f.d.out, "first"));
+    assert_non_null(strstr(f.d.out, "connection: close\r\n\r\nsecond"));
+    expect_status(&f, CLOSES);
+    end(&f);
 }
 
 static void test_connection_lost(void **state)
@@ -1210,6 +1245,7 @@ int main(void)
         cmocka_unit_test(test_body_time_late),
         cmocka_unit_test(test_discard_timeout),
         cmocka_unit_test(test_fin_while_answering),
+        cmocka_unit_test(test_fin_behind_input),
         cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_lost_before_sent),
         cmocka_unit_test(test_after_the_end),

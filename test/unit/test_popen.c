@@ -313,15 +313,19 @@ static int result_is(void *arg)
     return strcmp(test_live_get(of, "/result"), arg) == 0;
 }
 
-/* The client asks, the handler waits, a neighbour is served, the client goes.
- */
+/* The client has asked, the handler waits, a neighbour is served. */
+static void handler_waits(struct test_live *live)
+{
+    of = live;
+    test_live_until(waits, NULL);
+    test_live_expect(live, "/hello", "hello");
+}
+
 static void leave(struct test_live *live, const char *path, char *result)
 {
     int fd = test_live_ask(live, path);
 
-    of = live;
-    test_live_until(waits, NULL);
-    test_live_expect(live, "/hello", "hello");
+    handler_waits(live);
     /* HTTP/1.0 allows a half-close, so this must be a reset. */
     struct linger at_once = {1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
@@ -418,6 +422,33 @@ static void the_whole_group_ends(void **state)
     close(alive);
 }
 
+/* What the client has sent besides is not looked at, and it just closes. */
+static void a_client_leaves_more_behind(void **state)
+{
+    static const char get[] = "GET /tail HTTP/1.1\r\nhost: x\r\n\r\n"
+                              "GET /hello HTTP/1.1\r\nhost: x\r\n\r\n"
+                              "GET /he";
+    static const char post[] = "POST /tail HTTP/1.1\r\nhost: x\r\n"
+                               "content-length: 120000\r\n\r\n";
+    static char body[120001];
+    struct test_live live;
+
+    (void)state;
+    memset(body, 'x', sizeof(body) - 1);
+    test_live_start(&live, 1, quiet);
+    for (int i = 0; i < 2; i++) {
+        int fd = test_client_connect(live.port);
+        test_client_send(fd, i ? post : get);
+        if (i)
+            test_client_send(fd, body);
+        handler_waits(&live);
+        close(fd);
+        test_live_until(result_is, "nil closed");
+    }
+    test_live_until(no_children, NULL);
+    test_live_stop(&live);
+}
+
 static void nobody_waits_for_children(void **state)
 {
     struct test_live live;
@@ -506,6 +537,7 @@ int main(void)
         cmocka_unit_test(waits_end_with_the_client),
         cmocka_unit_test(a_slow_terminal_holds_up_nobody),
         cmocka_unit_test(the_whole_group_ends),
+        cmocka_unit_test(a_client_leaves_more_behind),
         cmocka_unit_test(nobody_waits_for_children),
         cmocka_unit_test(a_stop_ends_timed_waits),
         cmocka_unit_test(a_stop_cuts_the_others),
