@@ -51,7 +51,7 @@ void lh_h1_cancel(struct lh_h1 *c)
 
 static void become_idle(struct lh_h1 *c)
 {
-    c->more_input = c->blank_cr = c->blank_line = false;
+    c->blank_cr = c->blank_line = false;
     lh_h1_set_state(c, LH_H1_IDLE);
 }
 
@@ -67,6 +67,14 @@ static void discard_body(struct lh_h1 *c)
     }
     c->body_bytes = budget;
     lh_h1_set_state(c, LH_H1_DISCARD);
+    c->since_ms = LH_NEVER; /* not before the response has left */
+}
+
+void lh_h1_abort(struct lh_h1 *c)
+{
+    c->reset = c->until_close;
+    lh_h1_cancel(c);
+    lh_h1_close(c, false);
 }
 
 void lh_h1_answered(struct lh_h1 *c)
@@ -80,7 +88,7 @@ void lh_h1_answered(struct lh_h1 *c)
     else
         lh_exchange_let_go_protocol(ex);
     if (c->last)
-        lh_h1_close(c, !whole || c->more_input);
+        lh_h1_close(c, true); /* a further request may be on its way */
     else if (whole)
         become_idle(c);
     else
@@ -98,12 +106,14 @@ static bool begin_request(struct lh_h1 *c)
 {
     c->ex = lh_exchange_new(c->ctx, c->host->peer);
     if (!c->ex) {
-        lh_h1_close(c, false);
+        lh_h1_close(c, true);
         return false;
     }
     c->ex->splices = c->host->splices;
     lh_h1_head_init(&c->head, c->requests == 0);
     lh_h1_set_state(c, LH_H1_HEAD);
+    if (c->requests == 0 && c->host->first_ms)
+        c->since_ms = c->host->first_ms;
     return true;
 }
 
@@ -203,7 +213,7 @@ static bool step_head(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
  * the connection ends. */
 static void give_up_body(struct lh_h1 *c, enum lh_body_state why)
 {
-    c->last = c->more_input = true;
+    c->last = true;
     lh_h1_set_state(c, LH_H1_ANSWER);
     lh_exchange_body_end(c->ex, why);
 }
@@ -225,12 +235,6 @@ static void malformed_body(struct lh_h1 *c)
         lh_h1_refuse(c, 400, NULL, head);
 }
 
-static void lost_body(struct lh_h1 *c)
-{
-    lh_h1_cancel(c);
-    lh_h1_close(c, false);
-}
-
 /* False: no memory, or too large. */
 static bool take_data(struct lh_h1 *c, struct lh_str data)
 {
@@ -245,7 +249,7 @@ static bool take_data(struct lh_h1 *c, struct lh_str data)
     }
     c->body_bytes += data.n;
     if (!lh_exchange_body(c->ex, data.p, data.n)) {
-        lost_body(c);
+        lh_h1_abort(c);
         return false;
     }
     return true;
@@ -275,7 +279,7 @@ static bool step_body(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
         malformed_body(c);
         break;
     case LH_H1_BODY_MEMORY:
-        lost_body(c);
+        lh_h1_abort(c);
         break;
     }
     return false;
@@ -287,10 +291,8 @@ static bool step_answer(struct lh_h1 *c, const uint8_t *p, size_t n,
     (void)p;
     (void)n;
     *used = 0;
-    if (!lh_h1_can_queue(c)) {
-        c->more_input = true;
+    if (!lh_h1_can_queue(c))
         return false;
-    }
     lh_h1_queue_response(c);
     return true;
 }
@@ -459,8 +461,10 @@ static void expire(void *v)
         lh_exchange_fin(c->ex);
         return;
     case LH_H1_IDLE:
-    case LH_H1_DISCARD:
         lh_h1_close(c, false);
+        return;
+    case LH_H1_DISCARD:
+        lh_h1_close(c, true);
         return;
     case LH_H1_CLOSING:
         return;
@@ -474,6 +478,8 @@ static void sent(void *v)
     struct lh_h1 *c = v;
     struct lh_exchange *ex = c->unsent;
 
+    if (c->state == LH_H1_DISCARD && c->since_ms == LH_NEVER)
+        c->since_ms = c->ctx->now_ms;
     if (!ex || c->queue.n)
         return;
     c->unsent = NULL;
@@ -504,8 +510,7 @@ static void eof(void *v)
         return;
     case LH_H1_HEAD:
     case LH_H1_BODY:
-        lh_h1_cancel(c);
-        lh_h1_close(c, false);
+        lh_h1_abort(c);
         return;
     case LH_H1_IDLE:
     case LH_H1_DISCARD:
@@ -520,6 +525,7 @@ static void gone(void *v)
 {
     struct lh_h1 *c = v;
 
+    c->reset |= c->until_close;
     lh_h1_cancel(c);
     if (c->unsent) {
         lh_exchange_cancel(c->unsent);

@@ -192,16 +192,17 @@ static void take_connection(struct lh_h1_head *head, struct lh_str value)
 
 static void take_codings(struct lh_h1_head *head, struct lh_str value)
 {
+    unsigned before = head->codings;
     struct lh_str coding;
 
-    if (value.n == 0)
-        head->codings++; /* a field without codings is none that ends well */
     while (lh_str_next_element(&value, &coding)) {
         head->codings++;
         head->chunked = lh_str_equal_nocase(coding, LH_STR("chunked"));
         head->has_chunked |= head->chunked;
         head->unknown_coding |= !head->chunked;
     }
+    if (head->codings == before)
+        head->codings++; /* a field without codings is none that ends well */
 }
 
 static void take_expect(struct lh_h1_head *head, struct lh_str value)

@@ -137,11 +137,10 @@ static void abort_response(struct lh_h1 *c)
 {
     bool head = c->ex->request.head, left = c->ex->response.head_left;
 
-    lh_h1_cancel(c);
     if (left) {
-        c->reset = c->until_close;
-        lh_h1_close(c, false);
+        lh_h1_abort(c);
     } else {
+        lh_h1_cancel(c);
         lh_h1_refuse(c, 500, NULL, head);
     }
 }
@@ -189,11 +188,8 @@ bool lh_h1_has_output(const struct lh_h1 *c)
 
 static void check_memory(struct lh_h1 *c, const struct lh_h1_out *o)
 {
-    if (!o->failed)
-        return;
-    c->reset = c->until_close;
-    lh_h1_cancel(c);
-    lh_h1_close(c, false);
+    if (o->failed)
+        lh_h1_abort(c);
 }
 
 size_t lh_h1_pull(void *v, uint8_t *out, size_t room)

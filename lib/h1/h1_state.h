@@ -43,7 +43,6 @@ struct lh_h1 {
     bool last;         /* no further request after this one */
     bool fin;          /* the client sends no more than is on its way */
     bool linger;       /* CLOSING: the client may still be sending */
-    bool more_input;   /* there was more than this request */
     bool expects;      /* the client waits for 100 Continue */
     bool is_chunked;   /* the response is */
     bool chunk_ends;   /* the CRLF after a chunk from a pipe is due */
@@ -69,6 +68,9 @@ void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state);
 
 /* Reads nothing more; closes once the output has left. */
 void lh_h1_close(struct lh_h1 *c, bool linger);
+
+/* Cancels and closes, so that nothing that was sent looks whole. */
+void lh_h1_abort(struct lh_h1 *c);
 
 /* Cancels the current exchange and lets go of it. */
 void lh_h1_cancel(struct lh_h1 *c);

@@ -67,7 +67,8 @@ struct lh_protocol {
 struct lh_protocol_host {
     struct lh_context *ctx;
     struct lh_peer *peer;
-    bool splices; /* output may come from a pipe */
+    bool splices;      /* output may come from a pipe */
+    uint64_t first_ms; /* when the first octet came; 0: it has yet to */
     /* The request's header section is complete: find its handler. */
     void (*request)(struct lh_protocol_host *host, struct lh_exchange *ex);
     /* Status or deadline may have changed outside of feed and pull. */

@@ -147,6 +147,19 @@ static void check_pseudo(const struct out *out)
                      out->pseudo);
 }
 
+/* What says where a message ends or goes is for its final header alone. */
+static void check_not_final(const struct out *out, const char *where)
+{
+    for (unsigned i = 0; i < out->fields.n; i++) {
+        struct lh_str name = out->fields.v[i].name;
+        if (!lh_field_is_header_only(name))
+            continue;
+        lua_pushlstring(out->L, name.p, name.n);
+        lh_api_error(out->L, "%s: '%s' is for %s", out->function,
+                     lua_tostring(out->L, -1), where);
+    }
+}
+
 /* --- push promises -------------------------------------------------------- */
 
 static void default_pseudo(struct out *out, struct lh_str name,
@@ -197,6 +210,7 @@ static int start(struct out *out)
     if (out->status == 101)
         return lh_api_error(out->L, "%s: 101 is not supported", out->function);
     if (out->status && out->status < 200) {
+        check_not_final(out, "the final header");
         error = lh_exchange_informational(ex, out->status, &out->fields);
     } else {
         unsigned usual = task->handler == task->vm->not_found ? 404 : 200;
@@ -273,14 +287,7 @@ static void check_trailers(const struct out *out)
     if (out->status)
         lh_api_error(out->L, "%s: the status is for httpd.header",
                      out->function);
-    for (unsigned i = 0; i < out->fields.n; i++) {
-        struct lh_str name = out->fields.v[i].name;
-        if (!lh_field_is_header_only(name))
-            continue;
-        lua_pushlstring(out->L, name.p, name.n);
-        lh_api_error(out->L, "%s: '%s' is for httpd.header", out->function,
-                     lua_tostring(out->L, -1));
-    }
+    check_not_final(out, "httpd.header");
 }
 
 static int trailer(lua_State *L)

@@ -152,8 +152,11 @@ static void lose(struct lh_conn *c)
 
     if (c->state == LH_CONN_CLOSED)
         return;
-    if (c->state == LH_CONN_OPEN)
+    if (c->state == LH_CONN_OPEN) {
         c->protocol->gone(c->p);
+        if (c->protocol->status(c->p) & LH_PROTO_RESET)
+            lh_sock_abort(c->fd);
+    }
     c->state = LH_CONN_CLOSED;
     lh_timer_disarm(&c->timer);
     lh_list_remove(&c->fed);
@@ -269,6 +272,14 @@ static void open_h2(struct lh_conn *c)
     open_protocol(c, &lh_h2_protocol, lh_h2_new(&c->host));
 }
 
+/* The time that a header section may take counts from its first octet on. */
+static void begin_header(struct lh_conn *c)
+{
+    c->host.first_ms = c->worker->ctx.now_ms;
+    c->state_deadline =
+        lh_deadline(c->host.first_ms, c->worker->ctx.limits->header_timeout_ms);
+}
+
 /* The client's preface tells HTTP/2 with prior knowledge (RFC 9113, 3.3); no
  * method of HTTP/1 begins with "PRI ". */
 static void sniff(struct lh_conn *c)
@@ -287,11 +298,11 @@ static void sniff(struct lh_conn *c)
     } else if (same < n) {
         open_h1(c);
     } else {
+        if (c->sniffed == 0)
+            begin_header(c);
         memcpy(c->sniff + c->sniffed, p, n);
         c->sniffed = (uint8_t)(c->sniffed + n);
         c->transport->ops->consume(c->transport, n);
-        c->state_deadline = lh_deadline(
-            c->worker->ctx.now_ms, c->worker->ctx.limits->header_timeout_ms);
     }
 }
 

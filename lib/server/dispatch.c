@@ -94,19 +94,26 @@ static void redirect_to_tls(const struct lhttpd_server_t *s,
     redirect(ex, concat(ex, parts, 6));
 }
 
-/* "/ui" to "/ui/", so that relative links of its page work. */
+/* "/ui" to "/ui/", so that relative links of its page work.  What begins with
+ * two slashes, of either kind, would be another host's. */
 static void redirect_to_slash(struct lh_exchange *ex)
 {
     struct lh_str target = ex->request.target;
+
+    while (target.n && (target.p[0] == '/' || target.p[0] == '\\')) {
+        target.p++;
+        target.n--;
+    }
     const char *mark = memchr(target.p, '?', target.n);
     size_t n = mark ? (size_t)(mark - target.p) : target.n;
     struct lh_str parts[] = {
+        LH_STR("/"),
         {target.p, n},
         LH_STR("/"),
         {target.p + n, target.n - n},
     };
 
-    redirect(ex, concat(ex, parts, 3));
+    redirect(ex, concat(ex, parts, 4));
 }
 
 static void serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,

@@ -121,6 +121,14 @@ class Times(harness.TestCase):
             self.assertEqual(c.ask().status, 200)
             self.assertEqual(c.to_end(), b"")
 
+    def test_an_answer_that_is_cut_does_not_look_whole(self):
+        with server(send_timeout_ms=300) as s, \
+                s.client(receive_buffer=4096) as c:
+            c.request(path="/download?64", version="HTTP/1.0")
+            time.sleep(1)
+            with self.assertRaises(ConnectionResetError):
+                c.to_end()
+
     def test_body(self):
         with server(body_timeout_ms=300) as s, s.client() as c:
             c.send(HEAD + "content-length: 10\r\n\r\nhalf")

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import time
 import unittest
 
 import harness
@@ -178,6 +179,12 @@ class Routing(harness.TestCase):
             self.assertRegex(r.get("location"), r"(^|[^/])/ui/$")
             r = c.ask(path="/ui?a=b")
             self.assertRegex(r.get("location"), r"/ui/\?a=b$")
+            # Not to another host, whatever the path looked like before.
+            for path in ("//ui", "//x.example/../ui", "/\\x.example/../ui",
+                         "//x.example/%2e%2e/ui"):
+                r = c.ask(path=path)
+                self.assertEqual(r.status, 308)
+                self.assertRegex(r.get("location"), r"^/[^/\\].*/?ui/$|^/ui/$")
             for path in ("/..", "/%00", "/%zz"):
                 self.assertEqual(self.get(s, path).status, 400)
 
@@ -265,6 +272,17 @@ end)
                     r = c.ask(fields=fields, version=version)
                     self.assertEqual(r.text, "hello\n")
                     self.assertEqual(c.to_end(), b"")
+
+    def test_nothing_is_lost_by_a_close(self):
+        """A further request that nobody reads must not make it a reset."""
+        with Server("/", script("tools.lua"), workers=1,
+                    limits={"connection_requests": 1}) as s, \
+                s.client(receive_buffer=4096) as c:
+            c.request(path="/download?3")
+            time.sleep(0.2)
+            c.request()
+            time.sleep(0.5)
+            self.assertEqual(len(c.response().body), 3 << 20)
 
     def test_answer_after_half_close(self):
         with Server("/", script("tools.lua")) as s, s.client() as c:

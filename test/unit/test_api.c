@@ -234,6 +234,22 @@ static void bad_trailers(void **state)
     CHECK_ANSWERS(answers);
 }
 
+static void bad_interims(void **state)
+{
+    static const struct answer answers[] = {
+        {"httpd.write(nil, try(httpd.header,\n"
+         "  {status = 103, ['Content-Length'] = 3}))",
+         200, "httpd.header: 'Content-Length' is for the final header"},
+        {"httpd.write(nil, try(httpd.header, {status = 102, host = 'a'}))", 200,
+         "httpd.header: 'host' is for the final header"},
+        {"httpd.write(nil, try(httpd.header, {status = 101}))", 200,
+         "httpd.header: 101 is not supported"},
+    };
+
+    (void)state;
+    CHECK_ANSWERS(answers);
+}
+
 static void request_trailers(void **state)
 {
     struct test_script s;
@@ -789,6 +805,7 @@ int main(void)
         cmocka_unit_test(promises),
         cmocka_unit_test(trailers),
         cmocka_unit_test(bad_trailers),
+        cmocka_unit_test(bad_interims),
         cmocka_unit_test(request_trailers),
         cmocka_unit_test(writes),
         cmocka_unit_test(long_writes),

@@ -345,7 +345,7 @@ static void test_streaming(void **state)
     for (size_t i = 2; i < 600; i++) {
         stream(i / 2, i % 2, GET, chunked, IDLES);
         stream(i / 2, i % 2, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-               plain, CLOSES);
+               plain, LINGERS);
     }
 }
 
@@ -417,7 +417,7 @@ static const struct response responses[] = {
     {GET, 200, "Content-Length", "1", "x", OWN "content-length: 1\r\n\r\nx",
      IDLES},
     {GET, 200, "Connection", "Close", "x",
-     OWN "content-length: 1\r\nconnection: close\r\n\r\nx", CLOSES},
+     OWN "content-length: 1\r\nconnection: close\r\n\r\nx", LINGERS},
     {GET, 200, "connection", "keep-alive", "x",
      OWN "content-length: 1\r\n\r\nx", IDLES},
     {GET, 426, "connection", "upgrade", "x",
@@ -519,6 +519,31 @@ static void test_abort_until_close(void **state)
         lh_exchange_fail(ex, 500);
         test_driver_run(&f.d);
         expect_status(&f, i ? CLOSES : CLOSES | LH_PROTO_RESET);
+        end(&f);
+    }
+}
+
+/* So it is where the client is lost, or its request is not whole. */
+static void test_cut_until_close(void **state)
+{
+    static const char post[] =
+        "POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\nhalf";
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        begin(&f, idle_handler);
+        test_driver_feed_str(&f.d, post);
+        struct lh_exchange *ex = only_exchange(&f.d);
+        start(ex, 200, test_fields(ex, (char *)NULL));
+        write_str(ex, "12345");
+        lh_exchange_release(ex);
+        test_driver_run(&f.d);
+        if (i)
+            f.d.protocol->gone(f.d.c);
+        else
+            test_driver_eof(&f.d);
+        expect_status(&f, CLOSES | LH_PROTO_RESET);
         end(&f);
     }
 }
@@ -906,6 +931,24 @@ static void test_body_time_late(void **state)
     end(&f);
 }
 
+/* The driver may have had its first octets before. */
+static void test_head_time_from_the_first_octet(void **state)
+{
+    struct fixture f;
+    uint64_t first;
+
+    (void)state;
+    begin(&f, hello);
+    first = f.d.host.first_ms = f.t.ctx.now_ms;
+    f.t.ctx.now_ms += 5000;
+    test_driver_feed(&f.d, GET, 5, 0);
+    assert_int_equal(f.d.protocol->deadline(f.d.c), first + 10000);
+    test_driver_feed_str(&f.d, &GET[5]);
+    test_driver_feed(&f.d, GET, 5, 0);
+    assert_int_equal(f.d.protocol->deadline(f.d.c), f.t.ctx.now_ms + 10000);
+    end(&f);
+}
+
 static void test_discard_timeout(void **state)
 {
     struct fixture f;
@@ -915,7 +958,26 @@ static void test_discard_timeout(void **state)
     test_driver_feed_str(&f.d, POST(100));
     expect_status(&f, LH_PROTO_WANTS_INPUT);
     test_driver_advance(&f.d, 2000);
-    expect_status(&f, CLOSES);
+    expect_status(&f, LINGERS);
+    end(&f);
+}
+
+/* A client that takes its answer slowly is given the time after that. */
+static void test_discard_time_begins_late(void **state)
+{
+    struct fixture f;
+    uint8_t out[500];
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, POST(100));
+    f.d.holds = true;
+    test_answer(only_exchange(&f.d), 200, "done");
+    assert_true(f.d.protocol->pull(f.d.c, out, sizeof(out)) > 0);
+    assert_true(f.d.protocol->deadline(f.d.c) == LH_NEVER);
+    f.t.ctx.now_ms += 5000;
+    f.d.protocol->sent(f.d.c);
+    assert_int_equal(f.d.protocol->deadline(f.d.c), f.t.ctx.now_ms + 2000);
     end(&f);
 }
 
@@ -946,7 +1008,7 @@ static void test_fin_while_answering(void **state)
         test_answer(ex, 200, "late");
         test_driver_run(&f.d);
         assert_non_null(strstr(f.d.out, "connection: close\r\n\r\nlate"));
-        expect_status(&f, CLOSES);
+        expect_status(&f, LINGERS);
         end(&f);
     }
 }
@@ -976,7 +1038,7 @@ static void test_fin_behind_input(void **state)
     test_driver_run(&f.d);
     assert_non_null(strstr(f.d.out, "first"));
     assert_non_null(strstr(f.d.out, "connection: close\r\n\r\nsecond"));
-    expect_status(&f, CLOSES);
+    expect_status(&f, LINGERS);
     end(&f);
 }
 
@@ -1026,14 +1088,14 @@ static void test_after_the_end(void **state)
     (void)state;
     begin(&f, hello);
     test_driver_feed_str(&f.d, "GET / HTTP/1.0\r\n\r\n");
-    expect_status(&f, CLOSES);
+    expect_status(&f, LINGERS);
     assert_true(f.d.protocol->feed(f.d.c, (const uint8_t *)GET, 5, &used) < 0);
     assert_int_equal(used, 0);
     f.d.protocol->eof(f.d.c);
     f.d.protocol->expire(f.d.c);
     f.d.protocol->drain(f.d.c);
     f.d.protocol->sent(f.d.c);
-    expect_status(&f, CLOSES);
+    expect_status(&f, LINGERS);
     end(&f);
 }
 
@@ -1063,7 +1125,7 @@ static void test_drain(void **state)
     f.d.protocol->drain(f.d.c);
     test_driver_feed_str(&f.d, &GET[5]);
     assert_non_null(strstr(f.d.out, "connection: close\r\n\r\nhello"));
-    expect_status(&f, CLOSES);
+    expect_status(&f, LINGERS);
     end(&f);
 }
 
@@ -1224,6 +1286,7 @@ int main(void)
         cmocka_unit_test(test_informational),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_abort_until_close),
+        cmocka_unit_test(test_cut_until_close),
         cmocka_unit_test(test_abort_before_the_head),
         cmocka_unit_test(test_continue),
         cmocka_unit_test(test_continue_not_needed),
@@ -1243,7 +1306,9 @@ int main(void)
         cmocka_unit_test(test_body_rate),
         cmocka_unit_test(test_body_time_counts_while_wanted),
         cmocka_unit_test(test_body_time_late),
+        cmocka_unit_test(test_head_time_from_the_first_octet),
         cmocka_unit_test(test_discard_timeout),
+        cmocka_unit_test(test_discard_time_begins_late),
         cmocka_unit_test(test_fin_while_answering),
         cmocka_unit_test(test_fin_behind_input),
         cmocka_unit_test(test_connection_lost),
