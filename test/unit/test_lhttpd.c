@@ -419,10 +419,11 @@ static void a_request_under_way_is_answered(void **state)
     (void)state;
     test_client_send(fd, GET);
     test_client_read_until(fd, out, sizeof(out), "begun");
-    assert_int_equal(lhttpd_server_stop(s, 10000), 0);
+    lhttpd_server_shutdown(s, 10000);
     test_client_read_all(fd, out, sizeof(out));
     assert_non_null(strstr(out, "ended"));
     close(fd);
+    assert_int_equal(lhttpd_server_wait(s), 0);
     lhttpd_server_destroy(s);
 }
 
@@ -447,12 +448,13 @@ static void workers_stop_in_the_midst_of_work(void **state)
             test_client_send(fd[i], GET);
             test_client_read_until(fd[i], out, sizeof(out), "begun");
         }
-        assert_int_equal(lhttpd_server_stop(s, 10000), 0);
+        lhttpd_server_shutdown(s, 10000);
         for (int i = 0; i < 8; i++) {
             test_client_read_all(fd[i], out, sizeof(out));
             assert_non_null(strstr(out, "ended"));
             close(fd[i]);
         }
+        assert_int_equal(lhttpd_server_wait(s), 0);
         lhttpd_server_destroy(s);
     }
 }
