@@ -47,7 +47,8 @@ enum lh_accepted {
     LH_ACCEPT_NO_ROOM, /* out of descriptors or kernel memory: pause */
 };
 
-/* One client; TCP_NODELAY is set. */
+/* One client; TCP_NODELAY is set, and one that vanishes without a word is lost
+ * after two minutes. */
 enum lh_accepted lh_sock_accept(int listener, int *fd,
                                 struct lh_sock_ends *ends);
 

@@ -120,7 +120,7 @@ static void test_ipv4(void **state)
 {
     struct lh_sock_address a;
     struct lh_sock_ends ends;
-    int nodelay = 0, reuse = 0, fd = -1;
+    int nodelay = 0, reuse = 0, alive = 0, idle_s = 0, fd = -1;
     socklen_t n = sizeof(nodelay);
     char text[64];
 
@@ -143,6 +143,10 @@ static void test_ipv4(void **state)
     assert_true(ends.remote_port > 0 && ends.remote_port != a.port);
     assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &n), 0);
     assert_true(nodelay);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &alive, &n), 0);
+    assert_true(alive);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &n), 0);
+    assert_int_equal(idle_s, 60);
     lh_sock_close(fd);
     close(client);
     lh_sock_close(listener);
