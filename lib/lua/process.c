@@ -397,7 +397,7 @@ int lh_process_finish(lua_State *L, struct lh_task *task)
     return push_status(L, status);
 }
 
-/* Outside of a request, where waiting is all right. */
+/* While the script loads, where waiting is all right. */
 static int wait_here(lua_State *L, struct lh_file *file)
 {
     struct lh_process *p = file->process;
@@ -413,13 +413,24 @@ static int wait_here(lua_State *L, struct lh_file *file)
     return push_status(L, status);
 }
 
+/* In a finalizer between requests: the child is reaped by its event. */
+static int leave_here(lua_State *L, struct lh_file *file)
+{
+    lh_file_forget(file);
+    lh_file_close_handle(lua_touserdata(L, 1));
+    lh_process_leave(file->process);
+    lua_pushnil(L);
+    lua_pushliteral(L, "nobody waits here");
+    return 2;
+}
+
 int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms)
 {
     struct lh_task *task = file->vm->current;
     int results;
 
     if (!task)
-        return wait_here(L, file);
+        return file->vm->loading ? wait_here(L, file) : leave_here(L, file);
     task->file = file;
     task->handle = lua_touserdata(L, 1);
     results = lh_api_begin(L, task, LH_WAIT_PROCESS, timeout_ms);

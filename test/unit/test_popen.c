@@ -275,6 +275,16 @@ static const char quiet[] =
     "  note('waits')\n"
     "  note(p:close())\n"
     "end)\n"
+    "test('finalized', function()\n"
+    "  local p, o = io.popen('exec sleep 1000')\n"
+    "  local function close() p:close() end\n"
+    "  if newproxy then\n"
+    "    o = newproxy(true)\n"
+    "    getmetatable(o).__gc = close\n"
+    "  else\n"
+    "    o = setmetatable({}, {__gc = close})\n"
+    "  end\n"
+    "end)\n"
     "test('lost', function() io.popen('exec sleep 1000') end)\n"
     "test('lost_input', function()\n"
     "  local p = io.popen('cat > ' .. DIR .. 'lost', 'w')\n"
@@ -455,6 +465,7 @@ static void nobody_waits_for_children(void **state)
 
     (void)state;
     test_live_start(&live, 1, quiet);
+    test_live_expect(&live, "/finalized", "ok");
     test_live_expect(&live, "/lost", "ok");
     test_live_expect(&live, "/lost_input", "ok");
     test_live_get(&live, "/fails");
