@@ -79,7 +79,7 @@ static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
     c->until_close = !c->is_chunked && !c->ex->response.no_body &&
                      f.content_length == LH_LENGTH_UNKNOWN;
     c->chunk_left = 0;
-    c->ex->response.head_left = true;
+    lh_exchange_head_leaves(c->ex);
 }
 
 static void put_interims(struct lh_h1 *c, struct lh_h1_out *o)

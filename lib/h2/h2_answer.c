@@ -192,7 +192,7 @@ void lh_h2_put_head(struct lh_h2 *c, struct lh_h2_stream *s)
         lh_h2_stream_set(s, LH_H2_HALF_REMOTE);
     if (!put_block(c, headers_head(s, last), 0, &l))
         return;
-    ex->response.head_left = true;
+    lh_exchange_head_leaves(ex);
     if (last)
         lh_h2_local_ends(c, s);
 }

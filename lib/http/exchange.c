@@ -229,6 +229,13 @@ size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
     return r->bytes.n + r->lent_n + r->piped_n;
 }
 
+void lh_exchange_head_leaves(struct lh_exchange *ex)
+{
+    ex->response.head_left = true;
+    if (ex->response.no_body)
+        news(ex);
+}
+
 struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
@@ -349,7 +356,7 @@ size_t lh_exchange_room(const struct lh_exchange *ex)
 }
 
 /* The checks that write, lend and pipe share; *drop: nobody would get it. */
-static int accept(struct lh_exchange *ex, size_t n, bool *drop)
+static int accept(struct lh_exchange *ex, uint64_t n, bool *drop)
 {
     struct lh_response *r = &ex->response;
 
@@ -425,6 +432,14 @@ int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n)
     r->released = true;
     output(ex);
     return 0;
+}
+
+int lh_exchange_skip(struct lh_exchange *ex, uint64_t n)
+{
+    bool drop;
+
+    assert(ex->gone || ex->response.no_body);
+    return accept(ex, n, &drop);
 }
 
 int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n)

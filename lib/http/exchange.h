@@ -149,6 +149,10 @@ size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe);
 void lh_exchange_out_drop(struct lh_exchange *ex, size_t n);
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex); /* all of it */
 
+/* The final header has left.  Where there is no body a handler that writes on
+ * gets to know it (on_news). */
+void lh_exchange_head_leaves(struct lh_exchange *ex);
+
 /* The oldest 1xx or promise that waits, taken out; NULL: none. */
 struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex);
 
@@ -186,6 +190,10 @@ int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n);
 
 /* The next n octets of the pipe are these: copies them.  LHTTPD_ENOMEM. */
 int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n);
+
+/* Where there is no body (no_body): n octets that would have been written are
+ * counted.  Errors as write's. */
+int lh_exchange_skip(struct lh_exchange *ex, uint64_t n);
 
 /* Takes back what is still lent or in a pipe; the response is aborted if there
  * was any. */

@@ -360,7 +360,7 @@ static int closed(lua_State *L)
 {
     const struct lh_task *task = lh_api_task(L, "httpd.closed");
 
-    lua_pushboolean(L, lh_task_is_closed(task));
+    lua_pushboolean(L, lh_task_is_closed(task) || !lh_write_is_open(task));
     return 1;
 }
 

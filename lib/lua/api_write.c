@@ -10,10 +10,21 @@
  * always has this much room for a response of which nothing waits. */
 #define COPY_BYTES ((size_t)16 << 10)
 
+/* Where there is no body so much is counted, for the content-length; nothing
+ * else would ever hold back a handler that writes on. */
+#define COUNTED_BYTES ((uint64_t)1 << 20)
+
+/* Without a body (HEAD, 204, 304) the header is all that the client gets. */
+static bool has_all(const struct lh_response *r)
+{
+    return r->no_body && r->head_left;
+}
+
 bool lh_write_is_open(const struct lh_task *task)
 {
     return task->ex && !task->ex->gone && !task->cut &&
-           task->ex->response.state < LH_RESPONSE_ENDED;
+           task->ex->response.state < LH_RESPONSE_ENDED &&
+           !has_all(&task->ex->response);
 }
 
 /* Long strings are copied too as long as nothing must leave yet: a response
@@ -32,6 +43,8 @@ static bool must_wait(const struct lh_exchange *ex, size_t n)
 {
     if (ex->response.lent_n)
         return true;
+    if (ex->response.no_body)
+        return ex->response.written >= COUNTED_BYTES;
     return n <= COPY_BYTES ? lh_exchange_room(ex) < n
                            : lh_exchange_room(ex) == 0;
 }

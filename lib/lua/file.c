@@ -334,6 +334,9 @@ void lh_file_attach(struct lh_task *task)
         lh_exchange_release(task->ex);
         return;
     }
+    /* Without a body nothing follows the header that a client waits for. */
+    if (task->ex->response.no_body)
+        return;
     task->late.fire = release_later;
     lh_timer_arm(&ctx->timers, &task->late, lh_deadline(ctx->now_ms, LATE_MS));
 }

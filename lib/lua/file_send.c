@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "lua/api.h"
 #include "os/pipe.h"
+#include "os/stdio.h"
 
 #include <errno.h>
 #include <math.h>
@@ -106,8 +107,7 @@ static bool give_octets(struct lh_task *task, struct lh_sending *s, int *error)
 /* Not worth it for what one piece holds. */
 static bool may_splice(const struct lh_task *task, const struct lh_sending *s)
 {
-    return task->ex->splices && !task->ex->response.no_body && !s->copies &&
-           s->sent >= PIECE_BYTES;
+    return task->ex->splices && !s->copies && s->sent >= PIECE_BYTES;
 }
 
 static void forget_pipe(struct lh_sending *s)
@@ -228,11 +228,34 @@ static enum lh_outcome refused(int error)
     return error == LHTTPD_ENOMEM ? LH_OUTCOME_MEMORY : LH_OUTCOME_CLOSED;
 }
 
+/* Without a body (HEAD, 204, 304) the file's size tells what it would be. */
+static enum lh_outcome count_octets(struct lh_task *task, struct lh_file *file)
+{
+    struct lh_sending *s = &file->sending;
+    int64_t size = lh_stdio_size(file->descriptor->fd);
+    uint64_t n = 0;
+
+    if (size < 0) {
+        task->error = (int)-size;
+        return LH_OUTCOME_ERROR;
+    }
+    if (s->at < (uint64_t)size)
+        n = (uint64_t)size - s->at;
+    n = n < s->left ? n : s->left;
+    int error = lh_exchange_skip(task->ex, n);
+    if (error)
+        return refused(error);
+    s->sent = n;
+    return LH_OUTCOME_DONE;
+}
+
 static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
 {
     struct lh_sending *s = &file->sending;
     int error = lh_task_start_response(task);
 
+    if (!error && task->ex->response.no_body)
+        return count_octets(task, file);
     while (!error) {
         if (give_octets(task, s, &error) || error ||
             give_pipe(task, s, &error) || error)

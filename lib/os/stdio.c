@@ -62,6 +62,23 @@ uint64_t lh_stdio_offset(int fd)
     return offset < 0 ? 0 : (uint64_t)offset;
 }
 
+/* Only for a device is the end where lseek() finds it, not where fstat() says.
+ */
+int64_t lh_stdio_size(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    if (!S_ISBLK(st.st_mode))
+        return st.st_size;
+    off_t at = lseek(fd, 0, SEEK_CUR), end = lseek(fd, 0, SEEK_END);
+    lseek(fd, at, SEEK_SET);
+    return end < 0 ? -errno : end;
+}
+
 size_t lh_stdio_ahead(const FILE *fp)
 {
     return (size_t)(fp->_IO_read_end - fp->_IO_read_ptr);

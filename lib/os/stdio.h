@@ -31,6 +31,10 @@ int lh_stdio_leave(FILE *fp, int64_t *offset);
 /* The descriptor's position. */
 uint64_t lh_stdio_offset(int fd);
 
+/* Octets of the file or block device, or a negative errno, which it is for a
+ * directory. */
+int64_t lh_stdio_size(int fd);
+
 /* Octets read ahead, and up to n of them taken out: never a system call. */
 size_t lh_stdio_ahead(const FILE *fp);
 size_t lh_stdio_take(FILE *fp, void *p, size_t n);

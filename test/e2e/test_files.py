@@ -40,13 +40,13 @@ class Files(harness.TestCase):
     def tearDown(self):
         os.environ.pop("LHTTPD_AIO", None)
 
-    def everywhere(self, check, *mappings):
+    def everywhere(self, check, *mappings, **options):
         """check(server, curl's option) by both ways, however carried."""
         for way in WAYS:
             os.environ["LHTTPD_AIO"] = way
             for tls, version in CARRIERS:
                 with self.subTest(way=way, tls=tls, version=version), \
-                        Server(*mappings, tls=tls) as s:
+                        Server(*mappings, tls=tls, **options) as s:
                     if f"file operations by {way}" not in s.log():
                         self.skipTest(f"no {way} here")
                     check(s, version)
@@ -72,6 +72,31 @@ class Files(harness.TestCase):
 
         self.everywhere(check, "/", example("download.lua"),
                         "/up", example("upload.lua"))
+
+    def test_a_head_reads_no_file(self):
+        """None of these answers would have an end."""
+        need("curl")
+        script = os.path.join(self.directory, "endless.lua")
+        with open(script, "w") as f:
+            f.write("ended = 0\n"
+                    "httpd.register_handler('/sent', function()\n"
+                    "  httpd.sendfile('/dev/zero')\n"
+                    "  ended = ended + 1\n"
+                    "end)\n"
+                    "httpd.register_handler('/pieces', function()\n"
+                    "  local f = assert(httpd.open('/dev/zero'))\n"
+                    "  while httpd.write(nil, httpd.read(f, 65536)) do end\n"
+                    "  ended = ended + 1\n"
+                    "end)\n"
+                    "httpd.register_handler('/ended', function()\n"
+                    "  httpd.write(nil, tostring(ended))\n"
+                    "end)\n")
+
+        def check(s, version):
+            curl("-k", version, "-I", s.url + "/sent", s.url + "/pieces")
+            self.assertEqual(curl("-k", version, s.url + "/ended"), "2")
+
+        self.everywhere(check, "/", script, workers=1)
 
     def test_many_at_once(self):
         need("curl")

@@ -121,7 +121,8 @@ size_t test_loopback_pump(struct test_loopback *l, size_t most)
         return 0;
     }
     if (!l->started && lh_exchange_head_ready(ex)) {
-        l->started = ex->response.head_left = true;
+        l->started = true;
+        lh_exchange_head_leaves(ex);
         l->status = ex->response.status;
         write_fields(l->fields, sizeof(l->fields), &ex->response.fields);
     }

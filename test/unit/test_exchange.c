@@ -205,6 +205,10 @@ static void test_no_body(void **state)
     assert_int_equal(lh_exchange_lend(f.ex, "5", 1), 0);
     assert_int_equal(f.ex->response.lent_n, 0);
     assert_int_equal(f.ex->response.written, 5);
+    lh_exchange_release(f.ex);
+    f.news = 0;
+    test_loopback_pump(&f.l, 100);
+    assert_int_equal(f.news, 1); /* the header has left */
     lh_exchange_end(f.ex);
     test_loopback_pump(&f.l, 100);
     assert_int_equal(f.l.body_n, 0);
@@ -213,6 +217,8 @@ static void test_no_body(void **state)
     begin(&f, "GET", false);
     assert_int_equal(start(&f, 304), 0);
     assert_int_equal(write_str(&f, "dropped"), 0);
+    assert_int_equal(lh_exchange_skip(f.ex, UINT64_C(1) << 40), 0);
+    assert_int_equal(f.ex->response.written, (UINT64_C(1) << 40) + 7);
     lh_exchange_end(f.ex);
     assert_int_equal(lh_exchange_out_bytes(f.ex), 0);
     end(&f);

@@ -415,6 +415,91 @@ static void a_slow_client_is_given_up(void **state)
     test_live_stop(&live);
 }
 
+/* --- responses without a body ----------------------------------------------
+ */
+
+/* Nothing of /dev/zero has an end of its own. */
+static const char bodiless[] =
+    "local s = string.rep('x', 10000)\n"
+    "last = 'none'\n"
+    "test('last', function() return last end)\n"
+    "local function ends(name, fn)\n"
+    "  test(name, function(env, header)\n"
+    "    last = 'begun'\n"
+    "    if header[':method'] == 'GET' then\n"
+    "      httpd.header{status = env.QUERY_STRING}\n"
+    "    end\n"
+    "    last = fn()\n"
+    "    return ''\n"
+    "  end)\n"
+    "end\n"
+    "ends('strings', function()\n"
+    "  local n, more, why = 0\n"
+    "  repeat\n"
+    "    more, why = httpd.write(nil, s)\n"
+    "    n = n + (more or 0)\n"
+    "  until not more\n"
+    "  return why .. ' ' .. n .. ' ' .. tostring(httpd.closed())\n"
+    "end)\n"
+    "ends('pieces', function()\n"
+    "  local f = assert(httpd.open('/dev/zero'))\n"
+    "  local ok, why\n"
+    "  repeat ok, why = httpd.write(nil, httpd.read(f, 65536)) until not ok\n"
+    "  f:close()\n"
+    "  return why\n"
+    "end)\n"
+    "ends('sends', function()\n"
+    "  return tostring(httpd.sendfile('/dev/zero'))\n"
+    "end)\n"
+    "ends('counts', function()\n"
+    "  local f = assert(io.open(DIR .. 'data'))\n"
+    "  local a = httpd.sendfile(f, 10)\n"
+    "  local b = httpd.sendfile(f, 10, 20)\n"
+    "  local c = httpd.sendfile(f, 5000)\n"
+    "  f:close()\n"
+    "  local _, why = httpd.sendfile(DIR)\n"
+    "  return table.concat({a, b, c, why}, ' ')\n"
+    "end)\n"
+    "ends('loses', function()\n"
+    "  local n = httpd.write(nil, 'x')\n"
+    "  httpd.flush()\n"
+    "  httpd.sleep(0.01)\n"
+    "  return tostring(httpd.closed()) .. select(2, httpd.write(nil, s))\n"
+    "end)\n";
+
+static void expect_without_body(struct test_live *live, const char *path,
+                                const char *last)
+{
+    static const char *const lines[] = {"HEAD %s HTTP/1.0\r\n\r\n",
+                                        "GET %s?204 HTTP/1.0\r\n\r\n",
+                                        "GET %s?304 HTTP/1.0\r\n\r\n"};
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        char request[256], answer[1024];
+        snprintf(request, sizeof(request), lines[i], path);
+        test_client_ask(live->port, request, answer, sizeof(answer));
+        const char *end = strstr(answer, "\r\n\r\n");
+        assert_non_null(end);
+        assert_string_equal(end + 4, "");
+        test_live_expect(live, "/last", last);
+    }
+}
+
+static void no_body_no_reading(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    fill_data(1000);
+    test_live_start(&live, 1, bodiless);
+    expect_without_body(&live, "/sends", "0");
+    expect_without_body(&live, "/counts", "990 20 0 Is a directory");
+    expect_without_body(&live, "/pieces", "closed");
+    expect_without_body(&live, "/strings", "closed 1050000 true");
+    expect_without_body(&live, "/loses", "trueclosed");
+    test_live_stop(&live);
+}
+
 /* --- many, and clients that leave ----------------------------------------- */
 
 static const char crowd[] =
@@ -764,6 +849,7 @@ int main(void)
         cmocka_unit_test(reads_and_writes),
         cmocka_unit_test(odd_files),
         cmocka_unit_test(opens_and_sends),
+        cmocka_unit_test(no_body_no_reading),
         cmocka_unit_test(a_slow_client_is_given_up),
         cmocka_unit_test(five_hundred_at_once),
         cmocka_unit_test(writes_go_on_when_clients_leave),
