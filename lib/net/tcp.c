@@ -209,6 +209,7 @@ struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd)
 
     if (!tcp)
         return NULL;
-    tcp->base = (struct lh_transport){&tcp_ops, pools, fd};
+    tcp->base =
+        (struct lh_transport){.ops = &tcp_ops, .pools = pools, .fd = fd};
     return &tcp->base;
 }

@@ -20,6 +20,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define RECORD_ALERT 21 /* RFC 5246, A.1 */
+
 /* RFC 5246, 7.3, seen from outside the engine. */
 enum phase {
     PHASE_FRESH, /* nothing was received: no buffers, the engine not started */
@@ -47,6 +49,12 @@ struct chunk {
     size_t from, to;
 };
 
+/* The record of an alert that is not whole yet. */
+struct alert {
+    uint8_t octets[LH_TLS_HEADER_BYTES + LH_TLS_ALERT_BYTES];
+    size_t n;
+};
+
 struct tls {
     struct lh_transport base;
     struct lh_tls_context *context;
@@ -57,6 +65,7 @@ struct tls {
     bool shut;                  /* our FIN is sent */
     struct chunk raw;           /* what the engine did not take yet */
     struct chunk flight;        /* what the handshake has to send */
+    struct alert alert;         /* looked at before the engine takes it */
     void *input, *output;       /* record buffers; NULL: not held */
     struct lh_transport *plain; /* PHASE_PLAIN */
 };
@@ -264,6 +273,12 @@ static bool handshake_passed(struct tls *tls, unsigned state)
     return true;
 }
 
+/* Will the client send no more, by its own words? */
+static bool has_ended(const struct tls *tls)
+{
+    return tls->base.ended || tls->engine->shutdown_recv;
+}
+
 /* Copies as much as the engine wants next. */
 static void feed_record(struct tls *tls)
 {
@@ -276,6 +291,67 @@ static void feed_record(struct tls *tls)
     tls->raw.from += n;
     br_ssl_engine_recvrec_ack(tls->engine, n);
 }
+
+/* --- The client's goodbye ---------------------------------------------
+ *
+ * The engine answers a close_notify at once and takes no more output.  But a
+ * client may close its side behind a request and wait for the answer (as TLS
+ * 1.3 has it, RFC 8446, 6.1).  So an alert is gathered here first.  If it says
+ * close_notify the engine never gets it: our own leaves with shutdown. */
+
+static bool alert_comes(const struct tls *tls)
+{
+    bool begins = tls->raw.p[tls->raw.from] == RECORD_ALERT;
+
+    return (begins || tls->alert.n) && tls->phase == PHASE_OPEN &&
+           !tls->closing && input_rests(tls);
+}
+
+/* How much of it is gathered; an overlong one is the engine's to refuse. */
+static size_t alert_size(const struct alert *alert)
+{
+    const uint8_t *p = alert->octets;
+    size_t payload = 0;
+
+    if (alert->n >= LH_TLS_HEADER_BYTES)
+        payload = (size_t)p[3] << 8 | p[4];
+    return LH_TLS_HEADER_BYTES + (payload > LH_TLS_ALERT_BYTES ? 0 : payload);
+}
+
+static void alert_pass_on(struct tls *tls)
+{
+    struct alert *alert = &tls->alert;
+    size_t from = 0, n;
+    uint8_t *to;
+
+    while (from < alert->n &&
+           (to = br_ssl_engine_recvrec_buf(tls->engine, &n))) {
+        if (n > alert->n - from)
+            n = alert->n - from;
+        memcpy(to, alert->octets + from, n);
+        from += n;
+        br_ssl_engine_recvrec_ack(tls->engine, n);
+    }
+    alert->n = 0;
+}
+
+static void alert_gather(struct tls *tls)
+{
+    struct alert *alert = &tls->alert;
+
+    while (chunk_waits(&tls->raw) && alert->n < alert_size(alert))
+        alert->octets[alert->n++] = tls->raw.p[tls->raw.from++];
+    if (alert->n < alert_size(alert))
+        return;
+    if (!lh_tls_context_is_goodbye(tls->context, alert->octets, alert->n)) {
+        alert_pass_on(tls);
+        return;
+    }
+    tls->base.ended = true;
+    tls->raw.from = tls->raw.to; /* nothing counts that is behind it */
+}
+
+/* --- Feeding the engine ----------------------------------------------- */
 
 /* Feeds the engine from the chunk until there is something to peek at, the
  * chunk is empty, or an end.  A handshake's answers are sent in between, for
@@ -294,12 +370,15 @@ static enum lh_net pump(struct tls *tls)
             return lose(tls);
         if (state & BR_SSL_RECVAPP)
             return LH_NET_OK;
-        if (tls->engine->shutdown_recv)
+        if (has_ended(tls))
             return LH_NET_EOF;
         if (!chunk_waits(&tls->raw) || sent == LH_NET_AGAIN ||
             !(state & BR_SSL_RECVREC))
             return LH_NET_AGAIN;
-        feed_record(tls);
+        if (alert_comes(tls))
+            alert_gather(tls);
+        else
+            feed_record(tls);
     }
 }
 
@@ -365,7 +444,7 @@ static enum lh_net tls_receive(struct lh_transport *t)
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
     if (tls->phase == PHASE_CLOSED ||
-        (tls->phase == PHASE_OPEN && tls->engine->shutdown_recv))
+        (tls->phase == PHASE_OPEN && has_ended(tls)))
         return LH_NET_EOF;
     if (!chunk_waits(&tls->raw))
         got = raw_receive(tls);
@@ -451,8 +530,8 @@ static bool has_engine(const struct tls *tls)
     return tls->phase == PHASE_HANDSHAKE || tls->phase == PHASE_OPEN;
 }
 
-/* Has the client said close_notify before we did?  Then the engine takes no
- * more output. */
+/* Has the engine got a close_notify before we said ours?  Then it takes no more
+ * output. */
 static bool is_over(const struct tls *tls)
 {
     return !tls->closing &&
@@ -585,7 +664,8 @@ struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd)
 
     if (!tls)
         return NULL;
-    tls->base = (struct lh_transport){&tls_ops, pools, fd};
+    tls->base =
+        (struct lh_transport){.ops = &tls_ops, .pools = pools, .fd = fd};
     tls->context = lh_tls_context_take(pools->tls);
     if (!tls->context) {
         lh_free(tls);

@@ -14,6 +14,8 @@
 
 #define SEED_BYTES 32
 
+#define CLOSE_NOTIFY 0 /* RFC 5246, 7.2 */
+
 /*
  * A client that resumes a session and offers only unknown ALPN names gets
  * number 0xFFFF in BearSSL 0.6, which then reads the name at 0xFFFE whatever
@@ -247,6 +249,27 @@ bool lh_tls_context_agrees(const struct lh_tls_context *context)
     return engine->selected_protocol != ALPN_UNKNOWN &&
            lh_session_link_agrees(&context->session,
                                   br_ssl_engine_get_server_name(engine));
+}
+
+/* Decrypts a copy with a copy of the keys and the record's number. */
+bool lh_tls_context_is_goodbye(const struct lh_tls_context *context,
+                               const uint8_t *record, size_t n)
+{
+    const br_ssl_engine_context *engine = &context->server.eng;
+    unsigned version = (unsigned)record[1] << 8 | record[2];
+    uint8_t payload[LH_TLS_ALERT_BYTES];
+    size_t size = n - LH_TLS_HEADER_BYTES;
+
+    if (version != engine->version_in || size > sizeof(payload) ||
+        !engine->in.vtable->check_length(&engine->in.vtable, size))
+        return false;
+    memcpy(payload, record + LH_TLS_HEADER_BYTES, size);
+    br_ssl_engine_context keys; /* only .in of it */
+    keys.in = engine->in;
+    const uint8_t *alert = keys.in.vtable->decrypt(&keys.in.vtable, record[0],
+                                                   version, payload, &size);
+    explicit_bzero(&keys.in, sizeof(keys.in));
+    return alert && size == 2 && alert[1] == CLOSE_NOTIFY;
 }
 
 bool lh_tls_context_is_h2(const struct lh_tls_context *context)

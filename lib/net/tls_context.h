@@ -40,6 +40,14 @@ bool lh_tls_context_start(struct lh_tls_context *context, void *input,
  * ALPN names in a resumed hello, or a session of another server name. */
 bool lh_tls_context_agrees(const struct lh_tls_context *context);
 
+/* Is this whole record, the next that the engine expects, an alert that says
+ * close_notify (RFC 5246, 7.2.1) and is the client's own?  The engine does not
+ * see it. */
+#define LH_TLS_HEADER_BYTES 5  /* of a record */
+#define LH_TLS_ALERT_BYTES  32 /* of an encrypted alert; we agree to less */
+bool lh_tls_context_is_goodbye(const struct lh_tls_context *context,
+                               const uint8_t *record, size_t n);
+
 bool lh_tls_context_is_h2(const struct lh_tls_context *context);
 const char *lh_tls_context_cipher(const struct lh_tls_context *context);
 

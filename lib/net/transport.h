@@ -30,6 +30,8 @@ struct lh_transport {
     const struct lh_transport_ops *ops;
     struct lh_net_pools *pools;
     int fd;
+    bool ended; /* the client said its goodbye behind what it sent: there is no
+                   more to receive, though the socket has not reported it */
 };
 
 struct lh_transport_ops {
@@ -63,7 +65,7 @@ struct lh_transport_ops {
 
     /* Is output waiting that was acked (or belongs to TLS itself)?  Also true
      * where no output can leave any more, so that send is called and says so:
-     * after LOST, without memory for buf, after TLS's close_notify. */
+     * after LOST, without memory for buf, once TLS is closed. */
     bool (*unsent)(const struct lh_transport *t);
 
     /* End of a turn: gives back what it does not need while at rest. */

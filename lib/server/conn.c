@@ -129,7 +129,8 @@ static void settle(struct lh_conn *c)
     if (c->state == LH_CONN_CLOSED)
         return;
     unsigned now = status(c);
-    if ((now & LH_PROTO_WANTS_INPUT) && has_input(c))
+    if (((now & LH_PROTO_WANTS_INPUT) && has_input(c)) ||
+        (c->transport->ended && !c->eof))
         queue_fed(c);
     if (!c->blocked && (now & (LH_PROTO_HAS_OUTPUT | LH_PROTO_CLOSE) ||
                         c->pulled || c->transport->ops->unsent(c->transport)))
@@ -425,6 +426,7 @@ static void feed(struct lh_conn *c)
         feed_protocol(c);
     if (c->state == LH_CONN_LINGER)
         discard(c);
+    c->eof |= c->transport->ended;
     if (c->state != LH_CONN_CLOSED && c->eof && !has_input(c))
         tell_eof(c);
     c->feeding = false;

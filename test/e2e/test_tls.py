@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import ssl
 import subprocess
 import unittest
@@ -159,6 +160,95 @@ class Handshake(harness.TestCase):
             self.assertEqual(ssl.get_server_certificate(
                 ("127.0.0.1", s.port)).strip(),
                 open(harness.certificate("rsa")[0]).read().strip())
+
+
+class HalfClose(harness.TestCase):
+    """Clients that end their side behind a request and wait for the answer:
+    by close_notify, by FIN, by both."""
+
+    WAYS = ((True, False), (False, True), (True, True))
+
+    def converse(self, port, request, notify, fin, later=False):
+        """What came back, and whether it ended with close_notify."""
+        into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = harness.tls_context().wrap_bio(into, out)
+        with socket.create_connection(("127.0.0.1", port),
+                                      harness.PATIENCE) as s:
+            def step(do, *args):
+                while True:
+                    try:
+                        return do(*args)
+                    except ssl.SSLWantReadError:
+                        if out.pending:
+                            s.sendall(out.read())
+                        data = s.recv(65536)
+                        into.write(data) if data else into.write_eof()
+            step(tls.do_handshake)
+            s.sendall(out.read())
+            tls.write(request.encode())
+            if later:
+                s.sendall(out.read())
+            if notify:
+                self.assertRaises(ssl.SSLWantReadError, tls.unwrap)
+            s.sendall(out.read())
+            if fin:
+                s.shutdown(socket.SHUT_WR)
+            got = b""
+            try:
+                while data := step(tls.read, 65536):
+                    got += data
+            except ssl.SSLZeroReturnError:
+                return got, True
+            except ssl.SSLEOFError:
+                return got, False
+            return got, True
+
+    def test_answered(self):
+        """Whole, however long it is."""
+        request = "GET /download?3 HTTP/1.0\r\n\r\n"
+        with Server(*TOOLS, tls=("ec",)) as s:
+            for notify, fin in self.WAYS:
+                with self.subTest(notify=notify, fin=fin):
+                    got, ended = self.converse(s.port, request, notify, fin)
+                    self.assertTrue(got.startswith(b"HTTP/1.1 200 "), got)
+                    self.assertEqual(got.count(b"0123456789abcdef"),
+                                     3 * 65536)
+                    self.assertTrue(ended)
+
+    def test_told_as_on_tcp(self):
+        """A handler that waits goes on undisturbed where the request allows
+        a half-close, else it learns that the client may have gone; what it
+        writes is sent in both cases."""
+        for close, words in (("close", "true"), ("te", "closed")):
+            request = (f"GET /sleep?0.3 HTTP/1.1\r\nhost: x\r\n"
+                       f"connection: {close}\r\n\r\n")
+            with Server(*TOOLS) as s, s.client() as c:
+                c.send(request)
+                c.socket.shutdown(socket.SHUT_WR)
+                self.assertIn(b"slept", c.to_end())
+                s.wait_for_log(f"slept: {words}")
+            for notify, fin in self.WAYS:
+                for later in (False, True):
+                    with (self.subTest(close=close, notify=notify, fin=fin,
+                                       later=later),
+                          Server(*TOOLS, tls=("ec",)) as s):
+                        got, ended = self.converse(s.port, request, notify,
+                                                   fin, later)
+                        self.assertIn(b"slept", got)
+                        self.assertTrue(ended)
+                        # A close_notify alone is not looked for while a
+                        # handler runs: it might be a further request.
+                        late = notify and later and not fin
+                        s.wait_for_log("slept: " + ("" if late else words))
+
+    def test_a_body_cut_short(self):
+        request = "POST /patient HTTP/1.0\r\ncontent-length: 10\r\n\r\nhalf"
+        with Server(*TOOLS, tls=("ec",)) as s:
+            for notify, fin in self.WAYS:
+                with self.subTest(notify=notify, fin=fin):
+                    got, _ = self.converse(s.port, request, notify, fin)
+                    self.assertEqual(got, b"")
+            self.assertEqual(self.get(s).text, "hello\n")
 
 
 if __name__ == "__main__":

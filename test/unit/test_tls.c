@@ -747,6 +747,7 @@ static void sends_all_before_goodbye(void **state)
     hang_up();
 }
 
+/* What came before is still there, and an answer leaves behind it. */
 static void hears_goodbye(void **state)
 {
     size_t n;
@@ -761,24 +762,122 @@ static void hears_goodbye(void **state)
     br_ssl_engine_close(&client.ssl.eng);
     while (test_tls_client_pump(&client))
         ;
-    /* What came before is still there. */
     assert_int_equal(server->ops->receive(server), LH_NET_OK);
     assert_memory_equal(server->ops->peek(server, &n), "data", 4);
+    assert_false(server->ended);
     server->ops->consume(server, 4);
-    assert_int_equal(server->ops->receive(server), LH_NET_EOF);
+    assert_true(server->ended);
     assert_null(server->ops->peek(server, &n));
-    assert_null(server->ops->buf(server, &n));
-    /* Our own leaves, then nothing can leave any more. */
-    assert_true(server->ops->unsent(server));
-    assert_int_equal(server->ops->send(server), LH_NET_LOST);
-    assert_true(server->ops->unsent(server));
+    assert_int_equal(server->ops->receive(server), LH_NET_EOF);
+    server->ops->rest(server);
+    assert_false(server->ops->unsent(server));
+    serve("the answer");
     assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
-    assert_false(server->ops->unsent(server)); /* nobody wants to send */
+    assert_false(server->ops->unsent(server));
     while (test_tls_client_pump(&client))
         ;
     assert_int_equal(br_ssl_engine_current_state(&client.ssl.eng),
                      BR_SSL_CLOSED);
+    assert_int_equal(br_ssl_engine_last_error(&client.ssl.eng), 0);
     hang_up();
+}
+
+/* As the client would send it; its engine goes on behind it. */
+static void client_sends(int type, const void *payload, size_t n)
+{
+    br_ssl_engine_context *e = &client.ssl.eng;
+    uint8_t record[512];
+    size_t size = n;
+
+    memcpy(record + 64, payload, n);
+    uint8_t *p = e->out.vtable->encrypt(&e->out.vtable, type, e->version_out,
+                                        record + 64, &size);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(write(client.fd, p + i, 1), 1);
+}
+
+/* One octet at a time, in every suite's way of encrypting. */
+static void tells_alerts_apart(void **state)
+{
+    static const uint16_t suites[] = {
+        BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    };
+    static const uint8_t canceled[] = {1, 90}, goodbye[] = {1, 0};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        connect_client();
+        br_ssl_engine_set_suites(&client.ssl.eng, &suites[i], 1);
+        assert_true(start_and_shake(NULL, false));
+        client_sends(21, canceled, 2);
+        assert_int_equal(server->ops->receive(server), LH_NET_AGAIN);
+        exchange();
+        client_sends(21, goodbye, 2);
+        client_sends(23, "ignored", 7);
+        assert_int_equal(server->ops->receive(server), LH_NET_EOF);
+        assert_int_equal(server->ops->receive(server), LH_NET_EOF);
+        serve("pong");
+        client.got_n = 0;
+        while (test_tls_client_pump(&client))
+            ;
+        assert_int_equal(client.got_n, 4);
+        assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+        server->ops->rest(server);
+        assert_int_equal(pools.chunks.out, 0);
+        hang_up();
+    }
+}
+
+static void gathers_an_alert_in_pieces(void **state)
+{
+    static const uint8_t goodbye[] = {1, 0};
+    br_ssl_engine_context *e = &client.ssl.eng;
+    uint8_t record[64];
+    size_t size = 2, n;
+
+    (void)state;
+    connect_client();
+    assert_true(start_and_shake(NULL, false));
+    memcpy(record + 32, goodbye, 2);
+    uint8_t *p = e->out.vtable->encrypt(&e->out.vtable, 21, e->version_out,
+                                        record + 32, &size);
+    for (size_t i = 0; i < size; i++) {
+        assert_int_equal(write(client.fd, p + i, 1), 1);
+        assert_int_equal(server->ops->receive(server),
+                         i + 1 < size ? LH_NET_AGAIN : LH_NET_EOF);
+        assert_null(server->ops->peek(server, &n));
+        server->ops->rest(server);
+        assert_int_equal(pools.chunks.out, 0);
+    }
+    hang_up();
+}
+
+/* A fatal one, one that nobody encrypted, one that is too long. */
+static void is_lost_by_bad_alerts(void **state)
+{
+    static const uint8_t fatal[] = {2, 40}, clear[] = {21, 3, 3, 0, 2, 1, 0};
+    static const uint8_t many[100] = {1};
+    static const uint8_t forged[31] = {21, 3, 3, 0, 26, 0, 0};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        connect_client();
+        assert_true(start_and_shake(NULL, false));
+        if (i == 0)
+            client_sends(21, fatal, 2);
+        else if (i == 1)
+            assert_int_equal(write(client.fd, clear, 7), 7);
+        else if (i == 2)
+            assert_int_equal(write(client.fd, forged, 31), 31);
+        else
+            client_sends(21, many, sizeof(many));
+        enum lh_net got = server->ops->receive(server);
+        if (i < 3)
+            assert_int_equal(got, LH_NET_LOST);
+        assert_false(server->ended);
+        hang_up();
+    }
 }
 
 /* Found while the record before it is consumed: whoever waits to send is told.
@@ -1039,6 +1138,9 @@ int main(void)
         WITH_SERVER(says_goodbye),
         WITH_SERVER(sends_all_before_goodbye),
         WITH_SERVER(hears_goodbye),
+        WITH_SERVER(tells_alerts_apart),
+        WITH_SERVER(gathers_an_alert_in_pieces),
+        WITH_SERVER(is_lost_by_bad_alerts),
         WITH_SERVER(hears_damage_behind_a_record),
         WITH_SERVER(takes_fin_for_an_end),
         WITH_SERVER(refuses_renegotiation),
