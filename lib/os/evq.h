@@ -13,9 +13,11 @@
 enum {
     LH_EV_READ = 1,
     LH_EV_WRITE = 2,
-    LH_EV_FIN = 4,     /* the peer shut down its sending side (EPOLLRDHUP) */
-    LH_EV_LOST = 8,    /* error or hang-up; reported whether asked or not */
-    LH_EV_ONESHOT = 16 /* interest only: off after one report */
+    LH_EV_FIN = 4,      /* the peer shut down its sending side (EPOLLRDHUP) */
+    LH_EV_LOST = 8,     /* an error; reported whether asked or not */
+    LH_EV_HANGUP = 16,  /* both directions have ended, likewise; what the peer
+                           sent before can still be read */
+    LH_EV_ONESHOT = 32, /* interest only: off after one report */
 };
 
 struct lh_event {
@@ -34,7 +36,8 @@ struct lh_evq {
 int lh_evq_init(struct lh_evq *q);
 void lh_evq_deinit(struct lh_evq *q);
 
-/* Adds a descriptor.  Interest 0 reports only LH_EV_LOST. */
+/* Adds a descriptor.  Interest 0 reports only LH_EV_LOST and
+ * LH_EV_HANGUP. */
 int lh_evq_add(struct lh_evq *q, int fd, unsigned interest, uint64_t tag);
 /* Changes the interest, or re-arms a one-shot one. */
 int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag);

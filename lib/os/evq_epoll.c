@@ -37,8 +37,10 @@ static unsigned from_epoll(uint32_t events)
         ready |= LH_EV_WRITE;
     if (events & EPOLLRDHUP)
         ready |= LH_EV_FIN;
-    if (events & (EPOLLERR | EPOLLHUP))
+    if (events & EPOLLERR)
         ready |= LH_EV_LOST;
+    if (events & EPOLLHUP)
+        ready |= LH_EV_HANGUP;
     return ready;
 }
 

@@ -36,6 +36,12 @@ static bool has_input(const struct lh_conn *c)
     return c->transport->ops->peek(c->transport, &n) != NULL;
 }
 
+/* Is there input to use that no event will announce? */
+static bool has_more(const struct lh_conn *c)
+{
+    return has_input(c) || (c->hung_up && !c->eof);
+}
+
 static void queue_fed(struct lh_conn *c)
 {
     if (!lh_list_linked(&c->fed))
@@ -56,7 +62,7 @@ static void wake(struct lh_protocol_host *host)
     if (c->state != LH_CONN_OPEN)
         return;
     queue_dirty(c);
-    if (!c->feeding && has_input(c))
+    if (!c->feeding && has_more(c))
         queue_fed(c);
 }
 
@@ -104,7 +110,7 @@ static void set_interest(struct lh_conn *c, unsigned now)
         interest = LH_EV_READ;
     if (c->blocked)
         interest |= LH_EV_WRITE;
-    if (interest == c->interest)
+    if (interest == c->interest || c->hung_up)
         return;
     lh_evq_change(&c->worker->evq, c->fd, interest, c->tag);
     c->interest = interest;
@@ -129,7 +135,7 @@ static void settle(struct lh_conn *c)
     if (c->state == LH_CONN_CLOSED)
         return;
     unsigned now = status(c);
-    if (((now & LH_PROTO_WANTS_INPUT) && has_input(c)) ||
+    if (((now & LH_PROTO_WANTS_INPUT) && has_more(c)) ||
         (c->transport->ended && !c->eof))
         queue_fed(c);
     if (!c->blocked && (now & (LH_PROTO_HAS_OUTPUT | LH_PROTO_CLOSE) ||
@@ -414,7 +420,7 @@ static void tell_fin(struct lh_conn *c)
 static void feed(struct lh_conn *c)
 {
     c->feeding = true;
-    if (c->readable)
+    if (c->readable || has_more(c))
         receive(c);
     if (c->state == LH_CONN_HANDSHAKE)
         handshake(c);
@@ -554,19 +560,40 @@ static void pause(struct lh_conn *c)
     c->interest = interest;
 }
 
+static void unblock(struct lh_conn *c)
+{
+    c->blocked = false;
+    c->send_deadline = LH_NEVER;
+    queue_dirty(c);
+}
+
+/* The client of a unix socket has closed it: nothing will be taken any more,
+ * but its request may be there to be read, and is served as on TCP, where a
+ * close looks like a half-close.  The report would come again and again. */
+static void hang_up(struct lh_conn *c)
+{
+    lh_evq_forget(&c->worker->evq, c->fd);
+    c->hung_up = c->fin_seen = true;
+    if (c->blocked)
+        unblock(c);
+    queue_fed(c);
+}
+
 static void on_event(struct lh_source *source, unsigned ready)
 {
     struct lh_conn *c = LH_OF(source, struct lh_conn, source);
 
-    if (ready & LH_EV_LOST) {
+    if (ready & LH_EV_LOST ||
+        (ready & LH_EV_HANGUP && c->state == LH_CONN_LINGER)) {
         lose(c);
         return;
     }
-    if (ready & LH_EV_WRITE) {
-        c->blocked = false;
-        c->send_deadline = LH_NEVER;
-        queue_dirty(c);
+    if (ready & LH_EV_HANGUP) {
+        hang_up(c);
+        return;
     }
+    if (ready & LH_EV_WRITE)
+        unblock(c);
     if (ready & LH_EV_FIN)
         c->fin_seen = true;
     if (!(ready & (LH_EV_READ | LH_EV_FIN)))

@@ -46,6 +46,7 @@ struct lh_conn {
     bool eof_told;    /* ... and the protocol knows */
     bool fin_seen;    /* reported once while paused; not asked for again */
     bool fin_told;    /* ... and the protocol knows */
+    bool hung_up;     /* no event comes any more: reads until the end */
     bool blocked;     /* the socket takes no more for now */
     bool pulled;      /* something was pulled since protocol->sent() */
     bool feeding;     /* its own feed step runs: no need to queue it */

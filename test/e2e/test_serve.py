@@ -148,6 +148,24 @@ class Curl(harness.TestCase):
             self.assertEqual(again.returncode, 1)
             self.assertIn(path, again.stderr)
 
+    def test_clients_that_do_not_wait(self):
+        """A whole request is served, though its client has closed behind
+        it; on a unix socket that is reported before the request is read."""
+        path = os.path.join(harness.directory(), "left")
+        for address in "127.0.0.1", "unix:" + path:
+            with self.subTest(address), Server(
+                    "/", script("tools.lua"), address=address) as s:
+                for n in (0, 1, 200000) * 5:
+                    with s.client(path=path if s.port < 0 else None) as c:
+                        c.request("POST", "/upload", body=b"x" * n)
+                for n in (0, 1, 200000):
+                    with s.client(path=path if s.port < 0 else None) as c:
+                        c.request("POST", "/upload", body=b"x" * n)
+                        c.socket.shutdown(socket.SHUT_WR)
+                        self.assertEqual(c.response().text, f"end {n}\n")
+                harness.wait_until(
+                    lambda: s.log().count("upload: end") == 18, "for 18 uploads")
+
     def test_ipv6(self):
         if not os.path.exists("/proc/net/if_inet6"):
             self.skipTest("no IPv6 here")

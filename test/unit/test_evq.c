@@ -110,10 +110,20 @@ static void test_lost_without_interest(void **state)
 {
     (void)state;
     assert_int_equal(lh_evq_add(&q, ends[0], 0, 1), 0);
+    assert_int_equal(write(ends[0], "a", 1), 1);
+    assert_int_equal(ready(1), 0);
+    close_end(1); /* and never read what we sent */
+    assert_int_equal(ready(1), LH_EV_LOST | LH_EV_HANGUP);
+}
+
+static void test_hangup_without_interest(void **state)
+{
+    (void)state;
+    assert_int_equal(lh_evq_add(&q, ends[0], 0, 1), 0);
     assert_int_equal(write(ends[1], "a", 1), 1);
     assert_int_equal(ready(1), 0);
     close_end(1);
-    assert_int_equal(ready(1), LH_EV_LOST);
+    assert_int_equal(ready(1), LH_EV_HANGUP);
 }
 
 static void test_pipe(void **state)
@@ -126,7 +136,7 @@ static void test_pipe(void **state)
     assert_int_equal(write(p[1], "a", 1), 1);
     assert_int_equal(ready(1), LH_EV_READ);
     close(p[1]);
-    assert_int_equal(ready(1), LH_EV_READ | LH_EV_LOST);
+    assert_int_equal(ready(1), LH_EV_READ | LH_EV_HANGUP);
     close(p[0]);
 }
 
@@ -267,6 +277,7 @@ int main(void)
         TEST(test_errors),
         TEST(test_fin),
         TEST(test_lost_without_interest),
+        TEST(test_hangup_without_interest),
         TEST(test_pipe),
         TEST(test_one_shot),
         TEST(test_armed_by_another_thread),
