@@ -25,15 +25,14 @@ static const char help[] =
     "  -w workers        threads; default: one for each CPU\n"
     "  -f                stay in the foreground, log to standard error\n"
     "  -d [level]        log more: 1 clients' troubles, 2 (default) all\n"
-    "  -o name=value     set a limit; lhttpd(8) lists them\n"
+    "  -o name=value     set a limit or setting; lhttpd(8) lists them\n"
     "  -t, -V, -h        test certificates and scripts; version; this help";
 
-static const char *given[128];         /* by option letter: its argument */
-static const char *mappings[ARGS_MAX]; /* prefix, script, prefix, ... */
+static const char *given[128]; /* by option letter: its argument */
+static const char *mappings[ARGS_MAX], *settings[ARGS_MAX]; /* pairs */
 static lhttpd_certificate_t certificates[ARGS_MAX];
-static unsigned mappings_n, certificates_n, keys_n;
-static lhttpd_limits_t limits = {.size = sizeof(limits)};
-static lhttpd_config_t config = {.size = sizeof(config), .limits = &limits};
+static unsigned mappings_n, certificates_n, keys_n, settings_n;
+static lhttpd_config_t config = {.size = sizeof(config)};
 static lhttpd_server_t *server;
 static volatile sig_atomic_t stops, stopping;
 
@@ -56,14 +55,6 @@ static void add_mapping(char *next)
     mappings[mappings_n++] = next;
 }
 
-static void set_limit(char *text)
-{
-    const char *name = strsep(&text, "=");
-
-    if (!text || lhttpd_limits_set(&limits, name, text) < 0)
-        errx(2, "-o '%s': not a limit and its number, see lhttpd(8)", name);
-}
-
 static void set_option(int c, char *argv[])
 {
     if (c == '?') /* getopt has said why */
@@ -75,9 +66,10 @@ static void set_option(int c, char *argv[])
         certificates[certificates_n++].chain_file = optarg;
     else if (c == 'k')
         certificates[keys_n++].key_file = optarg;
-    else if (c == 'o')
-        set_limit(optarg);
-    else if (c == 'd') /* may be followed by a number */
+    else if (c == 'o') {
+        settings[settings_n++] = strsep(&optarg, "=");
+        settings[settings_n++] = optarg ? optarg : "";
+    } else if (c == 'd') /* may be followed by a number */
         given[c] =
             argv[optind] && strspn(argv[optind], DIGITS) ? argv[optind++] : "2";
 }
@@ -121,9 +113,19 @@ static void need(int result)
              lhttpd_server_error(*lhttpd_server_error(server) ? server : NULL));
 }
 
-static void set_up(int port)
+static void make_server(void)
 {
     need(lhttpd_server_create(&server, &config));
+    if (given['u']) /* what is wrong with it, confine says */
+        lhttpd_server_set(server, "unix_owner", given['u']);
+    for (unsigned i = 0; i < settings_n; i += 2)
+        if (lhttpd_server_set(server, settings[i], settings[i + 1]) < 0)
+            errx(2, "-o %s", lhttpd_server_error(server));
+}
+
+static void set_up(int port)
+{
+    make_server();
     if (!given['t'])
         need(lhttpd_server_listen(server, given['a'], port,
                                   keys_n ? LHTTPD_LISTEN_TLS : 0));
@@ -184,6 +186,8 @@ int main(int argc, char *argv[])
         setrlimit(RLIMIT_NOFILE,
                   &(struct rlimit){files.rlim_max, files.rlim_max});
     int port = number('p', keys_n ? 443 : 80, 0, 65535);
+    make_server(); /* once more below: mistakes in -o are told at once */
+    lhttpd_server_destroy(server);
     if (!given['f'] && !given['t']) {
         openlog("lhttpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
         config.log = log_to_syslog;

@@ -24,7 +24,7 @@
  *   connection or a failed request.
  * - Descriptors are close-on-exec.  Worker threads block all signals.
  *
- * The order for everybody: create, listen, add_certificate, confine, map,
+ * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start.
  */
 #ifndef LHTTPD_H
@@ -171,13 +171,29 @@ static inline lhttpd_config_t lhttpd_config_init(void)
 LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
                                     const lhttpd_config_t *config);
 
+/*
+ * Sets what has a name, from text: each limit, as lhttpd_limits_set(), and
+ *
+ * - unix_owner: whose the sockets are that listen makes for "unix:/path": a
+ *   user as for lhttpd_process_confine(), whose group they get too;
+ * - unix_group: another group for them, a name or a number;
+ * - unix_mode: their mode, an octal number up to 0777; who connects must be
+ *   allowed to write.
+ *
+ * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: not before
+ * start, or the unix socket was made already.  What was set last holds.
+ */
+LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
+                                 const char *value);
+
 #define LHTTPD_LISTEN_TLS      1u /* TLS; needs a certificate at start */
 #define LHTTPD_LISTEN_REDIRECT 2u /* answers 308 to the first TLS port */
 
 /*
  * Binds at once, so that privileges may be given up next; clients are accepted
  * from start on.  `address`: NULL for all (IPv6 and IPv4), a numeric address,
- * or "unix:/path", where a socket that nobody serves any more is replaced.
+ * or "unix:/path", where a socket that nobody serves any more is replaced; the
+ * stop removes it, if the process may and finds it there.
  * `port`: 0 takes any free one; not used for a unix socket.  `flags`: one of
  * the above, or 0.  Returns the listener's number, 0 for the first, or
  * LHTTPD_EADDRESS.  Before start.

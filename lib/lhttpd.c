@@ -72,6 +72,7 @@ static int config_check(const lhttpd_config_t *c)
 static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 {
     s->limits = lh_limits_resolve(c->limits);
+    lh_settings_init(&s->settings);
     s->log.fn = c->log ? c->log : lh_log_stderr;
     s->log.context = c->log_context;
     s->log.level = c->log_level ? c->log_level : LHTTPD_LOG_NOTICE;
@@ -131,6 +132,20 @@ void lhttpd_server_destroy(lhttpd_server_t *s)
 
 /* --- set up --------------------------------------------------------------- */
 
+int lhttpd_server_set(lhttpd_server_t *s, const char *name, const char *value)
+{
+    const char *function = "lhttpd_server_set";
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, function);
+    if (r == 0)
+        r = need_argument(s, name, function, "name");
+    if (r == 0)
+        r = need_argument(s, value, function, "value");
+    return r < 0 ? r : lh_settings_set(s, name, value);
+}
+
 static int check_listener(struct lhttpd_server_t *s, unsigned flags,
                           const char *function)
 {
@@ -169,8 +184,9 @@ int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
     if (port < 0 || port > 65535)
         return lh_err_set(&s->err, LHTTPD_EINVAL,
                           "port %d: not between 0 and 65535", port);
-    int fd = lh_sock_listen(address, port, &s->listeners[s->listeners_n].where,
-                            &s->err);
+    struct lh_sock_access access = lh_settings_access(&s->settings);
+    int fd = lh_sock_listen(address, port, &access,
+                            &s->listeners[s->listeners_n].where, &s->err);
     return fd < 0 ? fd : add_listener(s, fd, flags);
 }
 

@@ -25,7 +25,8 @@ limits_of_code() {
 
 # The same from the tables of docs/limits.md, and the header's comments.
 limits_of_docs() {
-    sed -n 's/^| `\([a-z0-9_]*\)` | \([^|]*\) |.*/\1 \2/p' docs/limits.md |
+    sed '/^## Settings/,/^## Fixed/d' docs/limits.md |
+        sed -n 's/^| `\([a-z0-9_]*\)` | \([^|]*\) |.*/\1 \2/p' |
         sed 's/ 90 % of the descriptor limit$/ of the descriptors/'
 }
 
@@ -35,9 +36,24 @@ limits_of_header() {
         sed 's/ 90$/ of the descriptors/'
 }
 
+settings_of_code() {
+    sed -n '/settings_table\[\] =/,/^}/p' lib/server/settings.c |
+        sed -n 's/^ *{"\([a-z0-9_]*\)",.*/\1/p'
+}
+
+settings_of_docs() {
+    sed -n '/^## Settings/,/^## Fixed/p' docs/limits.md |
+        sed -n 's/^| `\([a-z0-9_]*\)` .*/\1/p'
+}
+
+settings_of_header() {
+    sed -n 's/^ \* - \([a-z0-9]*_[a-z0-9_]*\):.*/\1/p' include/lhttpd.h
+}
+
 # Names alone: lhttpd.8 lists them for -o.
 names_of_code() {
     limits_of_code | sed 's/ .*//'
+    settings_of_code
 }
 
 names_of_page() {
@@ -108,6 +124,8 @@ problems() {
         cd "$1" || exit 1
         differ docs/limits.md limits_of_code limits_of_docs
         differ include/lhttpd.h limits_of_code limits_of_header
+        differ docs/limits.md settings_of_code settings_of_docs
+        differ include/lhttpd.h settings_of_code settings_of_header
         differ 'the help' options_of_getopt options_of_help
         differ docs/lhttpd.8 options_of_help options_of_page
         differ docs/lhttpd.8 names_of_code names_of_page
@@ -123,7 +141,7 @@ plant() {
     dir=$(mktemp -d) || exit 1
     mkdir "$dir/lib"
     (cd "$root" && cp -R docs include cmd "$dir" &&
-        cp -R lib/base lib/lua "$dir/lib") || exit 1
+        cp -R lib/base lib/lua lib/server "$dir/lib") || exit 1
     sed -i "$2" "$dir/$1"
     if [ -z "$(problems "$dir")" ]; then
         echo "not found in $1: $2"
@@ -142,6 +160,9 @@ plant docs/limits.md 's/^| `idle_timeout_ms` | 60000/| `idle_timeout_ms` | 6000/
 plant docs/limits.md '$a | `no_limit` | 3 | past it |'
 plant lib/base/limits.c 's/LIMIT(header_fields, 128)/LIMIT(header_fields, 64)/'
 plant include/lhttpd.h 's|linger_bytes;  *\/\* 65536|linger_bytes; /* 6553|'
+plant docs/limits.md '/^| `unix_owner`/d'
+plant include/lhttpd.h 's/^ \* - unix_mode:/ * - unix_moed:/'
+plant docs/lhttpd.8 '/^\.It Li unix_group/d'
 plant docs/lhttpd.8 '/^\.It Fl w/d'
 plant docs/lhttpd.8 's/^\.It Fl w/.It Fl W/'
 plant docs/lhttpd.8 '/^\.It Li send_timeout_ms/d'

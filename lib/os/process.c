@@ -20,6 +20,9 @@
 #define PASSWD_BYTES (64 << 10)
 #define GROUPS_MAX   1024
 
+/* Of users and groups; one more means "unchanged" to the kernel. */
+#define ID_MAX (UINT32_MAX - 1)
+
 /* Whom to become.  Everything is looked up before the chroot, in which there
  * may be no user database. */
 struct identity {
@@ -79,24 +82,57 @@ static int look_up_entry(struct identity *id, const char *user,
 
 static int look_up(struct identity *id, const char *user, struct lh_err *err)
 {
-    /* The highest number means "unchanged" to the kernel. */
-    const uint64_t max = UINT32_MAX - 1;
     const char *colon = strchr(user, ':');
     struct lh_str first = lh_str_of(user);
     uint64_t uid, gid;
 
     if (colon)
         first.n = (size_t)(colon - user);
-    bool number = lh_str_to_u64(first, max, &uid);
+    bool number = lh_str_to_u64(first, ID_MAX, &uid);
     if (!colon)
         return look_up_entry(id, user, number ? &uid : NULL, err);
-    if (!number || !lh_str_to_u64(lh_str_of(colon + 1), max, &gid))
+    if (!number || !lh_str_to_u64(lh_str_of(colon + 1), ID_MAX, &gid))
         return lh_err_set(err, LHTTPD_EUSER,
                           "user '%.100s' is neither a name nor uid:gid", user);
     id->uid = (uid_t)uid;
     id->gid = id->groups[0] = (gid_t)gid;
     id->groups_n = 1;
     return 0;
+}
+
+int lh_process_find_user(const char *user, uint32_t *uid, uint32_t *gid,
+                         struct lh_err *err)
+{
+    struct identity id;
+    int result = look_up(&id, user, err);
+
+    if (result < 0)
+        return result;
+    *uid = id.uid;
+    *gid = id.gid;
+    return 0;
+}
+
+int lh_process_find_group(const char *group, uint32_t *gid, struct lh_err *err)
+{
+    struct group storage, *entry = NULL;
+    uint64_t number;
+    char *bytes;
+
+    if (lh_str_to_u64(lh_str_of(group), ID_MAX, &number)) {
+        *gid = (uint32_t)number;
+        return 0;
+    }
+    bytes = lh_alloc(PASSWD_BYTES);
+    if (!bytes)
+        return lh_err_memory(err);
+    getgrnam_r(group, &storage, bytes, PASSWD_BYTES, &entry);
+    if (entry)
+        *gid = entry->gr_gid;
+    lh_free(bytes);
+    return entry ? 0
+                 : lh_err_set(err, LHTTPD_EUSER, "there is no group '%.100s'",
+                              group);
 }
 
 static bool is_already(const struct identity *id)

@@ -14,6 +14,12 @@ int lh_process_confine(const char *user, const char *root, struct lh_err *err);
 int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err);
 int lh_process_ready(lhttpd_daemon_t *daemon, struct lh_err *err);
 
+/* The numbers of a user, given as for lhttpd_process_confine(), and of a group,
+ * by name or number.  LHTTPD_EUSER with words, LHTTPD_ENOMEM. */
+int lh_process_find_user(const char *user, uint32_t *uid, uint32_t *gid,
+                         struct lh_err *err);
+int lh_process_find_group(const char *group, uint32_t *gid, struct lh_err *err);
+
 unsigned lh_process_cpus(void); /* online and allowed to us; at least 1 */
 
 /* The soft limit of descriptors (RLIMIT_NOFILE).  It is only read: raising it

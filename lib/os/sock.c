@@ -247,8 +247,28 @@ static int bind_unix(int fd, const union address *a,
     return result;
 }
 
-static int listen_unix(const char *path, struct lh_sock_address *where,
-                       struct lh_err *err)
+/* Before it listens, so that nobody connects whom the mode keeps out. */
+static int set_access(const char *path, const struct lh_sock_access *access,
+                      struct lh_sock_address *where, struct lh_err *err)
+{
+    struct stat status;
+
+    if (lstat(path, &status) < 0)
+        return refuse(err, "stat", where, errno);
+    where->unix_dev = status.st_dev;
+    where->unix_ino = status.st_ino;
+    if (!access)
+        return 0;
+    if ((access->uid != LH_SOCK_AS_MADE || access->gid != LH_SOCK_AS_MADE) &&
+        lchown(path, access->uid, access->gid) < 0)
+        return refuse(err, "change owner and group of", where, errno);
+    if (access->mode != LH_SOCK_AS_MADE && chmod(path, access->mode) < 0)
+        return refuse(err, "change mode of", where, errno);
+    return 0;
+}
+
+static int listen_unix(const char *path, const struct lh_sock_access *access,
+                       struct lh_sock_address *where, struct lh_err *err)
 {
     union address a = {.local = {.sun_family = AF_UNIX}};
     size_t n = strlen(path);
@@ -271,7 +291,9 @@ static int listen_unix(const char *path, struct lh_sock_address *where,
     result = bind_unix(fd, &a, where, err);
     if (result < 0)
         goto err_after_socket;
-    result = begin(fd, where, err);
+    result = set_access(path, access, where, err);
+    if (result == 0)
+        result = begin(fd, where, err);
     if (result < 0)
         goto err_after_bind;
     return fd;
@@ -286,15 +308,16 @@ err_after_path:
     return result;
 }
 
-int lh_sock_listen(const char *address, int port, struct lh_sock_address *where,
-                   struct lh_err *err)
+int lh_sock_listen(const char *address, int port,
+                   const struct lh_sock_access *access,
+                   struct lh_sock_address *where, struct lh_err *err)
 {
     size_t prefix = sizeof(UNIX_PREFIX) - 1;
     union address a;
 
     *where = (struct lh_sock_address){.port = 0};
     if (address && strncmp(address, UNIX_PREFIX, prefix) == 0)
-        return listen_unix(address + prefix, where, err);
+        return listen_unix(address + prefix, access, where, err);
     if (port < 0 || port > UINT16_MAX)
         return lh_err_set(err, LHTTPD_EADDRESS,
                           "port %d is not between 0 and 65535", port);
@@ -342,12 +365,34 @@ int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
     return 0;
 }
 
-void lh_sock_address_deinit(struct lh_sock_address *where)
+bool lh_sock_same(int fd, int other)
 {
-    if (where->unix_path)
-        unlink(where->unix_path);
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && fstat(other, &b) == 0 &&
+           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Another server may have replaced it, and a root directory hides it. */
+static bool is_still_there(const struct lh_sock_address *where)
+{
+    struct stat status;
+
+    return lstat(where->unix_path, &status) == 0 &&
+           status.st_dev == where->unix_dev && status.st_ino == where->unix_ino;
+}
+
+int lh_sock_address_deinit(struct lh_sock_address *where, struct lh_err *err)
+{
+    int result = 0;
+
+    if (where->unix_path && is_still_there(where) &&
+        unlink(where->unix_path) < 0 && errno != ENOENT)
+        result = lh_err_set(err, LHTTPD_ESYSTEM, "%s stays behind: %s",
+                            where->text, strerror(errno));
     lh_free(where->unix_path);
     where->unix_path = NULL;
+    return result;
 }
 
 /* ---- connections ---- */

@@ -17,22 +17,36 @@ struct lh_sock_address {
     int port;        /* 0 for a unix socket */
     char text[128];  /* "[::]:443", "127.0.0.1:80", "unix:/run/x": for words */
     char *unix_path; /* allocated; the file that listen made, or NULL */
+    dev_t unix_dev;  /* ... and which file that is */
+    ino_t unix_ino;
+};
+
+/* Whose the file of a unix socket is, and its mode; LH_SOCK_AS_MADE: as bind
+ * has made it. */
+#define LH_SOCK_AS_MADE UINT32_MAX
+struct lh_sock_access {
+    uint32_t uid, gid, mode;
 };
 
 /*
  * Binds and listens as lhttpd_server_listen() says: `address` NULL is IPv6 and
  * IPv4 by one dual-stack socket, or IPv4 alone where the kernel has no IPv6.
  * Returns the descriptor, or LHTTPD_EADDRESS or LHTTPD_ENOMEM with words.
- * SO_REUSEADDR; a unix socket that nobody answers on is replaced.
+ * SO_REUSEADDR; a unix socket that nobody answers on is replaced, and takes
+ * clients only once it has its owner, group and mode (`access`, NULL: as made).
  */
-int lh_sock_listen(const char *address, int port, struct lh_sock_address *where,
-                   struct lh_err *err);
+int lh_sock_listen(const char *address, int port,
+                   const struct lh_sock_access *access,
+                   struct lh_sock_address *where, struct lh_err *err);
 /* Checks that fd is a listening stream socket and makes it ours in the same
  * way; 0 or LHTTPD_EADDRESS. */
 int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err);
-/* Removes the unix socket's file, if listen made one; call it once the listener
- * is closed. */
-void lh_sock_address_deinit(struct lh_sock_address *where);
+/* Are these two descriptors of one socket? */
+bool lh_sock_same(int fd, int other);
+/* Removes the unix socket's file, if listen made one and it is still that one.
+ * Before the listener is closed: until then no other file can have its number.
+ * LHTTPD_ESYSTEM: the file is there and cannot be removed. */
+int lh_sock_address_deinit(struct lh_sock_address *where, struct lh_err *err);
 
 /* Numeric addresses of both ends of a connection; "unix" and 0 for a unix
  * socket; IPv4-mapped IPv6 is written as IPv4. */

@@ -245,13 +245,16 @@ err_after_shared:
 
 void lh_server_close_listeners(struct lhttpd_server_t *s)
 {
+    struct lh_err err;
+
     for (unsigned i = 0; i < s->listeners_n; i++) {
         struct lh_listener *l = &s->listeners[i];
         if (l->fd < 0)
             continue;
+        if (lh_sock_address_deinit(&l->where, &err) < 0)
+            lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
         lh_sock_close(l->fd);
         l->fd = -1;
-        lh_sock_address_deinit(&l->where);
     }
 }
 

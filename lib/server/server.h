@@ -2,7 +2,8 @@
  * A server: its configuration, listeners and scripts, and what its worker
  * threads share.  The shared things are all in here:
  *
- * - read-only while workers run: limits, log, software, mappings, creds;
+ * - read-only while workers run: limits, settings, log, software, mappings,
+ * creds;
  * - listeners: the descriptor is read-only, `owner` says in an atomic whose
  *   event queue it is armed in (worker.c, "Accepting");
  * - the workers' event queues, to arm a listener there or to wake, and their
@@ -18,6 +19,7 @@
 #include "os/evq.h"
 #include "os/sock.h"
 #include "server/mapping.h"
+#include "server/settings.h"
 
 #include <stdatomic.h>
 
@@ -45,6 +47,7 @@ struct lhttpd_server_t {
     struct lh_err err;
     _Atomic enum lh_server_state state;
     lhttpd_limits_t limits;
+    struct lh_settings settings;
     struct lh_log log;
     char *software;
     unsigned workers_n;

@@ -45,6 +45,11 @@ class BadInput(harness.TestCase):
                  ("-f", "-o", "idle_timeout_ms=soon", *TOOLS)),
                 (["idle_timeout_ms"],
                  ("-f", "-o", "idle_timeout_ms", *TOOLS)),
+                (["body_bytes=3M", "decimal"],
+                 ("-f", "-o", "body_bytes=3M", *TOOLS)),
+                (["no_such_limit"], ("-o", "no_such_limit=1", *TOOLS)),
+                (["unix_mode=9", "octal"],
+                 ("-f", "-o", "unix_mode=9", *TOOLS)),
                 (["-c", "-k"], ("-f", "-c", "x.pem", *TOOLS)),
                 (["-c", "-k"], ("-f", "-k", "x.key", *TOOLS))):
             with self.subTest(args=args):

@@ -187,6 +187,36 @@ class Confined(harness.TestCase):
                     self.assertEqual(os.readlink(f"/proc/{s.pid}/root"), d)
                     self.assertEqual(os.readlink(f"/proc/{s.pid}/cwd"), d)
 
+    def test_unix_socket(self):
+        """It is for the user that the server becomes, and goes with it."""
+        with tempfile.TemporaryDirectory() as d:
+            source, path = self.readable(d), os.path.join(d, "socket")
+            for more, expected in (
+                    ([], (4711, 4712, 0o755)),
+                    (["-o", "unix_mode=0600", "-o", "unix_owner=0:4713"],
+                     (0, 4713, 0o600)),
+                    (["-o", "unix_group=4714", "-o", "unix_mode=660"],
+                     (4711, 4714, 0o660))):
+                os.chown(d, 4711, 4712)
+                with self.subTest(more=more), \
+                        Server("/", source, address="unix:" + path,
+                               options=["-u", "4711:4712", *more]) as s:
+                    status = os.stat(path)
+                    self.assertEqual((status.st_uid, status.st_gid,
+                                      status.st_mode & 0o777), expected)
+                    with harness.Client(0, path=path) as c:
+                        self.assertEqual(c.ask().text, "hello\n")
+                    s.signal()
+                    s.wait()
+                    self.assertFalse(os.path.exists(path))
+            os.chown(d, 0, 0)
+            with Server("/", source, address="unix:" + path,
+                        options=["-u", "4711:4712"]) as s:
+                s.signal()
+                s.wait()
+                self.assertIn(f"unix:{path} stays behind: Permission",
+                              s.log())
+
     def test_script_outside_the_root_directory(self):
         with tempfile.TemporaryDirectory() as d:
             done = harness.lhttpd("-f", "-a", "127.0.0.1", "-p", "0", "-r", d,

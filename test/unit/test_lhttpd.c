@@ -181,6 +181,52 @@ static void words_say_what_is_wrong(void **state)
     lhttpd_server_destroy(s);
 }
 
+static void assert_not_set(lhttpd_server_t *s, const char *name,
+                           const char *value, int error, const char *words)
+{
+    assert_int_equal(lhttpd_server_set(s, name, value), error);
+    if (!strstr(lhttpd_server_error(s), words))
+        fail_msg("%s: %s", name, lhttpd_server_error(s));
+}
+
+static void settings_and_limits_are_set_by_name(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+    char where[64], out[4096];
+
+    (void)state;
+    assert_int_equal(lhttpd_server_set(NULL, "body_bytes", "1"), LHTTPD_EINVAL);
+    assert_not_set(s, NULL, "1", LHTTPD_EINVAL, "name is NULL");
+    assert_not_set(s, "body_bytes", NULL, LHTTPD_EINVAL, "value is NULL");
+    assert_not_set(s, "body_byte", "1", LHTTPD_EINVAL,
+                   "body_byte: there is no such");
+    assert_not_set(s, "body_bytes", "3M", LHTTPD_EINVAL,
+                   "body_bytes=3M: not a decimal number");
+    assert_not_set(s, "body_bytes", "0", LHTTPD_EINVAL, "body_bytes=0: ");
+    assert_not_set(s, "unix_mode", "0888", LHTTPD_EINVAL, "unix_mode=0888: ");
+    assert_not_set(s, "unix_mode", "01000", LHTTPD_EINVAL, "up to 0777");
+    assert_not_set(s, "unix_mode", "", LHTTPD_EINVAL, "unix_mode=: ");
+    assert_not_set(s, "unix_owner", "no such user", LHTTPD_EINVAL,
+                   "unix_owner=no such user: ");
+    assert_not_set(s, "unix_group", "no such group", LHTTPD_EINVAL,
+                   "unix_group=no such group: ");
+    assert_int_equal(lhttpd_server_set(s, "unix_group", "0"), 0);
+    assert_int_equal(lhttpd_server_set(s, "body_bytes", "unlimited"), 0);
+    assert_int_equal(lhttpd_server_set(s, "body_bytes", "3"), 0);
+    assert_int_equal(lhttpd_server_set(s, "unix_mode", "0600"), 0);
+    snprintf(where, sizeof(where), "unix:test_lhttpd.%d.sock", (int)getpid());
+    assert_int_equal(lhttpd_server_listen(s, where, 0, 0), 1);
+    assert_not_set(s, "unix_mode", "0660", LHTTPD_ESTATE, where);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    assert_not_set(s, "body_bytes", "4", LHTTPD_ESTATE, "before start");
+    ask(s, "POST / HTTP/1.0\r\ncontent-length: 4\r\n\r\nfour", out,
+        sizeof(out));
+    assert_non_null(strstr(out, " 413 "));
+    assert_int_equal(lhttpd_server_stop(s, 1000), 0);
+    assert_int_equal(access(where + 5, F_OK), -1);
+    lhttpd_server_destroy(s);
+}
+
 static void a_script_that_does_not_load_stops_the_start(void **state)
 {
     lhttpd_server_t *s = make("httpd.register_handler(\n\n+)", 1);
@@ -721,6 +767,7 @@ int main(void)
         cmocka_unit_test(create_refuses_impossible_structs),
         cmocka_unit_test(an_older_struct_is_read_no_further),
         cmocka_unit_test(words_say_what_is_wrong),
+        cmocka_unit_test(settings_and_limits_are_set_by_name),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
         cmocka_unit_test(redirect_needs_a_tls_listener),

@@ -53,7 +53,7 @@ static int tear_down(void **state)
 
 static int listen_at(const char *where, int port, struct lh_sock_address *a)
 {
-    int fd = lh_sock_listen(where, port, a, &err);
+    int fd = lh_sock_listen(where, port, NULL, a, &err);
 
     if (fd < 0)
         fail_msg("%s", err.text);
@@ -150,13 +150,13 @@ static void test_ipv4(void **state)
     lh_sock_close(fd);
     close(client);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&a);
+    lh_sock_address_deinit(&a, &err);
 }
 
 static bool ipv6_works(void)
 {
     struct lh_sock_address a;
-    int fd = lh_sock_listen("::1", 0, &a, &err);
+    int fd = lh_sock_listen("::1", 0, NULL, &a, &err);
 
     if (fd < 0) {
         print_message("no IPv6 here: %s\n", err.text);
@@ -214,7 +214,8 @@ static void assert_refused(const char *where, int port, const char *words)
     struct lh_sock_address a;
 
     err.text[0] = '\0';
-    assert_int_equal(lh_sock_listen(where, port, &a, &err), LHTTPD_EADDRESS);
+    assert_int_equal(lh_sock_listen(where, port, NULL, &a, &err),
+                     LHTTPD_EADDRESS);
     if (!strstr(err.text, words))
         fail_msg("\"%s\" does not say \"%s\"", err.text, words);
     assert_null(a.unix_path);
@@ -270,7 +271,7 @@ static void test_permission(void **state)
     if (child == 0) {
         if (geteuid() == 0 && setuid(65534) < 0)
             _exit(2);
-        lh_sock_listen("127.0.0.1", 1, &a, &err);
+        lh_sock_listen("127.0.0.1", 1, NULL, &a, &err);
         _exit(strcmp(err.text, "bind 127.0.0.1:1: permission denied; choose "
                                "another port with -p") != 0);
     }
@@ -298,10 +299,48 @@ static void test_unix(void **state)
     assert_int_equal(ends.remote_port, 0);
     assert_refused(address, 0, "is in use by another server");
     assert_int_equal(access(path, F_OK), 0);
-    lh_sock_close(listener);
-    lh_sock_address_deinit(&a);
+    assert_int_equal(lh_sock_address_deinit(&a, &err), 0);
     assert_int_equal(access(path, F_OK), -1);
     assert_null(a.unix_path);
+    lh_sock_close(listener);
+}
+
+static void test_unix_access(void **state)
+{
+    struct lh_sock_access wanted = {4711, 4712, 0660};
+    struct lh_sock_address a;
+    struct stat status;
+
+    (void)state;
+    if (geteuid() != 0)
+        wanted.uid = wanted.gid = LH_SOCK_AS_MADE;
+    int listener = lh_sock_listen(address, 0, &wanted, &a, &err);
+    assert_true(listener >= 0);
+    assert_int_equal(lstat(path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0660);
+    assert_int_equal(status.st_uid, geteuid() == 0 ? 4711 : geteuid());
+    assert_int_equal(status.st_gid, geteuid() == 0 ? 4712 : getegid());
+    assert_int_equal(lh_sock_address_deinit(&a, &err), 0);
+    lh_sock_close(listener);
+}
+
+/* Somebody removed our file and listens at the same place. */
+static void test_unix_of_another_server_stays(void **state)
+{
+    struct lh_sock_address a, b;
+
+    (void)state;
+    int ours = listen_at(address, 0, &a);
+    assert_int_equal(unlink(path), 0);
+    int other = listen_at(address, 0, &b);
+    assert_int_equal(lh_sock_address_deinit(&a, &err), 0);
+    lh_sock_close(ours);
+    int client = dial_unix();
+    assert_true(client >= 0);
+    close(client);
+    assert_int_equal(lh_sock_address_deinit(&b, &err), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    lh_sock_close(other);
 }
 
 static void test_unix_stale_is_replaced(void **state)
@@ -316,9 +355,9 @@ static void test_unix_stale_is_replaced(void **state)
     int client = dial_unix();
     assert_true(client >= 0);
     close(client);
+    lh_sock_address_deinit(&b, &err);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&a);
-    lh_sock_address_deinit(&b);
+    lh_sock_address_deinit(&a, &err);
 }
 
 static void test_unix_keeps_other_files(void **state)
@@ -346,7 +385,7 @@ static void test_unix_no_memory(void **state)
 
     (void)state;
     test_heap_fail_at(1);
-    assert_int_equal(lh_sock_listen(address, 0, &a, &err), LHTTPD_ENOMEM);
+    assert_int_equal(lh_sock_listen(address, 0, NULL, &a, &err), LHTTPD_ENOMEM);
     test_heap_fail_at(0);
     assert_null(a.unix_path);
     assert_int_equal(access(path, F_OK), -1);
@@ -390,10 +429,10 @@ static void test_adopt_unix(void **state)
     assert_int_equal(lh_sock_adopt(fd, &b, &err), 0);
     assert_string_equal(b.text, address);
     assert_int_equal(b.port, 0);
-    lh_sock_address_deinit(&b);
+    lh_sock_address_deinit(&b, &err);
     assert_int_equal(access(path, F_OK), 0);
+    lh_sock_address_deinit(&a, &err);
     lh_sock_close(fd);
-    lh_sock_address_deinit(&a);
 }
 
 static void test_no_descriptors(void **state)
@@ -521,7 +560,7 @@ static int listen_without_ipv6(int error)
 
     if (!test_deny(SYS_socket, AF_INET6, error))
         return NOT_POSSIBLE;
-    int fd = lh_sock_listen(NULL, 0, &a, &err);
+    int fd = lh_sock_listen(NULL, 0, NULL, &a, &err);
     if (error != EAFNOSUPPORT)
         return fd == LHTTPD_EADDRESS ? 0 : FAILED;
     if (fd < 0 || strncmp(a.text, "0.0.0.0:", 8) != 0 || a.port <= 0)
@@ -535,7 +574,7 @@ static int bind_without_ipv6(int error)
     if (!test_deny(SYS_bind, TEST_ANY_ARGUMENT, error))
         return NOT_POSSIBLE;
     struct lh_sock_address a;
-    if (lh_sock_listen(NULL, 0, &a, &err) != LHTTPD_EADDRESS)
+    if (lh_sock_listen(NULL, 0, NULL, &a, &err) != LHTTPD_EADDRESS)
         return FAILED;
     return strncmp(err.text, "bind 0.0.0.0:0: ", 16) != 0;
 }
@@ -554,7 +593,7 @@ static int unix_listen_fails(int error)
 
     if (!test_deny(SYS_listen, TEST_ANY_ARGUMENT, error))
         return NOT_POSSIBLE;
-    int result = lh_sock_listen(address, 0, &a, &err);
+    int result = lh_sock_listen(address, 0, NULL, &a, &err);
     return result != LHTTPD_EADDRESS || a.unix_path ||
            access(path, F_OK) == 0 || test_heap_live() != 0;
 }
@@ -571,7 +610,7 @@ static int unix_connect_fails(int error)
 
     if (!test_deny(SYS_connect, TEST_ANY_ARGUMENT, error))
         return NOT_POSSIBLE;
-    int result = lh_sock_listen(address, 0, &a, &err);
+    int result = lh_sock_listen(address, 0, NULL, &a, &err);
     if (result != LHTTPD_EADDRESS || access(path, F_OK) != 0)
         return FAILED;
     const char *words =
@@ -654,7 +693,7 @@ static void test_abort(void **state)
     assert_int_equal(lh_sock_receive(client, &byte, 1), -2);
     close(client);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&a);
+    lh_sock_address_deinit(&a, &err);
 }
 
 /* A reset by the peer is "lost", in both directions. */
@@ -689,6 +728,8 @@ int main(void)
         cmocka_unit_test(test_address_in_use),
         cmocka_unit_test(test_permission),
         cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_unix_access),
+        cmocka_unit_test(test_unix_of_another_server_stays),
         cmocka_unit_test(test_unix_stale_is_replaced),
         cmocka_unit_test(test_unix_keeps_other_files),
         cmocka_unit_test(test_unix_no_memory),

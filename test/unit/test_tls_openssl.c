@@ -113,7 +113,7 @@ static int set_up(void **state)
     creds_add(DATA "rsa2048.pem", DATA "rsa2048.key");
     creds_add(DATA "ec384.pem", DATA "ec384.key");
     assert_int_equal(lh_tls_shared_new(&shared, creds, true, &err), 0);
-    listener = lh_sock_listen("127.0.0.1", 0, &where, &err);
+    listener = lh_sock_listen("127.0.0.1", 0, NULL, &where, &err);
     assert_true(listener >= 0);
     assert_int_equal(pthread_create(&thread, NULL, server, NULL), 0);
     return 0;
@@ -121,11 +121,13 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+    struct lh_err err;
+
     (void)state;
     stopping = true;
     pthread_join(thread, NULL);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&where);
+    lh_sock_address_deinit(&where, &err);
     lh_tls_shared_free(shared);
     lh_creds_free(creds);
     unlink(session_file);

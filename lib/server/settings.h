@@ -1,0 +1,25 @@
+/*
+ * What lhttpd_server_set() sets by name beside the limits: the settings.
+ * docs/limits.md lists them.
+ */
+#ifndef LH_SERVER_SETTINGS_H
+#define LH_SERVER_SETTINGS_H
+
+#include "os/sock.h"
+
+/* LH_SOCK_AS_MADE: not set. */
+struct lh_settings {
+    uint32_t unix_owner, unix_owner_group; /* the user's, and its own group */
+    uint32_t unix_group, unix_mode;
+};
+
+void lh_settings_init(struct lh_settings *settings);
+
+/* What they say of a unix socket's file. */
+struct lh_sock_access lh_settings_access(const struct lh_settings *settings);
+
+/* As lhttpd_server_set(); the server was not started yet. */
+int lh_settings_set(struct lhttpd_server_t *s, const char *name,
+                    const char *value);
+
+#endif
