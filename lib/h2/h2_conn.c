@@ -116,9 +116,31 @@ bool lh_h2_charge(struct lh_h2 *c, const char *what)
     return true;
 }
 
+/* A client gives both windows back for each piece that it reads, measures the
+ * link by a PING for each frame that it gets, or moves priorities and settings
+ * as it goes: two frames for each kilobyte are usual, and some for each of our
+ * frames, however short. */
+#define CREDIT_OF_FRAME ((uint64_t)128)
+#define FRAMES_OF_DATA  3
+
+void lh_h2_credit(struct lh_h2 *c, size_t n)
+{
+    c->credit += n + FRAMES_OF_DATA * CREDIT_OF_FRAME;
+}
+
+bool lh_h2_spend(struct lh_h2 *c, const char *what)
+{
+    if (c->credit < CREDIT_OF_FRAME)
+        return lh_h2_charge(c, what);
+    c->credit -= CREDIT_OF_FRAME;
+    return true;
+}
+
+/* Also one without a body, for which there was no DATA frame. */
 void lh_h2_refund(struct lh_h2 *c)
 {
     earn(c, 1000);
+    lh_h2_credit(c, 0);
 }
 
 /* --- streams -------------------------------------------------------------- */

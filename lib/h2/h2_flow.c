@@ -124,15 +124,11 @@ static void update_stream(struct lh_h2 *c, uint32_t id, uint32_t increment)
     }
 }
 
-/* For each DATA frame of ours two updates are to be expected; more than those
- * are of little use. */
 static void window_update_end(struct lh_h2 *c)
 {
     uint32_t increment = lh_h2_u32(c->small) & LH_H2_WINDOW_MAX;
 
-    if (c->update_credit)
-        c->update_credit--;
-    else if (!lh_h2_charge(c, "window updates of little use"))
+    if (!lh_h2_spend(c, "window updates of little use"))
         return;
     if (c->head.stream)
         update_stream(c, c->head.stream, increment);

@@ -149,7 +149,7 @@ static void priority_end(struct lh_h2 *c)
     if ((lh_h2_u32(c->small) & LH_H2_STREAM_MAX) == c->head.stream)
         priority_error(c, LH_H2_PROTOCOL_ERROR, "a stream depends on itself");
     else
-        lh_h2_charge(c, "PRIORITY frames");
+        lh_h2_spend(c, "PRIORITY frames");
 }
 
 void lh_h2_set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
@@ -186,7 +186,7 @@ static void priority_update_end(struct lh_h2 *c)
                    "PRIORITY_UPDATE of no possible stream");
         return;
     }
-    if (!lh_h2_charge(c, "PRIORITY_UPDATE frames"))
+    if (!lh_h2_spend(c, "PRIORITY_UPDATE frames"))
         return;
     if (s && !s->whole)
         lh_h2_set_priority(c, s, value);
@@ -205,9 +205,13 @@ static void rst_end(struct lh_h2 *c)
         lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "RST_STREAM on an idle stream");
         return;
     }
+    bool was_served = s && s->served_bytes;
     if (s)
         lh_h2_close(c, s, LH_H2_PAST_CANCELLED);
-    lh_h2_charge(c, "streams that the client resets");
+    if (was_served)
+        lh_h2_spend(c, "streams that the client resets");
+    else
+        lh_h2_charge(c, "streams that the client resets");
 }
 
 static void ping_end(struct lh_h2 *c)
@@ -221,7 +225,7 @@ static void ping_end(struct lh_h2 *c)
             lh_h2_charge(c, "answers to no PING");
         return;
     }
-    if (lh_h2_charge(c, "PING frames"))
+    if (lh_h2_spend(c, "PING frames"))
         lh_h2_put(c, frame, lh_h2_put_ping(frame, LH_H2_FLAG_ACK, c->small));
 }
 
@@ -249,7 +253,7 @@ static void ignore(struct lh_h2 *c, const uint8_t *p, size_t n)
 
 static void unknown_begin(struct lh_h2 *c)
 {
-    lh_h2_charge(c, "frames of unknown types");
+    lh_h2_spend(c, "frames of unknown types");
 }
 
 static const struct lh_h2_handler data = {data_begin, data_octets, data_end};

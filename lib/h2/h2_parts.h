@@ -132,9 +132,10 @@ struct lh_h2 {
 
     /* Windows of the connection. */
     int64_t send_window, recv_window, recv_size;
-    size_t held;            /* by all streams */
-    uint32_t growth;        /* what of LH_H2_RECV_GROWTH_BYTES is given out */
-    uint64_t update_credit; /* window updates that our DATA explains */
+    size_t held;     /* by all streams */
+    uint32_t growth; /* what of LH_H2_RECV_GROWTH_BYTES is given out */
+
+    uint64_t credit; /* octets served that have paid for no frame yet */
 
     /* The budget of useless work, in thousandths. */
     uint64_t budget, budget_ms;
@@ -162,7 +163,13 @@ bool lh_h2_put(struct lh_h2 *c, const void *p, size_t n);
 /* Something that is of no use was received or caused; false: too often, the
  * connection has failed. */
 bool lh_h2_charge(struct lh_h2 *c, const char *what);
-void lh_h2_refund(struct lh_h2 *c); /* a response is finished */
+/* The same for a frame that ordinary clients send in proportion to what they
+ * get: it is paid by what was served as long as that suffices. */
+bool lh_h2_spend(struct lh_h2 *c, const char *what);
+/* A DATA frame of n octets leaves. */
+void lh_h2_credit(struct lh_h2 *c, size_t n);
+/* A response is finished. */
+void lh_h2_refund(struct lh_h2 *c);
 
 struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id);
 /* The stream is closed; what its exchange still has is cancelled. */

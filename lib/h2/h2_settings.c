@@ -164,7 +164,7 @@ static void settings_end(struct lh_h2 *c)
         take_ack(c);
         return;
     }
-    if (c->settings_seen && !lh_h2_charge(c, "SETTINGS frames"))
+    if (c->settings_seen && !lh_h2_spend(c, "SETTINGS frames"))
         return;
     c->settings_seen = true;
     c->preface_due = LH_NEVER;

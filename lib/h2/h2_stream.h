@@ -46,6 +46,8 @@ struct lh_h2_stream {
     size_t held;         /* octets received that the handler has not read */
     uint64_t received;   /* octets of body */
 
+    uint64_t served_bytes; /* octets of body that left in DATA frames */
+
     uint8_t urgency; /* RFC 9218 */
     bool incremental;
     size_t turn_bytes; /* sent since it was put behind its equals */

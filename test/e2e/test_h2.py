@@ -196,6 +196,55 @@ def request(stream, path="/", more=b"", flags=5):
     return frame(1, flags, stream, block + more)
 
 
+def frames(data):
+    """The whole frames in it: [(type, flags, stream, payload)], and the rest."""
+    found, at = [], 0
+    while len(data) >= at + 9:
+        end = at + 9 + int.from_bytes(data[at:at + 3], "big")
+        if len(data) < end:
+            break
+        found.append((data[at + 3], data[at + 4],
+                      struct.unpack_from(">I", data, at + 5)[0],
+                      data[at + 9:end]))
+        at = end
+    return found, data[at:]
+
+
+def window_updates(octets, *streams):
+    return b"".join(frame(8, 0, s, struct.pack(">I", octets)) for s in streams)
+
+
+class Pieces(harness.TestCase):
+    """A client that says how far it has got with every piece that it reads."""
+
+    def download(self, client, piece):
+        client.send(HELLO + request(1, "/big?1024"))
+        got = left = 0
+        heard, ended = b"", False
+        while not ended:
+            data = client.socket.recv(1 << 18)
+            self.assertTrue(data, f"closed after {got}")
+            found, heard = frames(heard + data)
+            say = b""
+            for kind, flags, _, payload in found:
+                self.assertNotIn(kind, (3, 7), f"{payload} after {got}")
+                if kind == 0:
+                    got += len(payload)
+                    pieces, left = divmod(left + len(payload), piece)
+                    say += window_updates(piece, 0, 1) * pieces
+                    say += frame(6, 0, 0, b"how long")
+                    ended = flags & 1
+            if say and not ended:
+                client.send(say)
+        return got
+
+    def test_download(self):
+        with Server("/", script("h2.lua")) as s:
+            for piece in (256, 1024, 4096):
+                with self.subTest(piece), s.client() as c:
+                    self.assertEqual(self.download(c, piece), 16 << 20)
+
+
 BOMB = b"\x40\x01x\x7f\xa1\x1e" + b"a" * 4000 + b"\xbe" * 9000
 
 FLOODS = {

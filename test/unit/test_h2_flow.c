@@ -163,6 +163,87 @@ static void test_frames_fill_records(void **state)
     test_h2_deinit(&h);
 }
 
+/* --- what a client says as it takes a download -----------------------------
+ */
+
+/* Takes a megabyte in frames of 16,384 octets.  For each of them the client
+ * gives both windows back by pieces of 1,024 and says `more`.  The budget,
+ * which only time would refill, is used up before. */
+static void take_megabyte(const char *more)
+{
+    static const char both[] = "WINDOW_UPDATE - 0 u1024\n"
+                               "WINDOW_UPDATE - 1 u1024\n";
+    char lines[2048];
+    struct test_h2 h;
+    size_t n = 0;
+
+    begin(&h, sizeof(pattern), true, false);
+    h.d.pull_room = LH_H2_HEAD_BYTES + LH_H2_FRAME_BYTES;
+    for (int i = 0; i < 1000; i++)
+        test_h2_say(&h, "PING - 0 *8");
+    test_h2_forget(&h);
+    for (int piece = 0; piece < 16; piece++, n += sizeof(both) - 1)
+        memcpy(lines + n, both, sizeof(both));
+    snprintf(lines + n, sizeof(lines) - n, "%s", more);
+    test_h2_say(&h, "HEADERS eh 1 GET");
+    for (int i = 0; i < 64; i++)
+        test_h2_say(&h, lines);
+    if (h.data_bytes != sizeof(pattern))
+        fail_msg("cut after %u octets with %s", (unsigned)h.data_bytes, more);
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    assert_memory_equal(h.body, pattern, sizeof(pattern));
+    test_h2_deinit(&h);
+}
+
+static void test_download_in_pieces(void **state)
+{
+    (void)state;
+    take_megabyte("");
+    take_megabyte("PING - 0 *8"); /* measures the link */
+    take_megabyte("PING - 0 *8\nSETTINGS - 0 x0004 u2000000\n"
+                  "PRIORITY_UPDATE - 0 u1 'u=1'\nPRIORITY - 1 u0 x01\nT99 - 0");
+}
+
+/* Who cancels what it has got some of has paid for it; ... */
+static void test_downloads_cancelled(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 100000, true, false);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u1000");
+    for (unsigned id = 1; id < 6001; id += 2) {
+        test_h2_forget(&h);
+        test_h2_sayf(&h,
+                     "HEADERS eh %u GET\n-\nRST_STREAM - %u u8\n"
+                     "WINDOW_UPDATE - 0 u1000",
+                     id, id);
+        if (test_h2_got(&h, "GOAWAY") || h.data_bytes != 1000)
+            fail_msg("cut at stream %u", id);
+    }
+    test_h2_deinit(&h);
+}
+
+/* ... and what was got before does not buy a flood of any length. */
+static void test_flood_after_download(void **state)
+{
+    struct test_h2 h;
+    unsigned n = 0;
+
+    (void)state;
+    begin(&h, 100000, true, false);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u100000\nWINDOW_UPDATE - 0 u100000\n"
+                    "HEADERS eh 1 GET");
+    assert_true(test_h2_got(&h, "DATA 1 end"));
+    while (n < 4000 && !h.d.stopped) {
+        test_h2_say(&h, "PING - 0 *8");
+        n++;
+    }
+    assert_in_range(n, 1000 + 100000 / 128, 1000 + 100000 / 128 + 50);
+    assert_true(test_h2_got(&h, "GOAWAY 1 ENHANCE_YOUR_CALM"));
+    test_h2_deinit(&h);
+}
+
 /* --- scheduling ----------------------------------------------------------- */
 
 static size_t first_of(const struct test_h2 *h, const char *line)
@@ -380,6 +461,9 @@ int main(void)
         cmocka_unit_test(test_connection_window),
         cmocka_unit_test(test_octets_are_right),
         cmocka_unit_test(test_frames_fill_records),
+        cmocka_unit_test(test_download_in_pieces),
+        cmocka_unit_test(test_downloads_cancelled),
+        cmocka_unit_test(test_flood_after_download),
         cmocka_unit_test(test_urgent_first),
         cmocka_unit_test(test_priority_updates),
         cmocka_unit_test(test_incremental_alternate),
