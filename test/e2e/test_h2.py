@@ -266,21 +266,16 @@ FLOODS = {
 
 
 class Attacker(threading.Thread):
-    """Floods, one connection after the other; keeps the GOAWAYs' codes in a
-    set that all share.  It goes on for `seconds`, and until there is one (but
-    not for ever)."""
+    """Floods, one connection after the other, until the event `over` is set;
+    keeps the GOAWAYs' codes in a set that all share."""
 
-    def __init__(self, server, flood, seconds, codes):
+    def __init__(self, server, flood, codes, over):
         super().__init__()
         self.server, self.flood, self.codes = server, flood, codes
-        self.least = time.monotonic() + seconds
-        self.most = time.monotonic() + harness.PATIENCE
-
-    def goes_on(self):
-        return (time.monotonic() < (self.least if self.codes else self.most))
+        self.over = over
 
     def run(self):
-        while self.goes_on():
+        while not self.over.is_set():
             try:
                 with self.server.client() as c:
                     self.attack(c)
@@ -308,7 +303,7 @@ class Attacker(threading.Thread):
         client.send(HELLO)
         i = 1
         try:
-            while self.goes_on():
+            while not self.over.is_set():
                 client.send(b"".join(self.flood(i + 2 * k)
                                      for k in range(32)))
                 i += 64
@@ -323,26 +318,37 @@ class Attacker(threading.Thread):
 
 class Abuses(harness.TestCase):
     SECONDS = float(os.environ.get("LHTTPD_FLOOD_SECONDS", "0.5"))
+    FRESH = 4
+
+    def serve_others(self, s, codes):
+        """Fresh clients, one after the other: for SECONDS, and until there were
+        some and an attacker has been cut (but not for ever)."""
+        least = time.monotonic() + self.SECONDS
+        most = least + harness.PATIENCE
+        fresh = 0
+        while time.monotonic() < least or fresh < self.FRESH or \
+                (not codes and time.monotonic() < most):
+            self.assertEqual(curl(*PLAIN, s.url + "/"), "hello over HTTP/2\n")
+            fresh += 1
 
     def flooded(self, name):
-        limits = {"h2_useless": 300}  # so that it does not take long
+        # So that it does not take long, however slow the attackers are.
+        limits = {"h2_useless": 300, "h2_useless_refill": 1}
         with Server("/", script("h2.lua"), limits=limits) as s:
             h2load("-n", "2000", "-c", "16", "-m", "32", s.url + "/")
             before = s.peak_kib()
-            codes = set()
-            attackers = [Attacker(s, FLOODS[name], self.SECONDS, codes)
+            codes, over = set(), threading.Event()
+            attackers = [Attacker(s, FLOODS[name], codes, over)
                          for _ in range(3)]
             for a in attackers:
                 a.start()
-            fresh = 0
-            while any(a.is_alive() for a in attackers):
-                self.assertEqual(curl(*PLAIN, s.url + "/"),
-                                 "hello over HTTP/2\n")
-                fresh += 1
-            for a in attackers:
-                a.join()
+            try:
+                self.serve_others(s, codes)
+            finally:
+                over.set()
+                for a in attackers:
+                    a.join()
             self.assertEqual(codes, {11}, name)  # ENHANCE_YOUR_CALM
-            self.assertGreater(fresh, 3)
             self.assertLess(s.peak_kib(), 2 * before, name)
 
     def test_floods(self):
