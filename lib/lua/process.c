@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* From SIGTERM to SIGKILL; and for the rest of its group, once it has ended. */
@@ -19,10 +18,16 @@
 /* From one search for lost handles to the next. */
 #define SWEEP_MS 1000
 
+/* From one question whether it has ended to the next, where the kernel does not
+ * report it: soon, and then twice as late each time. */
+#define LOOK_FIRST_MS 1
+#define LOOK_LAST_MS  64
+
 /* --- its life ------------------------------------------------------------- */
 
 static void unwatch(struct lh_process *p)
 {
+    lh_timer_disarm(&p->look_timer);
     if (!p->watched)
         return;
     lh_evq_forget(p->vm->ctx->evq, p->child.ended_fd);
@@ -60,7 +65,7 @@ static bool reap(struct lh_process *p)
     if (lh_timer_armed(&p->timer))
         hurry(p);
     else
-        p->ended = lh_child_reap(&p->child, &p->status);
+        p->ended = lh_child_reap(&p->child);
     return p->ended;
 }
 
@@ -75,6 +80,26 @@ static void on_end(struct lh_source *source, unsigned ready)
         lh_task_ready(p->task);
     else if (!p->file)
         free_process(p);
+}
+
+static void look_later(struct lh_process *p)
+{
+    struct lh_context *ctx = p->vm->ctx;
+
+    lh_timer_arm(&ctx->timers, &p->look_timer,
+                 lh_deadline(ctx->now_ms, p->look_ms));
+    if (p->look_ms < LOOK_LAST_MS)
+        p->look_ms *= 2;
+}
+
+static void look(struct lh_timer *timer)
+{
+    struct lh_process *p = LH_OF(timer, struct lh_process, look_timer);
+
+    if (lh_child_has_ended(&p->child))
+        on_end(&p->source, 0);
+    else
+        look_later(p);
 }
 
 static void kill_late(struct lh_timer *timer)
@@ -114,8 +139,8 @@ void lh_processes_deinit(struct lh_vm *vm)
         unwatch(p);
         if (!p->detached)
             lh_child_end(&p->child);
-        else if (!lh_child_reap(&p->child, &p->status))
-            close(p->child.ended_fd);
+        else if (!lh_child_reap(&p->child))
+            lh_child_leave(&p->child);
         free_process(p);
     }
     lh_timer_disarm(&vm->sweep_timer);
@@ -129,6 +154,10 @@ static int watch(struct lh_process *p)
 
     if (!ctx->evq)
         return 0; /* a VM that is thrown away */
+    if (p->child.ended_fd < 0) {
+        look_later(p);
+        return 0;
+    }
     if (lh_slots_add(ctx->slots, &p->source, &p->tag) < 0)
         return ENOMEM;
     if (lh_evq_add(ctx->evq, p->child.ended_fd, LH_EV_READ, p->tag) < 0) {
@@ -203,6 +232,8 @@ static struct lh_process *new_process(struct lh_vm *vm)
     p->owner = vm->current;
     p->child.pid = p->child.ended_fd = -1;
     lh_timer_init(&p->timer, kill_late);
+    lh_timer_init(&p->look_timer, look);
+    p->look_ms = LOOK_FIRST_MS;
     lh_list_init(&p->link);
     return p;
 }
@@ -334,17 +365,27 @@ void lh_processes_init(struct lh_vm *vm)
 
 /* --- waiting for its end -------------------------------------------------- */
 
-static int push_status(lua_State *L, int status)
+static int push_unknown(lua_State *L)
 {
-    bool by_signal = WIFSIGNALED(status);
-    int code = by_signal ? WTERMSIG(status) : WEXITSTATUS(status);
+    lua_pushnil(L);
+    lua_pushliteral(L, "how it ended is not known: the program around the "
+                       "server ignores SIGCHLD or waits for all its children");
+    lua_pushinteger(L, ECHILD);
+    return 3;
+}
 
-    if (!by_signal && code == 0)
+static int push_status(lua_State *L, const struct lh_child *child)
+{
+    bool exited = child->fate == LH_CHILD_EXITED;
+
+    if (child->fate == LH_CHILD_UNKNOWN)
+        return push_unknown(L);
+    if (exited && child->code == 0)
         lua_pushboolean(L, 1);
     else
         lua_pushnil(L);
-    lua_pushstring(L, by_signal ? "signal" : "exit");
-    lua_pushinteger(L, code);
+    lua_pushstring(L, exited ? "exit" : "signal");
+    lua_pushinteger(L, child->code);
     return 3;
 }
 
@@ -387,14 +428,14 @@ void lh_process_cancel(struct lh_task *task)
 int lh_process_finish(lua_State *L, struct lh_task *task)
 {
     struct lh_process *p = task->file->process;
-    int status = p->status;
+    struct lh_child child = p->child;
 
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
     lh_file_forget(task->file);
     lh_file_close_handle(task->handle);
     lh_process_leave(p);
-    return push_status(L, status);
+    return push_status(L, &child);
 }
 
 /* While the script loads, where waiting is all right. */
@@ -402,15 +443,15 @@ static int wait_here(lua_State *L, struct lh_file *file)
 {
     struct lh_process *p = file->process;
     struct pollfd end = {.fd = p->child.ended_fd, .events = POLLIN};
-    int status;
+    int patience_ms = end.fd < 0 ? LOOK_LAST_MS : -1;
 
     lh_file_forget(file);
     lh_file_close_handle(lua_touserdata(L, 1));
     while (!reap(p))
-        poll(&end, 1, -1);
-    status = p->status;
+        poll(&end, 1, patience_ms);
+    struct lh_child child = p->child;
     lh_process_leave(p);
-    return push_status(L, status);
+    return push_status(L, &child);
 }
 
 /* In a finalizer between requests: the child is reaped by its event. */

@@ -16,16 +16,17 @@ struct lh_process {
     struct lh_source source; /* its end */
     uint64_t tag;
     bool watched;
-    struct lh_timer timer; /* SIGKILL follows SIGTERM */
-    struct lh_file *file;  /* of its handle; NULL: left */
-    int id;                /* its handle's key in vm->popens */
-    struct lh_task *owner; /* whose handler started it */
-    struct lh_task *task;  /* waits for its end */
-    bool bound;            /* it ends with its owner */
-    bool ends_when_left;   /* it may never end by itself */
+    struct lh_timer look_timer; /* instead: has it ended? */
+    unsigned look_ms;           /* from now to the next look */
+    struct lh_timer timer;      /* SIGKILL follows SIGTERM */
+    struct lh_file *file;       /* of its handle; NULL: left */
+    int id;                     /* its handle's key in vm->popens */
+    struct lh_task *owner;      /* whose handler started it */
+    struct lh_task *task;       /* waits for its end */
+    bool bound;                 /* it ends with its owner */
+    bool ends_when_left;        /* it may never end by itself */
     bool detached;
-    bool ended;
-    int status; /* as of waitpid() */
+    bool ended; /* and was reaped: `child` knows how */
 };
 
 /* How to start one; its end of our pipe is filled in. */

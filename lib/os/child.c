@@ -6,38 +6,92 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Of Linux 5.4 and 6.9, which the C library's headers may not know yet. */
+#define WAIT_BY_PIDFD ((idtype_t)3)
+#define TO_THE_GROUP  4u
+
 extern char **environ;
 
-static int add_descriptor(posix_spawn_file_actions_t *actions, int fd, int as)
+/* --- its descriptors ------------------------------------------------------ */
+
+/* 0 to 2 are what the child's own become, one after the other. */
+static int above_standard(int fd)
 {
-    if (fd < 0)
-        return posix_spawn_file_actions_addopen(actions, as, "/dev/null",
-                                                O_RDWR, 0);
-    return posix_spawn_file_actions_adddup2(actions, fd, as);
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return moved;
+}
+
+/* A jail may be without /dev/null.  The socket, which is connected to nobody,
+ * is at its end for who reads, and refuses what is written, without a signal.
+ */
+static int open_null(void)
+{
+    int fd = above_standard(open("/dev/null", O_RDWR | O_CLOEXEC));
+
+    if (fd >= 0)
+        return fd;
+    fd = above_standard(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (fd >= 0)
+        shutdown(fd, SHUT_RD);
+    return fd;
+}
+
+/* Every open descriptor from 3 on, one by one: slow where many are allowed, but
+ * nothing else is left without close_range() (Linux 5.9) and /proc. */
+static int close_each(posix_spawn_file_actions_t *actions)
+{
+    struct rlimit limit;
+    int r = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? errno : 0;
+
+    for (int fd = STDERR_FILENO + 1; r == 0 && (rlim_t)fd < limit.rlim_cur;
+         fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            r = posix_spawn_file_actions_addclose(actions, fd);
+    }
+    return r;
+}
+
+static int close_others(posix_spawn_file_actions_t *actions)
+{
+    /* Of no descriptor: is there such a call? */
+    bool can = syscall(SYS_close_range, ~0u, ~0u, 0) == 0;
+
+    if (can || access("/proc/self/fd", R_OK | X_OK) == 0)
+        return posix_spawn_file_actions_addclosefrom_np(actions,
+                                                        STDERR_FILENO + 1);
+    return close_each(actions);
 }
 
 static int fill_actions(posix_spawn_file_actions_t *actions,
-                        const struct lh_child_start *start)
+                        const struct lh_child_start *start, int null)
 {
-    int r = add_descriptor(actions, start->in, STDIN_FILENO);
+    const int from[] = {start->in, start->out, start->error};
+    int r = 0;
 
+    for (int fd = STDIN_FILENO; r == 0 && fd <= STDERR_FILENO; fd++)
+        r = posix_spawn_file_actions_adddup2(
+            actions, from[fd] < 0 ? null : from[fd], fd);
     if (r == 0)
-        r = add_descriptor(actions, start->out, STDOUT_FILENO);
-    if (r == 0)
-        r = add_descriptor(actions, start->error, STDERR_FILENO);
-    if (r == 0)
-        r = posix_spawn_file_actions_addclosefrom_np(actions,
-                                                     STDERR_FILENO + 1);
+        r = close_others(actions);
     if (r == 0 && start->directory)
         r = posix_spawn_file_actions_addchdir_np(actions, start->directory);
     return r;
 }
 
-/* Workers block every signal, and a program may ignore some. */
+/* --- starting ------------------------------------------------------------- */
+
+/* Workers block signals, and a program may ignore some. */
 static void fill_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t none, all;
@@ -52,7 +106,7 @@ static void fill_attributes(posix_spawnattr_t *attributes)
                                              POSIX_SPAWN_SETPGROUP);
 }
 
-static int spawn(pid_t *pid, const struct lh_child_start *start)
+static int spawn(pid_t *pid, const struct lh_child_start *start, int null)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -65,7 +119,7 @@ static int spawn(pid_t *pid, const struct lh_child_start *start)
     if (r != 0)
         goto err_after_actions;
     fill_attributes(&attributes);
-    r = fill_actions(&actions, start);
+    r = fill_actions(&actions, start, null);
     if (r == 0)
         r = posix_spawnp(pid, start->argv[0], &actions, &attributes,
                          (char *const *)start->argv, env ? env : environ);
@@ -75,23 +129,125 @@ err_after_actions:
     return r;
 }
 
+/* What is wrong with the directory; 0: nothing. */
+static int directory_error(const char *path)
+{
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int error = 0;
+
+    if (fd < 0)
+        return errno;
+    if (faccessat(fd, ".", X_OK, AT_EACCESS) < 0)
+        error = errno;
+    close(fd);
+    return error;
+}
+
+/* The number alone does not tell what it is about. */
+static int blame(const struct lh_child_start *start, int *error,
+                 struct lh_err *err)
+{
+    const char *program = start->argv[0];
+    int of_directory = start->directory ? directory_error(start->directory) : 0;
+
+    if (of_directory) {
+        *error = of_directory;
+        return lh_err_set(err, LHTTPD_ESYSTEM, "directory %s: %s",
+                          start->directory, strerror(*error));
+    }
+    if (*error == ENOENT && program[0] == '/' && access(program, F_OK) == 0)
+        return lh_err_set(err, LHTTPD_ESYSTEM,
+                          "%s: %s: the interpreter or the dynamic loader that "
+                          "it names",
+                          program, strerror(*error));
+    return lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s", program, strerror(*error));
+}
+
 int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
                    int *error, struct lh_err *err)
 {
-    *error = spawn(&child->pid, start);
-    if (*error != 0)
-        return lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s", start->argv[0],
-                          strerror(*error));
-    child->ended_fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-    if (child->ended_fd >= 0)
-        return 0;
-    *error = errno;
-    lh_child_end(child);
-    return lh_err_set(err, LHTTPD_ESYSTEM, "%s: its end cannot be watched: %s",
-                      start->argv[0], strerror(*error));
+    bool all_given = start->in >= 0 && start->out >= 0 && start->error >= 0;
+    int null = all_given ? -1 : open_null();
+
+    *child = (struct lh_child){.pid = -1, .ended_fd = -1};
+    if (!all_given && null < 0) {
+        *error = errno;
+        return lh_err_set(err, LHTTPD_ESYSTEM, "%s: /dev/null: %s",
+                          start->argv[0], strerror(*error));
+    }
+    *error = spawn(&child->pid, start, null);
+    if (null >= 0)
+        close(null);
+    if (*error != 0) {
+        child->pid = -1;
+        return blame(start, error, err);
+    }
+    /* Refused by kernels before 5.3, containers and valgrind: one asks. */
+    child->ended_fd =
+        above_standard((int)syscall(SYS_pidfd_open, child->pid, 0));
+    return 0;
 }
 
-static void reaped(struct lh_child *child)
+int lh_child_pipe(int fds[2])
+{
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    fds[0] = above_standard(fds[0]);
+    int error = fds[0] < 0 ? errno : 0;
+    fds[1] = above_standard(fds[1]);
+    if (fds[0] >= 0 && fds[1] >= 0)
+        return 0;
+    if (!error)
+        error = errno;
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return -error;
+}
+
+/* --- its end -------------------------------------------------------------- */
+
+static int wait_for(const struct lh_child *child, int options, siginfo_t *info)
+{
+    int r;
+
+    *info = (siginfo_t){.si_pid = 0};
+    if (child->ended_fd >= 0) {
+        r = waitid(WAIT_BY_PIDFD, (id_t)child->ended_fd, info, options);
+        if (r == 0 || errno != EINVAL)
+            return r;
+    }
+    return waitid(P_PID, (id_t)child->pid, info, options);
+}
+
+bool lh_child_has_ended(struct lh_child *child)
+{
+    siginfo_t info;
+
+    if (child->fate != LH_CHILD_RUNS)
+        return true;
+    if (wait_for(child, WEXITED | WNOHANG | WNOWAIT, &info) < 0) {
+        if (errno != EINTR)
+            child->fate = LH_CHILD_UNKNOWN;
+    } else if (info.si_pid != 0) {
+        child->fate =
+            info.si_code == CLD_EXITED ? LH_CHILD_EXITED : LH_CHILD_KILLED;
+        child->code = info.si_status;
+    }
+    return child->fate != LH_CHILD_RUNS;
+}
+
+/* Is its number still its own?  That of an ended one is until somebody has
+ * waited for it. */
+static bool has_its_number(const struct lh_child *child)
+{
+    siginfo_t info;
+
+    return child->pid >= 0 && child->fate != LH_CHILD_UNKNOWN &&
+           wait_for(child, WEXITED | WNOHANG | WNOWAIT, &info) == 0;
+}
+
+void lh_child_leave(struct lh_child *child)
 {
     child->pid = -1;
     if (child->ended_fd >= 0)
@@ -99,52 +255,51 @@ static void reaped(struct lh_child *child)
     child->ended_fd = -1;
 }
 
-bool lh_child_has_ended(const struct lh_child *child)
+bool lh_child_reap(struct lh_child *child)
 {
-    siginfo_t info = {.si_pid = 0};
+    siginfo_t info;
 
-    if (child->pid < 0)
-        return true;
-    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-        return errno != EINTR; /* somebody else has waited for it */
-    return info.si_pid != 0;
+    if (!lh_child_has_ended(child))
+        return false;
+    if (has_its_number(child))
+        wait_for(child, WEXITED | WNOHANG, &info);
+    lh_child_leave(child);
+    return true;
 }
 
-bool lh_child_reap(struct lh_child *child, int *status)
+/* False: the kernel does not do that.  The descriptor means the process and its
+ * group whoever has the number by now. */
+static bool signal_by_descriptor(const struct lh_child *child, int number,
+                                 unsigned flags)
 {
-    if (child->pid < 0)
-        return true;
-    pid_t pid = waitpid(child->pid, status, WNOHANG);
-    if (pid == 0 || (pid < 0 && errno == EINTR))
+    if (child->ended_fd < 0)
         return false;
-    if (pid < 0)
-        *status = 0; /* somebody else has waited for it */
-    reaped(child);
-    return true;
+    return syscall(SYS_pidfd_send_signal, child->ended_fd, number, NULL,
+                   flags) == 0 ||
+           errno == ESRCH;
 }
 
 void lh_child_signal(const struct lh_child *child, int number)
 {
-    if (child->pid < 0)
+    bool reached = signal_by_descriptor(child, number, TO_THE_GROUP);
+
+    if (!has_its_number(child))
         return;
-    kill(-child->pid, number);
-    if (getpgid(child->pid) != child->pid)
-        kill(child->pid, number); /* it has left its group */
+    if (!reached)
+        kill(-child->pid, number);
+    if (getpgid(child->pid) != child->pid) /* it has left its group */
+        kill(child->pid, number);
 }
 
 void lh_child_end(struct lh_child *child)
 {
-    int status;
+    siginfo_t info;
 
     if (child->pid < 0)
         return;
     lh_child_signal(child, SIGKILL);
-    while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+    while (has_its_number(child) && wait_for(child, WEXITED, &info) < 0 &&
+           errno == EINTR)
         continue;
-    reaped(child);
-}
-
-int lh_child_pipe(int fds[2])
-{
-    return pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
+    lh_child_leave(child);
 }

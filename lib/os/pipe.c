@@ -33,6 +33,12 @@ static ssize_t wait_not(int fd, short events)
     return r == 0 ? -EAGAIN : 0;
 }
 
+/* Not on this kind of file, not on this kernel, not in this container. */
+static bool knows_no_flag(int error)
+{
+    return error == EOPNOTSUPP || error == ENOSYS || error == EPERM;
+}
+
 static ssize_t outcome(ssize_t r)
 {
     if (r >= 0)
@@ -45,7 +51,7 @@ ssize_t lh_pipe_read(int fd, void *p, size_t n)
     struct iovec part = {p, n};
     ssize_t r = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
 
-    if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+    if (r >= 0 || !knows_no_flag(errno))
         return outcome(r);
     r = wait_not(fd, POLLIN);
     return r < 0 ? r : outcome(read(fd, p, n));
@@ -57,7 +63,7 @@ ssize_t lh_pipe_write(int fd, const void *p, size_t n)
     struct iovec part = {(void *)p, n};
     ssize_t r = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
 
-    if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+    if (r >= 0 || !knows_no_flag(errno))
         return outcome(r);
     r = wait_not(fd, POLLOUT);
     return r < 0 ? r : outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
@@ -74,22 +80,61 @@ ssize_t lh_pipe_open(int fds[2])
     return room > 0 ? room : fcntl(fds[1], F_GETPIPE_SZ);
 }
 
+/* All of it, at the start. */
+static int fill(int fd, const void *p, size_t n)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        ssize_t r = write(fd, (const char *)p + done, n - done);
+        if (r < 0 && errno != EINTR)
+            return -errno;
+        done += r > 0 ? (size_t)r : 0;
+    }
+    return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
+}
+
+/* Where there are no files of memory (Linux 3.17, and containers refuse them).
+ */
+static int open_temporary(void)
+{
+    static const char *const directories[] = {"/dev/shm", "/tmp", "/var/tmp"};
+    int fd = -1;
+
+    for (size_t i = 0; fd < 0 && i < 3; i++)
+        fd = open(directories[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return fd;
+}
+
+/* A pipe that holds all of it, and its other end is closed. */
+static int pipe_of(const void *p, size_t n)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    if (n > PIPE_BUF)
+        fcntl(fds[1], F_SETPIPE_SZ, (int)(n < INT_MAX ? n : INT_MAX));
+    ssize_t r = write(fds[1], p, n);
+    close(fds[1]);
+    if (r == (ssize_t)n) {
+        lh_pipe_set_nonblocking(fds[0], false);
+        return fds[0];
+    }
+    close(fds[0]);
+    return -EFBIG;
+}
+
 int lh_pipe_text(const void *p, size_t n)
 {
     int fd = memfd_create("text", MFD_CLOEXEC);
-    size_t done = 0;
 
     if (fd < 0)
-        return -errno;
-    while (done < n) {
-        ssize_t r = write(fd, (const char *)p + done, n - done);
-        if (r < 0 && errno != EINTR) {
-            int error = errno;
-            close(fd);
-            return -error;
-        }
-        done += r > 0 ? (size_t)r : 0;
-    }
-    lseek(fd, 0, SEEK_SET);
-    return fd;
+        fd = open_temporary();
+    if (fd < 0)
+        return pipe_of(p, n);
+    int r = fill(fd, p, n);
+    if (r < 0)
+        close(fd);
+    return r < 0 ? r : fd;
 }

@@ -6,13 +6,20 @@
 
 #include <cmocka.h>
 
+#include "lib/deny.h"
 #include "os/child.h"
 #include "os/evq.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,21 +35,32 @@ static int spawn(struct lh_child *child, const char *script, int out)
     return lh_child_spawn(child, &start, &error, &err);
 }
 
-/* Waits as a worker does: by the event queue. */
-static int wait_end(struct lh_child *child)
+/* Waits as a worker does: by the event queue, or by asking. */
+static void wait_end(struct lh_child *child)
 {
     struct lh_event event;
     struct lh_evq q;
-    int status = -1;
 
+    if (child->ended_fd < 0) {
+        for (int i = 0; i < WAIT_MS && !lh_child_has_ended(child); i++)
+            usleep(1000);
+        assert_true(lh_child_reap(child));
+        return;
+    }
     assert_int_equal(lh_evq_init(&q), 0);
     assert_int_equal(lh_evq_add(&q, child->ended_fd, LH_EV_READ, 1), 0);
     assert_int_equal(lh_evq_wait(&q, &event, 1, WAIT_MS), 1);
     lh_evq_forget(&q, child->ended_fd);
     lh_evq_deinit(&q);
     assert_true(lh_child_has_ended(child));
-    assert_true(lh_child_reap(child, &status));
-    return status;
+    assert_true(lh_child_reap(child));
+}
+
+static void ends_with(struct lh_child *child, enum lh_child_fate fate, int code)
+{
+    wait_end(child);
+    assert_int_equal(child->fate, fate);
+    assert_int_equal(child->code, code);
 }
 
 static void reports_its_end_and_status(void **state)
@@ -51,12 +69,10 @@ static void reports_its_end_and_status(void **state)
 
     (void)state;
     assert_int_equal(spawn(&child, "exit 7", -1), 0);
-    int status = wait_end(&child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 7);
+    ends_with(&child, LH_CHILD_EXITED, 7);
     assert_int_equal(child.pid, -1);
     lh_child_signal(&child, SIGKILL); /* of nobody any more */
-    assert_true(lh_child_reap(&child, &status));
+    assert_true(lh_child_reap(&child));
 }
 
 static void writes_to_its_pipe(void **state)
@@ -80,15 +96,12 @@ static void writes_to_its_pipe(void **state)
 static void a_running_child_is_not_waited_for(void **state)
 {
     struct lh_child child;
-    int status;
 
     (void)state;
     assert_int_equal(spawn(&child, "sleep 1000 & wait", -1), 0);
-    assert_false(lh_child_reap(&child, &status));
+    assert_false(lh_child_reap(&child));
     lh_child_signal(&child, SIGTERM); /* reaches its own children too */
-    status = wait_end(&child);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGTERM);
+    ends_with(&child, LH_CHILD_KILLED, SIGTERM);
     assert_int_equal(spawn(&child, "trap '' TERM; sleep 1000", -1), 0);
     lh_child_end(&child);
     assert_int_equal(child.pid, -1);
@@ -108,7 +121,7 @@ static void one_that_left_its_group_is_signalled(void **state)
     struct lh_child_start start = {argv, NULL, NULL, -1, -1, -1};
     struct lh_child child;
     struct lh_err err;
-    int fds[2], error, status;
+    int fds[2], error;
     char octet;
 
     (void)state;
@@ -125,9 +138,7 @@ static void one_that_left_its_group_is_signalled(void **state)
             continue;
         }
         lh_child_signal(&child, SIGTERM);
-        status = wait_end(&child);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(WTERMSIG(status), SIGTERM);
+        ends_with(&child, LH_CHILD_KILLED, SIGTERM);
     }
 }
 
@@ -147,7 +158,7 @@ static void signals_are_as_a_program_expects(void **state)
                            "SigIgn:?????????[08]0000000*) exit 3;; esac",
                            -1),
                      0);
-    assert_int_equal(WEXITSTATUS(wait_end(&child)), 3);
+    ends_with(&child, LH_CHILD_EXITED, 3);
     signal(SIGPIPE, before);
     sigprocmask(SIG_SETMASK, &old, NULL);
 }
@@ -178,24 +189,239 @@ static void directory_and_environment(void **state)
 
     (void)state;
     assert_int_equal(lh_child_spawn(&child, &start, &error, &err), 0);
-    assert_int_equal(wait_end(&child), 0);
+    ends_with(&child, LH_CHILD_EXITED, 0);
+}
+
+static void the_directory_is_named(void **state)
+{
+    static const struct {
+        const char *program, *directory, *names;
+        int error;
+    } cases[] = {
+        {"/bin/true", "/no/such/place", "directory /no/such/place", ENOENT},
+        {"/bin/true", "/etc/passwd", "directory /etc/passwd", ENOTDIR},
+        {"/no/program", "/", "/no/program", ENOENT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *argv[] = {cases[i].program, NULL};
+        struct lh_child_start start = {argv, NULL, cases[i].directory,
+                                       -1,   -1,   -1};
+        struct lh_child child;
+        struct lh_err err;
+        int error;
+
+        assert_int_equal(lh_child_spawn(&child, &start, &error, &err),
+                         LHTTPD_ESYSTEM);
+        assert_int_equal(error, cases[i].error);
+        assert_memory_equal(err.text, cases[i].names, strlen(cases[i].names));
+    }
+}
+
+/* A program that is there, unlike what it names as its interpreter. */
+static void a_missing_interpreter_is_named(void **state)
+{
+    char path[] = "/tmp/lhttpd-child-XXXXXX";
+    const char *argv[] = {path, NULL};
+    struct lh_child_start start = {argv, NULL, NULL, -1, -1, -1};
+    static const char text[] = "#!/no/such/interpreter\n";
+    struct lh_child child;
+    struct lh_err err;
+    int error, fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+    assert_int_equal(fchmod(fd, 0700), 0);
+    close(fd);
+    assert_int_equal(lh_child_spawn(&child, &start, &error, &err),
+                     LHTTPD_ESYSTEM);
+    unlink(path);
+    assert_non_null(strstr(err.text, "interpreter"));
+}
+
+/* --- a program that collects children itself ------------------------------ */
+
+static void sleep_until_collected(pid_t pid)
+{
+    siginfo_t info;
+
+    for (int i = 0; i < WAIT_MS; i++) {
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+            return;
+        usleep(1000);
+    }
+    fail();
+}
+
+static void an_end_that_others_saw_is_unknown(void **state)
+{
+    struct lh_child child;
+    int status;
+
+    (void)state;
+    assert_int_equal(spawn(&child, "exit 3", -1), 0);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    ends_with(&child, LH_CHILD_UNKNOWN, 0);
+    signal(SIGCHLD, SIG_IGN);
+    assert_int_equal(spawn(&child, "kill -9 $$", -1), 0);
+    sleep_until_collected(child.pid);
+    ends_with(&child, LH_CHILD_UNKNOWN, 0);
+    signal(SIGCHLD, SIG_DFL);
+}
+
+/* What was seen in time is known, whoever collects then. */
+static void an_end_that_we_saw_first_is_known(void **state)
+{
+    struct lh_child child;
+    int status;
+
+    (void)state;
+    assert_int_equal(spawn(&child, "exit 3", -1), 0);
+    for (int i = 0; i < WAIT_MS && !lh_child_has_ended(&child); i++)
+        usleep(1000);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    assert_true(lh_child_reap(&child));
+    assert_int_equal(child.fate, LH_CHILD_EXITED);
+    assert_int_equal(child.code, 3);
+}
+
+/* Another process has got the number. */
+static void a_number_that_was_given_anew_gets_no_signal(void **state)
+{
+    struct lh_child child, other;
+    int status;
+
+    (void)state;
+    assert_int_equal(spawn(&other, "sleep 1000", -1), 0);
+    assert_int_equal(spawn(&child, "exit 0", -1), 0);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    if (child.ended_fd >= 0) {
+        child.pid = other.pid;
+        lh_child_signal(&child, SIGKILL);
+        lh_child_end(&child);
+    } else {
+        assert_true(lh_child_has_ended(&child));
+        child.pid = other.pid;
+        lh_child_signal(&child, SIGKILL);
+        assert_true(lh_child_reap(&child));
+    }
+    usleep(20000); /* what it must not have got would have ended it by now */
+    assert_false(lh_child_has_ended(&other));
+    lh_child_end(&other);
+}
+
+/* Descriptors that are not closed on exec, as scripts may have them. */
+static void no_further_descriptor_is_open(void **state)
+{
+    struct lh_child child;
+    int open_ones[20];
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        open_ones[i] = dup(STDIN_FILENO);
+    assert_int_equal(spawn(&child,
+                           "for fd in 3 4 5 6 7 8 9; do"
+                           " if (: <&$fd) 2>&-; then exit $fd; fi; done",
+                           -1),
+                     0);
+    for (int i = 0; i < 20; i++)
+        close(open_ones[i]);
+    ends_with(&child, LH_CHILD_EXITED, 0);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(reports_its_end_and_status),
+    cmocka_unit_test(writes_to_its_pipe),
+    cmocka_unit_test(a_running_child_is_not_waited_for),
+    cmocka_unit_test(one_that_left_its_group_is_signalled),
+    cmocka_unit_test(signals_are_as_a_program_expects),
+    cmocka_unit_test(a_missing_program_is_an_error),
+    cmocka_unit_test(directory_and_environment),
+    cmocka_unit_test(the_directory_is_named),
+    cmocka_unit_test(a_missing_interpreter_is_named),
+    cmocka_unit_test(an_end_that_others_saw_is_unknown),
+    cmocka_unit_test(an_end_that_we_saw_first_is_known),
+    cmocka_unit_test(a_number_that_was_given_anew_gets_no_signal),
+    cmocka_unit_test(no_further_descriptor_is_open),
+};
+
+/* In a jail without /dev and /proc there are the same children. */
+static void reads_nothing_and_writes_nowhere(void **state)
+{
+    static const char script[] = "read line && exit 1;"
+                                 "(echo lost) 2>/dev/nowhere; exit 5";
+    struct lh_child child;
+
+    (void)state;
+    assert_int_not_equal(access("/dev/null", F_OK), 0);
+    assert_int_equal(spawn(&child, script, -1), 0);
+    ends_with(&child, LH_CHILD_EXITED, 5);
+}
+
+static const struct CMUnitTest jail_tests[] = {
+    cmocka_unit_test(reports_its_end_and_status),
+    cmocka_unit_test(a_running_child_is_not_waited_for),
+    cmocka_unit_test(no_further_descriptor_is_open),
+    cmocka_unit_test(reads_nothing_and_writes_nowhere),
+};
+
+/* What a system may refuse; the tests have to pass all the same. */
+static const struct refusal {
+    const char *name;
+    int error;
+    long calls[5];
+    bool jail; /* no /dev, no /proc */
+} refusals[] = {
+    {"Linux 5.2", ENOSYS, {SYS_pidfd_open, SYS_close_range, -1}, false},
+    {"Linux 5.0", ENOSYS, {SYS_pidfd_open, SYS_pidfd_send_signal, -1}, false},
+    {"a container", EPERM, {SYS_pidfd_open, SYS_close_range, -1}, false},
+    {"no signals by descriptor", EPERM, {SYS_pidfd_send_signal, -1}, false},
+    {"a jail", 0, {-1}, true},
+    {"an old jail", ENOSYS, {SYS_pidfd_open, SYS_close_range, -1}, true},
+};
+
+/* False: not allowed here. */
+static bool confine(const struct refusal *r)
+{
+    if (r->jail && (unshare(CLONE_NEWNS) < 0 ||
+                    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                    mount("none", "/dev", "tmpfs", 0, NULL) < 0 ||
+                    mount("none", "/proc", "tmpfs", 0, NULL) < 0))
+        return false;
+    for (const long *call = r->calls; *call >= 0; call++)
+        if (!test_deny(*call, TEST_ANY_ARGUMENT, r->error))
+            return false;
+    return true;
+}
+
+static int run_refused(const struct refusal *r)
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        if (!confine(r))
+            _exit(0);
+        _exit(r->jail
+                  ? cmocka_run_group_tests_name(r->name, jail_tests, NULL, NULL)
+                  : cmocka_run_group_tests_name(r->name, tests, NULL, NULL));
+    }
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        return 1;
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
+    int failed;
+
     (void)argv;
     if (argc > 1)
         return leave_group();
-
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reports_its_end_and_status),
-        cmocka_unit_test(writes_to_its_pipe),
-        cmocka_unit_test(a_running_child_is_not_waited_for),
-        cmocka_unit_test(one_that_left_its_group_is_signalled),
-        cmocka_unit_test(signals_are_as_a_program_expects),
-        cmocka_unit_test(a_missing_program_is_an_error),
-        cmocka_unit_test(directory_and_environment),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        failed += run_refused(&refusals[i]);
+    return failed;
 }

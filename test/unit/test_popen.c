@@ -10,14 +10,19 @@
 #include <cmocka.h>
 
 #include "lib/client.h"
+#include "lib/deny.h"
 #include "lib/live.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -183,6 +188,9 @@ static const char vectors[] =
     "  local p, why, code = httpd.popen{'/no/such/program'}\n"
     "  same(p, nil) same(code, 2)\n"
     "  same(why, '/no/such/program: No such file or directory')\n"
+    "  p, why, code = httpd.popen({'true'}, {directory = '/no/such/place'})\n"
+    "  same(p, nil) same(code, 2)\n"
+    "  same(why, 'directory /no/such/place: No such file or directory')\n"
     "end)\n"
     "test('bound', function()\n"
     "  kept = httpd.popen{'sleep', '1000'}\n"
@@ -224,6 +232,90 @@ static void argument_vectors(void **state)
             fail_msg("%s: %s", bad[i], test_live_log());
     }
     test_live_stop(&live);
+}
+
+/* A script that empties its own tables while they are read. */
+static const char emptied[] =
+    "local function finalize(fn)\n"
+    "  if newproxy then getmetatable(newproxy(true)).__gc = fn\n"
+    "  else setmetatable({}, {__gc = fn}) end\n"
+    "end\n"
+    "local function arguments()\n"
+    "  local t = {'printf', '%s'}\n"
+    "  for i = 3, 200 do t[i] = 'argument number ' .. i .. DIR end\n"
+    "  return t\n"
+    "end\n"
+    "local function empty(t)\n"
+    "  for i = 1, 200 do t[i] = nil end\n"
+    "  if not emptying then\n"
+    "    emptying = true\n"
+    "    collectgarbage() collectgarbage()\n"
+    "    emptying = false\n"
+    "  end\n"
+    "end\n"
+    "test('index', function()\n"
+    "  local t = arguments()\n"
+    "  local p = assert(httpd.popen(t, setmetatable({}, {\n"
+    "    __index = function() empty(t) end})))\n"
+    "  same(httpd.read(p, 'L'):sub(1, 17), 'argument number 3')\n"
+    "  same(p:close(), true)\n"
+    "end)\n"
+    /* As it is at the last allocation: all or none of the arguments. */
+    "test('finalizer', function()\n"
+    "  for i = 1, 200 do\n"
+    "    local t = arguments()\n"
+    "    collectgarbage('setpause', 10)\n"
+    "    collectgarbage('setstepmul', 400)\n"
+    "    finalize(function() empty(t) end)\n"
+    "    local ok, p = pcall(httpd.popen, t, {env = {A = '1', B = DIR}})\n"
+    "    if ok then\n"
+    "      local text = httpd.read(p, 'a')\n"
+    "      same(text:sub(1, 17), 'argument number 3')\n"
+    "      p:close()\n"
+    "    end\n"
+    "  end\n"
+    "end)\n";
+
+static void emptied_tables(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, emptied);
+    test_live_expect(&live, "/index", "ok");
+    test_live_expect(&live, "/finalizer", "ok");
+    test_live_stop(&live);
+}
+
+/* --- children that the program collects ----------------------------------- */
+
+static const char unknown[] =
+    "local function unknown(f)\n"
+    "  local ok, why, code = f:close()\n"
+    "  same(ok, nil) same(code, 10)\n"
+    "  if not why:find('not known', 1, true) then error(why) end\n"
+    "end\n"
+    "unknown(io.popen('exit 0'))\n"
+    "test('unknown', function()\n"
+    "  unknown(io.popen('exit 3'))\n"
+    "  unknown(io.popen('kill -9 $$'))\n"
+    "  unknown(io.popen('exit 0', 'w'))\n"
+    "  local p = httpd.popen{'sleep', '1000'}\n"
+    "  local none, why = httpd.close(p, 0.05)\n"
+    "  same(none, nil) same(why, 'timeout')\n"
+    "end)\n";
+
+static void an_end_that_others_saw_is_no_success(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    signal(SIGCHLD, SIG_IGN);
+    test_live_start(&live, 1, unknown);
+    test_live_expect(&live, "/unknown", "ok");
+    test_live_until(no_children, NULL);
+    test_live_stop(&live);
+    signal(SIGCHLD, SIG_DFL);
 }
 
 /* --- what never comes ----------------------------------------------------- */
@@ -539,21 +631,54 @@ static int clean_up(void **state)
     return 0;
 }
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(processes_of_the_shell),
+    cmocka_unit_test(processes_in_coroutines),
+    cmocka_unit_test(argument_vectors),
+    cmocka_unit_test(emptied_tables),
+    cmocka_unit_test(an_end_that_others_saw_is_no_success),
+    cmocka_unit_test(waits_end_with_the_client),
+    cmocka_unit_test(a_slow_terminal_holds_up_nobody),
+    cmocka_unit_test(the_whole_group_ends),
+    cmocka_unit_test(a_client_leaves_more_behind),
+    cmocka_unit_test(nobody_waits_for_children),
+    cmocka_unit_test(a_stop_ends_timed_waits),
+    cmocka_unit_test(a_stop_cuts_the_others),
+    cmocka_unit_test(a_shared_handle_is_refused),
+};
+
+static const struct CMUnitTest asking[] = {
+    cmocka_unit_test(processes_of_the_shell),
+    cmocka_unit_test(argument_vectors),
+    cmocka_unit_test(an_end_that_others_saw_is_no_success),
+    cmocka_unit_test(waits_end_with_the_client),
+    cmocka_unit_test(the_whole_group_ends),
+    cmocka_unit_test(nobody_waits_for_children),
+    cmocka_unit_test(a_stop_cuts_the_others),
+};
+
+/* Where the kernel does not report the end of a process. */
+static int run_without_reports(void)
+{
+    static const long calls[] = {SYS_pidfd_open, SYS_pidfd_send_signal,
+                                 SYS_close_range, SYS_memfd_create};
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+            if (!test_deny(calls[i], TEST_ANY_ARGUMENT, ENOSYS))
+                exit(0);
+        exit(cmocka_run_group_tests_name("without reports", asking, NULL,
+                                         clean_up));
+    }
+    waitpid(pid, &status, 0);
+    return status != 0;
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processes_of_the_shell),
-        cmocka_unit_test(processes_in_coroutines),
-        cmocka_unit_test(argument_vectors),
-        cmocka_unit_test(waits_end_with_the_client),
-        cmocka_unit_test(a_slow_terminal_holds_up_nobody),
-        cmocka_unit_test(the_whole_group_ends),
-        cmocka_unit_test(a_client_leaves_more_behind),
-        cmocka_unit_test(nobody_waits_for_children),
-        cmocka_unit_test(a_stop_ends_timed_waits),
-        cmocka_unit_test(a_stop_cuts_the_others),
-        cmocka_unit_test(a_shared_handle_is_refused),
-    };
+    int failed = run_without_reports();
 
-    return cmocka_run_group_tests(tests, NULL, clean_up);
+    return cmocka_run_group_tests(tests, NULL, clean_up) + failed;
 }
