@@ -11,10 +11,13 @@
 
 /* --- io.popen ------------------------------------------------------------- */
 
-/* The program's own, if it has it open; else /dev/null. */
+/* The program's own, if it has it open; else /dev/null.  One that closes when a
+ * program is started is none, but took the number of one that was closed. */
 static int standard(int fd)
 {
-    return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+    int flags = fcntl(fd, F_GETFD);
+
+    return flags < 0 || (flags & FD_CLOEXEC) ? -1 : fd;
 }
 
 static bool mode_reads(lua_State *L, const char *mode, const char *function)
@@ -60,12 +63,6 @@ struct options {
     bool detach;
 };
 
-/* Room for n pointers and a NULL, kept alive by the stack. */
-static const char **new_pointers(lua_State *L, size_t n)
-{
-    return lua_newuserdata(L, (n + 1) * sizeof(char *));
-}
-
 static const char *item(lua_State *L, const char *what)
 {
     size_t n = 0;
@@ -80,22 +77,39 @@ static const char *item(lua_State *L, const char *what)
     return text;
 }
 
+/* Pointers to the n strings of the array at the top, and a NULL.  The stack
+ * keeps all alive: nobody else knows the array, while a finalizer of the script
+ * may empty a table of its own whenever we allocate. */
+static const char **pointers_to(lua_State *L, int n)
+{
+    int array = lua_gettop(L);
+    const char **pointers =
+        lua_newuserdata(L, ((size_t)n + 1) * sizeof(char *));
+
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, array, i + 1);
+        pointers[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    pointers[n] = NULL;
+    return pointers;
+}
+
 static void read_arguments(lua_State *L, struct options *o)
 {
-    size_t n;
+    int n = lua_istable(L, 1) ? (int)lh_lua_len(L, 1) : 0;
 
-    if (!lua_istable(L, 1) || (n = lh_lua_len(L, 1)) == 0) {
+    if (n <= 0) {
         lh_api_argument_error(L, 1, "httpd.popen", "array of strings");
         return;
     }
-    const char **argv = new_pointers(L, n);
-    for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, 1, (int)i + 1);
-        argv[i] = item(L, "arguments"); /* the table keeps it alive */
-        lua_pop(L, 1);
+    lua_newtable(L);
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, 1, i);
+        item(L, "arguments");
+        lua_rawseti(L, -2, i);
     }
-    argv[n] = NULL;
-    o->start.child.argv = argv;
+    o->start.child.argv = pointers_to(L, n);
 }
 
 /* The table at the top, as "NAME=value"; leaves what keeps them alive. */
@@ -113,20 +127,14 @@ static void read_environment(lua_State *L, struct options *o)
         lua_rawseti(L, table + 1, ++n);
         lua_pop(L, 1);
     }
-    const char **env = new_pointers(L, (size_t)n);
-    for (int i = 0; i < n; i++) {
-        lua_rawgeti(L, table + 1, i + 1);
-        env[i] = lua_tostring(L, -1);
-        lua_pop(L, 1);
-    }
-    env[n] = NULL;
-    o->start.child.env = env;
+    o->start.child.env = pointers_to(L, n);
 }
 
-/* Pushes the option; false: it is not there. */
+/* Pushes the option; false: it is not there.  No metamethod runs meanwhile. */
 static bool option(lua_State *L, const char *name)
 {
-    lua_getfield(L, 2, name);
+    lua_pushstring(L, name);
+    lua_rawget(L, 2);
     return !lua_isnil(L, -1);
 }
 
