@@ -23,8 +23,9 @@ struct driver {
     struct lh_log log;
     void *c;
     unsigned how;
-    struct lh_exchange *tasks[TASKS];
-    uint8_t *out;
+    struct lh_exchange *tasks[TASKS]; /* the oldest first */
+    int tasks_n;
+    uint8_t *out; /* OUTPUT_MAX octets, the same for every input */
     size_t out_n;
 };
 
@@ -45,14 +46,9 @@ static void on_request(struct lh_protocol_host *host, struct lh_exchange *ex)
 {
     struct driver *d = (struct driver *)(void *)host;
 
-    for (int i = 0; i < TASKS; i++) {
-        if (d->tasks[i])
-            continue;
-        d->tasks[i] = ex;
-        ex->handler = d;
-        return;
-    }
-    abort();
+    check(d->tasks_n < TASKS);
+    d->tasks[d->tasks_n++] = ex;
+    ex->handler = d;
 }
 
 static void on_wake(struct lh_protocol_host *host)
@@ -90,20 +86,21 @@ static bool run_handler(struct driver *d, struct lh_exchange *ex)
 static bool run_tasks(struct driver *d)
 {
     bool any = false;
+    int left = 0;
 
-    for (int i = 0; i < TASKS; i++) {
+    for (int i = 0; i < d->tasks_n; i++) {
         struct lh_exchange *ex = d->tasks[i];
-        if (!ex)
-            continue;
         any |= run_handler(d, ex);
-        if (ex->body_state == LH_BODY_OPEN && !(d->how & 4))
+        if (ex->body_state == LH_BODY_OPEN && !(d->how & 4)) {
+            d->tasks[left++] = ex;
             continue;
+        }
         (void)lh_exchange_write(ex, ex->request.path.p, ex->request.path.n);
         lh_exchange_end(ex);
-        d->tasks[i] = NULL;
         lh_exchange_let_go_handler(ex);
         any = true;
     }
+    d->tasks_n = left;
     return any;
 }
 
@@ -152,7 +149,8 @@ static size_t drive(struct driver *d, const uint8_t *p, size_t n)
     return at;
 }
 
-static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
+static void begin(struct driver *d, unsigned how, struct lh_peer *peer,
+                  uint8_t *out)
 {
     memset(d, 0, sizeof(*d));
     d->how = how;
@@ -172,7 +170,7 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
     lh_pool_init(&d->ctx.exchanges, sizeof(struct lh_exchange), 2);
     d->host = (struct lh_protocol_host){
         .ctx = &d->ctx, .peer = peer, .request = on_request, .wake = on_wake};
-    d->out = malloc(OUTPUT_MAX);
+    d->out = out;
     d->c = lh_h1_new(&d->host);
 }
 
@@ -180,10 +178,8 @@ static void end(struct driver *d)
 {
     lh_h1_protocol.gone(d->c);
     lh_h1_protocol.free(d->c);
-    for (int i = 0; i < TASKS; i++) {
-        if (d->tasks[i])
-            lh_exchange_let_go_handler(d->tasks[i]);
-    }
+    for (int i = 0; i < d->tasks_n; i++)
+        lh_exchange_let_go_handler(d->tasks[i]);
     check(d->ctx.counters.exchanges == 0);
     lh_pool_deinit(&d->ctx.buf_blocks); /* asserts that all came back */
     lh_pool_deinit(&d->ctx.exchanges);
@@ -208,6 +204,7 @@ static void feed_in_steps(struct driver *d, const uint8_t *p, size_t n,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+    static uint8_t whole_out[OUTPUT_MAX], cut_out[OUTPUT_MAX];
     struct lh_peer *peer;
     struct driver whole, cut;
 
@@ -215,8 +212,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     peer = lh_peer_new();
     unsigned how = data[0];
-    begin(&whole, how, peer);
-    begin(&cut, how, peer);
+    begin(&whole, how, peer, whole_out);
+    begin(&cut, how, peer, cut_out);
     feed_in_steps(&whole, data + 1, n - 1, n);
     feed_in_steps(&cut, data + 1, n - 1, 1 + (how >> 4));
     /* A handler that answers early, or in pieces, answers by what has come. */
@@ -228,8 +225,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     end(&whole);
     end(&cut);
-    free(whole.out);
-    free(cut.out);
     lh_peer_let_go(peer);
     return 0;
 }

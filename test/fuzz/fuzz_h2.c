@@ -31,8 +31,9 @@ struct driver {
     struct lh_log log;
     void *c;
     unsigned how;
-    struct lh_exchange *tasks[TASKS];
-    uint8_t *out;
+    struct lh_exchange *tasks[TASKS]; /* the oldest first */
+    int tasks_n;
+    uint8_t *out; /* OUTPUT_MAX octets, the same for every input */
     size_t out_n;
     struct lh_h2_hpack hpack;
     uint32_t block; /* the stream whose block is not over */
@@ -57,14 +58,9 @@ static void on_request(struct lh_protocol_host *host, struct lh_exchange *ex)
 {
     struct driver *d = (struct driver *)(void *)host;
 
-    for (int i = 0; i < TASKS; i++) {
-        if (d->tasks[i])
-            continue;
-        d->tasks[i] = ex;
-        ex->handler = d;
-        return;
-    }
-    abort();
+    check(d->tasks_n < TASKS);
+    d->tasks[d->tasks_n++] = ex;
+    ex->handler = d;
 }
 
 static void on_wake(struct lh_protocol_host *host)
@@ -121,20 +117,21 @@ static bool has_ended(const struct driver *d, const struct lh_exchange *ex)
 static bool run_tasks(struct driver *d)
 {
     bool any = false;
+    int left = 0;
 
-    for (int i = 0; i < TASKS; i++) {
+    for (int i = 0; i < d->tasks_n; i++) {
         struct lh_exchange *ex = d->tasks[i];
-        if (!ex)
-            continue;
         any |= run_handler(d, ex);
-        if (!has_ended(d, ex))
+        if (!has_ended(d, ex)) {
+            d->tasks[left++] = ex;
             continue;
+        }
         (void)lh_exchange_write(ex, ex->request.path.p, ex->request.path.n);
         lh_exchange_end(ex);
-        d->tasks[i] = NULL;
         lh_exchange_let_go_handler(ex);
         any = true;
     }
+    d->tasks_n = left;
     return any;
 }
 
@@ -270,6 +267,8 @@ static size_t drive(struct driver *d, const uint8_t *p, size_t n)
 
 static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
 {
+    static uint8_t out[OUTPUT_MAX];
+
     memset(d, 0, sizeof(*d));
     d->how = how;
     d->limits = lh_limits_resolve(NULL);
@@ -292,7 +291,7 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
     lh_h2_hpack_init(&d->hpack, 4096);
     d->host = (struct lh_protocol_host){
         .ctx = &d->ctx, .peer = peer, .request = on_request, .wake = on_wake};
-    d->out = malloc(OUTPUT_MAX);
+    d->out = out;
     d->c = lh_h2_new(&d->host);
 }
 
@@ -300,15 +299,12 @@ static void end(struct driver *d)
 {
     lh_h2_protocol.gone(d->c);
     lh_h2_protocol.free(d->c);
-    for (int i = 0; i < TASKS; i++) {
-        if (d->tasks[i])
-            lh_exchange_let_go_handler(d->tasks[i]);
-    }
+    for (int i = 0; i < d->tasks_n; i++)
+        lh_exchange_let_go_handler(d->tasks[i]);
     check(d->ctx.counters.exchanges == 0);
     lh_pool_deinit(&d->ctx.buf_blocks); /* asserts that all came back */
     lh_pool_deinit(&d->ctx.exchanges);
     lh_h2_hpack_deinit(&d->hpack);
-    free(d->out);
 }
 
 static void pass_time(struct driver *d)
