@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -488,6 +489,13 @@ ssize_t lh_sock_splice(int fd, int pipe, size_t n)
             splice(pipe, NULL, fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     } while (sent < 0 && errno == EINTR);
     return moved(sent);
+}
+
+size_t lh_sock_untaken(int fd)
+{
+    int n;
+
+    return ioctl(fd, TIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 void lh_sock_shutdown(int fd)

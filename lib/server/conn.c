@@ -20,6 +20,9 @@
 #define SPARE_PREPARED 8
 #define SPARE_KEPT     64
 
+/* How many connections are looked at to find one that may make room. */
+#define IDLE_LOOKS 64
+
 /* --- queues and what follows from a connection's state -------------------- */
 
 static unsigned status(const struct lh_conn *c)
@@ -116,10 +119,19 @@ static void set_interest(struct lh_conn *c, unsigned now)
     c->interest = interest;
 }
 
+/* May it be closed for room?  Not while something of it waits to be sent. */
+static bool is_idle(const struct lh_conn *c, unsigned now)
+{
+    if (c->blocked || lh_list_linked(&c->dirty))
+        return false;
+    if (c->state < LH_CONN_OPEN)
+        return !c->heard;
+    return now & LH_PROTO_IDLE || c->state == LH_CONN_LINGER;
+}
+
 static void set_idle(struct lh_conn *c, unsigned now)
 {
-    bool idle = c->state == LH_CONN_SNIFF ? c->sniffed == 0
-                                          : (now & LH_PROTO_IDLE) != 0;
+    bool idle = is_idle(c, now);
 
     if (idle == c->counts_idle)
         return;
@@ -236,6 +248,7 @@ static void receive(struct lh_conn *c)
     c->readable = false;
     if (has_input(c))
         return;
+    c->heard = true;
     switch (c->transport->ops->receive(c->transport)) {
     case LH_NET_OK:
     case LH_NET_AGAIN:
@@ -773,9 +786,23 @@ void lh_conns_reap(struct lh_worker *w)
     }
 }
 
+/* One whose request has just come, or whose last answer is still on its way in
+ * the system, is passed over and counts as idle from now on. */
+bool lh_conns_find_idle(struct lh_worker *w)
+{
+    for (int i = 0; i < IDLE_LOOKS && !lh_list_empty(&w->idle); i++) {
+        struct lh_conn *c = LH_OF(w->idle.next, struct lh_conn, all);
+        if (!lh_list_linked(&c->fed) && lh_sock_untaken(c->fd) == 0)
+            return true;
+        lh_list_remove(&c->all);
+        lh_list_append(&w->idle, &c->all);
+    }
+    return false;
+}
+
 bool lh_conns_close_oldest_idle(struct lh_worker *w)
 {
-    if (lh_list_empty(&w->idle))
+    if (!lh_conns_find_idle(w))
         return false;
     lose(LH_OF(w->idle.next, struct lh_conn, all));
     return true;

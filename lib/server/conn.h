@@ -42,6 +42,7 @@ struct lh_conn {
     enum lh_conn_state state;
     unsigned interest;
     bool readable;    /* the event queue said so in this turn */
+    bool heard;       /* the client has sent something */
     bool eof;         /* the client's side is shut */
     bool eof_told;    /* ... and the protocol knows */
     bool fin_seen;    /* reported once while paused; not asked for again */
@@ -68,7 +69,9 @@ void lh_conns_feed(struct lh_worker *w);
 void lh_conns_write(struct lh_worker *w);
 void lh_conns_reap(struct lh_worker *w);
 
-/* Closes the connection that has been idle the longest; false: none is. */
+/* Is there an idle connection that can be closed without cutting an answer?
+ * And closes the one that has been idle the longest; false: there is none. */
+bool lh_conns_find_idle(struct lh_worker *w);
 bool lh_conns_close_oldest_idle(struct lh_worker *w);
 
 /* A stop: no new requests; and the end of its grace, where true says that an

@@ -150,7 +150,7 @@ static void accept_clients(struct lh_acceptor *a)
 
     for (unsigned i = 0; i < share(w); i++) {
         bool full = w->conns_n >= w->conns_max;
-        if (full && lh_list_empty(&w->idle)) {
+        if (full && !lh_conns_find_idle(w)) {
             pause_accepting(w);
             return;
         }

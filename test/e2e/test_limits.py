@@ -212,6 +212,18 @@ class Numbers(harness.TestCase):
             for c in silent:
                 c.close()
 
+    def test_clients_that_send_nothing_make_room(self):
+        """On TLS as well, where they have not begun a handshake."""
+        limits = {"connections": 4, "handshake_timeout_ms": "unlimited",
+                  "idle_timeout_ms": "unlimited"}
+        for tls in (), ("ec",):
+            with self.subTest(tls=tls), Server(
+                    *TOOLS, limits=limits, workers=1, tls=tls) as s:
+                silent = [harness.Client(s.port) for _ in range(8)]
+                self.assertEqual(self.get(s).text, "hello\n")
+                for c in silent:
+                    c.close()
+
     def test_connections_that_are_all_busy(self):
         """Further clients wait for one to end."""
         with Server(*TOOLS, limits={"connections": 2}, workers=1) as s:

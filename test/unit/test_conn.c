@@ -1,0 +1,274 @@
+/*
+ * Connections on real sockets, with a worker that the test drives step by step
+ * and whose clock it sets.  Nothing is mapped: requests are answered with 404.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "server/conn.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SEND_TIMEOUT_MS 1000
+#define TRIES           5000
+
+#define GET "GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+static struct {
+    lhttpd_server_t *server;
+    struct lh_listener listener;
+    struct lh_worker worker;
+} t;
+
+static int set_up(void **state)
+{
+    lhttpd_limits_t limits = lhttpd_limits_init();
+    lhttpd_config_t config = lhttpd_config_init();
+    struct lh_err err;
+
+    (void)state;
+    limits.send_timeout_ms = SEND_TIMEOUT_MS;
+    config.limits = &limits;
+    config.workers = 1;
+    assert_int_equal(lhttpd_server_create(&t.server, &config), 0);
+    t.listener = (struct lh_listener){.fd = -1};
+    assert_int_equal(lh_worker_init(&t.worker, t.server, 0, &err), 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    lh_conns_cut(&t.worker);
+    lh_conns_reap(&t.worker);
+    assert_int_equal(t.worker.conns_n, 0);
+    lh_worker_deinit(&t.worker);
+    lh_worker_close(&t.worker);
+    lhttpd_server_destroy(t.server);
+    return 0;
+}
+
+/* A turn without Lua, which does not wait. */
+static void turn(void)
+{
+    struct lh_worker *w = &t.worker;
+    unsigned n = lh_evq_wait(&w->evq, w->events, LH_EVENTS_MAX, 0);
+
+    for (unsigned i = 0; i < n; i++) {
+        struct lh_source *source = lh_slots_find(&w->slots, w->events[i].tag);
+        if (source)
+            source->on_event(source, w->events[i].ready);
+    }
+    lh_timers_fire(&w->ctx.timers, w->ctx.now_ms);
+    while (!lh_list_empty(&w->fed))
+        lh_conns_feed(w);
+    lh_conns_write(w);
+    lh_conns_reap(w);
+}
+
+static void turns(int n)
+{
+    while (n-- > 0)
+        turn();
+}
+
+/* --- clients -------------------------------------------------------------- */
+
+struct client {
+    int fd, server_fd;
+};
+
+static void set_buffer(int fd, int option, int bytes)
+{
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes)),
+                     0);
+}
+
+/* Both ends of a connection whose buffers are small, so that they fill. */
+static struct client tcp_pair(int send_buffer)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t n = sizeof(a);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct client c = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    set_buffer(listener, SO_SNDBUF, send_buffer);
+    set_buffer(c.fd, SO_RCVBUF, 4096);
+    assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &n), 0);
+    assert_int_equal(connect(c.fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    c.server_fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    assert_true(c.server_fd >= 0);
+    close(listener);
+    return c;
+}
+
+static struct client unix_pair(int send_buffer)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    set_buffer(fds[1], SO_SNDBUF, send_buffer);
+    assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+    return (struct client){fds[0], fds[1]};
+}
+
+typedef struct client pair_fn(int send_buffer);
+static pair_fn *const pairs[] = {tcp_pair, unix_pair};
+
+static struct client accept_from(pair_fn *make, int send_buffer)
+{
+    struct lh_sock_ends ends = {.local = "x", .remote = "y"};
+    struct client c = make(send_buffer);
+
+    lh_conn_accept(&t.worker, &t.listener, c.server_fd, &ends);
+    turn();
+    return c;
+}
+
+/* Sends that many requests, which the server has taken afterwards. */
+static void ask(struct client c, int n)
+{
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(write(c.fd, GET, strlen(GET)), strlen(GET));
+        if (i % 16 == 15)
+            turn();
+    }
+    turns(8);
+}
+
+/* Sends requests until the answers have filled what there is; how many. */
+static int ask_until_blocked(struct client c)
+{
+    const struct lh_conn *conn = LH_OF(t.worker.idle.next, struct lh_conn, all);
+
+    for (int i = 1; i < TRIES; i++) {
+        ask(c, 1);
+        if (conn->blocked)
+            return i;
+    }
+    fail();
+    return 0;
+}
+
+static bool readable(struct client c, int ms)
+{
+    struct pollfd p = {.fd = c.fd, .events = POLLIN};
+
+    return poll(&p, 1, ms) > 0;
+}
+
+/* Reads what comes until `answers` of them are whole. */
+static void take_answers(struct client c, int answers)
+{
+    char text[4096];
+    const char *mark = "</html>\n";
+    size_t at = 0;
+    int seen = 0;
+
+    for (int i = 0; i < TRIES && seen < answers; i++) {
+        turn();
+        ssize_t n = readable(c, 10) ? read(c.fd, text, sizeof(text)) : 0;
+        for (ssize_t k = 0; k < n; k++) {
+            at = text[k] == mark[at] ? at + 1 : text[k] == mark[0];
+            seen += mark[at] == '\0';
+        }
+    }
+    assert_int_equal(seen, answers);
+}
+
+/* --- room for others ------------------------------------------------------ */
+
+static void silent_clients_make_room(void **state)
+{
+    (void)state;
+    struct client first = accept_from(tcp_pair, 65536);
+    struct client second = accept_from(tcp_pair, 65536);
+    assert_int_equal(write(first.fd, "G", 1), 1);
+    turns(2);
+    assert_true(lh_conns_close_oldest_idle(&t.worker));
+    assert_false(lh_conns_close_oldest_idle(&t.worker));
+    turn();
+    assert_int_equal(t.worker.conns_n, 1);
+    assert_true(readable(second, 1000)); /* its end */
+    close(first.fd);
+    close(second.fd);
+}
+
+/* Everything is answered, but not all of it has left. */
+static void a_tail_in_the_transport_is_not_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = accept_from(pairs[i], 4096);
+        int n = ask_until_blocked(c);
+        assert_false(lh_conns_close_oldest_idle(&t.worker));
+        take_answers(c, n);
+        turns(2);
+        assert_true(lh_conns_close_oldest_idle(&t.worker));
+        turn();
+        close(c.fd);
+    }
+}
+
+/* The system has all of it, but the client has not. */
+static void a_tail_in_the_kernel_is_not_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = accept_from(pairs[i], 1 << 20);
+        ask(c, 200);
+        assert_false(lh_list_empty(&t.worker.idle));
+        assert_true(lh_sock_untaken(c.server_fd) > 0);
+        assert_false(lh_conns_close_oldest_idle(&t.worker));
+        take_answers(c, 200);
+        for (int k = 0; k < TRIES && lh_sock_untaken(c.server_fd); k++)
+            usleep(1000); /* the last acknowledgement is on its way */
+        assert_true(lh_conns_close_oldest_idle(&t.worker));
+        turn();
+        close(c.fd);
+    }
+}
+
+/* One whose request has just come is not taken for idle. */
+static void a_request_that_has_come_is_served(void **state)
+{
+    (void)state;
+    struct client c = accept_from(unix_pair, 65536);
+    ask(c, 1);
+    take_answers(c, 1);
+    assert_int_equal(write(c.fd, GET, strlen(GET)), strlen(GET));
+    struct lh_worker *w = &t.worker;
+    unsigned n = lh_evq_wait(&w->evq, w->events, LH_EVENTS_MAX, 1000);
+    assert_int_equal(n, 1);
+    struct lh_source *source = lh_slots_find(&w->slots, w->events[0].tag);
+    source->on_event(source, w->events[0].ready);
+    assert_false(lh_conns_close_oldest_idle(w));
+    take_answers(c, 1);
+    close(c.fd);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(silent_clients_make_room),
+        TEST(a_tail_in_the_transport_is_not_cut),
+        TEST(a_tail_in_the_kernel_is_not_cut),
+        TEST(a_request_that_has_come_is_served),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
