@@ -12,6 +12,7 @@
 #   clang    LuaJIT, clang, the same sanitizers
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
+#   clients  the release build with real clients and proxies, test/clients/run
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,18 +22,27 @@ pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev
 liblua5.4-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux'
 
+# What only the variant `clients` needs.
+client_packages='wget aria2 nodejs golang-go golang-golang-x-net-dev
+openjdk-17-jdk-headless python3-requests python3-httpx python3-h2
+python3-aiohttp python3-grpcio haproxy nginx-light'
+
+# Prints those of $1 that are not installed.
 missing() {
-    for package in $packages; do
+    for package in $1; do
         dpkg -s "$package" >/dev/null 2>&1 || echo "$package"
     done
-    # The two LuaJITs exclude each other: take the one that is there.
+}
+
+# The two LuaJITs exclude each other: take the one that is there.
+missing_luajit() {
     dpkg -s libluajit-5.1-dev >/dev/null 2>&1 ||
         dpkg -s libluajit2-5.1-dev >/dev/null 2>&1 || echo libluajit-5.1-dev
 }
 
 install_packages() {
-    install=$(missing | tr '\n' ' ')
-    [ -n "$install" ] || return 0
+    install=$({ missing "$1" && missing_luajit; } | tr '\n' ' ')
+    [ -n "${install% }" ] || return 0
     echo "installing: $install"
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update -q
@@ -90,13 +100,29 @@ e2e() {
     variant=$1
     shift
     log=build/$variant-e2e.log
-    if ! test/e2e/run "build/$variant" "$@" >"$log" 2>&1; then
+    run_and_add "$variant: end-to-end tests" "$log" \
+        test/e2e/run "build/$variant" "$@"
+}
+
+# Runs the real clients on the binary of build/$1; adds to the totals.
+clients() {
+    install_packages "$client_packages"
+    run_and_add "$1: clients" "build/$1-clients.log" \
+        test/clients/run "build/$1"
+}
+
+# run_and_add WHAT LOG COMMAND ...: the last line it prints has its totals.
+run_and_add() {
+    what=$1
+    log=$2
+    shift 2
+    if ! "$@" >"$log" 2>&1; then
         cat "$log"
         tail -n 1 "$log" | grep -q ' passed, .* failed' ||
             failed=$((failed + 1))
     fi
     totals=$(tail -n 1 "$log")
-    echo "$variant: end-to-end tests: $totals"
+    echo "$what: $totals"
     passed=$((passed + $(echo "$totals" | sed -n 's/^\([0-9]*\) passed.*/\1/p' |
         grep . || echo 0)))
     failed=$((failed + $(echo "$totals" |
@@ -116,6 +142,9 @@ run_variant() {
     release)
         build release release -DLHTTPD_WERROR=ON && e2e release
         ;;
+    clients)
+        build release release -DLHTTPD_WERROR=ON && clients release
+        ;;
     *)
         echo "test/run.sh: there is no variant '$1'"
         return 1
@@ -123,7 +152,7 @@ run_variant() {
     esac
 }
 
-install_packages
+install_packages "$packages"
 mkdir -p build
 check format format
 for variant in ${*:-dev lua5.4 lua5.1 clang tsan release}; do
