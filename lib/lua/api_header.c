@@ -9,8 +9,8 @@ struct out {
     struct lh_fields fields;
     unsigned status;    /* 0: none was given */
     bool colon_status;  /* it was ":status", which wins */
-    const char *pseudo; /* the name of a promise's pseudo-field */
-    struct lh_str path; /* of a promise; .p NULL: this is no promise */
+    const char *pseudo; /* one of those of promises was there */
+    struct lh_str path; /* of a promise, in the arena; .p NULL: this is none */
 };
 
 static int no_memory(const struct out *out)
@@ -39,23 +39,46 @@ static void set_status(struct out *out, int value, bool colon)
     out->colon_status = colon;
 }
 
+/* Into the arena: a finalizer of the script may empty its table, and a number's
+ * text is nobody's, so that Lua's own strings are gone with the next entry. */
+static struct lh_str copy(const struct out *out, struct lh_str s)
+{
+    struct lh_str copied = lh_arena_copy(&out->task->ex->arena, s.p, s.n);
+
+    if (!copied.p)
+        no_memory(out);
+    return copied;
+}
+
+static const char *promise_name(struct lh_str name)
+{
+    static const struct lh_str names[] = {LH_STR(":path"), LH_STR(":method"),
+                                          LH_STR(":scheme"),
+                                          LH_STR(":authority")};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (lh_str_equal(name, names[i]))
+            return names[i].p;
+    return NULL;
+}
+
 /* ":status", or what only a promise may have. */
 static bool take_pseudo(struct out *out, struct lh_str name, int value)
 {
+    struct lh_str text = {NULL, 0};
+
     if (lh_str_equal_nocase(name, LH_STR(":status"))) {
         set_status(out, value, true);
         return true;
     }
-    out->pseudo = name.p;
-    if (lh_str_equal(name, LH_STR(":path"))) {
-        out->path.p = lua_tolstring(out->L, value, &out->path.n);
-        return false;
-    }
-    if (!lh_str_equal(name, LH_STR(":method")) &&
-        !lh_str_equal(name, LH_STR(":scheme")) &&
-        !lh_str_equal(name, LH_STR(":authority")))
+    out->pseudo = promise_name(name);
+    if (!out->pseudo)
         lh_api_error(out->L, "%s: '%s' is no field name", out->function,
                      name.p);
+    if (lh_str_equal(name, LH_STR(":path"))) {
+        text.p = lua_tolstring(out->L, value, &text.n);
+        out->path = text.p ? copy(out, text) : text;
+    }
     return false;
 }
 
@@ -67,15 +90,6 @@ static void check_name(const struct out *out, struct lh_str name)
     if (name.n == 17 && lh_str_equal_nocase(name, LH_STR("transfer-encoding")))
         lh_api_error(out->L, "%s: transfer-encoding is the server's",
                      out->function);
-}
-
-static struct lh_str copy(const struct out *out, struct lh_str s)
-{
-    struct lh_str copied = lh_arena_copy(&out->task->ex->arena, s.p, s.n);
-
-    if (!copied.p)
-        no_memory(out);
-    return copied;
 }
 
 /* One value, at `index`. */

@@ -193,6 +193,26 @@ static void promises(void **state)
     test_script_deinit(&s);
 }
 
+/* The text of a number is nobody's: it goes with the next ones. */
+static void a_path_that_is_a_number(void **state)
+{
+    struct test_script s;
+
+    (void)state;
+    start_handler(&s, "collectgarbage('setpause', 0)\n"
+                      "collectgarbage('setstepmul', 1000000)\n"
+                      "local why\n"
+                      "for n = 1, 50 do\n"
+                      "  local t = {[':path'] = 1000000 + n}\n"
+                      "  for i = 1, 200 do t['x' .. i * n] = n * 1000 + i end\n"
+                      "  why = select(2, pcall(httpd.header, t))\n"
+                      "end\n"
+                      "httpd.write(nil, why:match('httpd.header.*'))");
+    test_script_expect(&s, "/", 200,
+                       "httpd.header: ':path' does not begin with '/'");
+    test_script_deinit(&s);
+}
+
 static void trailers(void **state)
 {
     struct test_script s;
@@ -803,6 +823,7 @@ int main(void)
         cmocka_unit_test(second_header),
         cmocka_unit_test(informational),
         cmocka_unit_test(promises),
+        cmocka_unit_test(a_path_that_is_a_number),
         cmocka_unit_test(trailers),
         cmocka_unit_test(bad_trailers),
         cmocka_unit_test(bad_interims),
