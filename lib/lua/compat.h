@@ -25,6 +25,9 @@
 #define LH_LUA_JIT 0
 #endif
 #define LH_LUA_51 (!LH_LUA_54 && !LH_LUA_JIT)
+#if LH_LUA_JIT
+#include <luajit.h>
+#endif
 
 #if LH_LUA_54
 #define lh_lua_len(L, i) ((size_t)lua_rawlen(L, i))
@@ -105,6 +108,16 @@ static inline void lh_lua_abandon(lua_State *co)
     lua_resetthread(co);
 #else
     (void)co;
+#endif
+}
+
+/* No traces are compiled from here on. */
+static inline void lh_lua_stop_compiling(lua_State *L)
+{
+#if LH_LUA_JIT
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+#else
+    (void)L;
 #endif
 }
 

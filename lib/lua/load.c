@@ -5,6 +5,7 @@
 #include "lua/api.h"
 #include "lua/boot.h"
 #include "lua/file.h"
+#include "lua/traces.h"
 
 #include "base/mem.h"
 #include "os/entropy.h"
@@ -213,6 +214,7 @@ static int load(lua_State *L)
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     if (!vm->factory || !vm->factory->create)
         luaL_openlibs(L);
+    lh_traces_prepare(L);
     save_debug(L);
     seed_random(L);
     make_turn(L, vm);

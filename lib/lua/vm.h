@@ -49,6 +49,9 @@ int lh_vm_serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,
  * call.  Links the VM into `ready` again if something is ready by then. */
 void lh_vm_run(struct lh_vm *vm);
 
+/* Why this system's VMs run without LuaJIT's compiled traces, or NULL. */
+const char *lh_vm_no_traces(void);
+
 /* The VM that a link in the `ready` list belongs to. */
 struct lh_vm *lh_vm_of_ready(struct lh_list *link);
 

@@ -194,6 +194,9 @@ static void log_start(const struct lhttpd_server_t *s)
         lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL,
                "serves plain HTTP: what passes can be read and changed on "
                "its way");
+    const char *slow = s->mappings.n ? lh_vm_no_traces() : NULL;
+    if (slow)
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", slow);
 }
 
 static int make_shared(struct lhttpd_server_t *s)

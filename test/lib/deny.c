@@ -7,13 +7,22 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 
-/* The low half of the first argument, on this machine's byte order. */
-static uint32_t argument_offset(void)
+/* The low half of an argument, on this machine's byte order. */
+static uint32_t argument_offset(unsigned index)
 {
     const uint16_t one = 1;
     bool little = *(const uint8_t *)&one == 1;
 
-    return (uint32_t)offsetof(struct seccomp_data, args) + (little ? 0 : 4);
+    return (uint32_t)offsetof(struct seccomp_data, args) + index * 8 +
+           (little ? 0 : 4);
+}
+
+static bool install(struct sock_filter *code, size_t n)
+{
+    struct sock_fprog program = {(unsigned short)n, code};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 bool test_deny(long call, int argument, int error)
@@ -23,13 +32,26 @@ bool test_deny(long call, int argument, int error)
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument_offset()),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument_offset(0)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)argument, 0, !any),
         BPF_STMT(BPF_RET | BPF_K, refuse),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
 
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    return install(code, sizeof(code) / sizeof(code[0]));
+}
+
+bool test_deny_bits(long call, unsigned index, uint32_t bits, int error)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument_offset(index)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    return install(code, sizeof(code) / sizeof(code[0]));
 }

@@ -1,0 +1,36 @@
+/* LuaJIT's compiled traces: see traces.h. */
+#include "lua/traces.h"
+
+#include "lua/vm.h"
+#include "os/memory.h"
+
+const char *lh_vm_no_traces(void)
+{
+    if (!LH_LUA_JIT || lh_memory_becomes_code())
+        return NULL;
+    return "scripts run without LuaJIT's compiled traces, slower: this system "
+           "does not let memory become code (MemoryDenyWriteExecute, execmem)";
+}
+
+static int do_nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+void lh_traces_off(lua_State *L)
+{
+    lh_lua_stop_compiling(L);
+    lua_getglobal(L, "jit");
+    if (lua_istable(L, -1)) {
+        lua_pushcfunction(L, do_nothing);
+        lua_setfield(L, -2, "on");
+    }
+    lua_pop(L, 1);
+}
+
+void lh_traces_prepare(lua_State *L)
+{
+    if (lh_vm_no_traces())
+        lh_traces_off(L);
+}

@@ -1,0 +1,20 @@
+/* What the system lets a process do with its memory: see memory.h. */
+#include "os/memory.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+#define PROBE_BYTES 4096
+
+bool lh_memory_becomes_code(void)
+{
+    char *p = mmap(NULL, PROBE_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    *p = 0;
+    bool can = mprotect(p, PROBE_BYTES, PROT_READ | PROT_EXEC) == 0;
+    munmap(p, PROBE_BYTES);
+    return can;
+}

@@ -1,0 +1,12 @@
+/* What the system lets a process do with its memory. */
+#ifndef LH_OS_MEMORY_H
+#define LH_OS_MEMORY_H
+
+#include <stdbool.h>
+
+/* May memory that was written be executed then, as compilers at run time need?
+ * Hardened systems refuse it: systemd's MemoryDenyWriteExecute, SELinux's
+ * execmem, PR_SET_MDWE.  Tried, with one page. */
+bool lh_memory_becomes_code(void);
+
+#endif
