@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,16 @@
 #else
 #define lh_lua_len(L, i) lua_objlen(L, i)
 #endif
+
+/* Whole numbers; 32 bits of lua_Integer would be too few on some machines. */
+static inline void lh_lua_push_count(lua_State *L, uint64_t n)
+{
+#if LH_LUA_54
+    lua_pushinteger(L, (lua_Integer)n);
+#else
+    lua_pushnumber(L, (lua_Number)n);
+#endif
+}
 
 /* How many values the coroutine left on its stack is in *results. */
 static inline int lh_lua_resume(lua_State *co, lua_State *from, int args,

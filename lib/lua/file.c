@@ -100,6 +100,8 @@ static int collect_file(lua_State *L)
 {
     struct lh_file *file = lua_touserdata(L, 1);
 
+    file->dead = true;
+    file->left = file->process != NULL;
     lh_file_forget(file);
     if (file->process)
         lh_process_leave(file->process);
@@ -233,6 +235,15 @@ static int close_plainly(lua_State *L, struct lh_vm *vm, struct lh_file *file)
     return 3;
 }
 
+/* How the process ended will never be known. */
+static int close_left(lua_State *L)
+{
+    lh_file_close_handle(lua_touserdata(L, 1));
+    lua_pushnil(L);
+    lua_pushliteral(L, "the process was left");
+    return 2;
+}
+
 static int close_begin(lua_State *L)
 {
     struct lh_vm *vm = lh_api_vm(L);
@@ -247,6 +258,8 @@ static int close_begin(lua_State *L)
         return lh_api_error(L, "an operation on the file is under way");
     if (file && file->process)
         return lh_process_close(L, file, timeout_ms);
+    if (file && file->left && lh_lua_file(L, 1))
+        return close_left(L);
     return close_plainly(L, vm, file);
 }
 
@@ -284,7 +297,7 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
     FILE *fp = lh_lua_file(L, 1);
     struct lh_file *file = lh_file_find(L, vm, 1);
 
-    if (!fp)
+    if (!fp || (file && file->dead))
         lh_api_error(L, "%s: the file is closed", function);
     if (file && lh_file_is_busy(file))
         lh_api_error(L, "%s: an operation on the file is under way", function);

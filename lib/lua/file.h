@@ -45,6 +45,9 @@ struct lh_file {
     bool pollable; /* a pipe, a terminal: events, no operations */
     bool standard; /* other programs have it too */
     bool ours;
+    bool dead; /* finalized: a script's own finalizer may still have the handle
+                */
+    bool left; /* of popen, and its process was left */
     uint64_t offset;       /* of the next octet that the kernel moves */
     struct lh_input ahead; /* octets that were read, and not taken yet */
 

@@ -328,7 +328,7 @@ int lh_send_finish(lua_State *L, struct lh_task *task)
                                "that was declared");
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
-    lua_pushnumber(L, (lua_Number)s->sent);
+    lh_lua_push_count(L, s->sent);
     return 1;
 }
 

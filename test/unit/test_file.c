@@ -500,6 +500,60 @@ static void no_body_no_reading(void **state)
     test_live_stop(&live);
 }
 
+/* --- files in finalizers ----------------------------------------------------
+ */
+
+/* The state that httpd keeps of a file may be finalized before an object of the
+ * script that has the file too. */
+static const char finalized[] =
+    "local kept = {}\n"
+    "local function finalizer(fn)\n"
+    "  if newproxy then\n"
+    "    local o = newproxy(true)\n"
+    "    getmetatable(o).__gc = fn\n"
+    "    return o\n"
+    "  end\n"
+    "  return setmetatable({}, {__gc = fn})\n"
+    "end\n"
+    "local function use(f)\n"
+    "  local calls = {\n"
+    "    function() return httpd.read(f, 1, 0) end,\n"
+    "    function() return httpd.write(f, 'x', 0) end,\n"
+    "    function() return httpd.sync(f, 0) end,\n"
+    "  }\n"
+    "  for i = 1, #calls do pcall(calls[i]) end\n"
+    "end\n"
+    "local function lose(name)\n"
+    "  local before, after\n"
+    "  local f = assert(io.open(DIR .. name, 'r+'))\n"
+    "  before = finalizer(function() kept[#kept + 1] = f use(f) end)\n"
+    "  httpd.read(f, 1, 0)\n"
+    "  after = finalizer(function() use(f) end)\n"
+    "end\n"
+    "test('lose', function()\n"
+    "  fill('f', 'some text')\n"
+    "  for i = 1, 20 do lose('f') lose('pipe') end\n"
+    "  collectgarbage()\n"
+    "  collectgarbage()\n"
+    "  same(#kept, 40)\n"
+    "end)\n"
+    "test('use', function()\n"
+    "  for i = 1, #kept do use(kept[i]) end\n"
+    "  httpd.sleep(0.01)\n"
+    "end)\n";
+
+static void finalized_files_are_dead(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    mkfifo(test_live_path("pipe"), 0600);
+    test_live_start(&live, 1, finalized);
+    test_live_expect(&live, "/lose", "ok");
+    test_live_expect(&live, "/use", "ok");
+    test_live_stop(&live);
+}
+
 /* --- many, and clients that leave ----------------------------------------- */
 
 static const char crowd[] =
@@ -850,6 +904,7 @@ int main(void)
         cmocka_unit_test(odd_files),
         cmocka_unit_test(opens_and_sends),
         cmocka_unit_test(no_body_no_reading),
+        cmocka_unit_test(finalized_files_are_dead),
         cmocka_unit_test(a_slow_client_is_given_up),
         cmocka_unit_test(five_hundred_at_once),
         cmocka_unit_test(writes_go_on_when_clients_leave),
