@@ -23,6 +23,9 @@
 /* How many connections are looked at to find one that may make room. */
 #define IDLE_LOOKS 64
 
+/* How often in send_timeout_ms a client is asked whether it takes anything. */
+#define SEND_LOOKS 4
+
 /* --- queues and what follows from a connection's state -------------------- */
 
 static unsigned status(const struct lh_conn *c)
@@ -186,11 +189,38 @@ static void lose(struct lh_conn *c)
     lh_slots_remove(&w->slots, c->tag);
 }
 
+static void look_again(struct lh_conn *c)
+{
+    uint64_t timeout = c->worker->ctx.limits->send_timeout_ms;
+    uint64_t next = lh_deadline(c->worker->ctx.now_ms, timeout / SEND_LOOKS);
+
+    c->send_deadline = min_deadline(next, lh_deadline(c->taken_ms, timeout));
+}
+
 static void block(struct lh_conn *c)
 {
     c->blocked = true;
-    c->send_deadline = lh_deadline(c->worker->ctx.now_ms,
-                                   c->worker->ctx.limits->send_timeout_ms);
+    c->taken_ms = c->worker->ctx.now_ms;
+    c->untaken = SIZE_MAX;
+    look_again(c);
+}
+
+/* The socket has room again only once a third of its buffer is free, which may
+ * be megabytes and take a slow client minutes.  So what counts is whether it
+ * has taken anything since it was last looked at. */
+static void look_whether_it_takes(struct lh_conn *c)
+{
+    uint64_t now = c->worker->ctx.now_ms;
+    size_t untaken = lh_sock_untaken(c->fd);
+
+    if (untaken < c->untaken) {
+        c->untaken = untaken;
+        c->taken_ms = now;
+    }
+    if (now >= lh_deadline(c->taken_ms, c->worker->ctx.limits->send_timeout_ms))
+        lose(c);
+    else
+        look_again(c);
 }
 
 /* Shuts our side once everything has left, then waits for the client's side
@@ -624,8 +654,10 @@ static void on_time(struct lh_timer *timer)
     struct lh_conn *c = LH_OF(timer, struct lh_conn, timer);
     uint64_t now = c->worker->ctx.now_ms;
 
-    if (now >= c->state_deadline || now >= c->send_deadline)
+    if (now >= c->state_deadline)
         lose(c);
+    else if (now >= c->send_deadline)
+        look_whether_it_takes(c);
     else if (c->state == LH_CONN_OPEN && now >= c->protocol->deadline(c->p))
         c->protocol->expire(c->p);
     settle(c);

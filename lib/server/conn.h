@@ -36,7 +36,9 @@ struct lh_conn {
     struct lh_timer timer;
     uint64_t tag;
     uint64_t state_deadline; /* handshake, first byte, lingering close */
-    uint64_t send_deadline;  /* while the client takes nothing */
+    uint64_t send_deadline;  /* blocked: looks whether the client takes */
+    uint64_t taken_ms;       /* blocked: it took something */
+    size_t untaken;          /* blocked: what it had not taken then */
     size_t linger_left;      /* octets that are discarded yet */
     int fd;
     enum lh_conn_state state;

@@ -28,6 +28,8 @@ static struct {
     lhttpd_server_t *server;
     struct lh_listener listener;
     struct lh_worker worker;
+    size_t at;   /* how much of an answer's last line was read */
+    int answers; /* that were read to their end */
 } t;
 
 static int set_up(void **state)
@@ -82,6 +84,12 @@ static void turns(int n)
         turn();
 }
 
+static void wait_ms(uint64_t ms)
+{
+    t.worker.ctx.now_ms += ms;
+    turns(2);
+}
+
 /* --- clients -------------------------------------------------------------- */
 
 struct client {
@@ -133,6 +141,8 @@ static struct client accept_from(pair_fn *make, int send_buffer)
     struct lh_sock_ends ends = {.local = "x", .remote = "y"};
     struct client c = make(send_buffer);
 
+    t.at = 0;
+    t.answers = 0;
     lh_conn_accept(&t.worker, &t.listener, c.server_fd, &ends);
     turn();
     return c;
@@ -170,23 +180,40 @@ static bool readable(struct client c, int ms)
     return poll(&p, 1, ms) > 0;
 }
 
-/* Reads what comes until `answers` of them are whole. */
+/* Reads up to n octets and counts the answers that end in them. */
+static void read_some(struct client c, size_t n)
+{
+    const char *last = "</html>\n";
+    char text[4096];
+    ssize_t got = read(c.fd, text, n < sizeof(text) ? n : sizeof(text));
+
+    assert_true(got > 0);
+    for (ssize_t i = 0; i < got; i++) {
+        t.at = text[i] == last[t.at] ? t.at + 1 : text[i] == last[0];
+        t.answers += last[t.at] == '\0';
+    }
+}
+
+/* Reads until the server's system sees that something was taken. */
+static void take_a_little(struct client c)
+{
+    size_t before = lh_sock_untaken(c.server_fd);
+
+    assert_true(before > 0);
+    for (int i = 0; i < 1 << 20 && lh_sock_untaken(c.server_fd) >= before; i++)
+        read_some(c, 1);
+    assert_true(lh_sock_untaken(c.server_fd) < before);
+}
+
+/* Reads what comes until so many answers to this client are whole. */
 static void take_answers(struct client c, int answers)
 {
-    char text[4096];
-    const char *mark = "</html>\n";
-    size_t at = 0;
-    int seen = 0;
-
-    for (int i = 0; i < TRIES && seen < answers; i++) {
+    for (int i = 0; i < TRIES && t.answers < answers; i++) {
         turn();
-        ssize_t n = readable(c, 10) ? read(c.fd, text, sizeof(text)) : 0;
-        for (ssize_t k = 0; k < n; k++) {
-            at = text[k] == mark[at] ? at + 1 : text[k] == mark[0];
-            seen += mark[at] == '\0';
-        }
+        if (readable(c, 10))
+            read_some(c, SIZE_MAX);
     }
-    assert_int_equal(seen, answers);
+    assert_int_equal(t.answers, answers);
 }
 
 /* --- room for others ------------------------------------------------------ */
@@ -256,8 +283,50 @@ static void a_request_that_has_come_is_served(void **state)
     struct lh_source *source = lh_slots_find(&w->slots, w->events[0].tag);
     source->on_event(source, w->events[0].ready);
     assert_false(lh_conns_close_oldest_idle(w));
-    take_answers(c, 1);
+    take_answers(c, 2);
     close(c.fd);
+}
+
+/* --- clients that are slow ------------------------------------------------ */
+
+/* It takes an octet now and then, but the socket takes no more for long. */
+static void who_takes_octets_is_not_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = accept_from(pairs[i], 1 << 17);
+        int n = ask_until_blocked(c);
+        for (int k = 0; k < 5; k++) {
+            take_a_little(c);
+            for (int j = 0; j < 4; j++)
+                wait_ms(SEND_TIMEOUT_MS / 4);
+            const struct lh_conn *conn =
+                LH_OF(t.worker.busy.next, struct lh_conn, all);
+            assert_int_equal(t.worker.conns_n, 1);
+            assert_true(conn->blocked); /* or this tests nothing */
+        }
+        take_answers(c, n);
+        close(c.fd);
+        turns(2);
+    }
+}
+
+static void who_takes_nothing_is_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = accept_from(pairs[i], 65536);
+        ask_until_blocked(c);
+        take_a_little(c);
+        for (int j = 0; j < 3; j++)
+            wait_ms(SEND_TIMEOUT_MS / 4);
+        wait_ms(SEND_TIMEOUT_MS / 4 - 1);
+        assert_int_equal(t.worker.conns_n, 1);
+        for (int j = 0; j < 2; j++)
+            wait_ms(SEND_TIMEOUT_MS / 4);
+        assert_int_equal(t.worker.conns_n, 0);
+        close(c.fd);
+    }
 }
 
 int main(void)
@@ -268,6 +337,8 @@ int main(void)
         TEST(a_tail_in_the_transport_is_not_cut),
         TEST(a_tail_in_the_kernel_is_not_cut),
         TEST(a_request_that_has_come_is_served),
+        TEST(who_takes_octets_is_not_cut),
+        TEST(who_takes_nothing_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
