@@ -94,12 +94,12 @@ enum match { MATCH_EXACT, MATCH_WILDCARD, MATCH_ANY };
 static bool choose_by(struct lh_policy *policy, const br_ssl_server_context *cc,
                       br_ssl_server_choices *choices, enum match match)
 {
-    const char *name = br_ssl_engine_get_server_name(&cc->eng);
     const struct lh_keypair *pair;
 
     for (size_t i = 0; (pair = lh_creds_at(policy->creds, i)); i++) {
         if (match != MATCH_ANY &&
-            !lh_keypair_has_name(pair, name, match == MATCH_WILDCARD))
+            !lh_keypair_has_name(pair, policy->server_name,
+                                 match == MATCH_WILDCARD))
             continue;
         if (pair_fits(pair, cc, choices)) {
             policy->chosen = pair;
@@ -171,7 +171,9 @@ static const br_ssl_server_policy_class policy_class = {
     .do_sign = do_sign,
 };
 
-void lh_policy_init(struct lh_policy *policy, const struct lh_creds *creds)
+void lh_policy_init(struct lh_policy *policy, const struct lh_creds *creds,
+                    const char *server_name)
 {
-    *policy = (struct lh_policy){.vtable = &policy_class, .creds = creds};
+    *policy = (struct lh_policy){
+        .vtable = &policy_class, .creds = creds, .server_name = server_name};
 }

@@ -13,9 +13,12 @@
 struct lh_policy {
     const br_ssl_server_policy_class *vtable; /* first: BearSSL casts */
     const struct lh_creds *creds;
+    const char *server_name; /* the present client's */
     const struct lh_keypair *chosen;
 };
 
-void lh_policy_init(struct lh_policy *policy, const struct lh_creds *creds);
+/* `server_name` is where it will be when one is chosen. */
+void lh_policy_init(struct lh_policy *policy, const struct lh_creds *creds,
+                    const char *server_name);
 
 #endif

@@ -173,7 +173,7 @@ void lh_sessions_save(struct lh_sessions *sessions,
 
 bool lh_sessions_load(struct lh_sessions *sessions,
                       br_ssl_session_parameters *params,
-                      struct lh_session_name *name, uint64_t now_ms)
+                      const struct lh_session_name *name, uint64_t now_ms)
 {
     struct entry *place = place_of(sessions, params->session_id);
     struct content content;
@@ -184,6 +184,7 @@ bool lh_sessions_load(struct lh_sessions *sessions,
     for (size_t i = 0; i < WAYS && !found; i++) {
         found = entry_read(&place[i], &content) &&
                 memcmp(content.id, params->session_id, ID_BYTES) == 0 &&
+                memcmp(&content.name, name, sizeof(*name)) == 0 &&
                 !is_expired(&content, now_ms);
     }
     if (found) {
@@ -191,7 +192,6 @@ bool lh_sessions_load(struct lh_sessions *sessions,
         params->cipher_suite = content.suite;
         memcpy(params->master_secret, content.master_secret,
                sizeof(content.master_secret));
-        *name = content.name;
     }
     explicit_bzero(&content, sizeof(content));
     return found;
@@ -202,11 +202,10 @@ static void link_save(const br_ssl_session_cache_class **self,
                       br_ssl_server_context *server,
                       const br_ssl_session_parameters *params)
 {
-    struct lh_session_link *link = (struct lh_session_link *)(void *)self;
-    struct lh_session_name name =
-        lh_session_name(br_ssl_engine_get_server_name(&server->eng));
+    const struct lh_session_link *link = (struct lh_session_link *)(void *)self;
+    struct lh_session_name name = lh_session_name(link->server_name);
 
-    link->resumed = false; /* if it was found, then without a common suite */
+    (void)server;
     lh_sessions_save(link->sessions, params, &name, lh_clock_ms());
 }
 
@@ -214,12 +213,11 @@ static int link_load(const br_ssl_session_cache_class **self,
                      br_ssl_server_context *server,
                      br_ssl_session_parameters *params)
 {
-    struct lh_session_link *link = (struct lh_session_link *)(void *)self;
+    const struct lh_session_link *link = (struct lh_session_link *)(void *)self;
+    struct lh_session_name name = lh_session_name(link->server_name);
 
     (void)server;
-    link->resumed =
-        lh_sessions_load(link->sessions, params, &link->name, lh_clock_ms());
-    return link->resumed;
+    return lh_sessions_load(link->sessions, params, &name, lh_clock_ms());
 }
 
 static const br_ssl_session_cache_class link_class = {
@@ -229,22 +227,9 @@ static const br_ssl_session_cache_class link_class = {
 };
 
 void lh_session_link_init(struct lh_session_link *link,
-                          struct lh_sessions *sessions)
+                          struct lh_sessions *sessions, const char *server_name)
 {
-    *link =
-        (struct lh_session_link){.vtable = &link_class, .sessions = sessions};
-}
-
-void lh_session_link_reset(struct lh_session_link *link)
-{
-    link->resumed = false;
-}
-
-bool lh_session_link_agrees(const struct lh_session_link *link,
-                            const char *server_name)
-{
-    if (!link->resumed)
-        return true;
-    struct lh_session_name name = lh_session_name(server_name);
-    return memcmp(name.hash, link->name.hash, sizeof(name.hash)) == 0;
+    *link = (struct lh_session_link){.vtable = &link_class,
+                                     .sessions = sessions,
+                                     .server_name = server_name};
 }

@@ -25,30 +25,22 @@ void lh_sessions_free(struct lh_sessions *sessions); /* NULL allowed; wipes */
 void lh_sessions_save(struct lh_sessions *sessions,
                       const br_ssl_session_parameters *params,
                       const struct lh_session_name *name, uint64_t now_ms);
-/* By params->session_id; fills the rest and the name it was made for. */
+/* By params->session_id and the name it was made for (RFC 6066, 3: a session
+ * must not be carried over to another); fills the rest. */
 bool lh_sessions_load(struct lh_sessions *sessions,
                       br_ssl_session_parameters *params,
-                      struct lh_session_name *name, uint64_t now_ms);
+                      const struct lh_session_name *name, uint64_t now_ms);
 
-/*
- * One context's view.  While BearSSL looks a session up the client's server
- * name is not known yet, so the name is compared after the handshake: a session
- * must not be carried over to another name.
- */
+/* One context's view. */
 struct lh_session_link {
     const br_ssl_session_cache_class *vtable; /* first: BearSSL casts */
     struct lh_sessions *sessions;
-    bool resumed;
-    struct lh_session_name name; /* where resumed */
+    const char *server_name; /* the present client's */
 };
 
+/* `server_name` is where it will be when a session is looked for. */
 void lh_session_link_init(struct lh_session_link *link,
-                          struct lh_sessions *sessions);
-void lh_session_link_reset(struct lh_session_link *link); /* a new client */
-
-/* After a handshake: was it a full one, or one that resumed a session of this
- * same server name? */
-bool lh_session_link_agrees(const struct lh_session_link *link,
-                            const char *server_name);
+                          struct lh_sessions *sessions,
+                          const char *server_name);
 
 #endif

@@ -21,10 +21,13 @@
 #include <string.h>
 
 #define RECORD_ALERT 21 /* RFC 5246, A.1 */
+#define HELLO_BYTES_MAX                                                        \
+    (20 << 10) /* of a ClientHello; usual are 200 to 2000                      \
+                */
 
 /* RFC 5246, 7.3, seen from outside the engine. */
 enum phase {
-    PHASE_FRESH, /* nothing was received: no buffers, the engine not started */
+    PHASE_FRESH, /* the ClientHello is not whole: no buffers, no engine yet */
     PHASE_HANDSHAKE,
     PHASE_OPEN,   /* application data flows */
     PHASE_CLOSED, /* close_notify went both ways */
@@ -60,13 +63,15 @@ struct tls {
     struct lh_tls_context *context;
     br_ssl_engine_context *engine; /* the context's */
     enum phase phase;
-    bool agreed;                /* the handshake succeeded */
-    bool closing;               /* our close_notify was asked for */
-    bool shut;                  /* our FIN is sent */
-    struct chunk raw;           /* what the engine did not take yet */
-    struct chunk flight;        /* what the handshake has to send */
-    struct alert alert;         /* looked at before the engine takes it */
-    void *input, *output;       /* record buffers; NULL: not held */
+    bool agreed;          /* the handshake succeeded */
+    bool closing;         /* our close_notify was asked for */
+    bool shut;            /* our FIN is sent */
+    struct chunk raw;     /* what the engine did not take yet */
+    struct chunk flight;  /* what the handshake has to send */
+    struct alert alert;   /* looked at before the engine takes it */
+    void *input, *output; /* record buffers; NULL: not held */
+    uint8_t *hello;       /* PHASE_FRESH: what came of the ClientHello */
+    size_t hello_n;
     struct lh_transport *plain; /* PHASE_PLAIN */
 };
 
@@ -395,18 +400,50 @@ static bool is_stalled(const struct tls *tls)
 
 /* --- Input ------------------------------------------------------------ */
 
-/* One read from the socket; OK: there is something in the chunk. */
+/* What came of a ClientHello waits for the rest in a block of its own: a chunk
+ * is large for a client that is slow, or means ill. */
+static bool hello_keep(struct tls *tls)
+{
+    tls->hello = lh_memdup(tls->raw.p, tls->raw.to);
+    if (!tls->hello)
+        return false;
+    tls->hello_n = tls->raw.to;
+    chunk_give(tls, &tls->raw);
+    return true;
+}
+
+static void hello_forget(struct tls *tls)
+{
+    lh_free(tls->hello);
+    tls->hello = NULL;
+    tls->hello_n = 0;
+}
+
+/* To the beginning of the chunk, where there is room for it. */
+static void hello_restore(struct tls *tls)
+{
+    memcpy(tls->raw.p, tls->hello, tls->hello_n);
+    tls->raw.to = tls->hello_n;
+    hello_forget(tls);
+}
+
+/* One read from the socket, behind what there is of a ClientHello; OK: there is
+ * something in the chunk. */
 static enum lh_net raw_receive(struct tls *tls)
 {
-    if (!chunk_hold(tls, &tls->raw))
+    struct chunk *raw = &tls->raw;
+
+    if (!chunk_hold(tls, raw))
         return lose(tls);
-    ssize_t n = lh_sock_receive(tls->base.fd, tls->raw.p, LH_NET_CHUNK_BYTES);
+    ssize_t n = lh_sock_receive(tls->base.fd, raw->p + tls->hello_n,
+                                LH_NET_CHUNK_BYTES - tls->hello_n);
     if (n > 0) {
-        tls->raw.from = 0;
-        tls->raw.to = (size_t)n;
+        if (tls->hello)
+            hello_restore(tls);
+        raw->to += (size_t)n;
         return LH_NET_OK;
     }
-    chunk_give(tls, &tls->raw);
+    chunk_give(tls, raw);
     if (n == 0)
         return LH_NET_EOF;
     return n == -1 ? LH_NET_AGAIN : lose(tls);
@@ -427,6 +464,10 @@ static enum lh_net start(struct tls *tls)
         set_phase(tls, PHASE_PLAIN);
         return LH_NET_OK;
     }
+    if (lh_hello_read(tls->raw.p, tls->raw.to, tls->context->server_name) ==
+        LH_HELLO_MORE)
+        return tls->raw.to < HELLO_BYTES_MAX && hello_keep(tls) ? LH_NET_AGAIN
+                                                                : lose(tls);
     if (!buffers_hold(tls) ||
         !lh_tls_context_start(tls->context, tls->input, tls->output))
         return lose(tls);
@@ -637,6 +678,7 @@ static void tls_free(struct lh_transport *t)
 
     if (tls->plain)
         tls->plain->ops->free(tls->plain);
+    hello_forget(tls);
     chunk_give(tls, &tls->raw);
     chunk_give(tls, &tls->flight);
     input_give(tls);
@@ -708,5 +750,5 @@ const char *lh_tls_server_name(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed ? br_ssl_engine_get_server_name(tls->engine) : "";
+    return tls->agreed ? tls->context->server_name : "";
 }

@@ -171,9 +171,10 @@ static void context_init(struct lh_tls_context *context,
                                             BR_OPT_FAIL_ON_ALPN_MISMATCH);
     br_ssl_engine_set_protocol_names(engine, shared->protocols,
                                      shared->protocols_n);
-    lh_policy_init(&context->policy, shared->creds);
+    lh_policy_init(&context->policy, shared->creds, context->server_name);
     br_ssl_server_set_policy(&context->server, &context->policy.vtable);
-    lh_session_link_init(&context->session, shared->sessions);
+    lh_session_link_init(&context->session, shared->sessions,
+                         context->server_name);
     br_ssl_server_set_cache(&context->server, &context->session.vtable);
 }
 
@@ -234,8 +235,6 @@ bool lh_tls_context_start(struct lh_tls_context *context, void *input,
                           void *output)
 {
     context->policy.chosen = NULL;
-    context->server.eng.server_name[0] = '\0';
-    lh_session_link_reset(&context->session);
     br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
                                    BR_SSL_BUFSIZE_INPUT, output,
                                    BR_SSL_BUFSIZE_OUTPUT);
@@ -244,11 +243,7 @@ bool lh_tls_context_start(struct lh_tls_context *context, void *input,
 
 bool lh_tls_context_agrees(const struct lh_tls_context *context)
 {
-    const br_ssl_engine_context *engine = &context->server.eng;
-
-    return engine->selected_protocol != ALPN_UNKNOWN &&
-           lh_session_link_agrees(&context->session,
-                                  br_ssl_engine_get_server_name(engine));
+    return context->server.eng.selected_protocol != ALPN_UNKNOWN;
 }
 
 /* Decrypts a copy with a copy of the keys and the record's number. */

@@ -6,6 +6,7 @@
 #define LH_NET_TLS_CONTEXT_H
 
 #include "base/mem.h"
+#include "net/hello.h"
 #include "net/policy.h"
 #include "net/session.h"
 #include "net/tls.h"
@@ -16,6 +17,7 @@ struct lh_tls_context {
     br_ssl_server_context server;
     struct lh_policy policy;
     struct lh_session_link session;
+    char server_name[LH_HELLO_NAME_BYTES]; /* of hello.h, for all that ask */
     struct lh_tls_context *next; /* while it waits for its next client */
 };
 
@@ -31,13 +33,13 @@ struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker);
 void lh_tls_context_give(struct lh_tls_worker *worker,
                          struct lh_tls_context *context);
 
-/* Makes it ready for a client's first byte; false: it cannot be used.  Both
- * buffers are from the worker's pools. */
+/* Makes it ready for a client's first byte, server_name known; false: it cannot
+ * be used.  Both buffers are from the worker's pools. */
 bool lh_tls_context_start(struct lh_tls_context *context, void *input,
                           void *output);
 
 /* After a handshake: is it one that we want to go on with?  No: only unknown
- * ALPN names in a resumed hello, or a session of another server name. */
+ * ALPN names in a resumed hello. */
 bool lh_tls_context_agrees(const struct lh_tls_context *context);
 
 /* Is this whole record, the next that the engine expects, an alert that says

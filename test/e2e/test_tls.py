@@ -56,22 +56,70 @@ class Resumption(harness.TestCase):
             self.assertEqual(self.get(s).text, "hello\n")
             self.assertIn("hello", s_client(s.port, "-alpn", "http/1.1"))
 
-    def test_not_under_another_name(self):
+    def test_another_name(self):
+        """A session is not carried over to another name (RFC 6066, 3): a
+        full handshake follows, with the certificate of that name."""
         one, two = (harness.certificate("ec", n)
                     for n in ("one.test", "two.test"))
         with Server(*TOOLS, options=["-c", one[0], "-k", one[1], "-c",
                                      two[0], "-k", two[1]]) as s:
-            path = session_file("name")
-            out = s_client(s.port, "-servername", "one.test",
-                           "-sess_out", path)
-            self.assertIn("hello", out)
-            self.assertIn("Reused", s_client(
-                s.port, "-servername", "one.test", "-sess_in", path))
-            for name in (["-servername", "two.test"], ["-noservername"]):
-                out = s_client(s.port, *name, "-sess_in", path)
-                self.assertFalse("Reused" in out and "hello" in out, out)
-            s.tls = True
-            self.assertEqual(self.get(s).text, "hello\n")
+            path, other = session_file("name"), session_file("none")
+            for out, name in ((path, ["-servername", "one.test"]),
+                              (other, ["-noservername"])):
+                self.assertIn("hello", s_client(s.port, *name,
+                                                "-sess_out", out))
+            for _ in range(2):
+                for way, name, cn, file in (
+                        ("New", ["-servername", "two.test"], "two", path),
+                        ("New", ["-noservername"], "one", path),
+                        ("New", ["-servername", "one.test"], "one", other),
+                        ("Reused", ["-noservername"], "one", other),
+                        ("Reused", ["-servername", "one.test"], "one", path),
+                        ("Reused", ["-servername", "ONE.Test"], "one", path),
+                        ("Reused", ["-servername", "one.test."], "one",
+                         path)):
+                    out = s_client(s.port, *name, "-sess_in", file)
+                    self.assertIn("hello", out)
+                    self.assertIn(way + ", TLSv1.2", out)
+                    self.assertIn(f"subject=CN = {cn}.test", out)
+
+    def test_hello_in_many_records(self):
+        """The name is found in a message that fills several records."""
+        one, two = (harness.certificate("ec", n)
+                    for n in ("one.test", "two.test"))
+        long = ",".join(["http/1.1"] + [f"protocol-{i}" for i in range(90)])
+        with Server(*TOOLS, options=["-c", one[0], "-k", one[1], "-c",
+                                     two[0], "-k", two[1]]) as s:
+            path = session_file("records")
+            options = ["-max_send_frag", "512", "-alpn", long]
+            for name, more, way in (("two", ["-sess_out", path], "New"),
+                                    ("two", ["-sess_in", path], "Reused"),
+                                    ("one", ["-sess_in", path], "New")):
+                out = s_client(s.port, *options, *more, "-servername",
+                               name + ".test")
+                self.assertIn("hello", out)
+                self.assertIn(way + ", TLSv1.2", out)
+                self.assertIn(f"subject=CN = {name}.test", out)
+
+    def test_hello_octet_by_octet(self):
+        """Nor does it matter how the network cuts it."""
+        with Server(*TOOLS, tls=("ec",)) as s:
+            into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = harness.tls_context().wrap_bio(into, out)
+            with socket.create_connection(("127.0.0.1", s.port),
+                                          harness.PATIENCE) as c:
+                c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.assertRaises(ssl.SSLWantReadError, tls.do_handshake)
+                for octet in out.read():
+                    c.sendall(bytes([octet]))
+                while True:
+                    into.write(c.recv(65536))
+                    try:
+                        tls.do_handshake()
+                        break
+                    except ssl.SSLWantReadError:
+                        c.sendall(out.read())
+                self.assertEqual(tls.version(), "TLSv1.2")
 
     def test_session_of_an_earlier_server(self):
         path = session_file("earlier")
@@ -149,7 +197,8 @@ class Handshake(harness.TestCase):
                 self.assertEqual(out.count("0123456789abcdef"), 65536)
 
     def test_garbage(self):
-        with Server(*TOOLS, tls=("rsa",)) as s:
+        with Server(*TOOLS, tls=("rsa",),
+                    limits={"handshake_timeout_ms": 3600000}) as s:
             for data in (b"\x16\x03\x01\xff\xff" + b"\0" * 100,
                          b"\x80\x2e\x01\0\x02", b"\0" * 10,
                          b"\x15\x03\x03\0\x02\x02\x28"):

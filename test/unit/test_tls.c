@@ -361,8 +361,11 @@ static void picks_by_name(void **state)
     } wanted[] = {
         {"a.example.org", BR_EC_secp256r1, 0}, /* RSA has it too, but later */
         {"A2.EXAMPLE.org", BR_EC_secp256r1, 0},
+        {"a.example.org.", BR_EC_secp256r1, 0},
         {"r.example.org", 0, 256},
+        {"R.example.ORG.", 0, 256},
         {"any.example.net", BR_EC_secp384r1, 0},
+        {"any.example.net.", BR_EC_secp384r1, 0},
         {"b.example.org", BR_EC_secp384r1, 0},
         {"c.example.org", BR_EC_secp521r1, 0},
         {"big.example.org", 0, 512},
@@ -561,28 +564,66 @@ static void resumes_on_any_worker(void **state)
     pools.tls = first;
 }
 
+/* RFC 6066, 3: under another name a full handshake follows. */
 static void resumes_for_the_same_name_only(void **state)
 {
+    static const struct {
+        const char *first, *then;
+        bool resumes;
+    } cases[] = {
+        {"a.example.org", "b.example.org", false},
+        {"a.example.org", NULL, false},
+        {NULL, "a.example.org", false},
+        {NULL, NULL, true},
+        {"a.example.org", "A.EXAMPLE.ORG", true},
+        {"a.example.org", "a.example.org.", true},
+        {"a.example.org.", "a.example.org", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t piece = 0; piece < 2; piece++) {
+            connect_client();
+            assert_true(start_and_shake(cases[i].first, false));
+            assert_false(resumed());
+            hang_up();
+            connect_again();
+            client.piece = piece;
+            assert_true(start_and_shake(cases[i].then, true));
+            assert_int_equal(resumed(), cases[i].resumes);
+            client.piece = 0;
+            exchange();
+            hang_up();
+        }
+    }
+}
+
+/* The session of the first name stays good, and each name has its own. */
+static void keeps_a_session_for_each_name(void **state)
+{
+    static const char *const names[] = {"a.example.org", "b.example.org"};
+    br_ssl_session_parameters sessions[2];
+
     (void)state;
     connect_client();
-    assert_true(start_and_shake("a.example.org", false));
-    assert_false(resumed());
-    br_ssl_session_parameters session;
-    br_ssl_engine_get_session_parameters(&client.ssl.eng, &session);
+    assert_true(start_and_shake(names[0], false));
+    br_ssl_engine_get_session_parameters(&client.ssl.eng, &sessions[0]);
     hang_up();
     connect_again();
-    assert_false(start_and_shake("b.example.org", true));
-    assert_int_equal(lh_tls_state(server), LH_TLS_HANDSHAKE);
+    assert_true(start_and_shake(names[1], true));
+    assert_false(!client.believer.decoder.decoded);
+    br_ssl_engine_get_session_parameters(&client.ssl.eng, &sessions[1]);
     hang_up();
-    connect_again();
-    assert_false(start_and_shake(NULL, true));
-    hang_up();
-    /* It stays good for its own name. */
-    connect_again();
-    br_ssl_engine_set_session_parameters(&client.ssl.eng, &session);
-    assert_true(start_and_shake("a.example.org", true));
-    assert_true(resumed());
-    hang_up();
+    for (int i = 0; i < 4; i++) {
+        resumed();
+        connect_again();
+        br_ssl_engine_set_session_parameters(&client.ssl.eng, &sessions[i % 2]);
+        assert_true(start_and_shake(names[i % 2], true));
+        assert_true(resumed());
+        assert_string_equal(lh_tls_server_name(server), names[i % 2]);
+        exchange();
+        hang_up();
+    }
 }
 
 /* BearSSL 0.6 reads past its table of names there. */
@@ -1129,6 +1170,7 @@ int main(void)
         cmocka_unit_test(http2_may_be_off),
         WITH_SERVER(resumes_on_any_worker),
         WITH_SERVER(resumes_for_the_same_name_only),
+        WITH_SERVER(keeps_a_session_for_each_name),
         WITH_SERVER(survives_unknown_alpn_in_a_resumed_hello),
         WITH_SERVER(falls_back_to_a_full_handshake),
         WITH_SERVER(moves_a_megabyte_both_ways),

@@ -1,0 +1,199 @@
+/* The server name in a ClientHello (RFC 5246, 7.4.1.2): see hello.h. */
+#include "net/hello.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* RFC 5246, A.1 and A.3. */
+#define RECORD_HEADER_BYTES 5
+#define RECORD_BYTES_MAX    16384
+#define RECORD_ALERT        21
+#define RECORD_HANDSHAKE    22
+#define VERSION_MAJOR       3
+#define ALERT_BYTES         2
+#define WARNING             1
+
+#define CLIENT_HELLO   1
+#define VERSION_BYTES  2
+#define RANDOM_BYTES   32
+#define EXTENSION_NAME 0 /* server_name (RFC 6066, 1.1) */
+#define NAME_HOST      0 /* host_name (3) */
+
+/* A place in the message, which goes on from record to record. */
+struct reader {
+    const uint8_t *p;
+    size_t n;      /* octets from here on, records and all */
+    size_t record; /* octets left of this record's payload */
+    size_t left;   /* octets left of the message; SIZE_MAX: not known yet */
+    bool bad;      /* no record may begin so, or the message ends too early */
+};
+
+static void advance(struct reader *r, size_t n)
+{
+    r->p += n;
+    r->n -= n;
+}
+
+static size_t size_of(const uint8_t *record)
+{
+    return (size_t)record[3] << 8 | record[4];
+}
+
+/* May these octets begin a record here?  An alert may, as long as it is a mere
+ * warning. */
+static bool begins_record(const uint8_t *p, size_t n)
+{
+    bool alert = n > 0 && p[0] == RECORD_ALERT;
+
+    if (n > 0 && p[0] != RECORD_HANDSHAKE && !alert)
+        return false;
+    if (n > 1 && p[1] != VERSION_MAJOR)
+        return false;
+    if (n >= RECORD_HEADER_BYTES && size_of(p) > RECORD_BYTES_MAX)
+        return false;
+    return !alert || n <= RECORD_HEADER_BYTES ||
+           (size_of(p) == ALERT_BYTES && p[RECORD_HEADER_BYTES] == WARNING);
+}
+
+/* To the next record of a handshake that has octets.  False: it has not come
+ * yet, or what comes is bad. */
+static bool next_record(struct reader *r)
+{
+    while (r->record == 0) {
+        r->bad |= !begins_record(r->p, r->n);
+        if (r->bad || r->n < RECORD_HEADER_BYTES)
+            return false;
+        size_t size = size_of(r->p);
+        if (r->p[0] == RECORD_HANDSHAKE) {
+            advance(r, RECORD_HEADER_BYTES);
+            r->record = size;
+        } else if (r->n < RECORD_HEADER_BYTES + size) {
+            return false;
+        } else {
+            advance(r, RECORD_HEADER_BYTES + size);
+        }
+    }
+    return true;
+}
+
+/* Takes n octets, to `to` if that is not NULL.  False: there are not so many,
+ * or not yet. */
+static bool take(struct reader *r, uint8_t *to, size_t n)
+{
+    r->bad |= n > r->left;
+    while (n && !r->bad) {
+        if (!next_record(r) || r->n == 0)
+            return false;
+        size_t k = n < r->record ? n : r->record;
+        k = k < r->n ? k : r->n;
+        if (to)
+            memcpy(to, r->p, k);
+        to = to ? to + k : NULL;
+        advance(r, k);
+        r->record -= k;
+        r->left -= k;
+        n -= k;
+    }
+    return !r->bad;
+}
+
+static bool skip(struct reader *r, size_t n)
+{
+    return take(r, NULL, n);
+}
+
+/* A number of `width` octets, at most three. */
+static bool number(struct reader *r, size_t width, size_t *value)
+{
+    uint8_t octets[3];
+
+    *value = 0;
+    if (!take(r, octets, width))
+        return false;
+    for (size_t i = 0; i < width; i++)
+        *value = *value << 8 | octets[i];
+    return true;
+}
+
+/* Skips a list whose size stands before it. */
+static bool skip_list(struct reader *r, size_t width)
+{
+    size_t n;
+
+    return number(r, width, &n) && skip(r, n);
+}
+
+/* ServerNameList; of several host names the last counts, as in the engine. */
+static bool read_names(struct reader *r, char *name)
+{
+    size_t list, type, n;
+
+    if (!number(r, 2, &list))
+        return false;
+    for (; list > 0; list -= 3 + n) {
+        if (!number(r, 1, &type) || !number(r, 2, &n))
+            return false;
+        if (n + 3 > list) {
+            r->bad = true;
+            return false;
+        }
+        bool wanted = type == NAME_HOST && n < LH_HELLO_NAME_BYTES;
+        if (!take(r, wanted ? (uint8_t *)name : NULL, n))
+            return false;
+        if (wanted)
+            name[n] = '\0';
+    }
+    return true;
+}
+
+static bool read_extensions(struct reader *r, char *name)
+{
+    size_t type, n;
+
+    if (r->left == 0)
+        return true; /* there need not be any */
+    if (!skip(r, 2)) /* the size of all: they end with the message */
+        return false;
+    while (r->left) {
+        if (!number(r, 2, &type))
+            return false;
+        if (type == EXTENSION_NAME ? !skip(r, 2) || !read_names(r, name)
+                                   : !number(r, 2, &n) || !skip(r, n))
+            return false;
+    }
+    return true;
+}
+
+static bool read_message(struct reader *r, char *name)
+{
+    size_t type, n;
+
+    if (!number(r, 1, &type))
+        return false;
+    if (type != CLIENT_HELLO) {
+        r->bad = true;
+        return false;
+    }
+    if (!number(r, 3, &n))
+        return false;
+    r->left = n;
+    return skip(r, VERSION_BYTES + RANDOM_BYTES) && skip_list(r, 1) &&
+           skip_list(r, 2) && skip_list(r, 1) && read_extensions(r, name);
+}
+
+enum lh_hello_result lh_hello_read(const uint8_t *p, size_t n,
+                                   char name[LH_HELLO_NAME_BYTES])
+{
+    struct reader r = {.p = p, .n = n, .left = SIZE_MAX};
+
+    name[0] = '\0';
+    bool whole = read_message(&r, name);
+    size_t end = strlen(name);
+    if (whole && end && name[end - 1] == '.')
+        name[end - 1] = '\0';
+    if (!whole)
+        name[0] = '\0';
+    if (whole)
+        return LH_HELLO_WHOLE;
+    return r.bad ? LH_HELLO_BAD : LH_HELLO_MORE;
+}
