@@ -297,10 +297,13 @@ LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
 /* Makes the VMs, starts the worker threads and returns when they serve. */
 LHTTPD_API int lhttpd_server_start(lhttpd_server_t *server);
 
-/* Begins to stop and returns at once: no new clients, requests under way have
- * `grace_ms` to end.  From any thread, from a signal handler and from a
- * handler's C function; a further call may only shorten the grace.  Nothing
- * happens before start and after the stop; not once destroy was called. */
+/* Begins to stop and returns at once.  Listeners close; clients that have
+ * connected by then, in the kernel's queue too, have one request served, if it
+ * begins within a second (a TLS handshake has its usual time before).  All that
+ * is under way has `grace_ms` to end.  From any thread, from a signal handler
+ * and from a handler's C function; a further call may only shorten the grace.
+ * Nothing happens before start and after the stop; not once destroy was called.
+ */
 LHTTPD_API void lhttpd_server_shutdown(lhttpd_server_t *server,
                                        unsigned grace_ms);
 

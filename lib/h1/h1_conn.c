@@ -411,6 +411,15 @@ static void on_output(struct lh_exchange *ex)
     c->host->wake(c->host);
 }
 
+static uint64_t idle_deadline(const struct lh_h1 *c)
+{
+    uint64_t most = c->ctx->limits->idle_timeout_ms;
+
+    if (c->last && most > LH_PROTO_DRAIN_MS)
+        most = LH_PROTO_DRAIN_MS;
+    return lh_deadline(c->since_ms, most);
+}
+
 static uint64_t deadline(const void *v)
 {
     const struct lh_h1 *c = v;
@@ -419,7 +428,7 @@ static uint64_t deadline(const void *v)
 
     switch (c->state) {
     case LH_H1_IDLE:
-        return lh_deadline(c->since_ms, limits->idle_timeout_ms);
+        return idle_deadline(c);
     case LH_H1_HEAD:
         return lh_deadline(c->since_ms, limits->header_timeout_ms);
     case LH_H1_BODY:
@@ -577,8 +586,10 @@ static void drain(void *v)
     struct lh_h1 *c = v;
 
     c->last = true;
-    if (c->state == LH_H1_IDLE || c->state == LH_H1_DISCARD)
-        lh_h1_close(c, c->state == LH_H1_DISCARD);
+    if (c->state == LH_H1_IDLE)
+        c->since_ms = c->ctx->now_ms;
+    else if (c->state == LH_H1_DISCARD)
+        lh_h1_close(c, true);
 }
 
 static void free_connection(void *v)

@@ -144,7 +144,8 @@ static bool length_fits(const struct lh_h2_stream *s)
 
 static void count_request(struct lh_h2 *c)
 {
-    if (++c->requests >= c->ctx->limits->connection_requests)
+    if (++c->requests >= c->ctx->limits->connection_requests ||
+        c->drain_due != LH_NEVER)
         lh_h2_drain(c);
 }
 

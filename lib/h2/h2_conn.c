@@ -324,24 +324,28 @@ void lh_h2_look_through(struct lh_h2 *c)
 
 /* In two steps (RFC 9113, 6.8): requests that are on their way when the first
  * GOAWAY leaves are still served.  The answer to a PING tells that the client
- * has seen it. */
+ * has seen it.  A client that has asked for nothing yet would have connected in
+ * vain: its first request is waited for, and calls this again. */
 void lh_h2_drain(void *vc)
 {
     static const uint8_t opaque[8] = "goaway.";
     struct lh_h2 *c = vc;
     uint8_t ping[LH_H2_PING_BYTES];
 
-    if (c->life != LH_H2_SERVING)
+    if (c->life != LH_H2_SERVING ||
+        (c->requests == 0 && c->drain_due != LH_NEVER))
+        return;
+    c->drain_due = lh_deadline(c->ctx->now_ms, LH_PROTO_DRAIN_MS);
+    if (c->requests == 0)
         return;
     c->life = LH_H2_DRAINING;
-    c->drain_due = lh_deadline(c->ctx->now_ms, LH_H2_DRAIN_MS);
     if (put_goaway(c, LH_H2_STREAM_MAX, LH_H2_NO_ERROR))
         lh_h2_put(c, ping, lh_h2_put_ping(ping, 0, opaque));
 }
 
 void lh_h2_drain_ends(struct lh_h2 *c)
 {
-    if (c->life != LH_H2_DRAINING)
+    if (c->life > LH_H2_DRAINING)
         return;
     c->drain_due = LH_NEVER;
     if (!put_goaway(c, c->accepted_id, LH_H2_NO_ERROR))

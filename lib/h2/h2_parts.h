@@ -33,9 +33,6 @@
 /* Encoded frames that wait: no further response is encoded past this. */
 #define LH_H2_CONTROL_BYTES ((size_t)16 << 10)
 
-/* Between the two GOAWAYs, if the client does not answer our PING sooner. */
-#define LH_H2_DRAIN_MS 1000
-
 /* From too much body that nobody reads to the stream's reset. */
 #define LH_H2_RESET_MS 200
 

@@ -8,6 +8,10 @@
 
 #include "http/exchange.h"
 
+/* How long a client without a request is waited for once a stop has begun: one
+ * may be on its way. */
+#define LH_PROTO_DRAIN_MS 1000
+
 /* What a protocol can use or has, as lh_protocol.status() tells. */
 enum {
     LH_PROTO_WANTS_INPUT = 1, /* feed would use (more) input now */
@@ -57,7 +61,10 @@ struct lh_protocol {
     uint64_t (*deadline)(const void *c);
     void (*expire)(void *c);
 
-    /* No new requests: finish what was accepted, then close. */
+    /* Finish what was accepted, then close.  Where nothing is under way, one
+     * more request is served that comes within LH_PROTO_DRAIN_MS, since the
+     * client does not know yet; HTTP/2 can tell it, and waits for a first
+     * request alone. */
     void (*drain)(void *c);
 
     void (*free)(void *c); /* after gone */

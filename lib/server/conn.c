@@ -273,12 +273,23 @@ static void discard(struct lh_conn *c)
 
 /* --- input ---------------------------------------------------------------- */
 
+/* A handshake that begins while the server stops has its whole time. */
+static void hear(struct lh_conn *c)
+{
+    const struct lh_context *ctx = &c->worker->ctx;
+
+    if (!c->heard && ctx->stopping && c->state == LH_CONN_HANDSHAKE)
+        c->state_deadline =
+            lh_deadline(ctx->now_ms, ctx->limits->handshake_timeout_ms);
+    c->heard = true;
+}
+
 static void receive(struct lh_conn *c)
 {
     c->readable = false;
     if (has_input(c))
         return;
-    c->heard = true;
+    hear(c);
     switch (c->transport->ops->receive(c->transport)) {
     case LH_NET_OK:
     case LH_NET_AGAIN:
@@ -306,6 +317,8 @@ static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
     c->p = p;
     c->state = LH_CONN_OPEN;
     c->state_deadline = LH_NEVER;
+    if (c->worker->ctx.stopping)
+        protocol->drain(p);
     if (c->sniffed)
         protocol->feed(p, c->sniff, c->sniffed, &used);
 }
@@ -840,12 +853,16 @@ bool lh_conns_close_oldest_idle(struct lh_worker *w)
     return true;
 }
 
+/* Who has connected and said nothing yet is given a moment, as the protocol
+ * gives it to those who are further. */
 static void drain(struct lh_conn *c)
 {
-    if (c->state == LH_CONN_HANDSHAKE || c->state == LH_CONN_SNIFF)
-        lose(c);
-    else if (c->state == LH_CONN_OPEN)
+    uint64_t soon = lh_deadline(c->worker->ctx.now_ms, LH_PROTO_DRAIN_MS);
+
+    if (c->state == LH_CONN_OPEN)
         c->protocol->drain(c->p);
+    else if (c->state < LH_CONN_OPEN && !c->heard)
+        c->state_deadline = min_deadline(c->state_deadline, soon);
     settle(c);
 }
 

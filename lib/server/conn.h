@@ -76,8 +76,9 @@ void lh_conns_reap(struct lh_worker *w);
 bool lh_conns_find_idle(struct lh_worker *w);
 bool lh_conns_close_oldest_idle(struct lh_worker *w);
 
-/* A stop: no new requests; and the end of its grace, where true says that an
- * answer was cut. */
+/* A stop: what is under way is finished, and each client's next request served
+ * if it comes soon; and the end of its grace, where true says that an answer
+ * was cut. */
 void lh_conns_drain(struct lh_worker *w);
 bool lh_conns_cut(struct lh_worker *w);
 

@@ -17,9 +17,10 @@
 #define ROUNDS_MAX 64
 #define ROUNDS_NS  2000000
 
-#define ACCEPT_MAX      8   /* clients a listener's event takes in */
-#define AHEAD_MAX       4   /* connections more than the least loaded worker */
-#define ACCEPT_PAUSE_MS 100 /* out of descriptors or connections */
+#define ACCEPT_MAX      8    /* clients a listener's event takes in */
+#define ACCEPT_LAST_MAX 4096 /* ... once more at a stop: a long queue */
+#define AHEAD_MAX       4    /* connections more than the least loaded worker */
+#define ACCEPT_PAUSE_MS 100  /* out of descriptors or connections */
 
 /* To the next try when the kernel was short of memory for operations. */
 #define SUBMIT_AGAIN_MS 10
@@ -142,28 +143,48 @@ static unsigned share(const struct lh_worker *w)
     return ACCEPT_MAX;
 }
 
-static void accept_clients(struct lh_acceptor *a)
+/* False: no client waits, or there is no room for it. */
+static bool accept_client(struct lh_acceptor *a)
 {
     struct lh_worker *w = a->worker;
+    bool full = w->conns_n >= w->conns_max;
     struct lh_sock_ends ends;
     int fd;
 
-    for (unsigned i = 0; i < share(w); i++) {
-        bool full = w->conns_n >= w->conns_max;
-        if (full && !lh_conns_find_idle(w)) {
-            pause_accepting(w);
+    if (full && !lh_conns_find_idle(w)) {
+        pause_accepting(w);
+        return false;
+    }
+    enum lh_accepted r = lh_sock_accept(a->listener->fd, &fd, &ends);
+    if (r == LH_ACCEPT_NO_ROOM) {
+        lh_conns_close_oldest_idle(w);
+        pause_accepting(w);
+    }
+    if (r != LH_ACCEPTED)
+        return false;
+    if (full)
+        lh_conns_close_oldest_idle(w);
+    lh_conn_accept(w, a->listener, fd, &ends);
+    return true;
+}
+
+static void accept_clients(struct lh_acceptor *a)
+{
+    for (unsigned i = 0; i < share(a->worker); i++) {
+        if (!accept_client(a))
             return;
+    }
+}
+
+/* Those whom the kernel has accepted for us: a listener that is closed resets
+ * them. */
+static void accept_last_clients(struct lh_worker *w)
+{
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        for (int n = 0; n < ACCEPT_LAST_MAX; n++) {
+            if (!accept_client(&w->acceptors[i]))
+                break;
         }
-        enum lh_accepted r = lh_sock_accept(a->listener->fd, &fd, &ends);
-        if (r == LH_ACCEPT_NO_ROOM) {
-            lh_conns_close_oldest_idle(w);
-            pause_accepting(w);
-        }
-        if (r != LH_ACCEPTED)
-            return;
-        if (full)
-            lh_conns_close_oldest_idle(w);
-        lh_conn_accept(w, a->listener, fd, &ends);
     }
 }
 
@@ -206,6 +227,8 @@ static void begin_stop(struct lh_message *message, struct lh_worker *w)
 {
     (void)message;
     w->ctx.stopping = true;
+    if (atomic_load(&w->server->stop_at_ms) > w->ctx.now_ms)
+        accept_last_clients(w);
     leave_listeners(w);
     lh_conns_drain(w);
     for (unsigned i = 0; i < w->server->mappings.n; i++)

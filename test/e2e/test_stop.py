@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -88,6 +89,163 @@ class Stop(harness.TestCase):
             s.signal()
             self.assertEqual(c.response().text, "slept\n")
             self.assertEqual(c.to_end(), b"")  # a close_notify, no cut
+
+
+GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+
+# HTTP/2: the client's preface, empty SETTINGS, and GET / on stream 1.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+GET_H2 = (b"\0\0\x06\x01\x05\0\0\0\x01" + b"\x82\x84\x86\x01\x01a")
+
+
+class NewClients(harness.TestCase):
+    """A stop comes before the server has seen what its clients have sent: its
+    worker is busy meanwhile."""
+
+    def begin(self, **more):
+        s = Server(*TOOLS, workers=1, limits={"handler_run_ms": "unlimited"},
+                   **more)
+        self.addCleanup(s.kill)
+        return s
+
+    def connect(self, s, **more):
+        """A connection that the server has accepted."""
+        before = s.descriptors()
+        c = harness.Client(s.port, **more)
+        self.addCleanup(c.close)
+        harness.wait_until(lambda: s.descriptors() > before, "for an accept")
+        return c
+
+    def stop(self, s, meanwhile):
+        """Keeps the worker busy, does something, and lets the stop begin."""
+        flag = tempfile.mktemp(dir=harness.directory())
+        busy = self.connect(s, tls=s.tls)
+        busy.request(path="/until?" + flag)
+        harness.wait_until(lambda: self.running(s), "for the handler to run")
+        meanwhile()
+        s.signal()
+        harness.wait_until(lambda: not self.pending(s), "for the signal")
+        time.sleep(0.1)  # the server tells its worker; later does no harm
+        with open(flag, "w"):
+            pass
+        self.assertEqual(busy.response().text, "done\n")
+        busy.close()
+
+    def running(self, s):
+        """Whether the worker uses the processor: it opens a file in vain."""
+        def ticks():
+            with open(f"/proc/{s.pid}/stat") as f:
+                return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+        before = ticks()
+        time.sleep(0.05)
+        return ticks() > before + 1
+
+    def pending(self, s):
+        with open(f"/proc/{s.pid}/status") as f:
+            text = f.read()
+        return int(re.search(r"ShdPnd:\s+(\w+)", text).group(1), 16)
+
+    def served(self, s, prepare, send):
+        c = prepare()
+        self.stop(s, lambda: send(c))
+        r = c.response()
+        self.assertEqual((r.text, r.get("connection")), ("hello\n", "close"))
+        self.assertEqual(c.to_end(), b"")
+        c.close()
+        self.assertEqual(s.wait(), 0)
+        self.assertNotIn("were cut", s.log())
+        s.stop()
+
+    def test_in_the_queue(self):
+        s, late = self.begin(), []
+
+        def come():
+            for _ in range(20):
+                late.append(harness.Client(s.port))
+                self.addCleanup(late[-1].close)
+                late[-1].send(GET)
+        self.stop(s, come)
+        for c in late:
+            r = c.response()
+            self.assertEqual((r.text, r.get("connection")),
+                             ("hello\n", "close"))
+        s.stop()
+
+    def test_connected(self):
+        s = self.begin()
+        self.served(s, lambda: self.connect(s), lambda c: c.send(GET))
+
+    def test_between_requests(self):
+        s = self.begin()
+
+        def prepare():
+            c = self.connect(s)
+            self.assertIsNone(c.ask().get("connection"))
+            return c
+        self.served(s, prepare, lambda c: c.send(GET))
+
+    def test_after_the_handshake(self):
+        s = self.begin(tls=("ec",))
+        self.served(s, lambda: self.connect(s, tls=True),
+                    lambda c: c.send(GET))
+
+    def test_before_and_in_the_handshake(self):
+        s, late = self.begin(tls=("ec",)), []
+        early = self.connect(s)
+
+        def hello(c):
+            c.socket = harness.tls_context().wrap_socket(
+                c.socket, do_handshake_on_connect=False)
+            c.socket.settimeout(0)
+            with self.assertRaises(ssl.SSLWantReadError):
+                c.socket.do_handshake()
+
+        def come():
+            late.append(harness.Client(s.port))
+            self.addCleanup(late[0].close)
+            hello(early)
+            hello(late[0])
+        self.stop(s, come)
+        for c in (early, late[0]):
+            c.socket.settimeout(harness.PATIENCE)
+            c.socket.do_handshake()
+            c.send(GET)
+            r = c.response()
+            self.assertEqual((r.text, r.get("connection")),
+                             ("hello\n", "close"))
+        s.stop()
+
+    def test_http2(self):
+        s = self.begin()
+        fresh, open_ = self.connect(s), self.connect(s)
+        open_.send(PREFACE)
+        open_.exactly(9)  # its SETTINGS
+
+        def come():
+            fresh.send(PREFACE + GET_H2)
+            open_.send(GET_H2)
+        self.stop(s, come)
+        for c in (fresh, open_):
+            data = c.closed()
+            self.assertIn(b"hello\n", data)
+            self.assertIn(b"\x07\0\0\0\0\0\x7f\xff\xff\xff", data)  # GOAWAY
+            c.close()
+        s.stop()
+
+    def test_silent_ones_are_let_go(self):
+        for tls in ((), ("ec",)):
+            s = self.begin(tls=tls)
+            clients = [self.connect(s), self.connect(s, tls=bool(tls))]
+            if not tls:
+                clients.append(self.connect(s))
+                clients[-1].ask()
+            s.signal()
+            for c in clients:
+                self.assertEqual(c.to_end(), b"")
+                c.close()
+            self.assertEqual(s.wait(), 0)
+            self.assertNotIn("were cut", s.log())
+            s.stop()
 
 
 class Background(harness.TestCase):

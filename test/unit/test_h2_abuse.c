@@ -421,8 +421,29 @@ static void test_drain(void **state)
     test_h2_deinit(&h);
 }
 
-/* A client that does not answer the PING; one without a request. */
+/* A client that does not answer the PING. */
 static void test_drain_alone(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h);
+    test_h2_say(&h, "HEADERS eh 1 GET");
+    assert_true(test_h2_got(&h, "DATA 1 end"));
+    h.d.protocol->drain(h.d.c);
+    h.d.protocol->drain(h.d.c);
+    test_h2_run(&h);
+    assert_true(test_h2_got(&h, "GOAWAY 2147483647 NO_ERROR\nPING\n"));
+    test_h2_advance(&h, LH_PROTO_DRAIN_MS - 1);
+    assert_false(test_driver_status(&h.d) & LH_PROTO_CLOSE);
+    test_h2_advance(&h, 1);
+    assert_true(test_h2_got(&h, "GOAWAY 1 NO_ERROR\n"));
+    assert_true(test_driver_status(&h.d) & LH_PROTO_CLOSE);
+    test_h2_deinit(&h);
+}
+
+/* One that has just connected would take a GOAWAY for a refusal. */
+static void test_drain_before_the_first_request(void **state)
 {
     struct test_h2 h;
 
@@ -431,9 +452,20 @@ static void test_drain_alone(void **state)
     h.d.protocol->drain(h.d.c);
     h.d.protocol->drain(h.d.c);
     test_h2_run(&h);
-    test_h2_advance(&h, 1000);
-    assert_string_equal(h.log, "GOAWAY 2147483647 NO_ERROR\nPING\n"
-                               "GOAWAY 0 NO_ERROR\n");
+    assert_string_equal(h.log, "");
+    test_h2_advance(&h, LH_PROTO_DRAIN_MS - 1);
+    assert_string_equal(h.log, "");
+    test_h2_say(&h, "HEADERS eh 1 GET");
+    assert_true(test_h2_got(&h, "GOAWAY 2147483647 NO_ERROR\nPING\n"));
+    assert_true(test_h2_got(&h, "DATA 1 end"));
+    test_h2_say(&h, "PING a 0 *8");
+    assert_true(test_h2_got(&h, "GOAWAY 1 NO_ERROR\n"));
+    assert_true(test_driver_status(&h.d) & LH_PROTO_CLOSE);
+    test_h2_deinit(&h);
+    begin(&h);
+    h.d.protocol->drain(h.d.c);
+    test_h2_advance(&h, LH_PROTO_DRAIN_MS);
+    assert_string_equal(h.log, "GOAWAY 0 NO_ERROR\n");
     assert_true(test_driver_status(&h.d) & LH_PROTO_CLOSE);
     test_h2_deinit(&h);
 }
@@ -542,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_slow_body),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_alone),
+        cmocka_unit_test(test_drain_before_the_first_request),
         cmocka_unit_test(test_eof),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_no_memory_at_first),

@@ -57,6 +57,14 @@ httpd.register_handler("/busy", function(env)
     httpd.write(nil, "done\n")
 end)
 
+-- Keeps its worker busy until that file is there.
+httpd.register_handler("/until", function(env)
+    local file
+    repeat file = io.open(env.QUERY_STRING) until file
+    file:close()
+    httpd.write(nil, "done\n")
+end)
+
 httpd.register_handler("/sleep", function(env)
     local ok, message = httpd.sleep(number(env, 1))
     httpd.log("slept:", message or tostring(ok))
