@@ -23,6 +23,14 @@ uint64_t lh_h1_body_left(const struct lh_h1_body *body)
 
 /* --- chunk lines, one octet at a time ------------------------------------- */
 
+/* White space behind the size is for an extension only (RFC 9112, 7.1.1): there
+ * are parsers that take other things for a part of the size. */
+static bool blank_octet(struct lh_h1_body *b, char c)
+{
+    b->state = c == ';' ? LH_H1_BODY_EXT : LH_H1_BODY_BLANK;
+    return c == ';' || c == ' ' || c == '\t';
+}
+
 static bool size_octet(struct lh_h1_body *b, char c)
 {
     int digit = lh_hex_digit(c);
@@ -31,10 +39,9 @@ static bool size_octet(struct lh_h1_body *b, char c)
         b->left = b->left << 4 | (unsigned)digit;
         return ++b->digits <= 16;
     }
-    if (b->digits == 0 || (c != '\r' && c != ';'))
-        return false;
-    b->state = c == '\r' ? LH_H1_BODY_SIZE_LF : LH_H1_BODY_EXT;
-    return true;
+    if (c == '\r')
+        b->state = LH_H1_BODY_SIZE_LF;
+    return b->digits > 0 && (c == '\r' || blank_octet(b, c));
 }
 
 static bool ext_octet(struct lh_h1_body *b, char c)
@@ -44,6 +51,15 @@ static bool ext_octet(struct lh_h1_body *b, char c)
     if (c == '\r')
         b->state = LH_H1_BODY_SIZE_LF;
     return c == '\r' || c == '\t' || (u >= 0x20 && u != 0x7f);
+}
+
+static bool line_octet(struct lh_h1_body *b, uint64_t line_max, char c)
+{
+    if (c != '\r' && ++b->line_bytes > line_max)
+        return false;
+    if (b->state == LH_H1_BODY_SIZE)
+        return size_octet(b, c);
+    return b->state == LH_H1_BODY_BLANK ? blank_octet(b, c) : ext_octet(b, c);
 }
 
 static bool size_lf(struct lh_h1_body *b, char c)
@@ -59,10 +75,9 @@ static bool framing_octet(struct lh_h1_body *b, uint64_t line_max, char c)
 {
     switch (b->state) {
     case LH_H1_BODY_SIZE:
+    case LH_H1_BODY_BLANK:
     case LH_H1_BODY_EXT:
-        if (c != '\r' && ++b->line_bytes > line_max)
-            return false;
-        return b->state == LH_H1_BODY_SIZE ? size_octet(b, c) : ext_octet(b, c);
+        return line_octet(b, line_max, c);
     case LH_H1_BODY_SIZE_LF:
         return size_lf(b, c);
     case LH_H1_BODY_DATA_CR:

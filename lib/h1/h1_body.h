@@ -11,6 +11,7 @@
 enum lh_h1_body_state {
     LH_H1_BODY_LENGTH,  /* `left` octets to come */
     LH_H1_BODY_SIZE,    /* a chunk's size (7.1) */
+    LH_H1_BODY_BLANK,   /* white space before its extensions (BWS) */
     LH_H1_BODY_EXT,     /* its extensions (7.1.1) */
     LH_H1_BODY_SIZE_LF, /* the LF after them */
     LH_H1_BODY_DATA,    /* `left` octets of the chunk to come */

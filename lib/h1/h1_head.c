@@ -190,27 +190,39 @@ static void take_connection(struct lh_h1_head *head, struct lh_str value)
     }
 }
 
+static void take_coding(struct lh_h1_head *head, struct lh_str coding)
+{
+    head->codings++;
+    head->chunked = lh_str_equal_nocase(coding, LH_STR("chunked"));
+    head->has_chunked |= head->chunked;
+    head->empty_coding |= coding.n == 0;
+    head->unknown_coding |= !head->chunked;
+}
+
+/* Of other lists empty elements are ignored (RFC 9110, 5.6.1).  Here nobody
+ * sends them, and parsers differ in what they make of one. */
 static void take_codings(struct lh_h1_head *head, struct lh_str value)
 {
-    unsigned before = head->codings;
-    struct lh_str coding;
+    const char *comma;
 
-    while (lh_str_next_element(&value, &coding)) {
-        head->codings++;
-        head->chunked = lh_str_equal_nocase(coding, LH_STR("chunked"));
-        head->has_chunked |= head->chunked;
-        head->unknown_coding |= !head->chunked;
+    while (value.n && (comma = memchr(value.p, ',', value.n))) {
+        size_t n = (size_t)(comma - value.p);
+        take_coding(head, lh_str_trim((struct lh_str){value.p, n}));
+        value = (struct lh_str){comma + 1, value.n - n - 1};
     }
-    if (head->codings == before)
-        head->codings++; /* a field without codings is none that ends well */
+    take_coding(head, lh_str_trim(value));
 }
 
 static void take_expect(struct lh_h1_head *head, struct lh_str value)
 {
-    if (lh_str_equal_nocase(value, LH_STR("100-continue")))
-        head->expect_continue = true;
-    else
-        head->expect_other = true;
+    struct lh_str expectation;
+
+    while (lh_str_next_element(&value, &expectation)) {
+        if (lh_str_equal_nocase(expectation, LH_STR("100-continue")))
+            head->expect_continue = true;
+        else
+            head->expect_other = true;
+    }
 }
 
 /* *listed: scripts see it. */
@@ -282,7 +294,7 @@ static unsigned check_codings(const struct lh_h1_head *head,
         return 0;
     if (r->version == LH_HTTP_1_0 || r->content_length != LH_LENGTH_UNKNOWN)
         return 400;
-    if (head->has_chunked && !head->chunked)
+    if (head->empty_coding || (head->has_chunked && !head->chunked))
         return 400;
     if (head->unknown_coding)
         return 501;
@@ -322,8 +334,10 @@ void lh_h1_head_init(struct lh_h1_head *head, bool first)
 static unsigned check_line_start(const struct lh_h1_head *head,
                                  const lhttpd_limits_t *limits, uint8_t c)
 {
-    if (!head->in_fields)
-        return lh_token_lower[c] ? 0 : not_http(head);
+    if (!head->in_fields && lh_token_lower[c])
+        return 0;
+    if (!head->in_fields) /* an empty line more than is forgiven, or no HTTP */
+        return c == '\r' || c == '\n' ? 400 : not_http(head);
     if (c == ' ' || c == '\t')
         return 400; /* obs-fold (RFC 9112, 5.2) */
     return c != '\r' && head->fields >= limits->header_fields ? 431 : 0;

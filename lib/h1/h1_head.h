@@ -48,6 +48,7 @@ struct lh_h1_head {
     bool chunked;         /* the last coding is */
     bool has_chunked;     /* one coding is */
     bool unknown_coding;  /* one is not */
+    bool empty_coding;    /* one is an empty list element */
     bool expect_continue; /* and no other expectation */
     bool expect_other;
     bool close, keep_alive; /* connection options */
