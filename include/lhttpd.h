@@ -14,9 +14,9 @@
  *   lhttpd_strerror() names its class, lhttpd_server_error() says it in words.
  * - Strings and buffers are copied.  Only `context` pointers must stay valid,
  *   until lhttpd_server_destroy() has returned.
- * - A server is used by one thread at a time, but for lhttpd_server_shutdown()
- *   and lhttpd_server_port(), which any thread may call at any time.  A call
- *   in a state that does not allow it is LHTTPD_ESTATE.
+ * - A server is used by one thread at a time, but for lhttpd_server_shutdown(),
+ *   lhttpd_server_log() and lhttpd_server_port(), which any thread may call at
+ *   any time.  A call in a state that does not allow it is LHTTPD_ESTATE.
  * - Nothing here prints (but for the default log, to standard error), exits,
  *   aborts, forks, installs signal handlers, or touches the locale or the
  *   working directory, except for the lhttpd_process_ functions, which say so.
@@ -149,10 +149,14 @@ typedef struct lhttpd_config_t {
     size_t size;
     unsigned workers;              /* 0: one per online CPU */
     const lhttpd_limits_t *limits; /* NULL: the defaults */
-    lhttpd_log_fn log;             /* NULL: standard error */
+    lhttpd_log_fn log;             /* NULL: as syslog_name says */
     void *log_context;
     lhttpd_log_level_t log_level; /* 0: notice */
     const char *server_name;      /* the server field; NULL "lhttpd", "" none */
+    /* Where log is NULL: under this name to the system's log, facility daemon;
+     * NULL: to standard error.  Neither waits for its reader: lines that one
+     * does not take in time are lost, and their number is logged later. */
+    const char *syslog_name;
 } lhttpd_config_t;
 
 static inline lhttpd_config_t lhttpd_config_init(void)
@@ -322,6 +326,25 @@ LHTTPD_API int lhttpd_server_stop(lhttpd_server_t *server, unsigned grace_ms);
 LHTTPD_API void lhttpd_server_destroy(lhttpd_server_t *server);
 
 /*
+ * What a program that is a server and nothing else does first, with no other
+ * thread running: descriptors 0 to 2 that are closed are opened to /dev/null,
+ * so that no file and no client gets their numbers; all others that the process
+ * was started with become close-on-exec, so that no script's child gets them;
+ * the soft limit of open descriptors is raised to the hard one.
+ * LHTTPD_ESYSTEM: a standard descriptor cannot be opened.
+ */
+LHTTPD_API int lhttpd_process_prepare(void);
+
+/*
+ * What process 1, a container's first, owes to the others: it forks, and the
+ * parent collects every process that loses its own parent, passes signals on to
+ * the child and ends with its status, or 128 and the number of the signal that
+ * ended it.  Returns in the child; at once where the caller is not process 1.
+ * With no other thread running.  LHTTPD_ESYSTEM: it cannot fork.
+ */
+LHTTPD_API int lhttpd_process_supervise(void);
+
+/*
  * Gives up privileges: looks up `user` (a name, or numbers as "uid" or
  * "uid:gid"), enters `root_directory` with chroot, where the working directory
  * becomes "/", and becomes the user for good.  Either may be NULL.  For the
@@ -346,14 +369,22 @@ static inline lhttpd_daemon_t lhttpd_daemon_init(void)
     return daemon;
 }
 
-/* Forks into the background: returns in the child, in a session of its own.
- * The parent process waits and exits with 0 once the child has called
+/* Forks into the background: returns in a child, in a session that is not the
+ * caller's, that has no terminal and gets none by opening one.  The first
+ * process waits and exits with 0 once the child has called
  * lhttpd_process_ready(), or with 1 if the child ends before.  Call it first,
- * with no other thread running. */
+ * with no other thread running.  LHTTPD_ESTATE: the caller is process 1, whose
+ * end would end its container.  LHTTPD_ESYSTEM: a call failed. */
 LHTTPD_API int lhttpd_process_daemonize(lhttpd_daemon_t *daemon);
 
 /* Lets the parent exit with 0; the standard descriptors become /dev/null. */
 LHTTPD_API int lhttpd_process_ready(lhttpd_daemon_t *daemon);
+
+/* Writes a line of the program's own to the server's log: cleaned, at its level
+ * and never waiting, as the server's lines.  Any thread, in every state. */
+LHTTPD_API void lhttpd_server_log(const lhttpd_server_t *server,
+                                  lhttpd_log_level_t level,
+                                  const char *message);
 
 /* The class of an error, a constant string; never NULL. */
 LHTTPD_API const char *lhttpd_strerror(int error);

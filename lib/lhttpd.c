@@ -69,24 +69,39 @@ static int config_check(const lhttpd_config_t *c)
     return 0;
 }
 
+static void init_log(struct lhttpd_server_t *s, const lhttpd_config_t *c)
+{
+    s->log.level = c->log_level ? c->log_level : LHTTPD_LOG_NOTICE;
+    s->log.fn = c->log           ? c->log
+                : c->syslog_name ? lh_log_to_syslog
+                                 : lh_log_to_stderr;
+    s->log.context = c->log ? c->log_context : &s->sink;
+    if (!c->log)
+        lh_log_sink_init(&s->sink, s->syslog_name);
+}
+
 static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 {
     s->limits = lh_limits_resolve(c->limits);
     lh_settings_init(&s->settings);
-    s->log.fn = c->log ? c->log : lh_log_stderr;
-    s->log.context = c->log_context;
-    s->log.level = c->log_level ? c->log_level : LHTTPD_LOG_NOTICE;
     s->workers_n = c->workers ? c->workers : lh_process_cpus();
     atomic_init(&s->stop_at_ms, LH_NEVER);
     s->software = lh_strdup(c->server_name ? c->server_name : "lhttpd");
-    if (!s->software)
-        return lh_err_memory(&own_err);
+    s->syslog_name = c->syslog_name ? lh_strdup(c->syslog_name) : NULL;
     s->creds = lh_creds_new();
-    if (!s->creds) {
-        lh_free(s->software);
+    if (!s->software || !s->creds || (c->syslog_name && !s->syslog_name))
         return lh_err_memory(&own_err);
-    }
+    init_log(s, c);
     return 0;
+}
+
+static void free_server(struct lhttpd_server_t *s)
+{
+    lh_creds_free(s->creds);
+    lh_log_sink_deinit(&s->sink);
+    lh_free(s->syslog_name);
+    lh_free(s->software);
+    lh_free(s);
 }
 
 int lhttpd_server_create(lhttpd_server_t **server,
@@ -105,9 +120,10 @@ int lhttpd_server_create(lhttpd_server_t **server,
     struct lhttpd_server_t *s = lh_calloc(1, sizeof(*s));
     if (!s)
         return lh_err_memory(&own_err);
+    s->sink.fd = -1;
     r = init(s, &c);
     if (r < 0) {
-        lh_free(s);
+        free_server(s);
         return r;
     }
     *server = s;
@@ -125,9 +141,7 @@ void lhttpd_server_destroy(lhttpd_server_t *s)
     lh_server_close(s);
     lh_server_close_listeners(s);
     lh_mappings_deinit(&s->mappings);
-    lh_creds_free(s->creds);
-    lh_free(s->software);
-    lh_free(s);
+    free_server(s);
 }
 
 /* --- set up --------------------------------------------------------------- */
@@ -332,6 +346,16 @@ int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
 
 /* --- the process ---------------------------------------------------------- */
 
+int lhttpd_process_prepare(void)
+{
+    return lh_process_prepare(&own_err);
+}
+
+int lhttpd_process_supervise(void)
+{
+    return lh_process_supervise(&own_err);
+}
+
 int lhttpd_process_confine(const char *user, const char *root_directory)
 {
     return lh_process_confine(user, root_directory, &own_err);
@@ -355,6 +379,13 @@ int lhttpd_process_ready(lhttpd_daemon_t *daemon)
 }
 
 /* --- words ---------------------------------------------------------------- */
+
+void lhttpd_server_log(const lhttpd_server_t *s, lhttpd_log_level_t level,
+                       const char *message)
+{
+    if (s && message)
+        lh_log_text(&s->log, level, NULL, lh_str_of(message));
+}
 
 const char *lhttpd_strerror(int error)
 {

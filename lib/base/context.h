@@ -6,7 +6,7 @@
 #define LH_BASE_CONTEXT_H
 
 #include "base/limits.h"
-#include "base/log.h"
+#include "base/log_rate.h"
 #include "base/mem.h"
 #include "base/timer.h"
 
@@ -31,6 +31,7 @@ struct lh_context {
     struct lh_timers timers;
     const lhttpd_limits_t *limits; /* resolved: no zeroes */
     const struct lh_log *log;
+    struct lh_log_rates log_rates;
     const char *software; /* the server field's value; "" for none */
     unsigned worker;
     struct lh_aio *aio;        /* file operations */

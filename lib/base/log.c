@@ -1,4 +1,4 @@
-/* The log: see log.h.  Where it goes by default: os/log_stderr.c. */
+/* The log: see log.h.  Where it goes by default: os/log_sink.c. */
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -55,6 +55,27 @@ static size_t utf8_length(const uint8_t *p, size_t n)
     return too_long || not_a_character || control ? 0 : length;
 }
 
+/* Marks that change the order of what stands beside them, or end a line, in
+ * many a viewer: U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
+static bool is_format_control(const uint8_t *p)
+{
+    if (p[0] != 0xe2)
+        return false;
+    return (p[1] == 0x80 &&
+            ((p[2] >= 0xa8 && p[2] <= 0xae) || p[2] == 0x8e || p[2] == 0x8f)) ||
+           (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
+/* Those that begin a line, of a traceback say. */
+static size_t tabs(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && p[i] == '\t')
+        i++;
+    return i;
+}
+
 /* Writes one character; returns how many octets of p it was, 0: no room. */
 static size_t put_character(struct text *t, const uint8_t *p, size_t n)
 {
@@ -63,11 +84,11 @@ static size_t put_character(struct text *t, const uint8_t *p, size_t n)
     if (*p == '\r' && n > 1 && p[1] == '\n')
         return 1;
     if (*p == '\n')
-        return put(t, "; ", 2);
+        return put(t, "; ", 2) ? 1 + tabs(p + 1, n - 1) : 0;
     if (*p >= 0x20 && *p < 0x7f)
         return put(t, p, 1);
     length = *p < 0x80 ? 0 : utf8_length(p, n);
-    if (length)
+    if (length && !is_format_control(p))
         return put(t, p, length) ? length : 0;
     return put_escaped(t, *p);
 }
@@ -89,21 +110,37 @@ static void clean(char *to, size_t to_bytes, const char *from, size_t n)
     t.to[t.n] = '\0';
 }
 
-static const char *clean_about(char to[ABOUT_BYTES], const char *s)
+static const char *clean_about(char to[ABOUT_BYTES], struct lh_str s)
 {
-    if (!s)
+    if (!s.p)
         return NULL;
-    clean(to, ABOUT_BYTES, s, strnlen(s, ABOUT_BYTES));
+    clean(to, ABOUT_BYTES, s.p, s.n < ABOUT_BYTES ? s.n : ABOUT_BYTES);
     return to;
+}
+
+void lh_log_text(const struct lh_log *log, lhttpd_log_level_t level,
+                 const struct lh_log_about *about, struct lh_str text)
+{
+    char message[MESSAGE_BYTES + 1];
+    char script[ABOUT_BYTES], client[ABOUT_BYTES], request[ABOUT_BYTES];
+    lhttpd_log_entry_t entry = {
+        .size = sizeof(entry), .level = level, .message = message};
+
+    if (!lh_log_wants(log, level))
+        return;
+    clean(message, sizeof(message), text.p, text.n);
+    if (about) {
+        entry.script = clean_about(script, lh_str_of(about->script));
+        entry.client = clean_about(client, lh_str_of(about->client));
+        entry.request = clean_about(request, about->request);
+    }
+    log->fn(log->context, &entry);
 }
 
 void lh_log(const struct lh_log *log, lhttpd_log_level_t level,
             const struct lh_log_about *about, const char *format, ...)
 {
-    char raw[MESSAGE_BYTES + 1], message[MESSAGE_BYTES + 1];
-    char script[ABOUT_BYTES], client[ABOUT_BYTES], request[ABOUT_BYTES];
-    lhttpd_log_entry_t entry = {
-        .size = sizeof(entry), .level = level, .message = message};
+    char raw[MESSAGE_BYTES + 1];
     va_list args;
 
     if (!lh_log_wants(log, level))
@@ -111,13 +148,7 @@ void lh_log(const struct lh_log *log, lhttpd_log_level_t level,
     va_start(args, format);
     int n = vsnprintf(raw, sizeof(raw), format, args);
     va_end(args);
-    if (n < 0)
-        return;
-    clean(message, sizeof(message), raw, strnlen(raw, sizeof(raw)));
-    if (about) {
-        entry.script = clean_about(script, about->script);
-        entry.client = clean_about(client, about->client);
-        entry.request = clean_about(request, about->request);
-    }
-    log->fn(log->context, &entry);
+    if (n >= 0)
+        lh_log_text(log, level, about,
+                    (struct lh_str){raw, strnlen(raw, sizeof(raw))});
 }

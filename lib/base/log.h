@@ -1,23 +1,28 @@
 /*
- * The log: formats one line and hands it to the program's callback, or to
- * standard error.  Callable from every thread; keeps no state.
+ * The log: formats one line and hands it to the program's callback, or to a
+ * sink of our own.  Callable from every thread; keeps no state but a sink's
+ * counts.
  */
 #ifndef LH_BASE_LOG_H
 #define LH_BASE_LOG_H
 
+#include "base/str.h"
 #include "lhttpd.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct lh_log {
-    lhttpd_log_fn fn; /* lh_log_stderr for the default */
-    void *context;
+    lhttpd_log_fn fn; /* lh_log_to_stderr, lh_log_to_syslog, or the program's */
+    void *context;    /* for the first two: a struct lh_log_sink */
     lhttpd_log_level_t level;
 };
 
-/* What an entry is about; each may be NULL. */
+/* What an entry is about; each may be NULL.  A request line has the client's
+ * octets, zeroes among them perhaps. */
 struct lh_log_about {
-    const char *script, *client, *request;
+    const char *script, *client;
+    struct lh_str request;
 };
 
 static inline bool lh_log_wants(const struct lh_log *log,
@@ -26,15 +31,40 @@ static inline bool lh_log_wants(const struct lh_log *log,
     return level <= log->level;
 }
 
-/* `about` may be NULL.  A message over 4 KiB is cut, what it is about at 1 KiB;
- * in both, newlines become "; ", and control characters and octets that are not
- * UTF-8 are escaped as \xNN. */
+/* `about` may be NULL.  A message over 4 KiB is cut, what it is about at 1 KiB,
+ * with "..." at the end; in both, newlines become "; ", and what is not a
+ * printable character in UTF-8 is escaped as \xNN, zeroes too. */
+void lh_log_text(const struct lh_log *log, lhttpd_log_level_t level,
+                 const struct lh_log_about *about, struct lh_str text);
+
+/* The same for words of ours; of a string that comes from outside, "%s" takes
+ * what stands before its first zero. */
 void lh_log(const struct lh_log *log, lhttpd_log_level_t level,
             const struct lh_log_about *about, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* "2026-11-23T20:39:39Z warning: message [script] [client] [request]" in one
- * write to standard error.  It is in os/: base/ makes no system calls. */
-void lh_log_stderr(void *context, const lhttpd_log_entry_t *entry);
+/*
+ * Where the log goes without a callback; in os/log_sink.c, since base/ makes no
+ * system calls.  Both write a line now or not at all: whoever reads them may
+ * stall, and no worker may wait for that.  Lines that were lost are counted,
+ * and told with the next line that gets through.
+ */
+struct lh_log_sink {
+    const char *name; /* who we are to the system's log */
+    int fd;           /* its socket; -1: there is none */
+    _Atomic uint64_t lost;
+    _Atomic bool cut; /* the last line on standard error has no end */
+};
+
+/* "2026-11-23T20:39:39Z warning: message [script] [client] [request]". */
+void lh_log_to_stderr(void *sink, const lhttpd_log_entry_t *entry);
+/* The same without date and level, as the facility daemon. */
+void lh_log_to_syslog(void *sink, const lhttpd_log_entry_t *entry);
+
+/* Opens the system's log, while its socket can be reached, that is before a
+ * chroot; `name` NULL: standard error, for which nothing is opened.  `name`
+ * must outlive the sink. */
+void lh_log_sink_init(struct lh_log_sink *sink, const char *name);
+void lh_log_sink_deinit(struct lh_log_sink *sink);
 
 #endif

@@ -54,7 +54,8 @@ void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
 
     if (c->life == LH_H2_ENDED)
         return;
-    if (code != LH_H2_NO_ERROR)
+    if (code != LH_H2_NO_ERROR &&
+        lh_log_rates_allow(&c->ctx->log_rates, LH_LOG_CLIENTS, c->ctx->now_ms))
         lh_log(c->ctx->log, LHTTPD_LOG_INFO, &about,
                "HTTP/2 connection ended: %s (%s)", why, lh_h2_error_name(code));
     if (put_goaway(c, c->accepted_id, code))

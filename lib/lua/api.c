@@ -98,15 +98,16 @@ int lh_api_argument_error(lua_State *L, int index, const char *function,
 
 static void check_time(lua_State *L, struct lh_task *task, const char *function)
 {
-    const lhttpd_limits_t *limits = task->vm->ctx->limits;
+    struct lh_context *ctx = task->vm->ctx;
     uint64_t ran_ms = lh_clock_ms() - task->resumed_ms;
 
-    if (ran_ms <= limits->handler_run_ms)
+    if (ran_ms <= ctx->limits->handler_run_ms)
         return;
-    if (!task->overran)
+    if (!task->overran &&
+        lh_log_rates_allow(&ctx->log_rates, LH_LOG_OVERRUNS, ctx->now_ms))
         lh_task_log(task->vm, task, LHTTPD_LOG_WARNING,
-                    "the handler ran for longer than handler_run_ms without a "
-                    "pause");
+                    LH_STR("the handler ran for longer than handler_run_ms "
+                           "without a pause"));
     task->overran = true;
     lh_api_error(L, "%s: the handler ran for too long without a pause",
                  function);
@@ -390,7 +391,8 @@ static int register_handler(lua_State *L)
     if (index == LHTTPD_EINVAL) {
         lua_pushfstring(L, "%s is registered already, the first one stays",
                         name.p);
-        lh_task_log(vm, NULL, LHTTPD_LOG_WARNING, lua_tostring(L, -1));
+        lh_task_log(vm, NULL, LHTTPD_LOG_WARNING,
+                    lh_str_of(lua_tostring(L, -1)));
         return 0;
     }
     if (index < 0)

@@ -60,6 +60,7 @@ static int log_line(lua_State *L)
 {
     struct lh_vm *vm = lh_api_vm(L);
     lhttpd_log_level_t level = level_of(L);
+    struct lh_str text;
     int top = lua_gettop(L), first = level == LHTTPD_LOG_DEFAULT ? 1 : 2;
     lua_Debug ar;
 
@@ -78,7 +79,8 @@ static int log_line(lua_State *L)
         push_text(L, i);
     }
     lua_concat(L, 1 + 2 * (top - first + 1));
-    lh_task_log(vm, vm->current, level, lua_tostring(L, -1));
+    text.p = lua_tolstring(L, -1, &text.n);
+    lh_task_log(vm, vm->current, level, text);
     return 0;
 }
 

@@ -96,19 +96,24 @@ static inline bool lh_lua_can_yield(lua_State *L)
 #endif
 }
 
-/* Pushes `message` and the stack of `co` behind it, on L. */
-static inline void lh_lua_traceback(lua_State *L, lua_State *co,
-                                    const char *message)
+/* Appends the stack of `co` to the string at the top of L. */
+static inline void lh_lua_traceback(lua_State *L, lua_State *co)
 {
 #if LH_LUA_51
+    int message = lua_gettop(L);
+
     lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.traceback");
     lua_pushthread(co);
     lua_xmove(co, L, 1);
-    lua_pushstring(L, message);
-    if (!lua_isfunction(L, -3) || lua_pcall(L, 2, 1, 0))
-        lua_pushstring(L, message);
+    lua_pushvalue(L, message);
+    if (lua_isfunction(L, message + 1) && lua_pcall(L, 2, 1, 0) == 0 &&
+        lua_isstring(L, -1))
+        lua_replace(L, message);
+    lua_settop(L, message);
 #else
-    luaL_traceback(L, co, message, 0);
+    lua_pushliteral(L, "\n");
+    luaL_traceback(L, co, NULL, 0); /* with a message it would stop at a zero */
+    lua_concat(L, 3);
 #endif
 }
 

@@ -255,11 +255,13 @@ static void end_well(struct lh_task *task, lua_State *L)
     end(task, L);
 }
 
-void lh_task_fail(struct lh_task *task, const char *message)
+void lh_task_fail(struct lh_task *task, struct lh_str message)
 {
+    struct lh_context *ctx = task->vm->ctx;
     lua_State *L = task->vm->L;
 
-    lh_task_log(task->vm, task, LHTTPD_LOG_ERROR, message);
+    if (lh_log_rates_allow(&ctx->log_rates, LH_LOG_FAILURES, ctx->now_ms))
+        lh_task_log(task->vm, task, LHTTPD_LOG_ERROR, message);
     drop_coroutine(task, L);
     if (task->ex)
         lh_exchange_fail(task->ex, 500);
@@ -294,21 +296,35 @@ const char *lh_version_text(enum lh_http_version version)
     return "HTTP/2";
 }
 
+static struct lh_str request_line(const struct lh_request *r,
+                                  char to[REQUEST_TEXT_BYTES])
+{
+    const struct lh_str parts[] = {r->method, LH_STR(" "), r->target,
+                                   LH_STR(" "),
+                                   lh_str_of(lh_version_text(r->version))};
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        size_t room = REQUEST_TEXT_BYTES - n;
+        size_t part = parts[i].n < room ? parts[i].n : room;
+        if (part)
+            memcpy(to + n, parts[i].p, part);
+        n += part;
+    }
+    return (struct lh_str){to, n};
+}
+
 void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
-                 lhttpd_log_level_t level, const char *message)
+                 lhttpd_log_level_t level, struct lh_str message)
 {
     struct lh_log_about about = {.script = vm->name};
     char line[REQUEST_TEXT_BYTES];
 
     if (task && task->ex) {
-        const struct lh_request *r = &task->ex->request;
-        snprintf(line, sizeof(line), "%.*s %.*s %s", (int)r->method.n,
-                 r->method.p, (int)r->target.n, r->target.p,
-                 lh_version_text(r->version));
-        about.request = line;
+        about.request = request_line(&task->ex->request, line);
         about.client = task->ex->peer->client_addr;
     }
-    lh_log(vm->ctx->log, level, &about, "%s", message);
+    lh_log_text(vm->ctx->log, level, &about, message);
 }
 
 /* Called with the coroutine; its error object is the coroutine's top.  Returns
@@ -316,28 +332,24 @@ void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
 static int describe(lua_State *L)
 {
     lua_State *co = lua_tothread(L, 1);
-    const char *message;
 
     lua_xmove(co, L, 1);
     if (!lua_isstring(L, -1) && luaL_callmeta(L, -1, "__tostring"))
         lua_replace(L, -2);
-    message = lua_tostring(L, -1);
-    if (!message)
-        message =
-            lua_pushfstring(L, "the error is a %s value", luaL_typename(L, -1));
-    lh_lua_traceback(L, co, message);
-    luaL_gsub(L, lua_tostring(L, -1), "\n\t", "\n");
+    if (!lua_isstring(L, -1))
+        lua_pushfstring(L, "the error is a %s value", luaL_typename(L, -1));
+    lh_lua_traceback(L, co);
     return 1;
 }
 
 static void failed(struct lh_task *task, lua_State *L)
 {
-    const char *message = "not enough memory";
+    struct lh_str message = LH_STR("not enough memory");
 
     lua_pushcfunction(L, describe);
     lua_rawgeti(L, LH_AT_THREADS, task->slot);
     if (lua_pcall(L, 1, 1, 0) == 0 || lua_type(L, -1) == LUA_TSTRING)
-        message = lua_tostring(L, -1);
+        message.p = lua_tolstring(L, -1, &message.n);
     /* Before drop_coroutine: it may run what the script left to be closed. */
     lh_lua_abandon(task->co);
     lh_task_fail(task, message);

@@ -219,7 +219,7 @@ void lh_task_ready(struct lh_task *task);
 void lh_task_run(struct lh_task *task, lua_State *L);
 
 /* Its part of the turn raised: fails it.  Outside of any protected call. */
-void lh_task_fail(struct lh_task *task, const char *message);
+void lh_task_fail(struct lh_task *task, struct lh_str message);
 
 /* The VM goes: frees it, whatever it does. */
 void lh_task_free(struct lh_task *task);
@@ -237,7 +237,7 @@ const char *lh_version_text(enum lh_http_version version);
 
 /* Logs with the request's client and line, as far as there is one. */
 void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
-                 lhttpd_log_level_t level, const char *message);
+                 lhttpd_log_level_t level, struct lh_str message);
 
 /* Keeps the value at `index` alive: lent, or (waiting) to be written. */
 void lh_task_anchor(struct lh_task *task, lua_State *L, int index,

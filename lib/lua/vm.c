@@ -156,7 +156,7 @@ static void fail_current(struct lh_vm *vm)
         task = LH_OF(link, struct lh_task, ready_link);
     lua_settop(vm->L, 1);
     if (task)
-        lh_task_fail(task, "not enough memory");
+        lh_task_fail(task, LH_STR("not enough memory"));
     vm->current = NULL;
 }
 

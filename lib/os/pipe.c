@@ -57,14 +57,21 @@ ssize_t lh_pipe_read(int fd, void *p, size_t n)
     return r < 0 ? r : outcome(read(fd, p, n));
 }
 
-/* A pipe that is ready takes PIPE_BUF octets. */
-ssize_t lh_pipe_write(int fd, const void *p, size_t n)
+ssize_t lh_pipe_write_now(int fd, const void *p, size_t n)
 {
     struct iovec part = {(void *)p, n};
     ssize_t r = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
 
-    if (r >= 0 || !knows_no_flag(errno))
-        return outcome(r);
+    return r < 0 && knows_no_flag(errno) ? -EOPNOTSUPP : outcome(r);
+}
+
+/* A pipe that is ready takes PIPE_BUF octets. */
+ssize_t lh_pipe_write(int fd, const void *p, size_t n)
+{
+    ssize_t r = lh_pipe_write_now(fd, p, n);
+
+    if (r != -EOPNOTSUPP)
+        return r;
     r = wait_not(fd, POLLOUT);
     return r < 0 ? r : outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
 }

@@ -17,6 +17,9 @@ void lh_pipe_set_nonblocking(int fd, bool on);
  * writes there; a terminal may then take a write's PIPE_BUF octets slowly. */
 ssize_t lh_pipe_read(int fd, void *p, size_t n);
 ssize_t lh_pipe_write(int fd, const void *p, size_t n);
+/* As write, whoever else writes there; -EOPNOTSUPP: this kernel cannot for what
+ * this is. */
+ssize_t lh_pipe_write_now(int fd, const void *p, size_t n);
 
 /* A pipe for octets on their way from a file to a socket: close-on-exec,
  * neither end waits.  How many octets it holds, or a negative errno. */

@@ -9,10 +9,13 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- privileges ---- */
@@ -201,6 +204,122 @@ int lh_process_confine(const char *user, const char *root, struct lh_err *err)
     return change ? become(&id, err) : 0;
 }
 
+/* ---- what a process starts with ---- */
+
+/* The highest number that is looked at where the kernel lists none. */
+#define DESCRIPTORS_MAX 65536
+
+/* Takes the lowest free number.  Where there is no /dev/null, in a jail say,
+ * reading and writing what takes its place is EBADF, as of a closed one. */
+static int open_null(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_NOCTTY);
+
+    return fd >= 0 ? fd : open("/", O_PATH | O_DIRECTORY);
+}
+
+/* So that nothing that is opened later gets one of these numbers, which other
+ * code and children take for their standard streams. */
+static int occupy_standard(struct lh_err *err)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open_null() != fd)
+            return system_error(err, "open", "/dev/null");
+    }
+    return 0;
+}
+
+static void close_on_exec(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+/* They stay open: a path such as /dev/fd/63, or a program's own convention,
+ * may name one. */
+static void keep_from_children(void)
+{
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U,
+                4 /* CLOSE_RANGE_CLOEXEC */) == 0)
+        return;
+#endif
+    uint64_t max = lh_process_descriptors();
+    for (int fd = STDERR_FILENO + 1; fd < DESCRIPTORS_MAX && (uint64_t)fd < max;
+         fd++)
+        close_on_exec(fd);
+}
+
+int lh_process_prepare(struct lh_err *err)
+{
+    struct rlimit files;
+    int result = occupy_standard(err);
+
+    if (result < 0)
+        return result;
+    keep_from_children();
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    return 0;
+}
+
+/* ---- process 1 ---- */
+
+/* Collects who has ended; with the server ends this process. */
+static void collect(pid_t server)
+{
+    int status;
+    pid_t ended;
+
+    while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (ended == server)
+            _exit(WIFEXITED(status) ? WEXITSTATUS(status)
+                                    : 128 + WTERMSIG(status));
+    }
+}
+
+/* Signals that a process sent, not the kernel: a terminal's go to the whole
+ * group, the server has them already. */
+static void pass_on(pid_t server, const siginfo_t *signal)
+{
+    if (signal->si_code <= 0)
+        kill(server, signal->si_signo);
+}
+
+static void supervise(pid_t server, const sigset_t *all)
+{
+    siginfo_t signal;
+
+    for (;;) {
+        if (sigwaitinfo(all, &signal) < 0)
+            continue; /* it was stopped and goes on */
+        if (signal.si_signo == SIGCHLD)
+            collect(server);
+        else
+            pass_on(server, &signal);
+    }
+}
+
+int lh_process_supervise(struct lh_err *err)
+{
+    sigset_t all, old;
+
+    if (getpid() != 1)
+        return 0;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &old);
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how the server ended */
+    pid_t child = fork();
+    if (child > 0)
+        supervise(child, &all);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    return child < 0 ? system_error(err, "fork", "") : 0;
+}
+
 /* ---- background ---- */
 
 /* Descriptors 0 to 2 will be replaced, so ours must not be among them, which
@@ -212,18 +331,6 @@ static int above_standard(int fd)
     int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     close(fd);
     return moved;
-}
-
-/* What is opened later, a listening socket say, must not be among them either:
- * lh_process_ready() would replace it. */
-static int occupy_standard(struct lh_err *err)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        /* open() takes the lowest number that is free. */
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-            return system_error(err, "open", "/dev/null");
-    }
-    return 0;
 }
 
 static void wait_until_ready(int fd)
@@ -239,11 +346,29 @@ static void wait_until_ready(int fd)
     _exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* Who leads a session without a terminal gets the next one that it opens, and
+ * then its signals; who does not lead never does. */
+static int leave_session_to_nobody(struct lh_err *err)
+{
+    pid_t child = fork();
+
+    if (child < 0)
+        return system_error(err, "fork", "");
+    if (child > 0)
+        _exit(EXIT_SUCCESS); /* the first parent waits for the grandchild */
+    return 0;
+}
+
 int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err)
 {
     int ends[2];
-    int result = occupy_standard(err);
+    int result;
 
+    if (getpid() == 1)
+        return lh_err_set(err, LHTTPD_ESTATE,
+                          "process 1 cannot go to the background: its system "
+                          "or container would end; stay in the foreground");
+    result = occupy_standard(err);
     if (result < 0)
         return result;
     daemon->notify_fd = -1;
@@ -268,7 +393,7 @@ int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err)
     daemon->notify_fd = above_standard(ends[1]);
     if (daemon->notify_fd < 0 || setsid() < 0)
         return system_error(err, "setsid", "");
-    return 0;
+    return leave_session_to_nobody(err);
 
 err_after_socketpair:
     close(ends[0]);

@@ -8,8 +8,9 @@
 
 #include <stdint.h>
 
-/* As lhttpd_process_confine(), lhttpd_process_daemonize() and
- * lhttpd_process_ready(). */
+/* As the public functions of the same names. */
+int lh_process_prepare(struct lh_err *err);
+int lh_process_supervise(struct lh_err *err);
 int lh_process_confine(const char *user, const char *root, struct lh_err *err);
 int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err);
 int lh_process_ready(lhttpd_daemon_t *daemon, struct lh_err *err);

@@ -31,6 +31,7 @@ void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
         .worker = worker,
     };
     lh_timers_init(&ctx->timers, ctx->now_ms);
+    lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
     lh_pool_init(&ctx->buf_blocks, LH_BUF_BLOCK_BYTES, POOL_KEPT);
     lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), POOL_KEPT);
 }

@@ -9,7 +9,7 @@
  * - the workers' event queues, to arm a listener there or to wake, and their
  *   atomics `waiting` and `load`;
  * - one lock-free mailbox a worker;
- * - the atomics below;
+ * - the atomics below, and those of the log's sink;
  * - the TLS resumption cache (net/session).
  */
 #ifndef LH_SERVER_SERVER_H
@@ -49,6 +49,8 @@ struct lhttpd_server_t {
     lhttpd_limits_t limits;
     struct lh_settings settings;
     struct lh_log log;
+    struct lh_log_sink sink; /* where the log goes without a callback */
+    char *syslog_name;       /* of the system's log; NULL: standard error */
     char *software;
     unsigned workers_n;
     struct lh_listener listeners[LH_LISTENERS_MAX];

@@ -520,6 +520,7 @@ static void *run(void *arg)
     current = w;
     while (!finished(w))
         turn(w);
+    lh_log_rates_tell(&w->ctx.log_rates);
     log_counters(w);
     atomic_fetch_add(&s->workers_done, 1);
     lh_evq_wake(&s->done);

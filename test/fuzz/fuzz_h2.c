@@ -286,6 +286,7 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
     d->ctx.software = "fuzz";
     d->ctx.now_ms = 1000;
     memcpy(d->ctx.date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
+    lh_log_rates_init(&d->ctx.log_rates, &d->log, &d->ctx.timers);
     lh_pool_init(&d->ctx.buf_blocks, LH_BUF_BLOCK_BYTES, 4);
     lh_pool_init(&d->ctx.exchanges, sizeof(struct lh_exchange), 2);
     lh_h2_hpack_init(&d->hpack, 4096);

@@ -32,6 +32,7 @@ void test_context_init(struct test_context *t)
     ctx->unix_s = 1795490100;
     memcpy(ctx->date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
     lh_timers_init(&ctx->timers, ctx->now_ms);
+    lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
     lh_pool_init(&ctx->buf_blocks, LH_BUF_BLOCK_BYTES, 16);
     lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), 4);
     t->peer = lh_peer_new();

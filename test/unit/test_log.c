@@ -1,8 +1,20 @@
 /* The log: one clean line, whatever is in it. */
-#include "base/log.h"
+#include "base/log_rate.h"
+
+#include "lib/deny.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,6 +89,11 @@ static void test_escapes(void **state)
         {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* U+110000 */
         {"\xff\xe2\x82", "\\xff\\xe2\\x82"},          /* cut off */
         {"\xe2\x82 \xac", "\\xe2\\x82 \\xac"},
+        {"trace:\n\t\tone\n\ttwo\t!", "trace:; one; two\\x09!"},
+        {"a\xe2\x80\xae.b", "a\\xe2\\x80\\xae.b"}, /* right to left */
+        {"a\xe2\x80\xa8.b", "a\\xe2\\x80\\xa8.b"}, /* ends a line */
+        {"a\xe2\x81\xa9.b", "a\\xe2\\x81\\xa9.b"},
+        {"a\xe2\x80\xa7.b", "a\xe2\x80\xa7.b"},
     };
 
     (void)state;
@@ -88,13 +105,27 @@ static void test_escapes(void **state)
 
 static void test_about_is_cleaned_too(void **state)
 {
-    const struct lh_log_about about = {"a.lua\n", "::1\x01",
-                                       "GET /\r\nforged: line HTTP/1.1"};
+    const struct lh_log_about about = {
+        "a.lua\n", "::1\x01", LH_STR("GET /\r\nforged: line HTTP/1.1")};
+
     (void)state;
     lh_log(&log_notice, LHTTPD_LOG_WARNING, &about, "m");
     assert_string_equal(seen.script, "a.lua");
     assert_string_equal(seen.client, "::1\\x01");
     assert_string_equal(seen.request, "GET /; forged: line HTTP/1.1");
+}
+
+/* Nothing hides behind a zero. */
+static void test_zeroes(void **state)
+{
+    const struct lh_log_about about = {.request =
+                                           LH_STR("GET /a\0/b HTTP/1.1")};
+
+    (void)state;
+    lh_log_text(&log_notice, LHTTPD_LOG_ERROR, &about,
+                LH_STR("\0one\0two\0\n"));
+    assert_string_equal(seen.message, "\\x00one\\x00two\\x00");
+    assert_string_equal(seen.request, "GET /a\\x00/b HTTP/1.1");
 }
 
 /* All lengths round the limit; what is cut ends in dots, never in the middle
@@ -104,7 +135,7 @@ static void test_cut(void **state)
     static const char *const units[] = {"a", "\xc3\xa4", "\xf0\x9f\x98\x80",
                                         "\x01", "\nx"};
     static char in[3 * 4096 + 10];
-    struct lh_log_about about = {.request = in};
+    struct lh_log_about about = {.request = {in, 0}};
 
     (void)state;
     for (size_t u = 0; u < 5; u++) {
@@ -114,6 +145,7 @@ static void test_cut(void **state)
             for (; at + n <= length; at += n)
                 memcpy(in + at, units[u], n);
             memcpy(in + at, "!", 2);
+            about.request.n = at + 1;
             lh_log(&log_notice, LHTTPD_LOG_ERROR, &about, "%s", in);
             size_t got = strlen(seen.message);
             assert_true(got <= 4096);
@@ -133,14 +165,16 @@ static void test_cut(void **state)
     assert_true(strlen(seen.message) > 4080);
 }
 
-/* Runs lh_log_stderr() with a pipe as standard error. */
+/* Runs lh_log_to_stderr() with a pipe as standard error. */
 static size_t on_stderr(lhttpd_log_level_t level,
                         const struct lh_log_about *about, const char *text,
                         char *out, size_t room)
 {
-    const struct lh_log log = {lh_log_stderr, NULL, LHTTPD_LOG_DEBUG};
+    struct lh_log_sink sink;
+    const struct lh_log log = {lh_log_to_stderr, &sink, LHTTPD_LOG_DEBUG};
     int ends[2], old = dup(STDERR_FILENO);
 
+    lh_log_sink_init(&sink, NULL);
     assert_int_equal(pipe(ends), 0);
     assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
     lh_log(&log, level, about, "%s", text);
@@ -156,7 +190,8 @@ static size_t on_stderr(lhttpd_log_level_t level,
 
 static void test_stderr(void **state)
 {
-    struct lh_log_about about = {"a.lua", "127.0.0.1", "GET / HTTP/1.1"};
+    struct lh_log_about about = {"a.lua", "127.0.0.1",
+                                 LH_STR("GET / HTTP/1.1")};
     static char out[20000], longest[5000];
     const size_t date = strlen("2026-11-23T20:39:39Z");
 
@@ -175,7 +210,7 @@ static void test_stderr(void **state)
     on_stderr(LHTTPD_LOG_WARNING, NULL, "", out, sizeof(out));
     assert_string_equal(out + date, " warning: \n");
     memset(longest, 'x', sizeof(longest) - 1);
-    about = (struct lh_log_about){longest, longest, longest};
+    about = (struct lh_log_about){longest, longest, lh_str_of(longest)};
     size_t n = on_stderr(LHTTPD_LOG_WARNING, &about, longest, out, sizeof(out));
     assert_true(n > 4096 + 3 * 1000);
     assert_int_equal(out[n - 1], '\n');
@@ -201,16 +236,233 @@ static void test_stderr_closed(void **state)
 {
     const lhttpd_log_entry_t entry = {
         .size = sizeof(entry), .level = LHTTPD_LOG_ERROR, .message = "m"};
+    struct lh_log_sink sink;
     int old = dup(STDERR_FILENO);
 
     (void)state;
+    lh_log_sink_init(&sink, NULL);
     close(STDERR_FILENO);
     errno = ERANGE;
-    lh_log_stderr(NULL, &entry);
+    lh_log_to_stderr(&sink, &entry);
     int after = errno;
     assert_true(dup2(old, STDERR_FILENO) >= 0);
     close(old);
     assert_int_equal(after, ERANGE);
+}
+
+/* ---- readers that stall -------------------------------------------------- */
+
+/* In children cmocka's own checks would return into the parent's tests. */
+#define CHECK(what)                                                            \
+    do {                                                                       \
+        if (!(what)) {                                                         \
+            dprintf(told, "line %d: %s\n", __LINE__, #what);                   \
+            _exit(1);                                                          \
+        }                                                                      \
+    } while (0)
+
+static int told; /* the test's own standard error */
+
+/* What standard error may be: reader and writer. */
+static void open_pipe(int fds[2])
+{
+    CHECK(pipe(fds) == 0);
+}
+
+static void open_fifo(int fds[2])
+{
+    char path[] = "/tmp/lhttpd-log-XXXXXX";
+
+    CHECK(mkdtemp(path) && rmdir(path) == 0 && mkfifo(path, 0600) == 0);
+    fds[0] = open(path, O_RDONLY | O_NONBLOCK);
+    fds[1] = open(path, O_WRONLY);
+    unlink(path);
+}
+
+static void open_socket(int fds[2])
+{
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+}
+
+static void open_terminal(int fds[2])
+{
+    CHECK(openpty(&fds[0], &fds[1], NULL, NULL, NULL) == 0);
+}
+
+static void none(void)
+{
+}
+
+/* As in a jail without /proc, on a kernel without RWF_NOWAIT for pipes. */
+static void no_way_of_its_own(void)
+{
+    if (!test_deny(SYS_pwritev2, TEST_ANY_ARGUMENT, EOPNOTSUPP) ||
+        !test_deny(SYS_openat, TEST_ANY_ARGUMENT, EACCES))
+        _exit(77);
+}
+
+static size_t read_all(int fd, char *out, size_t room)
+{
+    struct pollfd now = {.fd = fd, .events = POLLIN};
+    size_t n = 0;
+
+    while (n + 1 < room && poll(&now, 1, n ? 50 : 10000) == 1) {
+        ssize_t r = read(fd, out + n, room - 1 - n);
+        if (r <= 0)
+            break;
+        n += (size_t)r;
+    }
+    out[n] = '\0';
+    return n;
+}
+
+static void fill_and_go_on(int reader)
+{
+    static char out[8 << 20];
+    struct lh_log_sink sink;
+    const struct lh_log log = {lh_log_to_stderr, &sink, LHTTPD_LOG_DEBUG};
+    unsigned lines = 0;
+
+    lh_log_sink_init(&sink, NULL);
+    /* Would end by SIGALRM where a line waits. */
+    for (; lines < 200000 && atomic_load(&sink.lost) < 100; lines++)
+        lh_log(&log, LHTTPD_LOG_ERROR, NULL, "line %06u %0300d", lines, 1);
+    CHECK(atomic_load(&sink.lost) == 100);
+    CHECK(!(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK));
+    CHECK(read_all(reader, out, sizeof(out)) > 1000);
+    CHECK(!strstr(out, "were lost"));
+    lh_log(&log, LHTTPD_LOG_ERROR, NULL, "the next one");
+    CHECK(read_all(reader, out, sizeof(out)) > 0);
+    /* Also where the last line of before was cut, each stands on its own. */
+    CHECK(strstr(out, "Z warning: 100 lines of the log were lost: nobody "));
+    CHECK(strstr(out, "Z error: the next one"));
+    CHECK(atomic_load(&sink.lost) == 0);
+}
+
+static int stalled_reader(void (*open_ends)(int fds[2]), void (*forbid)(void))
+{
+    int status = -1, fds[2];
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        told = dup(STDERR_FILENO);
+        open_ends(fds);
+        CHECK(dup2(fds[1], STDERR_FILENO) >= 0);
+        forbid();
+        alarm(100);
+        fill_and_go_on(fds[0]);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void test_stalled_reader(void **state)
+{
+    (void)state;
+    assert_int_equal(stalled_reader(open_pipe, none), 0);
+    assert_int_equal(stalled_reader(open_fifo, none), 0);
+    assert_int_equal(stalled_reader(open_socket, none), 0);
+    assert_int_equal(stalled_reader(open_terminal, none), 0);
+}
+
+static void test_stalled_reader_in_a_jail(void **state)
+{
+    int status = stalled_reader(open_pipe, no_way_of_its_own);
+
+    (void)state;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+    assert_int_equal(stalled_reader(open_fifo, no_way_of_its_own), 0);
+    assert_int_equal(stalled_reader(open_terminal, no_way_of_its_own), 0);
+}
+
+/* ---- the system's log ---------------------------------------------------- */
+
+/* Like the system's log, but that nobody listens at /dev/log. */
+static void test_syslog(void **state)
+{
+    struct lh_log_sink sink;
+    const struct lh_log log = {lh_log_to_syslog, &sink, LHTTPD_LOG_DEBUG};
+    const struct lh_log_about about = {"a.lua", NULL, LH_STR("GET /")};
+    char out[300], expected[100];
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    sink = (struct lh_log_sink){.name = "name", .fd = fds[1]};
+    lh_log(&log, LHTTPD_LOG_WARNING, &about, "it rains");
+    ssize_t n = recv(fds[0], out, sizeof(out) - 1, MSG_DONTWAIT);
+    assert_true(n > 0);
+    out[n] = '\0';
+    assert_memory_equal(out, "<28>", 4);
+    snprintf(expected, sizeof(expected), " name[%d]: it rains [a.lua] [GET /]",
+             (int)getpid());
+    assert_string_equal(out + 4 + strlen("Nov 28 03:47:09"), expected);
+    for (int i = 0; i < 100000 && atomic_load(&sink.lost) < 10; i++)
+        lh_log(&log, LHTTPD_LOG_ERROR, NULL, "line %d", i);
+    assert_int_equal(atomic_load(&sink.lost), 10);
+    while (recv(fds[0], out, sizeof(out), MSG_DONTWAIT) > 0)
+        continue;
+    lh_log(&log, LHTTPD_LOG_ERROR, NULL, "the next one");
+    n = recv(fds[0], out, sizeof(out) - 1, MSG_DONTWAIT);
+    assert_true(n > 0);
+    out[n] = '\0';
+    assert_non_null(strstr(out, "]: 10 lines of the log were lost"));
+    close(fds[0]);
+    lh_log_sink_deinit(&sink);
+    assert_int_equal(sink.fd, -1);
+}
+
+/* ---- how many lines ------------------------------------------------------ */
+
+static void test_rate(void **state)
+{
+    struct lh_timers timers;
+    struct lh_log_rates rates;
+    uint64_t now = 1000;
+    unsigned said = 0;
+
+    (void)state;
+    lh_timers_init(&timers, now);
+    lh_log_rates_init(&rates, &log_notice, &timers);
+    calls = 0;
+    for (int i = 0; i < 1000; i++)
+        said += lh_log_rates_allow(&rates, LH_LOG_FAILURES, now);
+    assert_int_equal(said, LH_LOG_RATE_LINES);
+    /* Each kind for itself; what nobody wants to see is not left out. */
+    assert_true(lh_log_rates_allow(&rates, LH_LOG_OVERRUNS, now));
+    assert_false(lh_log_rates_allow(&rates, LH_LOG_CLIENTS, now));
+    now += LH_LOG_RATE_PERIOD_MS - 1;
+    lh_timers_fire(&timers, now);
+    assert_int_equal(calls, 0);
+    assert_false(lh_log_rates_allow(&rates, LH_LOG_FAILURES, now));
+    lh_timers_fire(&timers, ++now);
+    assert_int_equal(calls, 1); /* without another line of the kind */
+    assert_int_equal(seen.level, LHTTPD_LOG_ERROR);
+    assert_memory_equal(seen.message, "981 more failed requests were not", 33);
+    assert_true(lh_log_rates_allow(&rates, LH_LOG_FAILURES, now));
+    /* Few lines are never counted twice, nor told. */
+    now += 2 * LH_LOG_RATE_PERIOD_MS;
+    lh_timers_fire(&timers, now);
+    assert_true(lh_log_rates_allow(&rates, LH_LOG_FAILURES, now));
+    lh_log_rates_tell(&rates);
+    assert_int_equal(calls, 1);
+}
+
+static void test_rate_of_everything(void **state)
+{
+    const struct lh_log all = {remember, &calls, LHTTPD_LOG_DEBUG};
+    struct lh_timers timers;
+    struct lh_log_rates rates;
+
+    (void)state;
+    lh_timers_init(&timers, 1);
+    lh_log_rates_init(&rates, &all, &timers);
+    for (int i = 0; i < 1000; i++)
+        assert_true(lh_log_rates_allow(&rates, LH_LOG_CLIENTS, 1));
 }
 
 int main(void)
@@ -219,10 +471,16 @@ int main(void)
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_about_is_cleaned_too),
+        cmocka_unit_test(test_zeroes),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_stderr),
         cmocka_unit_test(test_stderr_levels),
         cmocka_unit_test(test_stderr_closed),
+        cmocka_unit_test(test_stalled_reader),
+        cmocka_unit_test(test_stalled_reader_in_a_jail),
+        cmocka_unit_test(test_syslog),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_rate_of_everything),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,7 +284,7 @@ static bool is_null_device(int fd)
 
 static void serve(lhttpd_daemon_t *daemon)
 {
-    bool fine = getsid(0) == getpid() && daemon->notify_fd > 2 &&
+    bool fine = getsid(0) != getpid() && daemon->notify_fd > 2 &&
                 daemon->null_fd > 2 &&
                 (fcntl(daemon->notify_fd, F_GETFD) & FD_CLOEXEC) &&
                 (fcntl(daemon->null_fd, F_GETFD) & FD_CLOEXEC);
@@ -304,6 +304,29 @@ static void test_daemon_ready(void **state)
 
     (void)state;
     assert_int_equal(run_daemon(serve), 0);
+    read_report(words, sizeof(words));
+    assert_string_equal(words, "fine");
+}
+
+/* Who led its session would have the terminal's signals from now on. */
+static void open_terminal(lhttpd_daemon_t *daemon)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    int slave = -1;
+
+    if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
+        slave = open(ptsname(master), O_RDWR);
+    bool fine = slave >= 0 && open("/dev/tty", O_RDWR) < 0 && errno == ENXIO;
+    lh_process_ready(daemon, &err);
+    (void)!write(report[1], fine ? "fine" : "tty!", 4);
+}
+
+static void test_daemon_has_no_terminal(void **state)
+{
+    char words[100];
+
+    (void)state;
+    assert_int_equal(run_daemon(open_terminal), 0);
     read_report(words, sizeof(words));
     assert_string_equal(words, "fine");
 }
@@ -445,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_chroot),
         cmocka_unit_test(test_daemon_ready),
+        cmocka_unit_test(test_daemon_has_no_terminal),
         cmocka_unit_test(test_daemon_fails),
         cmocka_unit_test(test_daemon_without_standard),
         cmocka_unit_test(test_daemon_without_parent),

@@ -1,0 +1,61 @@
+/* How often lines of one kind may come: see log_rate.h. */
+#include "base/log_rate.h"
+
+static const struct {
+    lhttpd_log_level_t level;
+    const char *what;
+} kinds[LH_LOG_KINDS] = {
+    [LH_LOG_FAILURES] = {LHTTPD_LOG_ERROR, "failed requests"},
+    [LH_LOG_OVERRUNS] = {LHTTPD_LOG_WARNING, "handlers that ran too long"},
+    [LH_LOG_CLIENTS] = {LHTTPD_LOG_INFO, "clients' troubles"},
+};
+
+static void tell(struct lh_log_rates *rates, enum lh_log_kind kind)
+{
+    struct lh_log_rate *rate = &rates->kinds[kind];
+
+    if (rate->lines > LH_LOG_RATE_LINES)
+        lh_log(rates->log, kinds[kind].level, NULL,
+               "%llu more %s were not logged, to keep the log readable",
+               (unsigned long long)(rate->lines - LH_LOG_RATE_LINES),
+               kinds[kind].what);
+    *rate = (struct lh_log_rate){0};
+}
+
+void lh_log_rates_tell(struct lh_log_rates *rates)
+{
+    for (enum lh_log_kind kind = 0; kind < LH_LOG_KINDS; kind++)
+        tell(rates, kind);
+}
+
+static void period_ended(struct lh_timer *timer)
+{
+    lh_log_rates_tell(LH_OF(timer, struct lh_log_rates, timer));
+}
+
+void lh_log_rates_init(struct lh_log_rates *rates, const struct lh_log *log,
+                       struct lh_timers *timers)
+{
+    *rates = (struct lh_log_rates){.log = log, .timers = timers};
+    lh_timer_init(&rates->timer, period_ended);
+}
+
+bool lh_log_rates_allow(struct lh_log_rates *rates, enum lh_log_kind kind,
+                        uint64_t now_ms)
+{
+    struct lh_log_rate *rate = &rates->kinds[kind];
+
+    if (rates->log->level >= LHTTPD_LOG_DEBUG)
+        return true;
+    if (!lh_log_wants(rates->log, kinds[kind].level))
+        return false; /* and nothing is left out */
+    if (rate->lines == 0 || now_ms >= rate->until_ms) {
+        tell(rates, kind);
+        rate->until_ms = lh_deadline(now_ms, LH_LOG_RATE_PERIOD_MS);
+    }
+    if (++rate->lines <= LH_LOG_RATE_LINES)
+        return true;
+    if (!lh_timer_armed(&rates->timer))
+        lh_timer_arm(rates->timers, &rates->timer, rate->until_ms);
+    return false;
+}

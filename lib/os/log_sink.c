@@ -1,0 +1,280 @@
+/*
+ * Where the log goes by default, standard error or the system's log: see
+ * base/log.h.  Nothing in here waits for a reader.  Standard error is shared
+ * with others, so O_NONBLOCK is never set on it: each line finds a way that
+ * holds for this write alone, by what standard error is at that moment.
+ */
+#include "base/log.h"
+
+#include "os/clock.h"
+#include "os/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- a line -------------------------------------------------------------- */
+
+struct line {
+    char bytes[8192 + 256]; /* an entry, and one about lost lines */
+    size_t n;
+};
+
+static void add(struct line *line, const char *before, const char *s,
+                const char *after)
+{
+    size_t room = sizeof(line->bytes) - 1 - line->n; /* but the newline */
+
+    if (!s)
+        return;
+    int n = snprintf(line->bytes + line->n, room, "%s%s%s", before, s, after);
+    if (n > 0)
+        line->n += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void add_entry(struct line *line, const lhttpd_log_entry_t *entry)
+{
+    add(line, "", entry->message, "");
+    add(line, " [", entry->script, "]");
+    add(line, " [", entry->client, "]");
+    add(line, " [", entry->request, "]");
+}
+
+/* What is said about lines that were lost, before the first that is not. */
+static lhttpd_log_entry_t note(uint64_t lost, char text[100])
+{
+    snprintf(text, 100,
+             "%llu lines of the log were lost: nobody read them in time",
+             (unsigned long long)lost);
+    return (lhttpd_log_entry_t){.size = sizeof(lhttpd_log_entry_t),
+                                .level = LHTTPD_LOG_WARNING,
+                                .message = text};
+}
+
+static uint64_t take_lost(struct lh_log_sink *sink)
+{
+    return atomic_load(&sink->lost) ? atomic_exchange(&sink->lost, 0) : 0;
+}
+
+/* ---- standard error ------------------------------------------------------ */
+
+/* What a terminal takes at once when it takes anything, in pieces; Linux has
+ * room for 256 octets then, or for none. */
+#define TERMINAL_PIECE 128
+
+static bool ready(int fd)
+{
+    struct pollfd now = {.fd = fd, .events = POLLOUT};
+
+    return poll(&now, 1, 0) == 1;
+}
+
+/* The same pipe or terminal, with flags of its own: needs /proc, and to be the
+ * user whose it is. */
+static ssize_t write_reopened(const char *p, size_t n)
+{
+    int fd =
+        open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -EOPNOTSUPP;
+    ssize_t r = write(fd, p, n);
+    if (r < 0)
+        r = -errno;
+    close(fd);
+    return r;
+}
+
+/* A pipe that is ready has room for PIPE_BUF octets, of one writer; at most
+ * half full it has room for several who look at the same time. */
+static ssize_t write_half_empty_pipe(const char *p, size_t n)
+{
+    int held = 0, room = fcntl(STDERR_FILENO, F_GETPIPE_SZ);
+
+    if (ioctl(STDERR_FILENO, FIONREAD, &held) < 0 || held > room / 2 ||
+        !ready(STDERR_FILENO))
+        return -EAGAIN;
+    return write(STDERR_FILENO, p, n < PIPE_BUF ? n : PIPE_BUF);
+}
+
+static ssize_t write_pieces(const char *p, size_t n)
+{
+    size_t done = 0;
+
+    while (done < n && ready(STDERR_FILENO)) {
+        size_t piece = n - done < TERMINAL_PIECE ? n - done : TERMINAL_PIECE;
+        ssize_t r = write(STDERR_FILENO, p + done, piece);
+        if (r <= 0)
+            break;
+        done += (size_t)r;
+    }
+    return done ? (ssize_t)done : -EAGAIN;
+}
+
+/* Octets written, or a negative number. */
+static ssize_t write_now(const char *p, size_t n)
+{
+    struct stat st;
+    bool waits;
+
+    if (fstat(STDERR_FILENO, &st) < 0)
+        return -errno;
+    if (S_ISSOCK(st.st_mode))
+        return send(STDERR_FILENO, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    waits =
+        S_ISFIFO(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(STDERR_FILENO));
+    if (!waits) /* a file, /dev/null */
+        return write(STDERR_FILENO, p, n);
+    ssize_t r = lh_pipe_write_now(STDERR_FILENO, p, n);
+    if (r == -EOPNOTSUPP)
+        r = write_reopened(p, n);
+    if (r != -EOPNOTSUPP)
+        return r;
+    return S_ISFIFO(st.st_mode) ? write_half_empty_pipe(p, n)
+                                : write_pieces(p, n);
+}
+
+static const char *level_name(lhttpd_log_level_t level)
+{
+    switch (level) {
+    case LHTTPD_LOG_ERROR:
+        return "error";
+    case LHTTPD_LOG_WARNING:
+        return "warning";
+    case LHTTPD_LOG_INFO:
+        return "info";
+    case LHTTPD_LOG_DEBUG:
+        return "debug";
+    case LHTTPD_LOG_NOTICE:
+    case LHTTPD_LOG_DEFAULT:
+        break;
+    }
+    return "notice";
+}
+
+static void add_dated(struct line *line, const lhttpd_log_entry_t *entry)
+{
+    char date[LH_CLOCK_ISO_BYTES];
+
+    lh_clock_iso_date(lh_clock_unix_s(), date);
+    add(line, "", date, " ");
+    add(line, "", level_name(entry->level), ": ");
+    add_entry(line, entry);
+    line->bytes[line->n++] = '\n';
+}
+
+/* In one write, so that lines of several workers do not mix. */
+void lh_log_to_stderr(void *context, const lhttpd_log_entry_t *entry)
+{
+    struct lh_log_sink *sink = context;
+    struct line line = {.n = 0};
+    uint64_t lost = take_lost(sink);
+    int old_errno = errno;
+    char text[100];
+
+    if (atomic_load(&sink->cut))
+        line.bytes[line.n++] = '\n';
+    if (lost) {
+        lhttpd_log_entry_t first = note(lost, text);
+        add_dated(&line, &first);
+    }
+    size_t told = line.n;
+    add_dated(&line, entry);
+    ssize_t r = write_now(line.bytes, line.n);
+    size_t done = r > 0 ? (size_t)r : 0;
+    if (done)
+        atomic_store(&sink->cut, done < line.n);
+    if (done < line.n)
+        atomic_fetch_add(&sink->lost, done < told ? lost + 1 : 1);
+    errno = old_errno;
+}
+
+/* ---- the system's log ---------------------------------------------------- */
+
+static bool reach(int fd)
+{
+    static const struct sockaddr_un log = {.sun_family = AF_UNIX,
+                                           .sun_path = "/dev/log"};
+
+    return connect(fd, (const struct sockaddr *)(const void *)&log,
+                   sizeof(log)) == 0;
+}
+
+/* "<30>Nov 28 03:47:09 name[pid]: ", as syslog(3) writes it. */
+static void add_head(struct line *line, const char *name,
+                     lhttpd_log_level_t level)
+{
+    struct tm tm;
+    time_t now = time(NULL);
+    char date[32];
+    /* LHTTPD_LOG_ERROR is 1 and LOG_ERR 3, and so on. */
+    int priority = LOG_DAEMON | ((int)level + LOG_ERR - LHTTPD_LOG_ERROR);
+
+    localtime_r(&now, &tm);
+    strftime(date, sizeof(date), "%b %e %H:%M:%S", &tm);
+    int n =
+        snprintf(line->bytes, sizeof(line->bytes),
+                 "<%d>%s %.100s[%d]: ", priority, date, name, (int)getpid());
+    line->n = n > 0 ? (size_t)n : 0;
+}
+
+static bool send_entry(const struct lh_log_sink *sink,
+                       const lhttpd_log_entry_t *entry)
+{
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    struct line line;
+
+    add_head(&line, sink->name, entry->level);
+    add_entry(&line, entry);
+    if (send(sink->fd, line.bytes, line.n, flags) >= 0)
+        return true;
+    /* The one who listened there was restarted. */
+    return errno != EAGAIN && reach(sink->fd) &&
+           send(sink->fd, line.bytes, line.n, flags) >= 0;
+}
+
+void lh_log_to_syslog(void *context, const lhttpd_log_entry_t *entry)
+{
+    struct lh_log_sink *sink = context;
+    uint64_t lost = take_lost(sink);
+    int old_errno = errno;
+    char text[100];
+    lhttpd_log_entry_t first = note(lost, text);
+
+    if (lost && !send_entry(sink, &first))
+        atomic_fetch_add(&sink->lost, lost + 1);
+    else if (!send_entry(sink, entry))
+        atomic_fetch_add(&sink->lost, 1);
+    errno = old_errno;
+}
+
+void lh_log_sink_init(struct lh_log_sink *sink, const char *name)
+{
+    sink->name = name;
+    sink->fd = -1;
+    atomic_init(&sink->lost, 0);
+    atomic_init(&sink->cut, false);
+    if (!name)
+        return;
+    /* Who cannot be reached now may be when there is something to be said. */
+    tzset();
+    sink->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (sink->fd >= 0)
+        reach(sink->fd);
+}
+
+void lh_log_sink_deinit(struct lh_log_sink *sink)
+{
+    if (sink->fd >= 0)
+        close(sink->fd);
+    sink->fd = -1;
+}
