@@ -3,16 +3,16 @@
 #include <lhttpd.h>
 
 #include <err.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #define GRACE_MS 10000 /* for requests under way at the first signal */
 #define ARGS_MAX 1024
 #define DIGITS   "0123456789"
+#define OPTIONS  "+l:c:k:a:p:u:r:w:o:fdtVh"
 
 static const char help[] =
     "usage: lhttpd [options] -l prefix script [-l prefix script ...]\n"
@@ -27,22 +27,28 @@ static const char help[] =
     "  -d [level]        log more: 1 clients' troubles, 2 (default) all\n"
     "  -o name=value     set a limit or setting; lhttpd(8) lists them\n"
     "  -t, -V, -h        test certificates and scripts; version; this help";
-
+static const struct option words[] = {{"help", no_argument, NULL, 'h'},
+                                      {"version", no_argument, NULL, 'V'},
+                                      {NULL, 0, NULL, 0}};
 static const char *given[128]; /* by option letter: its argument */
 static const char *mappings[ARGS_MAX], *settings[ARGS_MAX]; /* pairs */
+static const char *addresses[ARGS_MAX]; /* each is served at each of: */
+static int ports[ARGS_MAX];
 static lhttpd_certificate_t certificates[ARGS_MAX];
-static unsigned mappings_n, certificates_n, keys_n, settings_n;
+static unsigned mappings_n, settings_n, addresses_n, ports_n, pairs_n, keys_n;
 static lhttpd_config_t config = {.size = sizeof(config)};
 static lhttpd_server_t *server;
 static volatile sig_atomic_t stops, stopping;
+static const int caught[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGTERM, SIGINT};
+#define CAUGHT (sizeof(caught) / sizeof(caught[0]))
 
-static int number(int option, int fallback, int min, int max)
+static int number(int c, int min, int max)
 {
-    const char *text = given[option];
-    long n = text ? strtol(text, NULL, 10) : fallback;
+    const char *text = given[c];
+    long n = strtol(text, NULL, 10);
 
-    if (text && (!*text || text[strspn(text, DIGITS)] || n < min || n > max))
-        errx(2, "-%c '%s': not a number from %d to %d", option, text, min, max);
+    if (!*text || text[strspn(text, DIGITS)] || n < min || n > max)
+        errx(2, "-%c '%s': not a number from %d to %d", c, text, min, max);
     return (int)n;
 }
 
@@ -57,15 +63,23 @@ static void add_mapping(char *next)
 
 static void set_option(int c, char *argv[])
 {
-    if (c == '?') /* getopt has said why */
-        exit(2);
+    if (strchr("?hV", c)) /* ?: getopt has said why */
+        exit(c == '?' ? 2 : puts(c == 'h' ? help : lhttpd_version()) < 0);
+    if (given[c] && strchr("durw", c))
+        errx(2, "-%c is given twice", c);
     given[c] = optarg ? optarg : "";
     if (c == 'l')
         add_mapping(argv[optind++]);
     else if (c == 'c')
-        certificates[certificates_n++].chain_file = optarg;
+        certificates[pairs_n++].chain_file = optarg;
     else if (c == 'k')
         certificates[keys_n++].key_file = optarg;
+    else if (c == 'a')
+        addresses[addresses_n++] = optarg;
+    else if (c == 'p')
+        ports[ports_n++] = number(c, 0, 65535);
+    else if (c == 'w')
+        config.workers = (unsigned)number(c, 1, 1024);
     else if (c == 'o') {
         settings[settings_n++] = strsep(&optarg, "=");
         settings[settings_n++] = optarg ? optarg : "";
@@ -80,29 +94,19 @@ static void parse(int argc, char *argv[])
 
     if (argc > ARGS_MAX)
         errx(2, "more than %d arguments", ARGS_MAX);
-    while ((c = getopt(argc, argv, "+l:c:k:a:p:u:r:w:o:fdtVh")) != -1)
+    while ((c = getopt_long(argc, argv, OPTIONS, words, NULL)) != -1)
         set_option(c, argv);
     if (optind < argc)
         errx(2, "'%s': not an option (lhttpd -h shows all)", argv[optind]);
-    if (certificates_n != keys_n)
+    if (pairs_n != keys_n)
         errx(2, "each certificate (-c) needs its key (-k)");
-    if (!mappings_n && !given['h'] && !given['V'])
+    if (!mappings_n)
         errx(2, "nothing to serve: give -l prefix script");
-    config.workers = (unsigned)number('w', 0, 1, 1024);
-    config.log_level =
-        (lhttpd_log_level_t)(LHTTPD_LOG_NOTICE + number('d', 0, 0, 2));
-}
-
-static void log_to_syslog(void *context, const lhttpd_log_entry_t *e)
-{
-    (void)context; /* LHTTPD_LOG_ERROR is 1 and LOG_ERR 3, and so on */
-    syslog((int)e->level + 2, "%s [%s] [%s]", e->message,
-           e->client ? e->client : "", e->request ? e->request : "");
-}
-
-static void say(const char *words)
-{
-    config.log ? syslog(LOG_WARNING, "%s", words) : warnx("%s", words);
+    c = LHTTPD_LOG_NOTICE + (given['d'] ? number('d', 0, 2) : 0);
+    config.log_level = (lhttpd_log_level_t)c;
+    addresses_n += !addresses_n; /* NULL: all addresses */
+    if (!ports_n)
+        ports[ports_n++] = keys_n ? 443 : 80;
 }
 
 /* The words are with the server, or with what failed without one. */
@@ -123,12 +127,14 @@ static void make_server(void)
             errx(2, "-o %s", lhttpd_server_error(server));
 }
 
-static void set_up(int port)
+static void set_up(void)
 {
-    make_server();
-    if (!given['t'])
-        need(lhttpd_server_listen(server, given['a'], port,
-                                  keys_n ? LHTTPD_LISTEN_TLS : 0));
+    for (unsigned i = 0; !given['t'] && i < addresses_n * ports_n; i++) {
+        const char *address = addresses[i / ports_n];
+        if (i % ports_n == 0 || !address || strncmp(address, "unix:", 5) != 0)
+            need(lhttpd_server_listen(server, address, ports[i % ports_n],
+                                      keys_n ? LHTTPD_LISTEN_TLS : 0));
+    }
     for (unsigned i = 0; i < keys_n; i++) {
         certificates[i].size = sizeof(certificates[i]);
         need(lhttpd_server_add_certificate(server, &certificates[i]));
@@ -141,7 +147,7 @@ static void set_up(int port)
 /* A first stop is remembered; a second ends the start, or cuts the grace. */
 static void on_signal(int which)
 {
-    if (which == SIGPIPE || !stops++)
+    if ((which != SIGTERM && which != SIGINT) || !stops++)
         return;
     if (!stopping)
         _exit(1);
@@ -154,22 +160,22 @@ static int serve(lhttpd_daemon_t *daemon)
     int r, got;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
+    for (unsigned i = 2; i < CAUGHT; i++) /* SIGHUP and those to stop */
+        sigaddset(&set, caught[i]);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (config.log)
+    if (config.syslog_name)
         need(lhttpd_process_ready(daemon));
     while (!stops && sigwait(&set, &got) == 0 && got == SIGHUP)
-        say("SIGHUP is ignored: restart lhttpd to load scripts anew");
+        lhttpd_server_log(server, LHTTPD_LOG_WARNING,
+                          "SIGHUP is ignored: restart lhttpd to load scripts");
     lhttpd_server_shutdown(server, GRACE_MS);
     stops = stopping = 1;
-    sigdelset(&set, SIGHUP);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     r = lhttpd_server_wait(server);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* there is no server soon */
     if (r < 0)
-        say(lhttpd_server_error(server));
+        lhttpd_server_log(server, LHTTPD_LOG_ERROR,
+                          lhttpd_server_error(server));
     lhttpd_server_destroy(server);
     return r < 0 && r != LHTTPD_ECUT;
 }
@@ -177,28 +183,18 @@ static int serve(lhttpd_daemon_t *daemon)
 int main(int argc, char *argv[])
 {
     lhttpd_daemon_t daemon = lhttpd_daemon_init();
-    struct rlimit files;
 
+    need(lhttpd_process_prepare());
+    setvbuf(stdout, NULL, _IOLBF, 0); /* print: a pipe gets lines at once */
     parse(argc, argv);
-    if (given['h'] || given['V'])
-        return puts(given['h'] ? help : lhttpd_version()) < 0;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-        setrlimit(RLIMIT_NOFILE,
-                  &(struct rlimit){files.rlim_max, files.rlim_max});
-    int port = number('p', keys_n ? 443 : 80, 0, 65535);
-    make_server(); /* once more below: mistakes in -o are told at once */
-    lhttpd_server_destroy(server);
-    if (!given['f'] && !given['t']) {
-        openlog("lhttpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-        config.log = log_to_syslog;
-        need(lhttpd_process_daemonize(&daemon));
-    }
-    set_up(port);
-    signal(SIGPIPE, on_signal); /* not SIG_IGN: children would inherit that */
-    signal(SIGTERM, on_signal);
-    signal(SIGINT, on_signal);
+    config.syslog_name = given['f'] || given['t'] ? NULL : "lhttpd";
+    make_server(); /* before it forks: mistakes in -o are told at once */
+    need(config.syslog_name ? lhttpd_process_daemonize(&daemon)
+                            : lhttpd_process_supervise());
+    for (unsigned i = 0; i < CAUGHT; i++)
+        signal(caught[i], on_signal); /* children would inherit SIG_IGN */
+    set_up();
     need((given['t'] ? lhttpd_server_check : lhttpd_server_start)(server));
-    if (given['t'])
-        return puts("certificates and scripts can be used") < 0;
-    return serve(&daemon);
+    return given['t'] ? puts("certificates and scripts can be used") < 0
+                      : serve(&daemon);
 }

@@ -78,7 +78,7 @@ options_of_help() {
 }
 
 options_of_getopt() {
-    sed -n 's/.*getopt(argc, argv, "\([^"]*\)").*/\1/p' cmd/lhttpd.c |
+    sed -n 's/^#define OPTIONS  *"\([^"]*\)".*/\1/p' cmd/lhttpd.c |
         grep -o '[A-Za-z]'
 }
 

@@ -43,6 +43,11 @@ class BadInput(harness.TestCase):
                 (["no_such_limit"], ("-f", "-o", "no_such_limit=1", *TOOLS)),
                 (["idle_timeout_ms"],
                  ("-f", "-o", "idle_timeout_ms=soon", *TOOLS)),
+                (["-w", "twice"], ("-f", "-w", "1", "-w", "2", *TOOLS)),
+                (["-u", "twice"], ("-f", "-u", "a", "-u", "b", *TOOLS)),
+                (["-r", "twice"], ("-f", "-r", "a", "-r", "b", *TOOLS)),
+                (["-d", "twice"], ("-f", "-d", "-d", "1", *TOOLS)),
+                (["'--nothing'"], ("-f", "--nothing", *TOOLS)),
                 (["idle_timeout_ms"],
                  ("-f", "-o", "idle_timeout_ms", *TOOLS)),
                 (["body_bytes=3M", "decimal"],
@@ -132,13 +137,15 @@ class BadInput(harness.TestCase):
 
 class Information(harness.TestCase):
     def test_version(self):
-        done = lhttpd("-V")
-        self.assertEqual(done.returncode, 0)
-        self.assertRegex(done.stdout, r"^(lhttpd )?0\.1\.0\n$")
+        for option in ("-V", "--version"):
+            done = lhttpd(option)
+            self.assertEqual(done.returncode, 0)
+            self.assertRegex(done.stdout, r"^(lhttpd )?0\.1\.0\n$")
 
     def test_help_names_every_option(self):
         done = lhttpd("-h")
         self.assertEqual(done.returncode, 0)
+        self.assertEqual(lhttpd("--help").stdout, done.stdout)
         for letter in "lckuaprdfwotVh":
             self.assertIn("-" + letter, done.stdout)
 

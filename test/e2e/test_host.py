@@ -1,0 +1,252 @@
+"""What the binary finds on its host: standard streams, signals, descriptors
+and limits that it was started with, a container's process 1."""
+
+import contextlib
+import os
+import re
+import resource
+import select
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import harness
+from harness import BINARY, Client, environment, wait_until
+
+
+class Host(harness.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="lhttpd-host-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        self.socket = os.path.join(self.directory, "socket")
+
+    def script(self, text):
+        path = os.path.join(self.directory, "script.lua")
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    @contextlib.contextmanager
+    def server(self, text, *options, before=(), status=0, **more):
+        """A server on a unix socket, for the standard streams it is given;
+        stops in an orderly way at the end."""
+        more.setdefault("stdin", subprocess.DEVNULL)
+        more.setdefault("stdout", subprocess.DEVNULL)
+        log = tempfile.TemporaryFile()
+        self.addCleanup(log.close)
+        more.setdefault("stderr", log)
+        process = subprocess.Popen(
+            [*before, BINARY, "-f", "-w", "1", "-a", "unix:" + self.socket,
+             *options, "-l", "/", self.script(text)],
+            env=environment(), **more)
+        try:
+            yield process
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(harness.PATIENCE), status)
+        finally:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+            size = os.fstat(log.fileno()).st_size
+            self.log = os.pread(log.fileno(), size, 0).decode()
+
+    def client(self):
+        def connect():
+            try:
+                return Client(0, path=self.socket)
+            except (FileNotFoundError, ConnectionRefusedError):
+                return None
+        client = wait_until(connect, "for the server to listen")
+        self.addCleanup(client.close)
+        return client
+
+    def ask(self, path="/"):
+        return self.client().ask(path=path)
+
+
+def line_of(stream):
+    """The next line of a pipe, which must come while its writer runs."""
+    data = b""
+    while not data.endswith(b"\n"):
+        if not select.select([stream], [], [], harness.PATIENCE)[0]:
+            raise AssertionError(f"no line came, only {data!r}")
+        more = os.read(stream.fileno(), 1)
+        if not more:
+            raise AssertionError(f"the end came after {data!r}")
+        data += more
+    return data.decode()
+
+
+class Streams(Host):
+    def test_print_arrives_at_once(self):
+        with self.server("httpd.register_handler('/', function()\n"
+                         "  print('a line') end)",
+                         stdout=subprocess.PIPE) as p:
+            self.assertEqual(self.ask().status, 200)
+            self.assertEqual(line_of(p.stdout), "a line\n")
+
+    def test_nobody_reads_standard_error(self):
+        words = "x" * 500
+        with self.server("httpd.register_handler('/', function()\n"
+                         f"  httpd.log('{words}') end)",
+                         stderr=subprocess.PIPE) as p:
+            client = self.client()
+            for _ in range(1000):
+                self.assertEqual(client.ask().status, 200)
+            client.close()
+            p.send_signal(signal.SIGHUP)  # which is logged, too
+        # And the stop did not wait for anybody either.
+
+    def test_closed_streams(self):
+        with self.server("httpd.register_handler('/', function()\n"
+                         "  local p = io.popen('readlink /proc/self/fd/2')\n"
+                         "  httpd.write(nil, httpd.read(p)) end)",
+                         before=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+                         ) as p:
+            with self.client() as client:
+                text = client.ask().text
+                for fd in range(3):
+                    self.assertEqual(
+                        os.readlink(f"/proc/{p.pid}/fd/{fd}"), "/dev/null")
+        self.assertEqual(text, "/dev/null\n")
+
+    def test_no_octet_hides_what_follows(self):
+        with self.server("httpd.register_handler('name', function()\n"
+                         "  error('before\\0after') end)"):
+            self.assertEqual(self.ask("/name").status, 500)
+        self.assertRegex(self.log, r"before\\x00after.*stack traceback.*"
+                                   r"\[GET /name HTTP/1\.1\]\n")
+
+    def test_many_failures_make_few_lines(self):
+        with self.server("httpd.register_handler('/', function()\n"
+                         "  error('no') end)"):
+            client = self.client()
+            for _ in range(200):
+                self.assertEqual(client.ask().status, 500)
+            client.close()
+        lines = len(re.findall(r"error: .*script.lua:2: no", self.log))
+        more = sum(map(int, re.findall(r"error: (\d+) more failed requests",
+                                       self.log)))
+        self.assertEqual(lines + more, 200)
+        self.assertGreater(more, 0)
+
+
+class Start(Host):
+    HELLO = ("httpd.register_handler('/', function()\n"
+             "  httpd.write(nil, 'hello') end)")
+
+    def test_hangup_while_scripts_load(self):
+        fifo = os.path.join(self.directory, "fifo")
+        os.mkfifo(fifo)
+        with self.server(f"print('loading'); io.open('{fifo}'):close()\n" +
+                         self.HELLO, stdout=subprocess.PIPE) as p:
+            self.assertEqual(line_of(p.stdout), "loading\n")
+            p.send_signal(signal.SIGHUP)
+            with open(fifo, "w"):
+                pass
+            self.assertEqual(self.ask().text, "hello")
+
+    def test_files_may_not_grow(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+        with self.server(self.HELLO, preexec_fn=limit):
+            self.assertEqual(self.ask().text, "hello")
+        self.assertEqual(len(self.log), 10)
+
+    def test_inherited_descriptors(self):
+        ends = (50, 51)  # not what a child opens itself
+        for fd in ends:
+            null = os.open("/dev/null", os.O_RDWR)
+            os.dup2(null, fd)
+            os.close(null)
+        out = os.path.join(self.directory, "out")
+        with self.server("httpd.register_handler('/', function()\n"
+                         f"  os.execute('ls /proc/self/fd > {out}') end)",
+                         pass_fds=ends):
+            for fd in ends:
+                os.close(fd)
+            self.assertEqual(self.ask().status, 200)
+        with open(out) as f:
+            numbers = [int(n) for n in f.read().split()]
+        self.assertIn(2, numbers)
+        for fd in ends:
+            self.assertNotIn(fd, numbers)
+
+    def test_several_addresses_and_ports(self):
+        with self.server(self.HELLO, "-a", "127.0.0.1", "-a", "127.0.0.2",
+                         "-p", "0", "-p", "0", stderr=subprocess.PIPE) as p:
+            lines = [line_of(p.stderr) for _ in range(5)]
+            found = re.findall(r"listening on (\S+)\n", "".join(lines))
+            self.assertEqual(found[0], "unix:" + self.socket)
+            self.assertEqual([f.split(":")[0] for f in found[1:]],
+                             ["127.0.0.1"] * 2 + ["127.0.0.2"] * 2)
+            for address in found[1:]:
+                self.assertEqual(harness.curl(f"http://{address}/"), "hello")
+            self.assertEqual(self.ask().text, "hello")
+
+
+class ProcessOne(Host):
+    """A container's first process."""
+
+    def setUp(self):
+        super().setUp()
+        harness.need_root()
+        harness.need("unshare")
+        if harness.run("unshare", "-fp", "true").returncode:
+            raise unittest.SkipTest("no process namespaces here")
+
+    def children(self, pid):
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            return [int(n) for n in f.read().split()]
+
+    @contextlib.contextmanager
+    def container(self, text, status=0):
+        with self.server(text, status=status, before=(
+                "unshare", "-fp", "--kill-child")) as unshare:
+            first = wait_until(lambda: self.children(unshare.pid),
+                               "for process 1")[0]
+            wait_until(lambda: self.children(first), "for the server")
+            yield first
+            if unshare.poll() is None:
+                os.kill(first, signal.SIGTERM)
+            unshare.wait(harness.PATIENCE)
+
+    def test_orphans_are_collected(self):
+        fifo = os.path.join(self.directory, "fifo")
+        os.mkfifo(fifo)
+        with self.container(
+                "httpd.register_handler('/', function()\n"
+                f"  os.execute('(read x < {fifo}) & ')\n"
+                "  httpd.write(nil, tostring(os.execute('exit 3')))\n"
+                "end)") as first:
+            self.assertIn(self.ask().text, ("nil", "768"))
+            # The orphan is process 1's child now; let it end.
+            wait_until(lambda: len(self.children(first)) == 2, "the orphan")
+            with open(fifo, "w"):
+                pass
+            wait_until(lambda: len(self.children(first)) == 1,
+                       "the orphan is collected")
+
+    def test_the_servers_end_is_its_own(self):
+        with self.container("httpd.register_handler('/', function()\n"
+                            "  os.execute('kill -9 $PPID') end)",
+                            status=128 + signal.SIGKILL):
+            with self.client() as client:
+                client.request()
+                client.closed()
+
+    def test_no_background(self):
+        done = harness.run("unshare", "-fp", BINARY, "-a",
+                           "unix:" + self.socket, "-l", "/",
+                           self.script(Start.HELLO))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("foreground", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
