@@ -48,6 +48,26 @@ static int set_up(struct io_uring *ring)
     return r;
 }
 
+/* A filter may allow to make a ring and not to enter it, which would be found
+ * out by the first operation, whose script waits. */
+static int try_out(struct io_uring *ring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+    struct io_uring_cqe *cqe;
+
+    if (!sqe)
+        return -ENOSYS;
+    io_uring_prep_nop(sqe);
+    int r = io_uring_submit(ring);
+    if (r < 0)
+        return r;
+    r = io_uring_peek_cqe(ring, &cqe);
+    if (r < 0)
+        return r;
+    io_uring_cqe_seen(ring, cqe);
+    return 0;
+}
+
 static int uring_new(struct lh_aio **aio, struct lh_err *err)
 {
     struct uring *u = lh_calloc(1, sizeof(*u));
@@ -55,6 +75,11 @@ static int uring_new(struct lh_aio **aio, struct lh_err *err)
     if (!u)
         return lh_err_memory(err);
     int r = set_up(&u->ring);
+    if (r == 0) {
+        r = try_out(&u->ring);
+        if (r < 0)
+            io_uring_queue_exit(&u->ring);
+    }
     if (r < 0) {
         lh_free(u);
         return lh_err_set(err, LHTTPD_ESYSTEM, "io_uring: %s", strerror(-r));
