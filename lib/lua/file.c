@@ -81,16 +81,22 @@ static void drop_ahead(struct lh_file *file)
     file->sending.pipe = NULL;
 }
 
-void lh_file_forget(struct lh_file *file)
+void lh_file_unwatch(struct lh_file *file)
 {
     const struct lh_context *ctx = file->vm->ctx;
 
+    if (!file->pollable)
+        return;
+    lh_evq_forget(ctx->evq, file->descriptor->fd);
+    lh_slots_remove(ctx->slots, file->tag);
+    file->pollable = false;
+}
+
+void lh_file_forget(struct lh_file *file)
+{
     lh_file_leave_operation(file);
-    if (file->pollable) {
-        lh_evq_forget(ctx->evq, file->descriptor->fd);
-        lh_slots_remove(ctx->slots, file->tag);
-    }
-    file->pollable = file->ours = false;
+    lh_file_unwatch(file);
+    file->ours = false;
     lh_descriptor_drop(file->descriptor);
     file->descriptor = NULL;
     drop_ahead(file);
@@ -146,6 +152,7 @@ static int open_twin(struct lh_file *file, FILE *fp)
     file->writable = twin.writable;
     file->appends = twin.appends;
     file->standard = twin.standard;
+    file->shared = twin.shared;
     r = twin.on_disk ? 0 : watch(file, twin.fd);
     if (r < 0) {
         lh_descriptor_drop(d);
@@ -165,12 +172,22 @@ static void change_hands(struct lh_file *file, bool ours)
         lh_pipe_set_nonblocking(file->descriptor->fd, ours);
 }
 
+static int take_over_shared(struct lh_file *file, FILE *fp)
+{
+    file->seekable = true;
+    file->offset = lh_stdio_offset(file->descriptor->fd);
+    return lh_stdio_flush(fp);
+}
+
 static int take_over(struct lh_file *file, FILE *fp)
 {
     struct lh_input *in = &file->ahead;
     int64_t offset;
-    int r = lh_stdio_leave(fp, &offset);
+    int r;
 
+    if (file->shared)
+        return take_over_shared(file, fp);
+    r = lh_stdio_leave(fp, &offset);
     if (r < 0)
         return r;
     file->seekable = offset >= 0 && !file->pollable;
@@ -198,6 +215,11 @@ static void give_back(struct lh_file *file, FILE *fp)
     size_t n = lh_input_bytes(in);
 
     lh_file_leave_operation(file);
+    if (file->shared) {
+        lh_stdio_flush(fp);
+        file->ours = false;
+        return;
+    }
     if (file->seekable)
         lh_stdio_resume(fp, (int64_t)(file->offset - n));
     else

@@ -44,6 +44,7 @@ struct lh_file {
     bool seekable; /* operations say where */
     bool pollable; /* a pipe, a terminal: events, no operations */
     bool standard; /* other programs have it too */
+    bool shared;   /* likewise, on a disk: each write claims its place */
     bool ours;
     bool dead; /* finalized: a script's own finalizer may still have the handle
                 */
@@ -83,6 +84,7 @@ struct lh_operation *lh_operation_new(struct lh_context *ctx,
                                       struct lh_descriptor *descriptor,
                                       size_t n);
 void lh_operation_start(struct lh_operation *op);
+void lh_operation_free(struct lh_operation *op); /* not started; NULL allowed */
 
 void lh_descriptor_drop(struct lh_descriptor *d); /* one share; NULL allowed */
 void lh_pipe_drop(struct lh_pipe *pipe);          /* likewise */
@@ -109,6 +111,9 @@ struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error);
 
 /* Closes a handle's FILE, if it is open. */
 void lh_file_close_handle(void *handle);
+
+/* Events do not do: from now on by operations. */
+void lh_file_unwatch(struct lh_file *file);
 
 /* As if httpd had never seen it: gives up its descriptor. */
 void lh_file_forget(struct lh_file *file);

@@ -123,7 +123,8 @@ static void deliver_read(struct lh_operation *op)
         file->error = ENOMEM;
     else
         file->offset += (uint64_t)result;
-    file->ended = result >= 0 && (size_t)result < op->aio.n;
+    file->ended = result == 0 ||
+                  (result > 0 && file->seekable && (size_t)result < op->aio.n);
     if (file->task)
         lh_task_ready(file->task);
 }
@@ -146,6 +147,16 @@ static void start_read(struct lh_task *task)
     start_operation(file, op);
 }
 
+/* What is shared with other programs may be read and written by waiting alone.
+ */
+static ssize_t unless_unwatched(struct lh_file *file, ssize_t error)
+{
+    if (error != -EOPNOTSUPP)
+        return error;
+    lh_file_unwatch(file);
+    return -EAGAIN;
+}
+
 /* Octets, 0 at the end, or a negative errno; -EAGAIN: not without waiting. */
 static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
 {
@@ -161,7 +172,7 @@ static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
     if (file->pollable) {
         got = lh_pipe_read(fd, in->p + in->n, n);
         if (got < 0)
-            return got;
+            return unless_unwatched(file, got);
     } else {
         got = lh_aio_read_cached(fd, in->p + in->n, n, file->offset);
         if (got < 0)
@@ -283,6 +294,20 @@ static void deliver_write(struct lh_operation *op)
         lh_task_ready(file->task);
 }
 
+/* Others write there too, wherever the position is then. */
+static int claim_place(struct lh_file *file, size_t n)
+{
+    int64_t place;
+
+    if (!file->shared || file->appends)
+        return 0;
+    place = lh_stdio_claim(file->descriptor->fd, n);
+    if (place < 0)
+        return (int)-place;
+    file->offset = (uint64_t)place;
+    return 0;
+}
+
 static void start_write(struct lh_task *task)
 {
     struct lh_file *file = task->file;
@@ -290,8 +315,9 @@ static void start_write(struct lh_task *task)
     struct lh_operation *op =
         lh_operation_new(file->vm->ctx, LH_AIO_WRITE, file->descriptor, n);
 
-    if (!op) {
-        file->error = ENOMEM;
+    file->error = op ? claim_place(file, n) : ENOMEM;
+    if (file->error) {
+        lh_operation_free(op);
         lh_task_ready(task);
         return;
     }
@@ -316,6 +342,8 @@ static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
         ssize_t n =
             lh_pipe_write(file->descriptor->fd, task->data + task->data_done,
                           task->data_n - task->data_done);
+        if (n < 0)
+            n = unless_unwatched(file, n);
         if (n == -EAGAIN)
             return LH_OUTCOME_PENDING;
         file->error = n < 0 ? (int)-n : 0;

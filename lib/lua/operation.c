@@ -22,8 +22,10 @@ void lh_pipe_drop(struct lh_pipe *pipe)
     lh_free(pipe);
 }
 
-static void free_operation(struct lh_operation *op)
+void lh_operation_free(struct lh_operation *op)
 {
+    if (!op)
+        return;
     lh_descriptor_drop(op->descriptor);
     lh_pipe_drop(op->pipe);
     lh_free(op->aio.p);
@@ -36,7 +38,7 @@ static void complete(struct lh_aio_op *aio)
 
     op->ctx->counters.operations--;
     op->deliver(op);
-    free_operation(op);
+    lh_operation_free(op);
 }
 
 struct lh_operation *lh_operation_new(struct lh_context *ctx,

@@ -87,9 +87,12 @@ unsigned lh_aio_pending(const struct lh_aio *aio)
     return aio->pending;
 }
 
-/* More of the same operation, after a short count? */
+/* More of the same operation, after a short count?  Not where there is no
+ * position: what a terminal has is a line. */
 static bool goes_on(const struct lh_aio_op *op, int64_t moved)
 {
+    if (op->kind == LH_AIO_READ && op->offset == LH_AIO_NO_OFFSET)
+        return false;
     if (op->kind != LH_AIO_READ && op->kind != LH_AIO_WRITE)
         return false;
     return moved > 0 && op->done < op->n;

@@ -48,8 +48,9 @@ struct lh_aio_op {
     mode_t mode;      /* OPEN */
 
     /* In the adding thread, from lh_aio_deliver().  `result`: octets moved (a
-     * read's are fewer than n only at the end of the file, a splice's are 0
-     * only there), the descriptor of an OPEN, or a negative errno. */
+     * read's at an offset are fewer than n only at the end of the file, one's
+     * without and a splice's are 0 only there), the descriptor of an OPEN, or a
+     * negative errno. */
     void (*complete)(struct lh_aio_op *op);
     int64_t result;
 

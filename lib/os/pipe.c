@@ -26,8 +26,12 @@ void lh_pipe_set_nonblocking(int fd, bool on)
 static ssize_t wait_not(int fd, short events)
 {
     struct pollfd now = {.fd = fd, .events = events};
-    int r = poll(&now, 1, 0);
+    int flags = fcntl(fd, F_GETFL), r;
 
+    /* Somebody else may be faster between the two. */
+    if (flags >= 0 && !(flags & O_NONBLOCK))
+        return -EOPNOTSUPP;
+    r = poll(&now, 1, 0);
     if (r < 0)
         return errno == EINTR ? -EAGAIN : -errno;
     return r == 0 ? -EAGAIN : 0;

@@ -13,8 +13,8 @@
 void lh_pipe_set_nonblocking(int fd, bool on);
 
 /* Octets moved (a read's 0: the end), -EAGAIN: an event must come first, or
- * another negative errno.  Without O_NONBLOCK too, if nobody else reads or
- * writes there; a terminal may then take a write's PIPE_BUF octets slowly. */
+ * another negative errno.  Without O_NONBLOCK too; where that cannot be done
+ * -EOPNOTSUPP (FIFOs, terminals, old kernels). */
 ssize_t lh_pipe_read(int fd, void *p, size_t n);
 ssize_t lh_pipe_write(int fd, const void *p, size_t n);
 /* As write, whoever else writes there; -EOPNOTSUPP: this kernel cannot for what

@@ -15,6 +15,25 @@
 /* In _flags: the buffer holds output. */
 #define PUTTING 0x0800
 
+/* A FIFO or a terminal that others have too is opened once more: only then is
+ * it ours alone not to wait.  -1: there is no way (/proc is not there). */
+static int open_anew(int fd, int flags)
+{
+    char path[40];
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || isatty(fd)))
+        return -1;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int own =
+        open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (own < 0 || own > STDERR_FILENO)
+        return own;
+    int moved = fcntl(own, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close(own);
+    return moved;
+}
+
 int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
 {
     struct stat st;
@@ -28,7 +47,11 @@ int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
     twin->on_disk =
         S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode);
     twin->standard = fileno(fp) <= STDERR_FILENO;
-    twin->fd = fcntl(fileno(fp), F_DUPFD_CLOEXEC, 3);
+    twin->shared =
+        twin->standard && twin->on_disk && fileno(fp) != STDIN_FILENO;
+    twin->fd = twin->standard ? open_anew(fileno(fp), flags) : -1;
+    if (twin->fd < 0)
+        twin->fd = fcntl(fileno(fp), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     return twin->fd < 0 ? -errno : 0;
 }
 
@@ -53,6 +76,21 @@ int lh_stdio_leave(FILE *fp, int64_t *offset)
         return -errno;
     empty_buffer(fp);
     return 0;
+}
+
+int lh_stdio_flush(FILE *fp)
+{
+    int r = __fpending(fp) && fflush(fp) != 0 ? -errno : 0;
+
+    fp->_offset = -1; /* not known, or a later seek would move it back */
+    return r;
+}
+
+int64_t lh_stdio_claim(int fd, size_t n)
+{
+    off_t end = lseek(fd, (off_t)n, SEEK_CUR);
+
+    return end < 0 ? -errno : end - (off_t)n;
 }
 
 uint64_t lh_stdio_offset(int fd)

@@ -18,6 +18,7 @@ struct lh_stdio_twin {
     bool appends;
     bool on_disk;  /* a regular file, a directory, a block device */
     bool standard; /* one of the streams that other programs have too */
+    bool shared;   /* likewise, for output, on a disk: its position moves */
 };
 
 /* 0 or a negative errno. */
@@ -28,8 +29,16 @@ int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin);
  * what was read ahead stays there.  0 or a negative errno. */
 int lh_stdio_leave(FILE *fp, int64_t *offset);
 
+/* Writes what the FILE holds back and leaves its position to the system, where
+ * other threads and programs write too.  0 or a negative errno. */
+int lh_stdio_flush(FILE *fp);
+
 /* The descriptor's position. */
 uint64_t lh_stdio_offset(int fd);
+
+/* Moves it on by n octets, in one step: where those are for the caller to write
+ * begins; or a negative errno. */
+int64_t lh_stdio_claim(int fd, size_t n);
 
 /* Octets of the file or block device, or a negative errno, which it is for a
  * directory. */

@@ -195,6 +195,47 @@ class Sendfile(harness.TestCase):
                 self.assertTrue(self.get(s).body.endswith(b"the end"))
 
 
+class StandardOutput(harness.TestCase):
+    """It is everybody's, and so is its position."""
+
+    def test_nothing_is_lost(self):
+        path = os.path.join(harness.directory(), "lines.lua")
+        with open(path, "w") as f:
+            f.write("httpd.register_handler('/', function(env)\n"
+                    "  local n = env.QUERY_STRING\n"
+                    "  assert(httpd.write(io.stdout, 'line ' .. n .. '\\n'))\n"
+                    "  print('printed ' .. n)\n"
+                    "  io.write('written ' .. n .. '\\n')\n"
+                    "  httpd.write(nil, 'ok')\n"
+                    "end)\n")
+        for way in WAYS:
+            os.environ["LHTTPD_AIO"] = way
+            with self.subTest(way=way), \
+                    Server("/a", path, "/b", path, workers=2) as s:
+                if f"file operations by {way}" not in s.log():
+                    self.skipTest(f"no {way} here")
+                clients = {vm: s.client() for vm in "ab"}
+                for i in range(200):
+                    for vm, c in clients.items():
+                        c.send(f"GET /{vm}/?{vm}{i} HTTP/1.1\r\n"
+                               "host: a\r\n\r\n")
+                    for c in clients.values():
+                        self.assertEqual(c.response().text, "ok")
+                s.signal()
+                s.wait()
+                lines = s.log().split("\n")
+                for i in range(200):
+                    for vm, c in clients.items():
+                        self.assertEqual(lines.count(f"line {vm}{i}"), 1)
+                        self.assertEqual(lines.count(f"printed {vm}{i}"), 1)
+                        self.assertEqual(lines.count(f"written {vm}{i}"), 1)
+                for c in clients.values():
+                    c.close()
+
+    def tearDown(self):
+        os.environ.pop("LHTTPD_AIO", None)
+
+
 class Neighbours(harness.TestCase):
     """Whoever waits for a file or a process holds nobody up."""
 

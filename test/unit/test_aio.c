@@ -150,6 +150,24 @@ static void a_read_is_short_only_at_the_end(void **state)
     assert_int_equal(run(f, &op), 0);
 }
 
+/* What is there is given, as read() does it; the rest may never come. */
+static void a_pipe_is_not_read_to_its_end(void **state)
+{
+    struct fixture *f = need(state);
+    char back[100];
+    struct lh_aio_op op = {.kind = LH_AIO_READ, .p = back, .n = sizeof(back)};
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "hello", 5), 5);
+    op.fd = fds[0];
+    op.offset = LH_AIO_NO_OFFSET;
+    assert_int_equal(run(f, &op), 5);
+    close(fds[1]);
+    assert_int_equal(run(f, &op), 0);
+    close(fds[0]);
+}
+
 static void a_kernel_without_memory_is_asked_again(void **state)
 {
     struct fixture *f = need(state);
@@ -384,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(writes_and_reads),
         BOTH(a_read_is_short_only_at_the_end),
+        BOTH(a_pipe_is_not_read_to_its_end),
         BOTH(opens),
         BOTH(splices_into_a_pipe),
         BOTH(errors_are_each_operation_s_own),

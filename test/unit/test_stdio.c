@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static FILE *with(const char *text)
@@ -53,6 +55,62 @@ static void a_twin_is_known(void **state)
     close(fileno(fp));
     assert_int_equal(lh_stdio_duplicate(fp, &twin), -EBADF);
     fclose(fp);
+}
+
+/* In a process of its own: standard input that is a FIFO with other readers. */
+static int waits_for_nobody(const char *path)
+{
+    struct lh_stdio_twin twin;
+    char text[8];
+    int fd = open(path, O_RDWR);
+
+    if (dup2(fd, STDIN_FILENO) < 0 || lh_stdio_duplicate(stdin, &twin) < 0)
+        return 2;
+    if (!twin.standard || twin.on_disk || twin.shared)
+        return 3;
+    if (!(fcntl(twin.fd, F_GETFL) & O_NONBLOCK))
+        return 4;
+    if (fcntl(STDIN_FILENO, F_GETFL) & O_NONBLOCK)
+        return 5;
+    if (read(twin.fd, text, sizeof(text)) >= 0 || errno != EAGAIN)
+        return 6;
+    if (write(fd, "octets", 6) != 6 || read(twin.fd, text, 8) != 6)
+        return 7;
+    return fcntl(twin.fd, F_GETFD) & FD_CLOEXEC ? 0 : 8;
+}
+
+static void a_standard_fifo_is_not_waited_for(void **state)
+{
+    char path[] = "/tmp/lhttpd-stdio-XXXXXX";
+    int status;
+
+    (void)state;
+    close(mkstemp(path));
+    remove(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(waits_for_nobody(path));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    remove(path);
+    assert_int_equal(status, 0);
+}
+
+static void a_place_is_claimed_once(void **state)
+{
+    FILE *fp = with("0123456789");
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(lh_stdio_claim(fileno(fp), 4), 0);
+    assert_int_equal(lh_stdio_claim(fileno(fp), 10), 4);
+    assert_int_equal(lh_stdio_offset(fileno(fp)), 14);
+    fclose(fp);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(lh_stdio_claim(fds[1], 1), -ESPIPE);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* Octets that were read ahead are not used when the file has changed. */
@@ -161,6 +219,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_twin_is_known),
+        cmocka_unit_test(a_standard_fifo_is_not_waited_for),
+        cmocka_unit_test(a_place_is_claimed_once),
         cmocka_unit_test(nothing_old_is_read),
         cmocka_unit_test(pending_output_is_written),
         cmocka_unit_test(a_full_disk_is_told),
