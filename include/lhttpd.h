@@ -87,8 +87,8 @@ typedef struct lhttpd_limits_t {
     uint64_t body_rate;               /* 500 octets a second, likewise */
     uint64_t send_timeout_ms;         /* 30000 without an octet taken */
     uint64_t idle_timeout_ms;         /* 60000 between requests */
-    uint64_t linger_timeout_ms;       /* 2000 */
-    uint64_t linger_bytes;            /* 65536 */
+    uint64_t linger_timeout_ms;       /* 30000 of reading in vain */
+    uint64_t linger_bytes;            /* 65536 of a body, to go on behind it */
     uint64_t handshake_timeout_ms;    /* 10000 */
     uint64_t connection_requests;     /* unlimited */
     uint64_t connections;             /* 90 % of the descriptor limit */
@@ -103,6 +103,7 @@ typedef struct lhttpd_limits_t {
     uint64_t h2_queued_reply_bytes;   /* 65536 */
     uint64_t h2_settings;             /* 32 entries a frame */
     uint64_t hpack_table_bytes;       /* 4096 */
+    uint64_t linger_idle_ms; /* 5000 without an octet, reading in vain */
 } lhttpd_limits_t;
 
 static inline lhttpd_limits_t lhttpd_limits_init(void)

@@ -26,7 +26,7 @@ static const struct limit limits_table[] = {
     LIMIT(body_rate, 500),
     LIMIT(send_timeout_ms, 30000),
     LIMIT(idle_timeout_ms, 60000),
-    LIMIT(linger_timeout_ms, 2000),
+    LIMIT(linger_timeout_ms, 30000),
     LIMIT(linger_bytes, 64 << 10),
     LIMIT(handshake_timeout_ms, 10000),
     LIMIT(connection_requests, LHTTPD_UNLIMITED),
@@ -42,6 +42,7 @@ static const struct limit limits_table[] = {
     LIMIT(h2_queued_reply_bytes, 64 << 10),
     LIMIT(h2_settings, 32),
     LIMIT(hpack_table_bytes, 4 << 10),
+    LIMIT(linger_idle_ms, 5000),
 };
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))

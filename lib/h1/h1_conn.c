@@ -304,6 +304,7 @@ static bool step_discard(struct lh_h1 *c, const uint8_t *p, size_t n,
     struct lh_str data;
 
     *used = 0;
+    c->pace.last_ms = c->ctx->now_ms;
     if (most == 0) {
         lh_h1_close(c, true);
         return false;
@@ -356,6 +357,18 @@ static uint64_t stall_deadline(const struct lh_h1 *c)
         pace->last_ms > pace->since_ms ? pace->last_ms : pace->since_ms;
 
     return lh_deadline(last, c->ctx->limits->body_timeout_ms);
+}
+
+/* The answer has left, the rest of the body still comes. */
+static uint64_t discard_deadline(const struct lh_h1 *c)
+{
+    const lhttpd_limits_t *limits = c->ctx->limits;
+    uint64_t last =
+        c->pace.last_ms > c->since_ms ? c->pace.last_ms : c->since_ms;
+    uint64_t idle = lh_deadline(last, limits->linger_idle_ms);
+    uint64_t all = lh_deadline(c->since_ms, limits->linger_timeout_ms);
+
+    return idle < all ? idle : all;
 }
 
 /* When the handler will have waited for body_timeout in all: then the rate is
@@ -438,7 +451,7 @@ static uint64_t deadline(const void *v)
         window = window_deadline(c);
         return stall < window ? stall : window;
     case LH_H1_DISCARD:
-        return lh_deadline(c->since_ms, limits->linger_timeout_ms);
+        return discard_deadline(c);
     case LH_H1_ANSWER:
         return fin_at;
     case LH_H1_CLOSING:

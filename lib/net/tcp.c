@@ -74,6 +74,14 @@ static enum lh_net tcp_receive(struct lh_transport *t)
     return n == -1 ? LH_NET_AGAIN : lose(tcp);
 }
 
+static enum lh_net tcp_discard(struct lh_transport *t)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    chunk_give(tcp, &tcp->in);
+    return tcp->lost ? LH_NET_LOST : lh_net_discard(t);
+}
+
 static const uint8_t *tcp_peek(struct lh_transport *t, size_t *n)
 {
     struct tcp *tcp = tcp_of(t);
@@ -191,6 +199,7 @@ static void tcp_free(struct lh_transport *t)
 
 static const struct lh_transport_ops tcp_ops = {
     .receive = tcp_receive,
+    .discard = tcp_discard,
     .peek = tcp_peek,
     .consume = tcp_consume,
     .buf = tcp_buf,

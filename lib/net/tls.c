@@ -499,6 +499,17 @@ static enum lh_net tls_receive(struct lh_transport *t)
     return got;
 }
 
+/* The engine only has its close_notify to send; it gets nothing any more. */
+static enum lh_net tls_discard(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+
+    chunk_give(tls, &tls->raw);
+    if (tls->plain)
+        return tls->plain->ops->discard(tls->plain);
+    return tls->phase == PHASE_LOST ? LH_NET_LOST : lh_net_discard(t);
+}
+
 static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
 {
     struct tls *tls = tls_of(t);
@@ -510,7 +521,7 @@ static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
     }
     if (tls->plain)
         return tls->plain->ops->peek(tls->plain, n);
-    if (!tls->agreed || !tls->input)
+    if (!tls->agreed || tls->closing || !tls->input)
         return NULL;
     return br_ssl_engine_recvapp_buf(tls->engine, n);
 }
@@ -666,9 +677,11 @@ static void tls_rest(struct lh_transport *t)
     }
     if (tls->phase != PHASE_OPEN)
         return;
-    if (tls->output && output_rests(tls))
+    if (tls->closing)
+        chunk_give(tls, &tls->raw);
+    if (tls->output && (tls->shut || output_rests(tls)))
         output_give(tls);
-    if (tls->input && input_rests(tls))
+    if (tls->input && (tls->closing || input_rests(tls)))
         input_give(tls);
 }
 
@@ -689,6 +702,7 @@ static void tls_free(struct lh_transport *t)
 
 static const struct lh_transport_ops tls_ops = {
     .receive = tls_receive,
+    .discard = tls_discard,
     .peek = tls_peek,
     .consume = tls_consume,
     .buf = tls_buf,

@@ -40,6 +40,11 @@ struct lh_transport_ops {
      * EOF and LOST end input; what came before is still there to peek. */
     enum lh_net (*receive)(struct lh_transport *t);
 
+    /* After shutdown: throws away what was not consumed and what the socket
+     * has, at most one chunk, undeciphered.  OK: something came; else as
+     * receive. */
+    enum lh_net (*discard)(struct lh_transport *t);
+
     /* Input not consumed yet, in one piece; NULL: none.  After a consume there
      * may be a further piece. */
     const uint8_t *(*peek)(struct lh_transport *t, size_t *n);
@@ -77,6 +82,9 @@ struct lh_transport_ops {
 
 void lh_net_pools_init(struct lh_net_pools *pools);
 void lh_net_pools_deinit(struct lh_net_pools *pools);
+
+/* For discard: what the socket has. */
+enum lh_net lh_net_discard(struct lh_transport *t);
 
 /* Plain TCP or a unix socket; NULL: no memory. */
 struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd);

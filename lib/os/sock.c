@@ -459,15 +459,25 @@ static ssize_t moved(ssize_t n)
     return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : -2;
 }
 
-ssize_t lh_sock_receive(int fd, void *out, size_t n)
+static ssize_t receive(int fd, void *out, size_t n, int flags)
 {
     ssize_t got;
 
     assert(n > 0); /* or 0 would not mean the FIN */
     do {
-        got = recv(fd, out, n, 0);
+        got = recv(fd, out, n, flags);
     } while (got < 0 && errno == EINTR);
     return moved(got);
+}
+
+ssize_t lh_sock_receive(int fd, void *out, size_t n)
+{
+    return receive(fd, out, n, 0);
+}
+
+ssize_t lh_sock_discard(int fd, void *out, size_t n)
+{
+    return receive(fd, out, n, MSG_TRUNC); /* tcp(7); unix sockets copy */
 }
 
 ssize_t lh_sock_send(int fd, const void *p, size_t n)

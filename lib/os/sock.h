@@ -69,6 +69,9 @@ enum lh_accepted lh_sock_accept(int listener, int *fd,
 /* Bytes moved; 0 from receive: the peer's FIN; -1: would block; -2: lost.
  * EINTR is retried; sending never raises SIGPIPE. */
 ssize_t lh_sock_receive(int fd, void *out, size_t n);
+/* As receive, of octets that nobody wants: `out` has room for n, and holds
+ * nothing afterwards.  TCP drops them without a copy. */
+ssize_t lh_sock_discard(int fd, void *out, size_t n);
 ssize_t lh_sock_send(int fd, const void *p, size_t n);
 /* As send, of octets that are in a pipe.  A thread that does not block SIGPIPE
  * may get one. */

@@ -223,6 +223,18 @@ static void look_whether_it_takes(struct lh_conn *c)
         look_again(c);
 }
 
+/* The client is given as long as it sends, within bounds. */
+static void linger(struct lh_conn *c)
+{
+    const lhttpd_limits_t *limits = c->worker->ctx.limits;
+    uint64_t now = c->worker->ctx.now_ms;
+
+    if (c->linger_ends == 0)
+        c->linger_ends = lh_deadline(now, limits->linger_timeout_ms);
+    c->state_deadline =
+        min_deadline(c->linger_ends, lh_deadline(now, limits->linger_idle_ms));
+}
+
 /* Shuts our side once everything has left, then waits for the client's side
  * if there is a reason to (RFC 9112, 9.6). */
 static void shut(struct lh_conn *c)
@@ -232,9 +244,11 @@ static void shut(struct lh_conn *c)
         block(c);
         return;
     case LH_NET_OK:
-        if (c->linger_left && !c->eof)
-            return;
-        break;
+        if (!c->lingers || c->eof)
+            break;
+        if (c->linger_ends == 0)
+            linger(c);
+        return;
     case LH_NET_EOF:
     case LH_NET_LOST:
         break;
@@ -242,32 +256,32 @@ static void shut(struct lh_conn *c)
     lose(c);
 }
 
-static void begin_close(struct lh_conn *c, bool linger)
+static void begin_close(struct lh_conn *c, bool lingers)
 {
-    const lhttpd_limits_t *limits = c->worker->ctx.limits;
-
     c->protocol->gone(c->p);
     c->state = LH_CONN_LINGER;
-    c->state_deadline =
-        lh_deadline(c->worker->ctx.now_ms, limits->linger_timeout_ms);
-    c->linger_left = !linger ? 0
-                     : limits->linger_bytes > SIZE_MAX
-                         ? SIZE_MAX
-                         : (size_t)limits->linger_bytes;
+    c->lingers = lingers;
     shut(c);
 }
 
+/* Closing while the client sends would be a reset, which may take the answer
+ * from it before it was read. */
 static void discard(struct lh_conn *c)
 {
-    size_t n;
-
-    while (c->transport->ops->peek(c->transport, &n)) {
-        c->transport->ops->consume(c->transport, n);
-        if (n >= c->linger_left) {
-            lose(c);
-            return;
-        }
-        c->linger_left -= n;
+    c->readable = false;
+    switch (c->transport->ops->discard(c->transport)) {
+    case LH_NET_OK:
+        if (c->linger_ends)
+            linger(c);
+        break;
+    case LH_NET_AGAIN:
+        break;
+    case LH_NET_EOF:
+        c->eof = true;
+        break;
+    case LH_NET_LOST:
+        lose(c);
+        break;
     }
 }
 
@@ -454,6 +468,8 @@ static void feed_protocol(struct lh_conn *c)
 
 static void tell_eof(struct lh_conn *c)
 {
+    if (c->state == LH_CONN_LINGER && c->blocked)
+        return; /* until our end has left */
     if (c->state != LH_CONN_OPEN) {
         lose(c);
         return;
@@ -476,7 +492,9 @@ static void tell_fin(struct lh_conn *c)
 static void feed(struct lh_conn *c)
 {
     c->feeding = true;
-    if (c->readable || has_more(c))
+    if (c->state == LH_CONN_LINGER)
+        discard(c);
+    else if (c->readable || has_more(c))
         receive(c);
     if (c->state == LH_CONN_HANDSHAKE)
         handshake(c);
@@ -486,8 +504,6 @@ static void feed(struct lh_conn *c)
         tell_fin(c);
     if (c->state == LH_CONN_OPEN)
         feed_protocol(c);
-    if (c->state == LH_CONN_LINGER)
-        discard(c);
     c->eof |= c->transport->ended;
     if (c->state != LH_CONN_CLOSED && c->eof && !has_input(c))
         tell_eof(c);

@@ -19,7 +19,7 @@ enum lh_conn_state {
     LH_CONN_HANDSHAKE, /* TLS */
     LH_CONN_SNIFF,     /* plain TCP: HTTP/1 or HTTP/2? */
     LH_CONN_OPEN,      /* a protocol runs */
-    LH_CONN_LINGER,    /* our side is shut: waits for the client's */
+    LH_CONN_LINGER,    /* our side is being shut; then waits for the client's */
     LH_CONN_CLOSED,    /* to be freed at the end of the turn */
 };
 
@@ -36,10 +36,10 @@ struct lh_conn {
     struct lh_timer timer;
     uint64_t tag;
     uint64_t state_deadline; /* handshake, first byte, lingering close */
+    uint64_t linger_ends;    /* LINGER: our side is shut: at the latest; or 0 */
     uint64_t send_deadline;  /* blocked: looks whether the client takes */
     uint64_t taken_ms;       /* blocked: it took something */
     size_t untaken;          /* blocked: what it had not taken then */
-    size_t linger_left;      /* octets that are discarded yet */
     int fd;
     enum lh_conn_state state;
     unsigned interest;
@@ -51,6 +51,7 @@ struct lh_conn {
     bool fin_told;    /* ... and the protocol knows */
     bool hung_up;     /* no event comes any more: reads until the end */
     bool blocked;     /* the socket takes no more for now */
+    bool lingers;     /* LINGER: the client may still be sending */
     bool pulled;      /* something was pulled since protocol->sent() */
     bool feeding;     /* its own feed step runs: no need to queue it */
     bool counts_idle; /* in the idle list */

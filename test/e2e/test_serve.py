@@ -166,6 +166,23 @@ class Curl(harness.TestCase):
                 harness.wait_until(
                     lambda: s.log().count("upload: end") == 18, "for 18 uploads")
 
+    def test_answer_to_an_upload_that_nobody_reads(self):
+        """A client that sends all before it reads gets it, too."""
+        body = bytes(16 << 20)
+        for tls in (), ("ec",):
+            with self.subTest(tls=tls), Server(
+                    "/", script("tools.lua"), tls=tls) as s:
+                with s.client() as c:
+                    r = c.ask("POST", "/deaf", body=body)
+                    self.assertEqual(r.text, "no interest\n")
+                    self.assertEqual(r.get("connection"), "close")
+                with s.client() as c:
+                    c.send("POST /deaf HTTP/1.1\r\nhost: a\r\n"
+                           "transfer-encoding: chunked\r\n\r\n"
+                           f"{len(body):x}\r\n")
+                    c.send(body + b"\r\n0\r\n\r\n")
+                    self.assertEqual(c.response().text, "no interest\n")
+
     def test_ipv6(self):
         if not os.path.exists("/proc/net/if_inet6"):
             self.skipTest("no IPv6 here")

@@ -12,7 +12,9 @@
 #include "server/conn.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,10 +98,9 @@ struct client {
     int fd, server_fd;
 };
 
-static void set_buffer(int fd, int option, int bytes)
+static void set(int fd, int level, int option, int value)
 {
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes)),
-                     0);
+    assert_int_equal(setsockopt(fd, level, option, &value, sizeof(value)), 0);
 }
 
 /* Both ends of a connection whose buffers are small, so that they fill. */
@@ -111,8 +112,9 @@ static struct client tcp_pair(int send_buffer)
     struct client c = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    set_buffer(listener, SO_SNDBUF, send_buffer);
-    set_buffer(c.fd, SO_RCVBUF, 4096);
+    set(listener, SOL_SOCKET, SO_SNDBUF, send_buffer);
+    set(c.fd, SOL_SOCKET, SO_RCVBUF, 4096);
+    set(c.fd, IPPROTO_TCP, TCP_NODELAY, 1);
     assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &n), 0);
@@ -128,7 +130,7 @@ static struct client unix_pair(int send_buffer)
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    set_buffer(fds[1], SO_SNDBUF, send_buffer);
+    set(fds[1], SOL_SOCKET, SO_SNDBUF, send_buffer);
     assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
     return (struct client){fds[0], fds[1]};
 }
@@ -205,6 +207,14 @@ static void take_a_little(struct client c)
     assert_true(lh_sock_untaken(c.server_fd) < before);
 }
 
+/* A client's system may acknowledge the last octets a little later. */
+static void wait_until_taken(struct client c)
+{
+    for (int i = 0; i < TRIES && lh_sock_untaken(c.server_fd); i++)
+        usleep(1000);
+    assert_int_equal(lh_sock_untaken(c.server_fd), 0);
+}
+
 /* Reads what comes until so many answers to this client are whole. */
 static void take_answers(struct client c, int answers)
 {
@@ -243,7 +253,7 @@ static void a_tail_in_the_transport_is_not_cut(void **state)
         int n = ask_until_blocked(c);
         assert_false(lh_conns_close_oldest_idle(&t.worker));
         take_answers(c, n);
-        turns(2);
+        wait_until_taken(c);
         assert_true(lh_conns_close_oldest_idle(&t.worker));
         turn();
         close(c.fd);
@@ -261,8 +271,7 @@ static void a_tail_in_the_kernel_is_not_cut(void **state)
         assert_true(lh_sock_untaken(c.server_fd) > 0);
         assert_false(lh_conns_close_oldest_idle(&t.worker));
         take_answers(c, 200);
-        for (int k = 0; k < TRIES && lh_sock_untaken(c.server_fd); k++)
-            usleep(1000); /* the last acknowledgement is on its way */
+        wait_until_taken(c);
         assert_true(lh_conns_close_oldest_idle(&t.worker));
         turn();
         close(c.fd);
@@ -329,6 +338,87 @@ static void who_takes_nothing_is_cut(void **state)
     }
 }
 
+/* --- lingering ------------------------------------------------------------ */
+
+#define UPLOAD_BYTES ((size_t)8 << 20)
+#define UPLOAD       "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8388608\r\n\r\n"
+
+/* An upload that nobody reads: its answer is there, its connection lingers. */
+static struct client refused(pair_fn *make)
+{
+    struct client c = accept_from(make, 65536);
+
+    assert_int_equal(write(c.fd, UPLOAD, strlen(UPLOAD)), strlen(UPLOAD));
+    turns(4);
+    assert_int_equal(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
+    return c;
+}
+
+/* How much of n octets can be sent while the server goes on. */
+static size_t send_body(struct client c, size_t n)
+{
+    static const char body[65536];
+    size_t sent = 0;
+
+    for (int i = 0; i < TRIES && sent < n; i++) {
+        ssize_t k = send(c.fd, body, sizeof(body), MSG_NOSIGNAL);
+        if (k > 0)
+            sent += (size_t)k;
+        else if (errno != EAGAIN)
+            return sent;
+        turn();
+    }
+    return sent;
+}
+
+static void the_answer_to_an_upload_is_not_lost(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = refused(pairs[i]);
+        assert_int_equal(send_body(c, UPLOAD_BYTES), UPLOAD_BYTES);
+        assert_int_equal(t.worker.pools.chunks.out, 0);
+        take_answers(c, 1);
+        close(c.fd);
+        turns(2);
+        assert_int_equal(t.worker.conns_n, 0);
+    }
+}
+
+static void lingering_has_bounds(void **state)
+{
+    const lhttpd_limits_t *limits = t.worker.ctx.limits;
+    uint64_t idle = limits->linger_idle_ms;
+
+    (void)state;
+    struct client silent = refused(tcp_pair);
+    wait_ms(idle - 1);
+    assert_int_equal(t.worker.conns_n, 1);
+    wait_ms(1);
+    assert_int_equal(t.worker.conns_n, 0);
+    close(silent.fd);
+    struct client steady = refused(tcp_pair);
+    for (uint64_t ms = 0; ms + 1000 < limits->linger_timeout_ms; ms += 1000) {
+        assert_int_equal(send(steady.fd, "x", 1, MSG_NOSIGNAL), 1);
+        wait_ms(1000);
+        assert_int_equal(t.worker.conns_n, 1);
+    }
+    wait_ms(1000);
+    assert_int_equal(t.worker.conns_n, 0);
+    close(steady.fd);
+}
+
+static void who_lingers_makes_room(void **state)
+{
+    (void)state;
+    struct client c = refused(tcp_pair);
+    wait_until_taken(c);
+    assert_true(lh_conns_close_oldest_idle(&t.worker));
+    turn();
+    assert_int_equal(t.worker.conns_n, 0);
+    close(c.fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -339,6 +429,9 @@ int main(void)
         TEST(a_request_that_has_come_is_served),
         TEST(who_takes_octets_is_not_cut),
         TEST(who_takes_nothing_is_cut),
+        TEST(the_answer_to_an_upload_is_not_lost),
+        TEST(lingering_has_bounds),
+        TEST(who_lingers_makes_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -957,7 +957,27 @@ static void test_discard_timeout(void **state)
     begin(&f, hello);
     test_driver_feed_str(&f.d, POST(100));
     expect_status(&f, LH_PROTO_WANTS_INPUT);
-    test_driver_advance(&f.d, 2000);
+    test_driver_advance(&f.d, 5000);
+    expect_status(&f, LINGERS);
+    end(&f);
+}
+
+/* The client is waited for while octets come, but not for ever. */
+static void test_discard_goes_on(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, hello);
+    test_driver_feed_str(&f.d, POST(100));
+    for (int s = 0; s < 28; s += 4) {
+        test_driver_advance(&f.d, 4000);
+        test_driver_feed_str(&f.d, "x");
+        expect_status(&f, LH_PROTO_WANTS_INPUT);
+    }
+    test_driver_advance(&f.d, 1999);
+    expect_status(&f, LH_PROTO_WANTS_INPUT);
+    test_driver_advance(&f.d, 1);
     expect_status(&f, LINGERS);
     end(&f);
 }
@@ -977,7 +997,7 @@ static void test_discard_time_begins_late(void **state)
     assert_true(f.d.protocol->deadline(f.d.c) == LH_NEVER);
     f.t.ctx.now_ms += 5000;
     f.d.protocol->sent(f.d.c);
-    assert_int_equal(f.d.protocol->deadline(f.d.c), f.t.ctx.now_ms + 2000);
+    assert_int_equal(f.d.protocol->deadline(f.d.c), f.t.ctx.now_ms + 5000);
     end(&f);
 }
 
@@ -1325,6 +1345,7 @@ int main(void)
         cmocka_unit_test(test_body_time_late),
         cmocka_unit_test(test_head_time_from_the_first_octet),
         cmocka_unit_test(test_discard_timeout),
+        cmocka_unit_test(test_discard_goes_on),
         cmocka_unit_test(test_discard_time_begins_late),
         cmocka_unit_test(test_fin_while_answering),
         cmocka_unit_test(test_fin_behind_input),

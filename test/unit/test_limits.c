@@ -26,7 +26,7 @@ static void test_defaults(void **state)
     assert_int_equal(l.body_rate, 500);
     assert_int_equal(l.send_timeout_ms, 30000);
     assert_int_equal(l.idle_timeout_ms, 60000);
-    assert_int_equal(l.linger_timeout_ms, 2000);
+    assert_int_equal(l.linger_timeout_ms, 30000);
     assert_int_equal(l.linger_bytes, 65536);
     assert_int_equal(l.handshake_timeout_ms, 10000);
     assert_true(l.connection_requests == LHTTPD_UNLIMITED);
@@ -42,6 +42,7 @@ static void test_defaults(void **state)
     assert_int_equal(l.h2_queued_reply_bytes, 65536);
     assert_int_equal(l.h2_settings, 32);
     assert_int_equal(l.hpack_table_bytes, 4096);
+    assert_int_equal(l.linger_idle_ms, 5000);
 }
 
 static void test_given_ones_stay(void **state)

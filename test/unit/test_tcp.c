@@ -86,6 +86,25 @@ static void receives_in_pieces(void **state)
     assert_int_equal(b->pools.chunks.out, 0);
 }
 
+static void discards(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    size_t n;
+
+    assert_int_equal(write(b->peer, "unread", 6), 6);
+    assert_int_equal(ops->receive(b->t), LH_NET_OK);
+    assert_int_equal(ops->shutdown(b->t), LH_NET_OK);
+    assert_int_equal(write(b->peer, "more", 4), 4);
+    assert_int_equal(ops->discard(b->t), LH_NET_OK);
+    assert_null(ops->peek(b->t, &n));
+    assert_int_equal(ops->discard(b->t), LH_NET_AGAIN);
+    assert_int_equal(b->pools.chunks.out, 0);
+    close(b->peer);
+    b->peer = -1;
+    assert_int_equal(ops->discard(b->t), LH_NET_EOF);
+}
+
 static void tells_of_the_end(void **state)
 {
     struct both *b = *state;
@@ -240,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(receives_in_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(discards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tells_of_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sends_what_was_acked, set_up,
                                         tear_down),
