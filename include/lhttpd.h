@@ -220,7 +220,9 @@ LHTTPD_API int lhttpd_server_port(const lhttpd_server_t *server, int listener);
 /*
  * A certificate chain (leaf first) and its private key, each either a file or
  * memory.  PEM; a key in memory may be DER.  RSA (2048 bits and more) and EC
- * P-256, P-384, P-521; PKCS#1, SEC1 or PKCS#8, not encrypted.
+ * P-256, P-384, P-521; PKCS#1, SEC1 or PKCS#8, not encrypted.  Each input may
+ * hold what the other wants, parameters and requests, which are passed over; an
+ * object that cannot be read is refused, and so are several private keys.
  */
 typedef struct lhttpd_certificate_t {
     size_t size;

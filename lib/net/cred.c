@@ -156,55 +156,88 @@ static int refuse_fault(struct lh_err *err, const struct source *source,
 struct reading {
     struct lh_keypair *pair;
     enum lh_keypair_fault fault;
-    bool found, encrypted;
+    unsigned found, encrypted;
+    struct lh_err *err;
 };
 
-static bool is_der(const struct source *source)
+static bool is_one_of(const char *label, const char *const *list)
 {
-    return source->n && source->p[0] == 0x30; /* a SEQUENCE; "0" in a text */
+    while (*list && strcmp(label, *list) != 0)
+        list++;
+    return *list != NULL;
 }
 
-static int take_certificate(void *context, const char *label,
-                            const uint8_t *der, size_t n)
+static const char *const certificates[] = {"CERTIFICATE", "X509 CERTIFICATE",
+                                           "TRUSTED CERTIFICATE", NULL};
+static const char *const keys[] = {"PRIVATE KEY", "RSA PRIVATE KEY",
+                                   "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY",
+                                   NULL};
+
+/* What often stands beside them and is needed for neither. */
+static const char *const others[] = {
+    "EC PARAMETERS",       "DH PARAMETERS",           "X9.42 DH PARAMETERS",
+    "PUBLIC KEY",          "RSA PUBLIC KEY",          "X509 CRL",
+    "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST", NULL};
+
+/* Anything else may hold what its owner believes to be served. */
+static int refuse_object(const struct reading *r,
+                         const struct lh_pem_object *object)
+{
+    return lh_err_set(r->err, LHTTPD_ECERT,
+                      "line %u: a %s cannot be read; leave it out, or convert "
+                      "it with openssl to a CERTIFICATE or a PRIVATE KEY",
+                      object->line, object->label);
+}
+
+static int take_certificate(void *context, const struct lh_pem_object *object)
 {
     struct reading *r = context;
+    bool trusted = strcmp(object->label, "TRUSTED CERTIFICATE") == 0;
 
-    if (strcmp(label, "CERTIFICATE") != 0 &&
-        strcmp(label, "X509 CERTIFICATE") != 0)
+    if (is_one_of(object->label, keys) || is_one_of(object->label, others))
         return 0;
-    r->found = true;
-    r->fault = lh_keypair_add(r->pair, der, n);
+    if (!is_one_of(object->label, certificates))
+        return refuse_object(r, object);
+    r->found++;
+    r->fault = lh_keypair_add(r->pair, object->der, object->n, trusted);
     return r->fault ? LHTTPD_ECERT : 0;
 }
 
-static int take_key(void *context, const char *label, const uint8_t *der,
-                    size_t n)
+static int take_key(void *context, const struct lh_pem_object *object)
 {
     struct reading *r = context;
+    bool encrypted = object->encrypted ||
+                     strcmp(object->label, "ENCRYPTED PRIVATE KEY") == 0;
 
-    if (strcmp(label, "ENCRYPTED PRIVATE KEY") == 0)
-        r->encrypted = true;
-    if (r->found || (strcmp(label, "PRIVATE KEY") != 0 &&
-                     strcmp(label, "RSA PRIVATE KEY") != 0 &&
-                     strcmp(label, "EC PRIVATE KEY") != 0))
+    if (is_one_of(object->label, certificates) ||
+        is_one_of(object->label, others))
         return 0;
-    r->found = true;
-    r->fault = lh_keypair_set_key(r->pair, der, n);
+    if (!is_one_of(object->label, keys))
+        return refuse_object(r, object);
+    r->encrypted += encrypted;
+    if (r->found++ || encrypted)
+        return 0;
+    r->fault = lh_keypair_set_key(r->pair, object->der, object->n);
     return r->fault ? LHTTPD_ECERT : 0;
 }
 
+/* PEM, or DER, which begins with a SEQUENCE. */
 static int read_with(const struct source *source, lh_pem_fn take,
                      const char *der_label, struct reading *r)
 {
-    if (is_der(source))
-        return take(r, der_label, source->p, source->n);
-    return lh_pem_each(source->p, source->n, take, r);
+    struct lh_pem_object der = {.der = source->p, .n = source->n};
+
+    if (source->n == 0 || source->p[0] != 0x30 ||
+        lh_pem_begins(source->p, source->n))
+        return lh_pem_each(source->p, source->n, take, r, r->err);
+    snprintf(der.label, sizeof(der.label), "%s", der_label);
+    return take(r, &der);
 }
 
 static int chain_read(struct lh_keypair *pair, const struct source *chain,
                       struct lh_err *err)
 {
-    struct reading r = {.pair = pair};
+    struct reading r = {.pair = pair, .err = err};
     int code = read_with(chain, take_certificate, "CERTIFICATE", &r);
 
     if (code == LHTTPD_ENOMEM)
@@ -212,39 +245,42 @@ static int chain_read(struct lh_keypair *pair, const struct source *chain,
     if (r.fault)
         return refuse_fault(err, chain, NULL, r.fault);
     if (code)
-        return refuse(err, chain, "the PEM text is damaged or cut short");
-    return r.found ? 0 : refuse(err, chain, "it holds no certificate");
+        lh_err_prefix(err, chain->what);
+    else if (!r.found)
+        code = refuse(err, chain, "it holds no certificate");
+    return code;
 }
 
-/* PKCS#1 and SEC1 keys are encrypted with a header in the text (RFC 1421). */
-static bool is_encrypted_text(const struct source *key)
+/* Which of several is the certificate's would be a guess. */
+static int keys_check(const struct reading *r, const struct source *key,
+                      struct lh_err *err)
 {
-    static const char mark[] = "Proc-Type: 4,ENCRYPTED";
-
-    return memmem(key->p, key->n, mark, sizeof(mark) - 1);
+    if (r->found > 1)
+        return refuse(err, key,
+                      "it holds several private keys; leave the certificate's "
+                      "only");
+    if (r->encrypted)
+        return refuse(err, key,
+                      "it is encrypted; store it without a passphrase (openssl "
+                      "pkey -in KEY -out NEW)");
+    return r->found ? 0 : refuse(err, key, "it holds no private key");
 }
 
 static int key_read(struct lh_keypair *pair, const struct source *key,
                     struct lh_err *err)
 {
-    struct reading r = {.pair = pair};
-    int code = 0;
+    struct reading r = {.pair = pair, .err = err};
+    int code = read_with(key, take_key, "PRIVATE KEY", &r);
 
-    if (is_encrypted_text(key))
-        r.encrypted = true;
-    else
-        code = read_with(key, take_key, "PRIVATE KEY", &r);
     if (code == LHTTPD_ENOMEM)
         return lh_err_memory(err);
-    if (r.encrypted && !r.found)
-        return refuse(err, key,
-                      "it is encrypted; store it without a passphrase (openssl "
-                      "pkey -in KEY -out NEW)");
     if (r.fault)
         return refuse_fault(err, NULL, key, r.fault);
     if (code)
-        return refuse(err, key, "the PEM text is damaged or cut short");
-    return r.found ? 0 : refuse(err, key, "it holds no private key");
+        lh_err_prefix(err, key->what);
+    else
+        code = keys_check(&r, key, err);
+    return code;
 }
 
 static int pair_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,

@@ -157,12 +157,13 @@ void lh_keypair_deinit(struct lh_keypair *pair)
 }
 
 enum lh_keypair_fault lh_keypair_add(struct lh_keypair *pair,
-                                     const uint8_t *der, size_t n)
+                                     const uint8_t *der, size_t n, bool trusted)
 {
     struct der rest = {der, n}, content;
 
-    if (!der_expect(&rest, TAG_SEQUENCE, &content) || rest.n)
+    if (!der_expect(&rest, TAG_SEQUENCE, &content) || (rest.n && !trusted))
         return LH_KEYPAIR_BAD_CERT;
+    n -= rest.n;
     if (pair->chain_n == LH_KEYPAIR_CHAIN_MAX)
         return LH_KEYPAIR_TOO_LONG;
     br_x509_certificate *to = &pair->chain[pair->chain_n];

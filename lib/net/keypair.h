@@ -33,9 +33,11 @@ enum lh_keypair_fault {
 void lh_keypair_init(struct lh_keypair *pair);
 void lh_keypair_deinit(struct lh_keypair *pair); /* wipes the key */
 
-/* DER; copied.  Leaf first. */
+/* DER; copied.  Leaf first.  `trusted`: OpenSSL's form, with what the
+ * certificate is trusted for behind it, which is left out. */
 enum lh_keypair_fault lh_keypair_add(struct lh_keypair *pair,
-                                     const uint8_t *der, size_t n);
+                                     const uint8_t *der, size_t n,
+                                     bool trusted);
 /* DER: PKCS#1, SEC1 or PKCS#8. */
 enum lh_keypair_fault lh_keypair_set_key(struct lh_keypair *pair,
                                          const uint8_t *der, size_t n);

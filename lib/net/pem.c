@@ -1,97 +1,204 @@
 /*
- * PEM texts: see pem.h.  BearSSL's decoder does the work; it reports events
- * between the bytes that it takes.
+ * PEM texts: see pem.h.  What people hand over was made by hand and by many
+ * tools: files joined without a line's end between them, indented, with the
+ * line ends of any system or a byte-order mark.  All that is read.  What is
+ * left over then is damage, and nobody should believe that it was read.
  */
 #include "net/pem.h"
 
 #include "base/mem.h"
-#include "lhttpd.h"
+#include "base/str.h"
 
-#include <bearssl.h>
-#include <stdbool.h>
 #include <string.h>
 
-#define LABEL_BYTES 128 /* as much as the decoder keeps */
+#define DASHES "-----"
+#define BEGIN  "-----BEGIN"
+#define END    "-----END"
 
 struct walk {
-    br_pem_decoder_context decoder;
-    lh_pem_fn fn;
-    void *context;
+    struct lh_str rest; /* not walked yet */
+    const char *counted;
+    unsigned line; /* of `counted` */
+    struct lh_pem_object object;
     uint8_t *der;
-    size_t n;
-    char label[LABEL_BYTES];
-    bool inside; /* an object */
+    struct lh_err *err;
 };
 
-/* Never longer than the text, for which there is room. */
-static void append(void *context, const void *bytes, size_t n)
+static const char *find(struct lh_str in, const char *what)
 {
-    struct walk *w = context;
-
-    memcpy(w->der + w->n, bytes, n);
-    w->n += n;
+    return in.n ? memmem(in.p, in.n, what, strlen(what)) : NULL;
 }
 
-/* With CRLF at the end of its line the decoder takes the dashes for a part of
- * the label. */
-static void label_set(struct walk *w)
+static void go_to(struct lh_str *rest, const char *to)
 {
-    memcpy(w->label, br_pem_decoder_name(&w->decoder), LABEL_BYTES);
-    w->label[LABEL_BYTES - 1] = '\0';
-    char *dashes = strstr(w->label, "-----");
-    if (dashes)
-        *dashes = '\0';
+    rest->n -= (size_t)(to - rest->p);
+    rest->p = to;
 }
 
-static int handle_event(struct walk *w)
+/* Counts on to `at`, which is never the text's end.  LF, CR and both are line
+ * ends. */
+static unsigned line_of(struct walk *w, const char *at)
 {
-    int code = 0;
+    for (; w->counted < at; w->counted++) {
+        const char *p = w->counted;
+        w->line += *p == '\n' || (*p == '\r' && p[1] != '\n');
+    }
+    return w->line;
+}
 
-    switch (br_pem_decoder_event(&w->decoder)) {
-    case BR_PEM_BEGIN_OBJ:
-        w->n = 0;
-        w->inside = true;
-        label_set(w);
-        br_pem_decoder_setdest(&w->decoder, append, w);
-        return 0;
-    case BR_PEM_END_OBJ:
-        code = w->fn(w->context, w->label, w->der, w->n);
-        w->inside = false;
-        return code;
-    case BR_PEM_ERROR:
-        return LHTTPD_ECERT;
-    default:
-        return 0;
+static int damaged(struct walk *w, const char *at, const char *why)
+{
+    return lh_err_set(w->err, LHTTPD_ECERT, "line %u: %s", line_of(w, at), why);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static struct lh_str trim(struct lh_str s)
+{
+    while (s.n && is_space(s.p[0]))
+        go_to(&s, s.p + 1);
+    while (s.n && is_space(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+/* From behind BEGIN or END, over the dashes at the line's end. */
+static bool take_label(struct lh_str *rest, char label[LH_PEM_LABEL_BYTES])
+{
+    const char *dashes = find(*rest, DASHES);
+
+    if (!dashes)
+        return false;
+    struct lh_str name = {rest->p, (size_t)(dashes - rest->p)};
+    name = lh_str_trim(name); /* all on one line */
+    if (name.n == 0 || name.n >= LH_PEM_LABEL_BYTES)
+        return false;
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] < ' ' || name.p[i] > '~')
+            return false;
+        label[i] = name.p[i];
+    }
+    label[name.n] = '\0';
+    go_to(rest, dashes + strlen(DASHES));
+    return true;
+}
+
+/* Headers end with an empty line; only old private keys have some. */
+static void skip_headers(struct lh_str *body, bool *encrypted)
+{
+    for (;;) {
+        size_t n = 0;
+        while (n < body->n && body->p[n] != '\n' && body->p[n] != '\r')
+            n++;
+        struct lh_str line = {body->p, n};
+        bool header = find(line, ":") != NULL;
+        if (n == body->n || (!header && trim(line).n))
+            return;
+        *encrypted |= find(line, "ENCRYPTED") != NULL;
+        go_to(body, body->p + n + 1);
     }
 }
 
-static int push(struct walk *w, const char *p, size_t n)
+/* 64: not of base64 (RFC 4648, 4). */
+static unsigned digit_of(char c)
 {
-    while (n) {
-        size_t used = br_pem_decoder_push(&w->decoder, p, n);
-        int code = handle_event(w);
-        if (code)
-            return code;
-        p += used;
-        n -= used;
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *digit = c ? strchr(digits, c) : NULL;
+
+    return digit ? (unsigned)(digit - digits) : 64;
+}
+
+/* Returns where it is no base64; NULL: all is well. */
+static const char *decode(struct lh_str body, uint8_t *to, size_t *n)
+{
+    unsigned bits = 0, digits = 0, pads = 0;
+
+    for (; body.n; go_to(&body, body.p + 1)) {
+        unsigned digit = digit_of(*body.p);
+        if (is_space(*body.p))
+            continue;
+        if (*body.p != '=' && (digit == 64 || pads))
+            return body.p;
+        pads += *body.p == '=';
+        bits = bits << 6 | (digit & 63);
+        if (++digits % 4)
+            continue;
+        for (unsigned i = 0; i < 3 && i + pads < 3; i++)
+            to[(*n)++] = (uint8_t)(bits >> (16 - 8 * i));
     }
+    return digits % 4 || pads > 2 ? body.p : NULL;
+}
+
+/* From the BEGIN that the walk is at to behind its END. */
+static int take_object(struct walk *w)
+{
+    const char *begin = w->rest.p, *end, *bad;
+    struct lh_pem_object *object = &w->object;
+    char label[LH_PEM_LABEL_BYTES];
+
+    *object = (struct lh_pem_object){.line = line_of(w, begin)};
+    go_to(&w->rest, begin + strlen(BEGIN));
+    if (!take_label(&w->rest, object->label))
+        return damaged(w, begin,
+                       "'" BEGIN "' with no name and dashes after it");
+    struct lh_str body = w->rest;
+    end = find(body, DASHES);
+    if (!end || find(body, END) != end)
+        return damaged(w, begin,
+                       "what begins here has no '" END "' after it; "
+                       "the text is damaged or cut short");
+    body.n = (size_t)(end - body.p);
+    go_to(&w->rest, end + strlen(END));
+    if (!take_label(&w->rest, label) || strcmp(label, object->label) != 0)
+        return damaged(w, end, "this is not the end of what began before it");
+    skip_headers(&body, &object->encrypted);
+    bad = decode(body, w->der, &object->n);
+    if (bad)
+        return damaged(w, bad, "this is not base64: the text is damaged");
+    object->der = w->der;
     return 0;
 }
 
-int lh_pem_each(const void *text, size_t n, lh_pem_fn fn, void *context)
+static int walk(struct walk *w, lh_pem_fn fn, void *context)
 {
-    struct walk w = {.fn = fn, .context = context, .der = lh_alloc(n)};
+    for (;;) {
+        const char *begin = find(w->rest, BEGIN), *end = find(w->rest, END);
+        if (end && (!begin || end < begin))
+            return damaged(w, end, "'" END "' with no '" BEGIN "' before it");
+        if (!begin)
+            return 0;
+        go_to(&w->rest, begin);
+        int code = take_object(w);
+        if (!code)
+            code = fn(context, &w->object);
+        if (code)
+            return code;
+    }
+}
 
+bool lh_pem_begins(const void *text, size_t n)
+{
+    return find((struct lh_str){text, n}, BEGIN) != NULL;
+}
+
+int lh_pem_each(const void *text, size_t n, lh_pem_fn fn, void *context,
+                struct lh_err *err)
+{
+    static const char wide[] = "B\0E\0G\0I\0N";
+    struct walk w = {.rest = {text, n}, .counted = text, .line = 1, .err = err};
+
+    if (n && memmem(text, n, wide, sizeof(wide) - 1))
+        return lh_err_set(err, LHTTPD_ECERT,
+                          "it is UTF-16 text; save it as UTF-8 or ASCII");
+    w.der = lh_alloc(n + 1); /* never longer than the text */
     if (!w.der)
         return LHTTPD_ENOMEM;
-    br_pem_decoder_init(&w.decoder);
-    int code = push(&w, text, n);
-    if (!code)
-        code = push(&w, "\n", 1); /* the last line may lack its end */
-    if (!code && w.inside)
-        code = LHTTPD_ECERT;
-    explicit_bzero(w.der, n); /* it may have been a key */
-    explicit_bzero(&w.decoder, sizeof(w.decoder));
+    int code = walk(&w, fn, context);
+    explicit_bzero(w.der, n + 1); /* it may have been a key */
     lh_free(w.der);
     return code;
 }

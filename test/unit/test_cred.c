@@ -103,10 +103,13 @@ static void says_what_is_wrong(void **state)
             "key '@ec256.pem': it holds no private key");
     refuses("ec256.pem", "empty.pem",
             "key '@empty.pem': it holds no private key");
-    refuses("cut.pem", "ec256.key",
-            "certificate '@cut.pem': the PEM text is damaged or cut short");
+    refuses(
+        "cut.pem", "ec256.key",
+        "certificate '@cut.pem': line 1: what begins here has no '-----END' "
+        "after it; the text is damaged or cut short");
     refuses("ec256.pem", "cut.key",
-            "key '@cut.key': the PEM text is damaged or cut short");
+            "key '@cut.key': line 1: what begins here has no '-----END' after "
+            "it; the text is damaged or cut short");
     refuses("nonsense.pem", "ec256.key",
             "certificate '@nonsense.pem': the certificate is damaged");
     refuses("ec256.pem", "ec384.key",
@@ -168,6 +171,239 @@ static size_t slurp(const char *name, char *out, size_t room)
     fclose(file);
     assert_true(n && n < room);
     return n;
+}
+
+/* --- What a text may look like ------------------------------------------ */
+
+static char text[65536];
+static size_t text_n;
+
+static void text_add(const char *p, size_t n)
+{
+    assert_true(n < sizeof(text) - text_n);
+    memcpy(text + text_n, p, n);
+    text_n += n;
+    text[text_n] = '\0';
+}
+
+static void text_add_file(const char *name)
+{
+    text_n += slurp(name, text + text_n, sizeof(text) - text_n);
+    text[text_n] = '\0';
+}
+
+/* Puts `by` in the place of every `what`. */
+static void text_replace(const char *what, const char *by)
+{
+    static char old[sizeof(text)];
+    char *at = old, *next;
+
+    memcpy(old, text, text_n + 1);
+    text_n = 0;
+    while ((next = strstr(at, what))) {
+        text_add(at, (size_t)(next - at));
+        text_add(by, strlen(by));
+        at = next + strlen(what);
+    }
+    text_add(at, strlen(at));
+}
+
+/* The text as a chain, with the key of that name. */
+static int add_text(struct lh_creds *creds, const char *key, struct lh_err *err)
+{
+    lhttpd_certificate_t from = lhttpd_certificate_init();
+
+    from.chain = text;
+    from.chain_size = text_n;
+    from.key_file = path_of(key);
+    return lh_creds_add(creds, &from, err);
+}
+
+/* Is it read as what ec256.pem holds, leaf and middle? */
+static void reads_all(const char *what)
+{
+    struct lh_creds *creds = lh_creds_new();
+    struct lh_err err = {""};
+
+    assert_int_equal(add(creds, "ec256.pem", "ec256.key", &err), 0);
+    if (add_text(creds, "ec256.key", &err))
+        fail_msg("%s: %s", what, err.text);
+    const struct lh_keypair *a = lh_creds_at(creds, 0);
+    const struct lh_keypair *b = lh_creds_at(creds, 1);
+    if (a->chain_n != b->chain_n)
+        fail_msg("%s: %zu of %zu", what, b->chain_n, a->chain_n);
+    for (size_t i = 0; i < a->chain_n; i++) {
+        assert_int_equal(a->chain[i].data_len, b->chain[i].data_len);
+        assert_memory_equal(a->chain[i].data, b->chain[i].data,
+                            a->chain[i].data_len);
+    }
+    lh_creds_free(creds);
+}
+
+static void reads_what_people_make(void **state)
+{
+    static const struct {
+        const char *what, *by;
+    } changes[] = {
+        {"-----END CERTIFICATE-----\n", "-----END CERTIFICATE-----"}, /* cat */
+        {"\n", "\r\n"},
+        {"\n", "\r"}, /* old Macs */
+        {"\n", "\n    "},
+        {"\n", "\n\t"},
+        {"\n", "  \n"},
+        {"\n", "\n\n"},
+        {"CERTIFICATE-----\n", "CERTIFICATE-----"},
+        {"-----BEGIN CERT", "\xef\xbb\xbf-----BEGIN CERT"}, /* BOM */
+        {"-----BEGIN CERT", "  0 s:CN=x\n   i:CN=y\n-----BEGIN CERT"},
+        {"-----BEGIN CERT", "0 begins DER as well\n-----BEGIN CERT"},
+        {"-----BEGIN CERT", "subject=-------------\n  \t-----BEGIN CERT"},
+        {"CERTIFICATE-----\n", " X509 CERTIFICATE \t-----\n"},
+        {"CERTIFICATE-----\n", "CERTIFICATE-----\nComment: x\n\n"},
+        {"-----END CERTIFICATE-----\n", "-----END CERTIFICATE-----\n\x1a"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        text_n = 0;
+        text_add_file("ec256.pem");
+        text_replace(changes[i].what, changes[i].by);
+        if (strstr(changes[i].by, "Comment"))
+            text_replace("-----END CERTIFICATE-----\nComment: x\n\n",
+                         "-----END CERTIFICATE-----\n");
+        reads_all(changes[i].by);
+    }
+}
+
+/* Keys, parameters and lists stand beside certificates. */
+static void reads_among_others(void **state)
+{
+    static const char *const others[] = {
+        "EC PARAMETERS",       "DH PARAMETERS", "PUBLIC KEY",
+        "CERTIFICATE REQUEST", "X509 CRL",      "ENCRYPTED PRIVATE KEY"};
+    struct lh_err err;
+    char object[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        text_n = 0;
+        snprintf(object, sizeof(object),
+                 "-----BEGIN %s-----\nAAEC\n-----END %s-----", others[i],
+                 others[i]);
+        text_add(object, strlen(object));
+        text_add_file("ec256.key");
+        text_add_file("ec256.pem");
+        text_add(object, strlen(object));
+        reads_all(others[i]);
+        struct lh_creds *creds = lh_creds_new();
+        lhttpd_certificate_t from = lhttpd_certificate_init();
+        from.chain_file = path_of("ec256.pem");
+        from.key = text;
+        from.key_size = text_n;
+        assert_int_equal(lh_creds_add(creds, &from, &err),
+                         strstr(others[i], "PRIVATE") ? LHTTPD_ECERT : 0);
+        lh_creds_free(creds);
+    }
+}
+
+/* What it is trusted for is left out: no client wants it. */
+static void reads_trusted_certificates(void **state)
+{
+    (void)state;
+    text_n = 0;
+    text_add_file("ec256.pem");
+    *strstr(strstr(text, "-----END") + 1, "-----BEGIN") = '\0';
+    text_n = strlen(text);
+    text_add_file("trusted.pem");
+    reads_all("trusted");
+}
+
+/* Nothing that looks like an object is left out without a word. */
+static void refuses_what_it_cannot_read(void **state)
+{
+    static const struct {
+        const char *what, *by, *words;
+    } cases[] = {
+        {"-----END CERTIFICATE-----\n-----BEGIN",
+         "-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n-----BEGIN",
+         "what begins here has no"},
+        {"-----END CERTIFICATE-----", "-----END CERTIFICATE", "not the end"},
+        {"-----END CERTIFICATE", "-----END X509", "not the end"},
+        {"-----BEGIN CERTIFICATE-----", "", "with no '-----BEGIN'"},
+        {"-----BEGIN CERTIFICATE-----\n", "-----BEGIN\n-----", "no name"},
+        {"-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERT\nIFICATE-----\n",
+         "no name"},
+        {"CERTIFICATE-----", "PKCS7-----", "a PKCS7 cannot be read"},
+        {"CERTIFICATE-----", "CERTIFICATES-----", "a CERTIFICATES cannot be"},
+        {"\n", "\\n", "not base64"},
+        {"\nM", "\n> M", "not base64"},
+        {"\nM", "\n=M", "not base64"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lh_creds *creds = lh_creds_new();
+        struct lh_err err = {""};
+        text_n = 0;
+        text_add_file("ec256.pem");
+        text_replace(cases[i].what, cases[i].by);
+        assert_int_equal(add_text(creds, "ec256.key", &err), LHTTPD_ECERT);
+        if (!strstr(err.text, cases[i].words) ||
+            !strstr(err.text, "certificate in memory: line "))
+            fail_msg("%zu: %s", i, err.text);
+        lh_creds_free(creds);
+    }
+}
+
+static void says_utf16(void **state)
+{
+    struct lh_creds *creds = lh_creds_new();
+    struct lh_err err;
+
+    (void)state;
+    text_n = 0;
+    text_add_file("ec256.pem");
+    for (size_t i = text_n; i-- > 0;) {
+        text[2 * i + 1] = '\0';
+        text[2 * i] = text[i];
+    }
+    text_n *= 2;
+    for (int i = 0; i < 2; i++) { /* the last octet left out: big-endian */
+        assert_int_equal(add_text(creds, "ec256.key", &err), LHTTPD_ECERT);
+        assert_string_equal(err.text,
+                            "certificate in memory: it is UTF-16 text; save it "
+                            "as UTF-8 or ASCII");
+        memmove(text + 1, text, text_n);
+        text[0] = '\0';
+    }
+    lh_creds_free(creds);
+}
+
+static void wants_one_key(void **state)
+{
+    struct lh_err err;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct lh_creds *creds = lh_creds_new();
+        lhttpd_certificate_t from = lhttpd_certificate_init();
+        text_n = 0;
+        text_add_file(i == 1 ? "encrypted-pkcs8.key" : "ec256.key");
+        text_add_file(i == 2 ? "encrypted-pkcs1.key" : "ec384.key");
+        from.chain_file = path_of("ec256.pem");
+        from.key = text;
+        from.key_size = text_n;
+        assert_int_equal(lh_creds_add(creds, &from, &err), LHTTPD_ECERT);
+        assert_string_equal(err.text, "key in memory: it holds several private "
+                                      "keys; leave the certificate's only");
+        text_n = 0;
+        text_add("-----BEGIN OPENSSH PRIVATE KEY-----AAEC"
+                 "-----END OPENSSH PRIVATE KEY-----",
+                 72);
+        from.key_size = text_n;
+        assert_int_equal(lh_creds_add(creds, &from, &err), LHTTPD_ECERT);
+        assert_non_null(strstr(err.text, "a OPENSSH PRIVATE KEY cannot be"));
+        lh_creds_free(creds);
+    }
 }
 
 static void reads_memory(void **state)
@@ -267,6 +503,12 @@ int main(void)
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(refuses_other_kinds),
         cmocka_unit_test(says_how_to_decrypt),
+        cmocka_unit_test(reads_what_people_make),
+        cmocka_unit_test(reads_among_others),
+        cmocka_unit_test(reads_trusted_certificates),
+        cmocka_unit_test(refuses_what_it_cannot_read),
+        cmocka_unit_test(says_utf16),
+        cmocka_unit_test(wants_one_key),
         cmocka_unit_test(reads_memory),
         cmocka_unit_test(survives_damage),
         cmocka_unit_test(keeps_the_chain),

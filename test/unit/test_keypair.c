@@ -29,14 +29,15 @@ static size_t slurp(const char *name, const char *ending, char *out,
     return n;
 }
 
-static int take(void *context, const char *label, const uint8_t *der, size_t n)
+static int take(void *context, const struct lh_pem_object *o)
 {
     struct lh_keypair *pair = context;
 
-    if (strcmp(label, "CERTIFICATE") == 0)
-        assert_int_equal(lh_keypair_add(pair, der, n), LH_KEYPAIR_OK);
+    if (strcmp(o->label, "CERTIFICATE") == 0)
+        assert_int_equal(lh_keypair_add(pair, o->der, o->n, false),
+                         LH_KEYPAIR_OK);
     else
-        assert_int_equal(lh_keypair_set_key(pair, der, n), LH_KEYPAIR_OK);
+        assert_int_equal(lh_keypair_set_key(pair, o->der, o->n), LH_KEYPAIR_OK);
     return 0;
 }
 
@@ -44,15 +45,16 @@ static struct lh_keypair *read_pair(const char *chain, const char *key)
 {
     struct lh_keypair *pair = lh_alloc(sizeof(*pair));
     static char text[16384];
+    struct lh_err err;
 
     assert_non_null(pair);
     lh_keypair_init(pair);
-    assert_int_equal(
-        lh_pem_each(text, slurp(chain, ".pem", text, sizeof(text)), take, pair),
-        0);
-    assert_int_equal(
-        lh_pem_each(text, slurp(key, ".key", text, sizeof(text)), take, pair),
-        0);
+    assert_int_equal(lh_pem_each(text, slurp(chain, ".pem", text, sizeof(text)),
+                                 take, pair, &err),
+                     0);
+    assert_int_equal(lh_pem_each(text, slurp(key, ".key", text, sizeof(text)),
+                                 take, pair, &err),
+                     0);
     return pair;
 }
 
@@ -103,10 +105,15 @@ static void has_an_end(void **state)
 
     (void)state;
     lh_keypair_init(&pair);
-    assert_int_equal(lh_keypair_add(&pair, tail, 3), LH_KEYPAIR_BAD_CERT);
+    assert_int_equal(lh_keypair_add(&pair, tail, 3, true), LH_KEYPAIR_OK);
+    assert_int_equal(pair.chain[--pair.chain_n].data_len, 2);
+    lh_free(pair.chain[0].data);
+    assert_int_equal(lh_keypair_add(&pair, tail, 3, false),
+                     LH_KEYPAIR_BAD_CERT);
     for (int i = 0; i < LH_KEYPAIR_CHAIN_MAX; i++)
-        assert_int_equal(lh_keypair_add(&pair, empty, 2), LH_KEYPAIR_OK);
-    assert_int_equal(lh_keypair_add(&pair, empty, 2), LH_KEYPAIR_TOO_LONG);
+        assert_int_equal(lh_keypair_add(&pair, empty, 2, false), LH_KEYPAIR_OK);
+    assert_int_equal(lh_keypair_add(&pair, empty, 2, false),
+                     LH_KEYPAIR_TOO_LONG);
     assert_int_equal(lh_keypair_set_key(&pair, empty, 2), LH_KEYPAIR_BAD_KEY);
     assert_int_equal(lh_keypair_check(&pair), LH_KEYPAIR_BAD_CERT);
     lh_keypair_deinit(&pair);

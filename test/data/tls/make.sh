@@ -50,6 +50,7 @@ openssl x509 -in ec256.pem -outform DER -out ec256.der
 openssl pkcs8 -topk8 -in ec256.key -passout pass:x -out encrypted-pkcs8.key
 openssl rsa -in rsa2048.key -traditional -aes128 -passout pass:x -out encrypted-pkcs1.key
 cat ec256.key ec256.pem >both.pem
+openssl x509 -in middle.pem -trustout -addtrust serverAuth -out trusted.pem
 
 # Damage.
 head -c 300 ec256.pem >cut.pem
