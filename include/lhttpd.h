@@ -208,8 +208,9 @@ LHTTPD_API int lhttpd_server_listen(lhttpd_server_t *server,
                                     unsigned flags);
 
 /* Takes over a socket that already listens (systemd's, say).  The server owns
- * `fd` from the successful return on.  Returns the listener's number.  Before
- * start. */
+ * `fd` from the successful return on.  Returns the listener's number.
+ * LHTTPD_EADDRESS: it is no such socket; LHTTPD_EINVAL: it is a listener of
+ * this server already.  Before start. */
 LHTTPD_API int lhttpd_server_adopt(lhttpd_server_t *server, int fd,
                                    unsigned flags);
 
@@ -317,7 +318,8 @@ LHTTPD_API void lhttpd_server_shutdown(lhttpd_server_t *server,
 /* Waits until a server that was told to shut down has stopped.  LHTTPD_ECUT:
  * the grace ran out and requests were cut.  LHTTPD_ESTUCK: a script or a
  * file operation does not return; its thread and memory stay behind, after
- * destroy too, and its callbacks may still run.  Not on a worker thread. */
+ * destroy too, and its callbacks may still run; listeners are closed.  Not on a
+ * worker thread. */
 LHTTPD_API int lhttpd_server_wait(lhttpd_server_t *server);
 
 /* lhttpd_server_shutdown() and lhttpd_server_wait(). */

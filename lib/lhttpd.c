@@ -204,11 +204,24 @@ int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
     return fd < 0 ? fd : add_listener(s, fd, flags);
 }
 
+static int check_not_adopted(struct lhttpd_server_t *s, int fd)
+{
+    for (unsigned i = 0; i < s->listeners_n; i++) {
+        if (lh_sock_same(s->listeners[i].fd, fd))
+            return lh_err_set(
+                &s->err, LHTTPD_EINVAL,
+                "descriptor %d: its socket is listener %u already", fd, i);
+    }
+    return 0;
+}
+
 int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
 {
     if (!s)
         return LHTTPD_EINVAL;
     int r = check_listener(s, flags, "lhttpd_server_adopt");
+    if (r == 0)
+        r = check_not_adopted(s, fd);
     if (r == 0)
         r = lh_sock_adopt(fd, &s->listeners[s->listeners_n].where, &s->err);
     return r < 0 ? r : add_listener(s, fd, flags);

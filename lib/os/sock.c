@@ -432,6 +432,16 @@ static void set_ends(int fd, const union address *remote,
     numeric(remote, ends->remote, &ends->remote_port);
 }
 
+/* Leaves errno alone. */
+static bool listens(int fd)
+{
+    int error = errno, yes = 0;
+    bool known = int_option(fd, SO_ACCEPTCONN, &yes);
+
+    errno = error;
+    return known && yes;
+}
+
 enum lh_accepted lh_sock_accept(int listener, int *fd,
                                 struct lh_sock_ends *ends)
 {
@@ -444,12 +454,14 @@ enum lh_accepted lh_sock_accept(int listener, int *fd,
             set_ends(*fd, &remote, ends);
             return LH_ACCEPTED;
         }
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return LH_ACCEPT_NONE;
         if (is_no_room(errno))
             return LH_ACCEPT_NO_ROOM;
         if (!concerns_one_client(errno))
-            return LH_ACCEPT_NONE;
+            break;
     }
-    return LH_ACCEPT_NONE;
+    return listens(listener) ? LH_ACCEPT_FAILED : LH_ACCEPT_BROKEN;
 }
 
 static ssize_t moved(ssize_t n)
@@ -518,6 +530,11 @@ void lh_sock_abort(int fd)
     struct linger hard = {.l_onoff = 1, .l_linger = 0};
 
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+}
+
+void lh_sock_replace(int fd, int other)
+{
+    dup3(other, fd, O_CLOEXEC);
 }
 
 void lh_sock_close(int fd)

@@ -59,6 +59,8 @@ enum lh_accepted {
     LH_ACCEPTED,
     LH_ACCEPT_NONE,    /* no client waits (any longer) */
     LH_ACCEPT_NO_ROOM, /* out of descriptors or kernel memory: pause */
+    LH_ACCEPT_FAILED,  /* errno says why; perhaps not next time: pause */
+    LH_ACCEPT_BROKEN,  /* ... and it is no listening socket (any more) */
 };
 
 /* One client; TCP_NODELAY is set, and one that vanishes without a word is lost
@@ -82,5 +84,7 @@ size_t lh_sock_untaken(int fd);
 void lh_sock_shutdown(int fd); /* our sending side */
 void lh_sock_abort(int fd);    /* closing it will be a reset */
 void lh_sock_close(int fd);
+/* Closes it, but keeps its number, which becomes one more of `other`. */
+void lh_sock_replace(int fd, int other);
 
 #endif

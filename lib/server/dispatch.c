@@ -70,7 +70,8 @@ static struct lh_str host_of(struct lh_str authority)
     return authority;
 }
 
-/* To the same target on the first TLS listener. */
+/* To the same target on the first TLS listener, of the host that the client
+ * asked or else of the address that it came to.  A unix socket has none. */
 static void redirect_to_tls(const struct lhttpd_server_t *s,
                             struct lh_exchange *ex)
 {
@@ -78,8 +79,12 @@ static void redirect_to_tls(const struct lhttpd_server_t *s,
     int port = lh_server_tls_port(s);
     char port_text[16] = "";
 
-    if (!host.n)
+    if (!host.n && ex->peer->server_port)
         host = lh_str_of(ex->peer->server_addr);
+    if (!host.n) {
+        answer(ex, 400);
+        return;
+    }
     if (port != 443)
         snprintf(port_text, sizeof(port_text), ":%d", port);
     bool literal = host.p[0] != '[' && memchr(host.p, ':', host.n);

@@ -294,9 +294,29 @@ void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms)
     lh_evq_wake(&s->done);
 }
 
+/* A worker that does not return still knows the listeners' numbers, so these
+ * stay in use, for something that has no clients.  Whoever holds a share of the
+ * listeners keeps the workers from closing them. */
+static void vacate_listeners(struct lhttpd_server_t *s)
+{
+    struct lh_err err;
+
+    if (atomic_fetch_add(&s->listeners_in_use, 1) == 0)
+        return; /* they are closed */
+    for (unsigned i = 0; i < s->listeners_n; i++) {
+        struct lh_listener *l = &s->listeners[i];
+        atomic_store(&l->owner, LH_OWNER_GONE);
+        if (lh_sock_address_deinit(&l->where, &err) < 0)
+            lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
+        lh_sock_replace(l->fd, s->done.wake_fd);
+    }
+}
+
 static int stuck(struct lhttpd_server_t *s)
 {
     const char *where = NULL;
+
+    vacate_listeners(s);
 
     for (unsigned i = 0; i < s->workers_n && !where; i++)
         where = lh_worker_running(&s->workers[i]);

@@ -5,7 +5,7 @@
  * - read-only while workers run: limits, settings, log, software, mappings,
  * creds;
  * - listeners: the descriptor is read-only, `owner` says in an atomic whose
- *   event queue it is armed in (worker.c, "Accepting");
+ *   event queue it is armed in (handover.h);
  * - the workers' event queues, to arm a listener there or to wake, and their
  *   atomics `waiting` and `load`;
  * - one lock-free mailbox a worker;
@@ -28,6 +28,8 @@
 
 /* No worker has the listener armed: the next one that waits takes it. */
 #define LH_OWNER_NONE (-1)
+/* It takes no clients any more: no worker touches it. */
+#define LH_OWNER_GONE (-2)
 
 struct lh_listener {
     int fd; /* -1 once closed */

@@ -1,5 +1,5 @@
 /*
- * A worker's turn, its share of the listeners, its stop.
+ * A worker's turn and its stop.
  *
  * Bytes move one way in a turn: events -> input -> protocol -> Lua -> protocol
  * -> output -> socket.  Nothing is resumed from inside a callback: callbacks
@@ -9,18 +9,15 @@
 #include "server/worker.h"
 
 #include "os/clock.h"
+#include "server/accept.h"
 #include "server/conn.h"
+#include "server/handover.h"
 
 #include <stdlib.h>
 
 /* A pipelining client's requests are served in rounds within one turn. */
 #define ROUNDS_MAX 64
 #define ROUNDS_NS  2000000
-
-#define ACCEPT_MAX      8    /* clients a listener's event takes in */
-#define ACCEPT_LAST_MAX 4096 /* ... once more at a stop: a long queue */
-#define AHEAD_MAX       4    /* connections more than the least loaded worker */
-#define ACCEPT_PAUSE_MS 100  /* out of descriptors or connections */
 
 /* To the next try when the kernel was short of memory for operations. */
 #define SUBMIT_AGAIN_MS 10
@@ -29,188 +26,6 @@
 #define CUT_TASKS_MS 1000
 
 static _Thread_local const struct lh_worker *current;
-
-/* --- Accepting ------------------------------------------------------------
- *
- * A listener is armed one-shot in the event queue of its owner.  Who takes its
- * event accepts what is there and hands it on to a waiting worker; and so does
- * an owner that is about to run Lua, which may take long.  With nobody waiting
- * it has no owner until a worker is about to wait.
- *
- * No client is forgotten: a worker says that it waits before it looks for
- * listeners without owner, and one that leaves a listener without owner looks
- * for waiting workers afterwards.  An arming that was overtaken does no harm:
- * its worker finds no client, or takes one.
- *
- * A worker that stops touches no listener any more once it has left them: the
- * last one to leave closes them.
- */
-
-static void arm(struct lh_worker *of, unsigned i)
-{
-    struct lh_acceptor *a = &of->acceptors[i];
-
-    lh_evq_change(&of->evq, a->listener->fd, LH_EV_READ | LH_EV_ONESHOT,
-                  a->tag);
-}
-
-/* The waiting worker with the fewest connections, or NULL. */
-static struct lh_worker *find_waiting(const struct lh_worker *w)
-{
-    struct lh_worker *best = NULL;
-
-    for (unsigned i = 0; i < w->server->workers_n; i++) {
-        struct lh_worker *other = &w->server->workers[i];
-        if (other != w && atomic_load(&other->waiting) &&
-            (!best || atomic_load(&other->load) < atomic_load(&best->load)))
-            best = other;
-    }
-    return best;
-}
-
-/* Gives listener number i from owner `from` to another worker. */
-static bool give(struct lh_worker *w, unsigned i, int from)
-{
-    struct lh_worker *to = find_waiting(w);
-
-    if (!to)
-        return false;
-    if (atomic_compare_exchange_strong(&w->server->listeners[i].owner, &from,
-                                       to->number))
-        arm(to, i);
-    return true;
-}
-
-static void hand_on(struct lh_worker *w, unsigned i)
-{
-    int mine = w->number;
-
-    if (atomic_load(&w->server->listeners[i].owner) != mine || give(w, i, mine))
-        return;
-    if (atomic_compare_exchange_strong(&w->server->listeners[i].owner, &mine,
-                                       LH_OWNER_NONE))
-        give(w, i, LH_OWNER_NONE);
-}
-
-static void hand_on_all(struct lh_worker *w)
-{
-    if (w->server->workers_n == 1 || w->ctx.stopping)
-        return;
-    for (unsigned i = 0; i < w->server->listeners_n; i++)
-        hand_on(w, i);
-}
-
-/* Before a wait: what has no owner is ours. */
-static void take_listeners(struct lh_worker *w)
-{
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
-        struct lh_acceptor *a = &w->acceptors[i];
-        int owner = LH_OWNER_NONE;
-        if (!atomic_compare_exchange_strong(&a->listener->owner, &owner,
-                                            w->number) &&
-            owner != w->number)
-            continue;
-        if (!a->armed)
-            arm(w, i);
-        a->armed = true;
-    }
-}
-
-static void pause_accepting(struct lh_worker *w)
-{
-    w->accepting = false;
-    lh_timer_arm(&w->ctx.timers, &w->accept_pause,
-                 w->ctx.now_ms + ACCEPT_PAUSE_MS);
-    hand_on_all(w);
-}
-
-static void resume_accepting(struct lh_timer *timer)
-{
-    struct lh_worker *w = LH_OF(timer, struct lh_worker, accept_pause);
-
-    w->accepting = !w->ctx.stopping;
-}
-
-/* A worker that is ahead of another takes one client at a time, which leaves
- * the rest to whoever comes to wait meanwhile; but never none, since the other
- * may be inside a long handler. */
-static unsigned share(const struct lh_worker *w)
-{
-    for (unsigned i = 0; i < w->server->workers_n; i++) {
-        if (atomic_load(&w->server->workers[i].load) + AHEAD_MAX <= w->conns_n)
-            return 1;
-    }
-    return ACCEPT_MAX;
-}
-
-/* False: no client waits, or there is no room for it. */
-static bool accept_client(struct lh_acceptor *a)
-{
-    struct lh_worker *w = a->worker;
-    bool full = w->conns_n >= w->conns_max;
-    struct lh_sock_ends ends;
-    int fd;
-
-    if (full && !lh_conns_find_idle(w)) {
-        pause_accepting(w);
-        return false;
-    }
-    enum lh_accepted r = lh_sock_accept(a->listener->fd, &fd, &ends);
-    if (r == LH_ACCEPT_NO_ROOM) {
-        lh_conns_close_oldest_idle(w);
-        pause_accepting(w);
-    }
-    if (r != LH_ACCEPTED)
-        return false;
-    if (full)
-        lh_conns_close_oldest_idle(w);
-    lh_conn_accept(w, a->listener, fd, &ends);
-    return true;
-}
-
-static void accept_clients(struct lh_acceptor *a)
-{
-    for (unsigned i = 0; i < share(a->worker); i++) {
-        if (!accept_client(a))
-            return;
-    }
-}
-
-/* Those whom the kernel has accepted for us: a listener that is closed resets
- * them. */
-static void accept_last_clients(struct lh_worker *w)
-{
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
-        for (int n = 0; n < ACCEPT_LAST_MAX; n++) {
-            if (!accept_client(&w->acceptors[i]))
-                break;
-        }
-    }
-}
-
-static void on_client(struct lh_source *source, unsigned ready)
-{
-    struct lh_acceptor *a = LH_OF(source, struct lh_acceptor, source);
-
-    (void)ready;
-    a->armed = false;
-    if (a->worker->accepting)
-        accept_clients(a);
-    if (a->worker->server->workers_n > 1)
-        hand_on(a->worker, (unsigned)(a - a->worker->acceptors));
-}
-
-static void leave_listeners(struct lh_worker *w)
-{
-    w->accepting = false;
-    lh_timer_disarm(&w->accept_pause);
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
-        struct lh_acceptor *a = &w->acceptors[i];
-        lh_evq_forget(&w->evq, a->listener->fd);
-        lh_slots_remove(&w->slots, a->tag);
-    }
-    lh_server_leave_listeners(w->server);
-}
 
 /* --- Stopping ------------------------------------------------------------- */
 
@@ -228,8 +43,8 @@ static void begin_stop(struct lh_message *message, struct lh_worker *w)
     (void)message;
     w->ctx.stopping = true;
     if (atomic_load(&w->server->stop_at_ms) > w->ctx.now_ms)
-        accept_last_clients(w);
-    leave_listeners(w);
+        lh_accept_last(w);
+    lh_accept_leave(w);
     lh_conns_drain(w);
     for (unsigned i = 0; i < w->server->mappings.n; i++)
         lh_vm_stopping(w->vms[i]);
@@ -289,7 +104,7 @@ static unsigned wait_for_events(struct lh_worker *w)
 
     if (asleep) {
         atomic_store(&w->waiting, true);
-        take_listeners(w);
+        lh_handover_take(w);
     }
     unsigned n = lh_evq_wait(&w->evq, w->events, LH_EVENTS_MAX, timeout);
     if (asleep)
@@ -349,7 +164,7 @@ static void run_rounds(struct lh_worker *w)
             return;
         lh_conns_feed(w);
         if (!lh_list_empty(&w->ready_vms))
-            hand_on_all(w);
+            lh_handover_all(w);
         run_tasks(w);
     }
 }
@@ -372,23 +187,6 @@ static void turn(struct lh_worker *w)
 }
 
 /* --- Life ----------------------------------------------------------------- */
-
-static int add_acceptors(struct lh_worker *w, struct lh_err *err)
-{
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
-        struct lh_acceptor *a = &w->acceptors[i];
-        a->source.on_event = on_client;
-        a->worker = w;
-        a->listener = &w->server->listeners[i];
-        if (lh_slots_add(&w->slots, &a->source, &a->tag) < 0)
-            return lh_err_memory(err);
-        if (lh_evq_add(&w->evq, a->listener->fd, LH_EV_ONESHOT, a->tag) < 0)
-            return lh_err_set(err, LHTTPD_ESYSTEM,
-                              "listener %s: cannot be watched for clients",
-                              a->listener->where.text);
-    }
-    return 0;
-}
 
 static void on_completions(struct lh_source *source, unsigned ready)
 {
@@ -459,7 +257,6 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     lh_mailbox_init(&w->mailbox);
     lh_server_context(s, &w->ctx, number);
     read_clocks(w);
-    lh_timer_init(&w->accept_pause, resume_accepting);
     lh_net_pools_init(&w->pools);
     uint64_t share = s->limits.connections / s->workers_n;
     w->conns_max = share > UINT32_MAX ? UINT32_MAX
@@ -471,7 +268,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
         return lh_err_set(err, LHTTPD_ESYSTEM,
                           "worker %u: no event queue; too many open files?",
                           number);
-    int r = add_acceptors(w, err);
+    int r = lh_accept_init(w, err);
     if (r == 0)
         r = add_aio(w, err);
     return r < 0 ? r : make_vms(w, err);

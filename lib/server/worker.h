@@ -24,7 +24,8 @@ struct lh_acceptor {
     struct lh_worker *worker;
     struct lh_listener *listener;
     uint64_t tag;
-    bool armed; /* in our event queue, and it has not reported since */
+    bool armed;      /* in our event queue, and it has not reported since */
+    bool in_trouble; /* accept failed last time, and the log knows */
 };
 
 struct lh_worker {

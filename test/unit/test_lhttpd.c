@@ -20,9 +20,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -263,6 +265,107 @@ static void redirect_needs_a_tls_listener(void **state)
     assert_int_equal(lhttpd_server_listen(s, where, 0, LHTTPD_LISTEN_TLS), 2);
     assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
     assert_non_null(strstr(lhttpd_server_error(s), "redirect"));
+    lhttpd_server_destroy(s);
+}
+
+static void a_socket_is_adopted_once(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1), *other = make(HELLO, 1);
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), again;
+
+    (void)state;
+    assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    again = dup(fd);
+    assert_int_equal(lhttpd_server_adopt(s, fd, 0), 1);
+    assert_int_equal(lhttpd_server_adopt(s, fd, 0), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "listener 1 already"));
+    assert_int_equal(lhttpd_server_adopt(s, again, 0), LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_adopt(other, again, 0), 1);
+    assert_int_equal(lhttpd_server_adopt(s, -1, 0), LHTTPD_EADDRESS);
+    lhttpd_server_destroy(s);
+    lhttpd_server_destroy(other);
+}
+
+static void ask_unix(const char *path, const char *request, char *out,
+                     size_t room)
+{
+    struct sockaddr_un where = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(where.sun_path, sizeof(where.sun_path), "%s", path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof(where)), 0);
+    test_client_send(fd, request);
+    test_client_read_all(fd, out, room);
+    close(fd);
+}
+
+static void a_redirect_needs_a_host(void **state)
+{
+    lhttpd_certificate_t certificate = lhttpd_certificate_init();
+    lhttpd_server_t *s = make(HELLO, 1);
+    char where[64], expected[64], out[4096];
+
+    (void)state;
+    certificate.chain_file = TEST_DATA "/tls/ec256.pem";
+    certificate.key_file = TEST_DATA "/tls/ec256.key";
+    assert_int_equal(lhttpd_server_add_certificate(s, &certificate), 0);
+    snprintf(where, sizeof(where), "unix:test_lhttpd.%d.sock", (int)getpid());
+    assert_int_equal(lhttpd_server_listen(s, where, 0, LHTTPD_LISTEN_REDIRECT),
+                     1);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_TLS),
+                     2);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    ask_unix(where + 5, "GET /x HTTP/1.0\r\nhost: a.example\r\n\r\n", out,
+             sizeof(out));
+    snprintf(expected, sizeof(expected), "location: https://a.example:%d/x\r\n",
+             lhttpd_server_port(s, 2));
+    assert_non_null(strstr(out, expected));
+    ask_unix(where + 5, "GET /x HTTP/1.0\r\n\r\n", out, sizeof(out));
+    assert_non_null(strstr(out, "HTTP/1.1 400 Bad Request\r\n"));
+    assert_null(strstr(out, "location"));
+    lhttpd_server_destroy(s);
+}
+
+static atomic_int given_up;
+
+static void count_given_up(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    given_up += strstr(entry->message, "takes no clients any more: ") != NULL;
+}
+
+/* Somebody who has the socket too has shut it down: that is said once, and the
+ * other listener serves on. */
+static void a_listener_may_break(void **state)
+{
+    lhttpd_config_t config = quiet(2);
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    lhttpd_server_t *s;
+    char out[4096];
+
+    (void)state;
+    config.log = count_given_up;
+    given_up = 0;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), again = dup(fd);
+    assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    assert_int_equal(lhttpd_server_create(&s, &config), 0);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 0), 0);
+    assert_int_equal(lhttpd_server_adopt(s, fd, 0), 1);
+    assert_int_equal(
+        lhttpd_server_map_source(s, "/", "x", HELLO, strlen(HELLO)), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    assert_int_equal(shutdown(again, SHUT_RD), 0);
+    for (int i = 0; i < 1000 && !given_up; i++)
+        usleep(10000);
+    for (int i = 0; i < 8; i++) {
+        ask(s, GET, out, sizeof(out));
+        assert_non_null(strstr(out, "hello"));
+    }
+    assert_int_equal(given_up, 1);
+    close(again);
     lhttpd_server_destroy(s);
 }
 
@@ -665,10 +768,14 @@ static void stuck_child(void)
     lhttpd_limits_t limits = lhttpd_limits_init();
     lhttpd_server_t *s;
 
+    char where[64];
+
+    snprintf(where, sizeof(where), "unix:test_lhttpd.%d.sock", (int)getpid());
     limits.handler_run_ms = 100;
     config.limits = &limits;
     if (lhttpd_server_create(&s, &config) ||
         lhttpd_server_listen(s, "127.0.0.1", 0, 0) ||
+        lhttpd_server_listen(s, where, 0, 0) != 1 ||
         lhttpd_server_map_source(s, "/", "stuck.lua", script,
                                  sizeof(script) - 1) ||
         lhttpd_server_start(s))
@@ -678,8 +785,11 @@ static void stuck_child(void)
     usleep(300000);
     int r = lhttpd_server_stop(s, 0);
     int named = strstr(lhttpd_server_error(s), "stuck.lua:1") != NULL;
+    int port = lhttpd_server_port(s, 0), gone = access(where + 5, F_OK) < 0;
     lhttpd_server_destroy(s);
-    _exit(r != LHTTPD_ESTUCK ? 2 : !named ? 3 : 0);
+    int free_port = lhttpd_server_create(&s, &config) == 0 &&
+                    lhttpd_server_listen(s, "127.0.0.1", port, 0) == 0;
+    _exit(r != LHTTPD_ESTUCK ? 2 : !named ? 3 : !gone ? 4 : !free_port ? 5 : 0);
 }
 
 static void a_script_that_does_not_return_is_named(void **state)
@@ -771,6 +881,9 @@ int main(void)
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
         cmocka_unit_test(redirect_needs_a_tls_listener),
+        cmocka_unit_test(a_socket_is_adopted_once),
+        cmocka_unit_test(a_listener_may_break),
+        cmocka_unit_test(a_redirect_needs_a_host),
         cmocka_unit_test(routes_by_prefix_and_name),
         cmocka_unit_test(sixteen_pipelined_requests_are_answered_in_order),
         cmocka_unit_test(a_response_may_end_without_octets),

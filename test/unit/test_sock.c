@@ -481,7 +481,7 @@ static void test_not_a_listener(void **state)
     int fd;
 
     (void)state;
-    assert_int_equal(lh_sock_accept(-1, &fd, &ends), LH_ACCEPT_NONE);
+    assert_int_equal(lh_sock_accept(-1, &fd, &ends), LH_ACCEPT_BROKEN);
     assert_int_equal(fd, -1);
 }
 
@@ -515,43 +515,82 @@ static void in_child(int (*body)(int error), int error)
         fail_msg("with errno %d: %s", error, strerror(error));
 }
 
-static int accept_result(int error)
+static int accept_fails(int error, enum lh_accepted expected)
 {
+    struct lh_sock_address a;
     struct lh_sock_ends ends;
-    int fd = 7;
+    int fd = 7, listener = listen_at("127.0.0.1", 0, &a);
 
     if (!test_deny(SYS_accept4, TEST_ANY_ARGUMENT, error))
         return NOT_POSSIBLE;
-    enum lh_accepted result = lh_sock_accept(0, &fd, &ends);
-    return fd == -1 ? 10 + (int)result : FAILED;
+    enum lh_accepted result = lh_sock_accept(listener, &fd, &ends);
+    return fd != -1 || result != expected || errno != error ? FAILED : 0;
 }
 
 static int accept_none(int error)
 {
-    int result = accept_result(error);
-
-    return result == 10 + LH_ACCEPT_NONE ? 0 : result;
+    return accept_fails(error, LH_ACCEPT_NONE);
 }
 
 static int accept_no_room(int error)
 {
-    int result = accept_result(error);
-
-    return result == 10 + LH_ACCEPT_NO_ROOM ? 0 : result;
+    return accept_fails(error, LH_ACCEPT_NO_ROOM);
 }
 
-/* Errors of one client are skipped, but not for ever. */
+static int accept_failed(int error)
+{
+    return accept_fails(error, LH_ACCEPT_FAILED);
+}
+
+/* Errors of one client are skipped, but not for ever: then, and with any other
+ * error, there would be no end of events. */
 static void test_accept_errors(void **state)
 {
-    static const int passing[] = {ECONNABORTED, EPERM,  EPROTO, EINTR,
-                                  ENETDOWN,     EAGAIN, EBADF};
     static const int lasting[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    static const int other[] = {ECONNABORTED, EPERM,  EPROTO, EINTR,
+                                ENETDOWN,     EINVAL, ENOSYS, EOPNOTSUPP};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-        in_child(accept_none, passing[i]);
+    in_child(accept_none, EAGAIN);
     for (size_t i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++)
         in_child(accept_no_room, lasting[i]);
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
+        in_child(accept_failed, other[i]);
+}
+
+static void test_accept_of_no_listener(void **state)
+{
+    struct lh_sock_address a;
+    struct lh_sock_ends ends;
+    int fd, listener = listen_at("127.0.0.1", 0, &a);
+
+    (void)state;
+    assert_int_equal(shutdown(listener, SHUT_RD), 0);
+    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_BROKEN);
+    assert_int_equal(errno, EINVAL);
+    int other = dup(STDERR_FILENO);
+    lh_sock_replace(listener, other); /* the port is free */
+    close(other);
+    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_BROKEN);
+    assert_int_equal(errno, ENOTSOCK);
+    other = listen_at("127.0.0.1", a.port, &a);
+    lh_sock_close(other);
+    lh_sock_close(listener);
+    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_BROKEN);
+}
+
+static void test_same(void **state)
+{
+    struct lh_sock_address a;
+    int one = listen_at("127.0.0.1", 0, &a), again = dup(one);
+    int two = listen_at("127.0.0.1", 0, &a);
+
+    (void)state;
+    assert_true(lh_sock_same(one, one) && lh_sock_same(one, again));
+    assert_false(lh_sock_same(one, two) || lh_sock_same(one, -1));
+    close(one);
+    close(again);
+    close(two);
 }
 
 static int listen_without_ipv6(int error)
@@ -739,6 +778,8 @@ int main(void)
         cmocka_unit_test(test_listen_without_descriptors),
         cmocka_unit_test(test_not_a_listener),
         cmocka_unit_test(test_accept_errors),
+        cmocka_unit_test(test_accept_of_no_listener),
+        cmocka_unit_test(test_same),
         cmocka_unit_test(test_kernel_without_ipv6),
         cmocka_unit_test(test_unix_listen_fails),
         cmocka_unit_test(test_unix_in_doubt_stays),

@@ -1,0 +1,166 @@
+/* Accepting clients: see accept.h. */
+#include "server/accept.h"
+
+#include "server/conn.h"
+#include "server/handover.h"
+
+#include <errno.h>
+
+#define ACCEPT_MAX      8    /* clients a listener's event takes in */
+#define ACCEPT_LAST_MAX 4096 /* ... once more at a stop: a long queue */
+#define AHEAD_MAX       4    /* connections more than the least loaded worker */
+#define ACCEPT_PAUSE_MS 100  /* out of descriptors or connections */
+
+static void pause_accepting(struct lh_worker *w)
+{
+    w->accepting = false;
+    lh_timer_arm(&w->ctx.timers, &w->accept_pause,
+                 w->ctx.now_ms + ACCEPT_PAUSE_MS);
+    lh_handover_all(w);
+}
+
+static void resume_accepting(struct lh_timer *timer)
+{
+    struct lh_worker *w = LH_OF(timer, struct lh_worker, accept_pause);
+
+    w->accepting = !w->ctx.stopping;
+}
+
+/* A worker that is ahead of another takes one client at a time, which leaves
+ * the rest to whoever comes to wait meanwhile; but never none, since the other
+ * may be inside a long handler. */
+static unsigned share(const struct lh_worker *w)
+{
+    for (unsigned i = 0; i < w->server->workers_n; i++) {
+        if (atomic_load(&w->server->workers[i].load) + AHEAD_MAX <= w->conns_n)
+            return 1;
+    }
+    return ACCEPT_MAX;
+}
+
+/* A listener that will never have a client again would report for ever. */
+static void give_up(struct lh_acceptor *a, const char *why)
+{
+    int mine = a->worker->number;
+
+    if (atomic_compare_exchange_strong(&a->listener->owner, &mine,
+                                       LH_OWNER_GONE))
+        lh_log(a->worker->ctx.log, LHTTPD_LOG_ERROR, NULL,
+               "%s takes no clients any more: %s", a->listener->where.text,
+               why);
+}
+
+/* Said once, until it works again. */
+static void report_trouble(struct lh_acceptor *a, const char *why)
+{
+    if (!a->in_trouble)
+        lh_log(a->worker->ctx.log, LHTTPD_LOG_WARNING, NULL,
+               "%s: no client can be accepted: %s", a->listener->where.text,
+               why);
+    a->in_trouble = true;
+}
+
+static void not_accepted(struct lh_acceptor *a, enum lh_accepted how)
+{
+    const char *why = strerror(errno);
+
+    switch (how) {
+    case LH_ACCEPTED:
+    case LH_ACCEPT_NONE:
+        return;
+    case LH_ACCEPT_BROKEN:
+        give_up(a, why);
+        return;
+    case LH_ACCEPT_NO_ROOM:
+        lh_conns_close_oldest_idle(a->worker);
+        break;
+    case LH_ACCEPT_FAILED:
+        report_trouble(a, why);
+        break;
+    }
+    pause_accepting(a->worker);
+}
+
+/* False: no client waits, or there is no room for it. */
+static bool accept_client(struct lh_acceptor *a)
+{
+    struct lh_worker *w = a->worker;
+    bool full = w->conns_n >= w->conns_max;
+    struct lh_sock_ends ends;
+    int fd;
+
+    if (full && !lh_conns_find_idle(w)) {
+        pause_accepting(w);
+        return false;
+    }
+    enum lh_accepted r = lh_sock_accept(a->listener->fd, &fd, &ends);
+    if (r != LH_ACCEPTED) {
+        not_accepted(a, r);
+        return false;
+    }
+    a->in_trouble = false;
+    if (full)
+        lh_conns_close_oldest_idle(w);
+    lh_conn_accept(w, a->listener, fd, &ends);
+    return true;
+}
+
+static void accept_clients(struct lh_acceptor *a)
+{
+    for (unsigned i = 0; i < share(a->worker); i++) {
+        if (!accept_client(a))
+            return;
+    }
+}
+
+void lh_accept_last(struct lh_worker *w)
+{
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        for (int n = 0; n < ACCEPT_LAST_MAX; n++) {
+            if (!accept_client(&w->acceptors[i]))
+                break;
+        }
+    }
+}
+
+static void on_client(struct lh_source *source, unsigned ready)
+{
+    struct lh_acceptor *a = LH_OF(source, struct lh_acceptor, source);
+
+    (void)ready;
+    a->armed = false;
+    if (a->worker->accepting)
+        accept_clients(a);
+    if (a->worker->server->workers_n > 1)
+        lh_handover(a->worker, (unsigned)(a - a->worker->acceptors));
+}
+
+void lh_accept_leave(struct lh_worker *w)
+{
+    w->accepting = false;
+    lh_timer_disarm(&w->accept_pause);
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        struct lh_acceptor *a = &w->acceptors[i];
+        lh_evq_forget(&w->evq, a->listener->fd);
+        lh_slots_remove(&w->slots, a->tag);
+    }
+    lh_server_leave_listeners(w->server);
+}
+
+int lh_accept_init(struct lh_worker *w, struct lh_err *err)
+{
+    lh_timer_init(&w->accept_pause, resume_accepting);
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        struct lh_acceptor *a = &w->acceptors[i];
+        a->source.on_event = on_client;
+        a->worker = w;
+        a->listener = &w->server->listeners[i];
+        if (lh_slots_add(&w->slots, &a->source, &a->tag) < 0)
+            return lh_err_memory(err);
+        if (lh_evq_add(&w->evq, a->listener->fd, LH_EV_ONESHOT, a->tag) < 0)
+            return lh_err_set(err, LHTTPD_ESYSTEM,
+                              "listener %s: cannot be watched for clients",
+                              a->listener->where.text);
+    }
+    return 0;
+}

@@ -1,0 +1,69 @@
+/* Who accepts next: see handover.h. */
+#include "server/handover.h"
+
+static void arm(struct lh_worker *of, unsigned i)
+{
+    struct lh_acceptor *a = &of->acceptors[i];
+
+    lh_evq_change(&of->evq, a->listener->fd, LH_EV_READ | LH_EV_ONESHOT,
+                  a->tag);
+}
+
+/* The waiting worker with the fewest connections, or NULL. */
+static struct lh_worker *find_waiting(const struct lh_worker *w)
+{
+    struct lh_worker *best = NULL;
+
+    for (unsigned i = 0; i < w->server->workers_n; i++) {
+        struct lh_worker *other = &w->server->workers[i];
+        if (other != w && atomic_load(&other->waiting) &&
+            (!best || atomic_load(&other->load) < atomic_load(&best->load)))
+            best = other;
+    }
+    return best;
+}
+
+/* Goes round once more only when another worker has ceased or begun to wait
+ * meanwhile, and so got on. */
+void lh_handover(struct lh_worker *w, unsigned i)
+{
+    _Atomic int *owner = &w->server->listeners[i].owner;
+    int from = w->number;
+
+    if (atomic_load(owner) != from)
+        return;
+    for (;;) {
+        struct lh_worker *to = find_waiting(w);
+        int next = to ? to->number : LH_OWNER_NONE;
+        if (!atomic_compare_exchange_strong(owner, &from, next))
+            return; /* whoever has it now sees to it */
+        if (to)
+            arm(to, i);
+        if (to ? atomic_load(&to->waiting) : !find_waiting(w))
+            return;
+        from = next;
+    }
+}
+
+void lh_handover_all(struct lh_worker *w)
+{
+    if (w->server->workers_n == 1 || w->ctx.stopping)
+        return;
+    for (unsigned i = 0; i < w->server->listeners_n; i++)
+        lh_handover(w, i);
+}
+
+void lh_handover_take(struct lh_worker *w)
+{
+    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+        struct lh_acceptor *a = &w->acceptors[i];
+        int owner = LH_OWNER_NONE;
+        if (!atomic_compare_exchange_strong(&a->listener->owner, &owner,
+                                            w->number) &&
+            owner != w->number)
+            continue;
+        if (!a->armed)
+            arm(w, i);
+        a->armed = true;
+    }
+}
