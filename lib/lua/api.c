@@ -3,6 +3,7 @@
  * file of their own, suspending.  See api.h; docs/lua-api.md is the contract.
  */
 #include "lua/api.h"
+#include "lua/gc.h"
 #include "lua/process.h"
 
 #include "os/clock.h"
@@ -36,6 +37,13 @@ void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions)
         lua_pushcclosure(L, functions->func, 1);
         lua_setfield(L, -2, functions->name);
     }
+}
+
+int lh_api_refuse(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_pushliteral(L, "not in a finalizer");
+    return 2;
 }
 
 struct lh_vm *lh_api_vm(lua_State *L)
@@ -115,8 +123,11 @@ static void check_time(lua_State *L, struct lh_task *task, const char *function)
 
 struct lh_task *lh_api_task(lua_State *L, const char *function)
 {
-    struct lh_task *task = lh_api_vm(L)->current;
+    const struct lh_vm *vm = lh_api_vm(L);
+    struct lh_task *task = vm->current;
 
+    if (!lh_gc_runs_script(L, vm))
+        return NULL;
     if (!task)
         lh_api_error(L, "%s: there is no request here", function);
     check_time(L, task, function);
@@ -331,6 +342,8 @@ static int sleep_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sleep");
 
+    if (!task)
+        return lh_api_refuse(L);
     if (lua_isnoneornil(L, 1))
         return lh_api_argument_error(L, 1, "httpd.sleep", "number");
     return lh_api_begin(L, task, LH_WAIT_SLEEP,
@@ -361,6 +374,8 @@ static int closed(lua_State *L)
 {
     const struct lh_task *task = lh_api_task(L, "httpd.closed");
 
+    if (!task)
+        return lh_api_refuse(L);
     lua_pushboolean(L, lh_task_is_closed(task) || !lh_write_is_open(task));
     return 1;
 }
@@ -376,6 +391,8 @@ static int register_handler(lua_State *L)
     struct lh_vm *vm = lh_api_vm(L);
     struct lh_str name = {NULL, 0};
 
+    if (!lh_gc_runs_script(L, vm))
+        return lh_api_refuse(L);
     if (lua_type(L, 1) != LUA_TSTRING)
         return lh_api_argument_error(L, 1, "httpd.register_handler", "string");
     if (lua_type(L, 2) != LUA_TFUNCTION)

@@ -60,13 +60,17 @@ extern const luaL_Reg lh_api_functions[], lh_api_header_functions[],
 void *lh_api_tag(void);
 void *lh_api_refused(void);
 
-/* Pushes a table with the functions of the lists, the VM their upvalue. */
+/* Adds the functions to the table at the top, the VM their upvalue. */
 void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions);
 
 struct lh_vm *lh_api_vm(lua_State *L);
 
-/* The running request.  Raises where there is none, or it runs for too long. */
+/* The running request.  NULL: a finalizer runs, to be refused.  Raises where
+ * there is no request, or it runs for too long. */
 struct lh_task *lh_api_task(lua_State *L, const char *function);
+
+/* The answer to a finalizer: nil and a message. */
+int lh_api_refuse(lua_State *L);
 
 /* Raises "script.lua:12: message". */
 int lh_api_error(lua_State *L, const char *format, ...);

@@ -247,6 +247,8 @@ static int header(lua_State *L)
     struct lh_exchange *ex;
 
     out.task = lh_api_task(L, "httpd.header");
+    if (!out.task)
+        return lh_api_refuse(L);
     ex = out.task->ex;
     if (!lua_istable(L, 1))
         return lh_api_argument_error(L, 1, "httpd.header", "table");
@@ -310,6 +312,8 @@ static int trailer(lua_State *L)
     int error;
 
     out.task = lh_api_task(L, "httpd.trailer");
+    if (!out.task)
+        return lh_api_refuse(L);
     if (lua_isnoneornil(L, 1))
         return request_trailers(L, out.task);
     if (!lua_istable(L, 1))

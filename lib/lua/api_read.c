@@ -283,6 +283,8 @@ static int read_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.read");
 
+    if (!task)
+        return lh_api_refuse(L);
     if (lh_file_is_first(L))
         return lh_file_read_begin(L, task);
     lh_api_stream(L, "httpd.read");

@@ -1,5 +1,6 @@
 /* The small tools of httpd: the log, random bytes, escaping, forms. */
 #include "lua/api.h"
+#include "lua/gc.h"
 
 #include "os/entropy.h"
 
@@ -80,7 +81,7 @@ static int log_line(lua_State *L)
     }
     lua_concat(L, 1 + 2 * (top - first + 1));
     text.p = lua_tolstring(L, -1, &text.n);
-    lh_task_log(vm, vm->current, level, text);
+    lh_task_log(vm, lh_gc_runs_script(L, vm) ? vm->current : NULL, level, text);
     return 0;
 }
 

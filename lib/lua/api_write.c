@@ -138,6 +138,8 @@ static int write_begin(lua_State *L)
     struct lh_task *task = lh_api_task(L, "httpd.write");
     bool to_file = lh_file_is_first(L);
 
+    if (!task)
+        return lh_api_refuse(L);
     if (!to_file)
         lh_api_stream(L, "httpd.write");
     /* Before the time-out: in write(nil, read(f, n)) a message may be there. */
@@ -187,6 +189,8 @@ static int flush_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.flush");
 
+    if (!task)
+        return lh_api_refuse(L);
     return lh_api_begin(L, task, LH_WAIT_FLUSH,
                         lh_api_timeout(L, 1, "httpd.flush"));
 }
@@ -224,6 +228,8 @@ static int finish_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.finish");
 
+    if (!task)
+        return lh_api_refuse(L);
     return lh_api_begin(L, task, LH_WAIT_FINISH,
                         lh_api_timeout(L, 1, "httpd.finish"));
 }

@@ -90,17 +90,88 @@ if coroutine then
     end
 end
 
+-- A finalizer has no request, and raises nothing (see gc.h).  On 5.4 the
+-- collector sees to that.
+local finalizer = begins.finalizer
+local made = setmetatable({}, {__mode = 'kv'})
+
+local function guarded(f)
+    if type(f) ~= 'function' then return f end
+    local own = made[f]
+    if not own then
+        own = finalizer(f)
+        made[f], made[own] = own, own
+    end
+    return own
+end
+
+-- For a metatable whose objects have finalizers.
+local function guard(mt)
+    local f = rawget and rawget(mt, '__gc')
+    if f then rawset(mt, '__gc', guarded(f)) end
+end
+
+if newproxy and rawset then
+    local make = newproxy
+    local late = {__newindex = function(mt, key, value)
+        rawset(mt, key, value)
+        if key == '__gc' then guard(mt) end
+    end}
+    function newproxy(of)
+        local proxy = make(of)
+        if of == true then setmetatable(getmetatable(proxy), late) end
+        return proxy
+    end
+    if debug and debug.setmetatable then
+        local set = debug.setmetatable
+        function debug.setmetatable(value, mt)
+            if type(value) == 'userdata' and type(mt) == 'table' then
+                guard(mt)
+            end
+            return set(value, mt)
+        end
+    end
+end
+
+local preload = package and package.preload
+local open_ffi = preload and preload.ffi
+if open_ffi then
+    function preload.ffi(...)
+        local ffi = open_ffi(...)
+        local gc, metatype = ffi.gc, ffi.metatype
+        function ffi.gc(cdata, f) return gc(cdata, guarded(f)) end
+        function ffi.metatype(ct, mt)
+            if type(mt) == 'table' then guard(mt) end
+            return metatype(ct, mt)
+        end
+        return ffi
+    end
+end
+
+if collectgarbage then
+    local collect, stop, others = begins.collect, begins.stop, collectgarbage
+    function collectgarbage(what, n, ...)
+        if what == nil or what == 'collect' then return collect() or 0 end
+        if what == 'step' then return collect(tonumber(n) or 0) end
+        if what == 'stop' or what == 'restart' then stop(what == 'stop') end
+        return others(what, n, ...)
+    end
+end
+
 local files, methods = begins.files, begins.methods
 if methods then
     local give_back = begins.give_back
     local function return_file(f)
         local file = files[f]
-        if file then give_back(file, f) end
+        if file then return give_back(file, f) end
     end
     local function wrap(method)
         return function(f, ...)
             local file = files[f]
-            if file then give_back(file, f) end
+            if file then
+                local _, why = give_back(file, f)
+                if why then return nil, why end
+            end
             return method(f, ...)
         end
     end
@@ -114,7 +185,8 @@ if methods then
         return_file(f)
         local next_line = lines(f, ...)
         return function()
-            return_file(f)
+            local _, why = return_file(f)
+            if why then return nil, why end
             return next_line()
         end
     end
@@ -146,7 +218,8 @@ if methods then
             local f = io[name]
             if not f or not which then return end
             io[name] = function(...)
-                return_file(which())
+                local _, why = return_file(which())
+                if why then return nil, why end
                 return f(...)
             end
         end

@@ -117,6 +117,24 @@ static inline void lh_lua_traceback(lua_State *L, lua_State *co)
 #endif
 }
 
+/*
+ * Does a finalizer run?  The collector rests meanwhile, as it does where the
+ * script has stopped it (`stopped`).  5.1 does not tell.
+ */
+static inline bool lh_lua_in_finalizer(lua_State *L, bool stopped)
+{
+#if LH_LUA_51
+    (void)L;
+    (void)stopped;
+    return false;
+#elif LH_LUA_JIT
+    return !stopped && lua_gc(L, LUA_GCISRUNNING, 0) == 0;
+#else
+    int running = lua_gc(L, LUA_GCISRUNNING);
+    return running < 0 || (running == 0 && !stopped);
+#endif
+}
+
 /* Lets a coroutine that failed close what it had open (5.4's <close>). */
 static inline void lh_lua_abandon(lua_State *co)
 {

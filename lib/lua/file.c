@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "lua/gc.h"
 #include "lua/process.h"
 #include "os/evq.h"
 #include "os/pipe.h"
@@ -234,6 +235,8 @@ static int give_back_call(lua_State *L)
     struct lh_file *file = lua_touserdata(L, 1);
     FILE *fp = lh_lua_file(L, 2);
 
+    if (!lh_gc_runs_alone(L, file->vm))
+        return lh_api_refuse(L);
     if (lh_file_is_busy(file))
         return lh_api_error(L, "an operation on the file is under way");
     if (fp && file->ours)
@@ -272,6 +275,8 @@ static int close_begin(lua_State *L)
     uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.close");
     struct lh_file *file;
 
+    if (!lh_gc_runs_alone(L, vm))
+        return lh_api_refuse(L);
     lua_settop(L, 2);
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.close", "file");

@@ -125,6 +125,8 @@ static int open_begin(lua_State *L)
     const struct mode *mode;
     int error, results;
 
+    if (!task)
+        return lh_api_refuse(L);
     lua_settop(L, 2);
     if (lua_type(L, 1) != LUA_TSTRING)
         return lh_api_argument_error(L, 1, "httpd.open", "string");
@@ -207,6 +209,8 @@ static int sync_begin(lua_State *L)
     uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.sync");
     int error, results;
 
+    if (!task)
+        return lh_api_refuse(L);
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.sync", "file");
     task->file = lh_file_use(L, "httpd.sync", false, &error);

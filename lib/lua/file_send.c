@@ -356,6 +356,8 @@ static int sendfile_begin(lua_State *L)
     uint64_t timeout_ms = lh_api_timeout(L, 4, "httpd.sendfile");
     int error, results;
 
+    if (!task)
+        return lh_api_refuse(L);
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.sendfile", "file or path");
     task->file = lh_file_use(L, "httpd.sendfile", false, &error);

@@ -5,6 +5,7 @@
 #include "lua/api.h"
 #include "lua/boot.h"
 #include "lua/file.h"
+#include "lua/gc.h"
 #include "lua/traces.h"
 
 #include "base/mem.h"
@@ -18,38 +19,6 @@ struct load {
     struct lh_vm *vm;
     const struct lh_vm_config *config;
 };
-
-/* --- limited memory ------------------------------------------------------- */
-
-/* 5.4 passes a kind of object as the old size of a new block. */
-static void *limited_alloc(void *data, void *old, size_t old_n, size_t n)
-{
-    struct lh_vm *vm = data;
-    size_t before = old ? old_n : 0;
-    void *p;
-
-    if (n > before && vm->bytes + (n - before) > vm->bytes_max)
-        return NULL;
-    p = vm->alloc(vm->alloc_data, old, old_n, n);
-    if (p || n == 0)
-        vm->bytes += n - before;
-    return p;
-}
-
-static void limit_memory(struct lh_vm *vm)
-{
-    lua_State *L = vm->L;
-
-    vm->bytes_max = vm->ctx->limits->vm_memory_bytes;
-    vm->collect_at = LH_NEVER;
-    if (vm->bytes_max == LHTTPD_UNLIMITED)
-        return;
-    vm->bytes = (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 +
-                (uint64_t)lua_gc(L, LUA_GCCOUNTB, 0);
-    vm->collect_at = vm->bytes_max / 2;
-    vm->alloc = lua_getallocf(L, &vm->alloc_data);
-    lua_setallocf(L, limited_alloc, vm);
-}
 
 /* --- the httpd module ----------------------------------------------------- */
 
@@ -100,6 +69,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
         lua_error(L);
     lua_pushvalue(L, httpd);
     lua_newtable(L);
+    lh_api_register(L, vm, lh_gc_begins);
     lh_api_register(L, vm, lh_api_begins);
     lh_api_register(L, vm, lh_api_read_begins);
     lh_api_register(L, vm, lh_api_write_begins);
@@ -215,6 +185,9 @@ static int load(lua_State *L)
     if (!vm->factory || !vm->factory->create)
         luaL_openlibs(L);
     lh_traces_prepare(L);
+    /* LuaJIT does not survive an allocation that is refused in one. */
+    if (vm->alloc)
+        lh_traces_off(L);
     save_debug(L);
     seed_random(L);
     make_turn(L, vm);
@@ -224,8 +197,6 @@ static int load(lua_State *L)
     run_setup(L, vm);
     run_script(L, load->config);
     vm->loading = false;
-    /* What loading left behind goes now, not beside the first requests. */
-    lua_gc(L, LUA_GCCOLLECT, 0);
     return 0;
 }
 
@@ -344,12 +315,15 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
     if (status)
         return status;
     lua_settop(vm->L, 0);
-    limit_memory(vm);
+    lh_gc_limit(vm);
+    lh_gc_note_stopped(vm->L, vm);
     status = lh_lua_cpcall(vm->L, load, &what);
     if (status)
         return load_error(vm, status, err);
     lua_settop(vm->L, 0);
     lua_getfield(vm->L, LUA_REGISTRYINDEX, "lhttpd.turn");
+    /* What loading left behind goes now, not beside the first requests. */
+    lh_gc_collect(vm);
     vm->not_found = exact(vm, LH_STR("/notfound"));
     vm->root = exact(vm, LH_STR("/"));
     return 0;

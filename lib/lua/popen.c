@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "lua/gc.h"
 #include "os/pipe.h"
 
 #include <errno.h>
@@ -41,6 +42,8 @@ static struct lh_process_start usual_start(void)
 
 static int io_popen(lua_State *L)
 {
+    if (!lh_gc_runs_script(L, lh_api_vm(L)))
+        return lh_api_refuse(L);
     const char *command = luaL_checkstring(L, 1);
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
     struct lh_process_start start = usual_start();
@@ -168,6 +171,8 @@ static int httpd_popen(lua_State *L)
 {
     struct options o = {.start = usual_start()};
 
+    if (!lh_gc_runs_script(L, lh_api_vm(L)))
+        return lh_api_refuse(L);
     lua_settop(L, 2);
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     read_arguments(L, &o);

@@ -341,7 +341,6 @@ void lh_process_sweep(lua_State *L, struct lh_vm *vm)
 
     vm->sweep = false;
     vm->swept_ms = vm->ctx->now_ms;
-    lua_gc(L, LUA_GCCOLLECT, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->popens);
     for (l = vm->processes.next; l != &vm->processes; l = next) {
         struct lh_process *p = LH_OF(l, struct lh_process, link);
@@ -471,7 +470,8 @@ int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms)
     int results;
 
     if (!task)
-        return file->vm->loading ? wait_here(L, file) : leave_here(L, file);
+        return file->vm->loading && !file->vm->collects ? wait_here(L, file)
+                                                        : leave_here(L, file);
     task->file = file;
     task->handle = lua_touserdata(L, 1);
     results = lh_api_begin(L, task, LH_WAIT_PROCESS, timeout_ms);

@@ -47,7 +47,7 @@ void lh_process_leave(struct lh_process *p);
  * left behind are looked for. */
 void lh_process_task_ended(struct lh_task *task);
 
-/* In the turn: collects garbage and leaves the children of lost handles. */
+/* After a collection: leaves the children of lost handles. */
 void lh_process_sweep(lua_State *L, struct lh_vm *vm);
 
 void lh_processes_init(struct lh_vm *vm);

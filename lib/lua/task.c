@@ -77,6 +77,8 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->dead_ends = 0;
     task->moved_bytes = 0;
     task->timed_out = task->overran = task->cut = task->told = false;
+    task->again_begun = false;
+    task->resumed_ms = vm->ctx->now_ms;
     task->input = vm->spare_input;
     vm->spare_input = (struct lh_input){.p = NULL};
     ex->handler = task;
@@ -350,6 +352,9 @@ static void failed(struct lh_task *task, lua_State *L)
     lua_rawgeti(L, LH_AT_THREADS, task->slot);
     if (lua_pcall(L, 1, 1, 0) == 0 || lua_type(L, -1) == LUA_TSTRING)
         message.p = lua_tolstring(L, -1, &message.n);
+    /* The script may have caught and passed it on. */
+    if (strstr(message.p, "not enough memory"))
+        task->vm->short_of_memory = true;
     /* Before drop_coroutine: it may run what the script left to be closed. */
     lh_lua_abandon(task->co);
     lh_task_fail(task, message);

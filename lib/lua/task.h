@@ -115,9 +115,10 @@ struct lh_task {
     int header_line;    /* where the response was started */
     unsigned dead_ends; /* calls answered with "closed" */
     uint64_t resumed_ms;
-    bool overran; /* ran longer than handler_run_ms, and the log says so */
-    bool cut;     /* the grace is over */
-    bool told;    /* that the server stops; once is enough */
+    bool overran;     /* ran longer than handler_run_ms, and the log says so */
+    bool cut;         /* the grace is over */
+    bool told;        /* that the server stops; once is enough */
+    bool again_begun; /* its begin failed once, by no fault of its own */
 };
 
 /* Keys of the constants table, whose strings stay interned. */
@@ -185,13 +186,17 @@ struct lh_vm {
 
     struct lh_list processes; /* that the script has started */
     int popens_n;
-    bool sweep; /* lost handles are looked for in the next run */
+    bool sweep; /* lost handles are looked for after the next run */
     uint64_t swept_ms;
     struct lh_timer sweep_timer;
 
     lua_Alloc alloc; /* where memory is limited: what is behind the limit */
     void *alloc_data;
     uint64_t bytes, bytes_max, collect_at;
+    bool short_of_memory; /* an allocation failed: collect before going on */
+    bool collects;        /* a whole collection runs, without limit */
+    bool gc_stopped;      /* by the script */
+    unsigned finalizers;  /* of the script that run now */
 };
 
 /* Where the turn keeps its tables on the main state's stack. */

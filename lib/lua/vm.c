@@ -2,7 +2,10 @@
 #include "lua/task.h"
 
 #include "base/mem.h"
+#include "lua/gc.h"
 #include "lua/process.h"
+
+#include <stdio.h>
 
 int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
               struct lh_err *err)
@@ -52,6 +55,7 @@ static void close_state(struct lh_vm *vm)
 
     if (!vm->L)
         return;
+    vm->collects = true; /* all that is left */
     /* LuaJIT frees its own allocator's memory only if it finds it there. */
     if (vm->alloc)
         lua_setallocf(vm->L, vm->alloc, vm->alloc_data);
@@ -117,16 +121,6 @@ const char *lh_vm_running(const struct lh_vm *vm)
 
 /* --- running -------------------------------------------------------------- */
 
-/* Garbage counts against the limit too, and LuaJIT and 5.1 do not collect it
- * when an allocation fails. */
-static void collect(struct lh_vm *vm, lua_State *L)
-{
-    if (vm->bytes < vm->collect_at)
-        return;
-    lua_gc(L, LUA_GCCOLLECT, 0);
-    vm->collect_at = vm->bytes + (vm->bytes_max - vm->bytes) / 2;
-}
-
 int lh_vm_turn(lua_State *L)
 {
     struct lh_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
@@ -134,40 +128,64 @@ int lh_vm_turn(lua_State *L)
 
     for (int i = 1; i <= LH_AT_LAST; i++)
         lua_pushvalue(L, lua_upvalueindex(1 + i));
+    lh_gc_note_stopped(L, vm);
     while ((link = lh_list_take(&vm->batch)) != NULL) {
         vm->current = LH_OF(link, struct lh_task, ready_link);
-        collect(vm, L);
         lh_task_run(vm->current, L);
         vm->current = NULL;
+        if (lh_gc_is_due(vm))
+            break;
     }
-    if (vm->sweep)
-        lh_process_sweep(L, vm);
     return 0;
 }
 
-/* The turn was ended by an error, which is lack of memory: that is the present
- * task's, the others go on. */
-static void fail_current(struct lh_vm *vm)
+/* A finalizer that raised where we allocate took the turn from a request that
+ * had not begun, which is tried again once. */
+static bool begins_again(struct lh_vm *vm, struct lh_task *task, int status)
 {
+    if (status == LUA_ERRMEM || task->state != LH_TASK_NEW || task->again_begun)
+        return false;
+    task->again_begun = true;
+    lh_list_append(&vm->batch, &task->ready_link);
+    return true;
+}
+
+/* The turn was ended by an error.  Lack of memory is the present task's, and
+ * what a script has raised outside of its handler is what the log says; the
+ * other tasks go on. */
+static void fail_current(struct lh_vm *vm, int status)
+{
+    const char *message = lua_tostring(vm->L, -1);
     struct lh_task *task = vm->current;
     struct lh_list *link;
+    char text[512];
 
     if (!task && (link = lh_list_take(&vm->batch)) != NULL)
         task = LH_OF(link, struct lh_task, ready_link);
+    snprintf(text, sizeof(text), "%s",
+             status == LUA_ERRMEM || !message ? "not enough memory" : message);
     lua_settop(vm->L, 1);
-    if (task)
-        lh_task_fail(task, LH_STR("not enough memory"));
     vm->current = NULL;
+    vm->short_of_memory = true;
+    if (task && !begins_again(vm, task, status))
+        lh_task_fail(task, lh_str_of(text));
 }
 
 void lh_vm_run(struct lh_vm *vm)
 {
     lh_list_remove(&vm->ready_link);
     lh_list_move(&vm->batch, &vm->ready);
-    while (!lh_list_empty(&vm->batch) || vm->sweep) {
+    while (!lh_list_empty(&vm->batch)) {
         lua_pushvalue(vm->L, 1);
-        if (lua_pcall(vm->L, 0, 0, 0))
-            fail_current(vm);
+        int status = lua_pcall(vm->L, 0, 0, 0);
+        if (status)
+            fail_current(vm, status);
+        if (lh_gc_is_due(vm))
+            lh_gc_collect(vm);
+    }
+    if (vm->sweep) {
+        lh_gc_collect(vm);
+        lh_process_sweep(vm->L, vm);
     }
 }
 

@@ -1,0 +1,199 @@
+/* A VM's memory and its collector: see gc.h. */
+#include "lua/gc.h"
+
+#include "lua/api.h"
+
+#include <stdio.h>
+
+/* A finalizer that raises ends a collection on some VMs: it is begun again, but
+ * not for ever. */
+#define RAISING_MAX 1000
+
+/* --- the limit ------------------------------------------------------------ */
+
+/* 5.4 passes a kind of object as the old size of a new block. */
+static void *limited_alloc(void *data, void *old, size_t old_n, size_t n)
+{
+    struct lh_vm *vm = data;
+    size_t before = old ? old_n : 0;
+    void *p;
+
+    if (n > before && !vm->collects &&
+        vm->bytes + (n - before) > vm->bytes_max) {
+        vm->short_of_memory = true;
+        return NULL;
+    }
+    p = vm->alloc(vm->alloc_data, old, old_n, n);
+    if (p || n == 0)
+        vm->bytes += n - before;
+    return p;
+}
+
+void lh_gc_limit(struct lh_vm *vm)
+{
+    lua_State *L = vm->L;
+
+    vm->bytes_max = vm->ctx->limits->vm_memory_bytes;
+    vm->collect_at = LH_NEVER;
+    if (vm->bytes_max == LHTTPD_UNLIMITED)
+        return;
+    vm->bytes = (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 +
+                (uint64_t)lua_gc(L, LUA_GCCOUNTB, 0);
+    vm->collect_at = vm->bytes_max / 2;
+    vm->alloc = lua_getallocf(L, &vm->alloc_data);
+    lua_setallocf(L, limited_alloc, vm);
+}
+
+bool lh_gc_allows(const struct lh_vm *vm, size_t n)
+{
+    return vm->bytes_max == LHTTPD_UNLIMITED ||
+           (vm->bytes < vm->bytes_max && n <= vm->bytes_max - vm->bytes);
+}
+
+/* --- collections ---------------------------------------------------------- */
+
+/* Garbage counts against the limit too, and LuaJIT and 5.1 do not collect it
+ * when an allocation fails, whoever refused it. */
+bool lh_gc_is_due(const struct lh_vm *vm)
+{
+    return vm->short_of_memory || vm->bytes >= vm->collect_at;
+}
+
+/* collectgarbage("step") where there is a size at index 1, else a whole
+ * collection.  LuaJIT starts a stopped collector by the way. */
+static int collect(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TNUMBER) {
+        lua_pushboolean(L, lua_gc(L, LUA_GCSTEP, (int)lua_tointeger(L, 1)));
+        return 1;
+    }
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+static void after_collection(lua_State *L, struct lh_vm *vm)
+{
+    if (vm->gc_stopped)
+        lua_gc(L, LUA_GCSTOP, 0);
+    if (vm->alloc)
+        vm->collect_at =
+            vm->bytes +
+            (vm->bytes < vm->bytes_max ? (vm->bytes_max - vm->bytes) / 2 : 0);
+}
+
+/* The error is at the top. */
+static void log_finalizer(lua_State *L, const struct lh_vm *vm)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "in a finalizer: %s",
+             lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                                            : luaL_typename(L, -1));
+    lh_task_log(vm, NULL, LHTTPD_LOG_ERROR, lh_str_of(text));
+    lua_pop(L, 1);
+}
+
+void lh_gc_collect(struct lh_vm *vm)
+{
+    int status = LUA_ERRRUN;
+
+    vm->collects = true;
+    for (int i = 0; i < RAISING_MAX && status == LUA_ERRRUN; i++) {
+        status = lh_lua_cpcall(vm->L, collect, NULL);
+        if (status == LUA_ERRRUN)
+            log_finalizer(vm->L, vm);
+        else if (status)
+            lua_pop(vm->L, 1);
+    }
+    vm->collects = vm->short_of_memory = false;
+    after_collection(vm->L, vm);
+}
+
+/* A script asks: it has its request again afterwards. */
+static int collect_now(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_task *task = vm->current;
+
+    lua_settop(L, 1);
+    lua_pushcfunction(L, collect);
+    lua_insert(L, 1);
+    vm->current = NULL;
+    vm->collects = true;
+    int status = lua_pcall(L, 1, 1, 0);
+    vm->collects = false;
+    vm->current = task;
+    after_collection(L, vm);
+    if (status == 0)
+        return 1;
+    log_finalizer(L, vm);
+    return 0;
+}
+
+/* --- finalizers ----------------------------------------------------------- */
+
+void lh_gc_note_stopped(lua_State *L, struct lh_vm *vm)
+{
+    vm->gc_stopped = lh_lua_in_finalizer(L, false);
+}
+
+static bool in_finalizer(lua_State *L, const struct lh_vm *vm)
+{
+    return vm->finalizers || lh_lua_in_finalizer(L, vm->gc_stopped);
+}
+
+bool lh_gc_runs_script(lua_State *L, const struct lh_vm *vm)
+{
+    return (vm->current || vm->loading) && !in_finalizer(L, vm);
+}
+
+bool lh_gc_runs_alone(lua_State *L, const struct lh_vm *vm)
+{
+    return vm->collects || !in_finalizer(L, vm);
+}
+
+/* stop(whether): before collectgarbage does it.  A finalizer stops nothing. */
+static int stop(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+
+    if (lh_gc_runs_script(L, vm))
+        vm->gc_stopped = lua_toboolean(L, 1) != 0;
+    return 0;
+}
+
+/* Runs the script's own finalizer, which has no request.  An error does not
+ * leave it: LuaJIT does not survive one in compiled code, and elsewhere it
+ * would end whatever allocates. */
+static int run_finalizer(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_task *task = vm->current;
+
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    vm->current = NULL;
+    vm->finalizers++;
+    int status = lua_pcall(L, 1, 0, 0);
+    vm->finalizers--;
+    vm->current = task;
+    if (status)
+        log_finalizer(L, vm);
+    return 0;
+}
+
+static int finalizer(lua_State *L)
+{
+    lua_pushlightuserdata(L, lh_api_vm(L));
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, run_finalizer, 2);
+    return 1;
+}
+
+const luaL_Reg lh_gc_begins[] = {
+    {"collect", collect_now},
+    {"stop", stop},
+    {"finalizer", finalizer},
+    {NULL, NULL},
+};

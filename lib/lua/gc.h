@@ -1,0 +1,43 @@
+/*
+ * Inside lib/lua: a VM's memory, its collector, and the finalizers that run
+ * inside it.
+ *
+ * A finalizer (__gc) runs wherever something is allocated: in the code of any
+ * request, also inside functions of httpd.  It has no request: there the
+ * functions of httpd answer nil and a message, and change nothing.  A whole
+ * collection runs between requests only, or where the script asks for one; it
+ * is protected, and the memory limit does not hold meanwhile, since the
+ * collector needs memory itself.
+ */
+#ifndef LH_LUA_GC_H
+#define LH_LUA_GC_H
+
+#include "lua/task.h"
+
+/* Limits what the new state may take, as vm_memory_bytes says. */
+void lh_gc_limit(struct lh_vm *vm);
+
+/* Is a collection due before another handler runs? */
+bool lh_gc_is_due(const struct lh_vm *vm);
+
+/* A whole collection.  Outside of protected calls and of requests. */
+void lh_gc_collect(struct lh_vm *vm);
+
+/* May `n` octets more become a string, as far as the limit tells? */
+bool lh_gc_allows(const struct lh_vm *vm, size_t n);
+
+/* At the begin of the turn: has the script stopped the collector? */
+void lh_gc_note_stopped(lua_State *L, struct lh_vm *vm);
+
+/* Does the code of a handler run, or that of a script that loads?  Else a
+ * finalizer does, or the state is being closed. */
+bool lh_gc_runs_script(lua_State *L, const struct lh_vm *vm);
+
+/* May the state of files change?  A finalizer may not do that while it
+ * interrupts somebody. */
+bool lh_gc_runs_alone(lua_State *L, const struct lh_vm *vm);
+
+/* Functions that only boot.lua uses. */
+extern const luaL_Reg lh_gc_begins[];
+
+#endif
