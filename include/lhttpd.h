@@ -103,7 +103,8 @@ typedef struct lhttpd_limits_t {
     uint64_t h2_queued_reply_bytes;   /* 65536 */
     uint64_t h2_settings;             /* 32 entries a frame */
     uint64_t hpack_table_bytes;       /* 4096 */
-    uint64_t linger_idle_ms; /* 5000 without an octet, reading in vain */
+    uint64_t linger_idle_ms;  /* 5000 without an octet, reading in vain */
+    uint64_t h2_header_bytes; /* 524288 of a connection */
 } lhttpd_limits_t;
 
 static inline lhttpd_limits_t lhttpd_limits_init(void)

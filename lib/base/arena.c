@@ -5,7 +5,7 @@
 
 #include <stdalign.h>
 
-#define BLOCK_BYTES 4000
+#define BLOCK_BYTES ((size_t)2000)
 
 struct lh_arena_block {
     struct lh_arena_block *next;
@@ -25,13 +25,15 @@ void lh_arena_reset(struct lh_arena *a)
         a->more = block->next;
         lh_free(block);
     }
+    a->allocated = 0;
     a->at = a->first;
     a->end = a->first ? a->first + a->first_bytes : NULL;
 }
 
-static bool add_block(struct lh_arena *a, size_t n)
+/* With room for n bytes and `spare` more. */
+static bool add_block(struct lh_arena *a, size_t n, size_t spare)
 {
-    size_t bytes = n > BLOCK_BYTES / 2 ? n * 2 : BLOCK_BYTES;
+    size_t bytes = n < BLOCK_BYTES / 2 ? BLOCK_BYTES : n + spare;
     struct lh_arena_block *block = NULL;
 
     if (n < SIZE_MAX / 4)
@@ -40,6 +42,7 @@ static bool add_block(struct lh_arena *a, size_t n)
         return false;
     block->next = a->more;
     a->more = block;
+    a->allocated += bytes;
     a->at = block->bytes;
     a->end = block->bytes + bytes;
     return true;
@@ -49,7 +52,8 @@ static char *take(struct lh_arena *a, size_t n)
 {
     /* Without storage and blocks, even no bytes at all need a place: NULL would
      * say that there is no memory. */
-    if ((!a->at || n > (size_t)(a->end - a->at)) && !add_block(a, n))
+    if ((!a->at || n > (size_t)(a->end - a->at)) &&
+        !add_block(a, n, BLOCK_BYTES / 2))
         return NULL;
     char *p = a->at;
     a->at += n;
@@ -62,7 +66,7 @@ void *lh_arena_alloc(struct lh_arena *a, size_t n)
 
     if (!a->at || pad > (size_t)(a->end - a->at) ||
         n > (size_t)(a->end - a->at) - pad)
-        return add_block(a, n) ? take(a, n) : NULL;
+        return add_block(a, n, BLOCK_BYTES / 2) ? take(a, n) : NULL;
     a->at += pad;
     return take(a, n);
 }
@@ -85,6 +89,10 @@ bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add)
         return true;
     }
     if (add > SIZE_MAX / 4)
+        return false;
+    /* Twice the room, so that one which grows on and on moves rarely. */
+    if ((!a->at || n + add > (size_t)(a->end - a->at)) &&
+        !add_block(a, n + add, n + add))
         return false;
     char *moved = take(a, n + add);
     if (!moved)

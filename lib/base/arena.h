@@ -12,7 +12,8 @@ struct lh_arena {
     struct lh_arena_block *more; /* allocated blocks, newest first */
     char *first;                 /* the owner's storage */
     size_t first_bytes;
-    char *at, *end; /* what is left of the newest block */
+    char *at, *end;   /* what is left of the newest block */
+    size_t allocated; /* bytes of all blocks but the owner's storage */
 };
 
 void lh_arena_init(struct lh_arena *a, void *first, size_t first_bytes);

@@ -6,23 +6,63 @@
 
 struct lh_buf_block {
     struct lh_buf_block *next;
-    uint16_t from, to;
+    uint16_t from, to, room;
     uint8_t bytes[];
 };
 
-#define ROOM (LH_BUF_BLOCK_BYTES - offsetof(struct lh_buf_block, bytes))
+#define HEAD_BYTES       offsetof(struct lh_buf_block, bytes)
+#define SMALL_BYTES      512
+#define LARGE_BYTES      4096
+#define SMALL_ROOM_BYTES (SMALL_BYTES - HEAD_BYTES)
+#define LARGE_ROOM_BYTES (LARGE_BYTES - HEAD_BYTES)
 
-void lh_buf_init(struct lh_buf *b, struct lh_pool *pool)
+void lh_buf_pools_init(struct lh_buf_pools *pools, unsigned keep_max)
 {
-    assert(pool->block_bytes == LH_BUF_BLOCK_BYTES);
-    *b = (struct lh_buf){.pool = pool};
+    lh_pool_init(&pools->small, SMALL_BYTES, keep_max);
+    lh_pool_init(&pools->large, LARGE_BYTES, keep_max);
+}
+
+void lh_buf_pools_deinit(struct lh_buf_pools *pools)
+{
+    lh_pool_deinit(&pools->small);
+    lh_pool_deinit(&pools->large);
+}
+
+unsigned lh_buf_pools_out(const struct lh_buf_pools *pools)
+{
+    return pools->small.out + pools->large.out;
+}
+
+void lh_buf_init(struct lh_buf *b, struct lh_buf_pools *pools)
+{
+    *b = (struct lh_buf){.pools = pools};
+}
+
+static struct lh_buf_block *take_block(struct lh_buf *b, bool small)
+{
+    struct lh_buf_block *block =
+        lh_pool_take(small ? &b->pools->small : &b->pools->large);
+
+    if (!block)
+        return NULL;
+    block->next = NULL;
+    block->from = block->to = 0;
+    block->room = small ? SMALL_ROOM_BYTES : LARGE_ROOM_BYTES;
+    return block;
+}
+
+static void give_block(struct lh_buf *b, struct lh_buf_block *block)
+{
+    lh_pool_give(block->room == SMALL_ROOM_BYTES ? &b->pools->small
+                                                 : &b->pools->large,
+                 block);
 }
 
 static void give_chain(struct lh_buf *b, struct lh_buf_block *block)
 {
     while (block) {
         struct lh_buf_block *next = block->next;
-        lh_pool_give(b->pool, block);
+        give_block(b, block);
         block = next;
     }
 }
@@ -30,23 +70,22 @@ static void give_chain(struct lh_buf *b, struct lh_buf_block *block)
 void lh_buf_clear(struct lh_buf *b)
 {
     give_chain(b, b->head);
-    lh_buf_init(b, b->pool);
+    lh_buf_init(b, b->pools);
 }
 
 /* Enough empty blocks for n bytes, taken before anything is copied. */
 static bool take_chain(struct lh_buf *b, size_t n, struct lh_buf_block **chain)
 {
     struct lh_buf_block **end = chain;
+    bool small = !b->head && n <= SMALL_ROOM_BYTES;
 
     *chain = NULL;
-    for (size_t have = 0; have < n; have += ROOM) {
-        struct lh_buf_block *block = lh_pool_take(b->pool);
+    for (size_t have = 0; have < n; have += (*chain)->room) {
+        struct lh_buf_block *block = take_block(b, small);
         if (!block) {
             give_chain(b, *chain);
             return false;
         }
-        block->next = NULL;
-        block->from = block->to = 0;
         *end = block;
         end = &block->next;
     }
@@ -55,7 +94,7 @@ static bool take_chain(struct lh_buf *b, size_t n, struct lh_buf_block **chain)
 
 static size_t fill(struct lh_buf_block *block, const uint8_t *p, size_t n)
 {
-    size_t room = ROOM - block->to;
+    size_t room = (size_t)(block->room - block->to);
 
     if (n > room)
         n = room;
@@ -67,7 +106,7 @@ static size_t fill(struct lh_buf_block *block, const uint8_t *p, size_t n)
 bool lh_buf_append(struct lh_buf *b, const void *data, size_t n)
 {
     const uint8_t *p = data;
-    size_t last = b->tail ? ROOM - b->tail->to : 0;
+    size_t last = b->tail ? (size_t)(b->tail->room - b->tail->to) : 0;
     struct lh_buf_block *chain = NULL;
 
     if (n == 0)
@@ -117,7 +156,7 @@ void lh_buf_drop(struct lh_buf *b, size_t n)
         b->head = head->next;
         if (!b->head)
             b->tail = NULL;
-        lh_pool_give(b->pool, head);
+        give_block(b, head);
     }
 }
 

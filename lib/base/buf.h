@@ -10,16 +10,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The pool's block_bytes must be this. */
-#define LH_BUF_BLOCK_BYTES 4096
+/* Where a worker's queues take their blocks: a small one first, for most of
+ * what waits is short. */
+struct lh_buf_pools {
+    struct lh_pool small, large;
+};
+
+/* How many of each kind are kept. */
+void lh_buf_pools_init(struct lh_buf_pools *pools, unsigned keep_max);
+void lh_buf_pools_deinit(struct lh_buf_pools *pools);
+unsigned lh_buf_pools_out(const struct lh_buf_pools *pools); /* in use */
 
 struct lh_buf {
     struct lh_buf_block *head, *tail;
-    struct lh_pool *pool;
+    struct lh_buf_pools *pools;
     size_t n; /* bytes that wait */
 };
 
-void lh_buf_init(struct lh_buf *b, struct lh_pool *pool);
+void lh_buf_init(struct lh_buf *b, struct lh_buf_pools *pools);
 void lh_buf_clear(struct lh_buf *b);
 
 /* Copies all n bytes, or (no memory) none and returns false. */

@@ -5,6 +5,7 @@
 #ifndef LH_BASE_CONTEXT_H
 #define LH_BASE_CONTEXT_H
 
+#include "base/buf.h"
 #include "base/limits.h"
 #include "base/log_rate.h"
 #include "base/mem.h"
@@ -34,11 +35,11 @@ struct lh_context {
     struct lh_log_rates log_rates;
     const char *software; /* the server field's value; "" for none */
     unsigned worker;
-    struct lh_aio *aio;        /* file operations */
-    struct lh_evq *evq;        /* events, and whose they are: */
-    struct lh_slots *slots;    /* for pipes and child processes too */
-    struct lh_pool buf_blocks; /* for lh_buf */
-    struct lh_pool exchanges;  /* for http/exchange */
+    struct lh_aio *aio;       /* file operations */
+    struct lh_evq *evq;       /* events, and whose they are: */
+    struct lh_slots *slots;   /* for pipes and child processes too */
+    struct lh_buf_pools bufs; /* for lh_buf */
+    struct lh_pool exchanges; /* for http/exchange */
     struct lh_counters counters;
     bool stopping; /* a stop has begun */
 };

@@ -43,6 +43,7 @@ static const struct limit limits_table[] = {
     LIMIT(h2_settings, 32),
     LIMIT(hpack_table_bytes, 4 << 10),
     LIMIT(linger_idle_ms, 5000),
+    LIMIT(h2_header_bytes, 512 << 10),
 };
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))

@@ -640,7 +640,7 @@ void *lh_h1_new(struct lh_protocol_host *host)
     c->host = host;
     c->ctx = host->ctx;
     c->since_ms = c->ctx->now_ms;
-    lh_buf_init(&c->queue, &c->ctx->buf_blocks);
+    lh_buf_init(&c->queue, &c->ctx->bufs);
     return c;
 }
 

@@ -246,11 +246,22 @@ void lh_h2_put_end(struct lh_h2 *c, struct lh_h2_stream *s)
 
 /* --- pushes (8.4) --------------------------------------------------------- */
 
+/* Each starts a handler, for a request that cost its client nothing. */
+#define PUSHES_AT_ONCE 16
+
+/* Could a pushed response leave now? */
+static bool windows_are_open(const struct lh_h2 *c)
+{
+    return c->peer_window > 0 && c->send_window > 0 &&
+           c->queued < c->ctx->limits->connection_buffer_bytes;
+}
+
 static bool may_push(const struct lh_h2 *c, const struct lh_h2_stream *s)
 {
     return c->peer_push && !s->pushed && !c->goaway_got &&
            (c->life == LH_H2_SERVING || c->life == LH_H2_DRAINING) &&
-           c->pushes_now < c->peer_streams &&
+           windows_are_open(c) && c->pushes_now < c->peer_streams &&
+           c->pushes_now < PUSHES_AT_ONCE &&
            c->pushes_now < c->ctx->limits->h2_streams &&
            c->last_push < LH_H2_STREAM_MAX - 2;
 }

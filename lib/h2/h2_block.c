@@ -57,6 +57,22 @@ static void begin_block(struct lh_h2 *c, struct lh_h2_stream *s, bool request,
         lh_deadline(c->ctx->now_ms, c->ctx->limits->header_timeout_ms);
 }
 
+/* A field that is sent once may be named again and again by an octet or two: so
+ * what all streams' sections take together has a limit too. */
+static bool has_header_room(const struct lh_h2 *c)
+{
+    return c->header_bytes < c->ctx->limits->h2_header_bytes;
+}
+
+/* A section was decoded into the stream's arena. */
+static void count_header(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    size_t now = s->ex->arena.allocated;
+
+    c->header_bytes += now - s->header_bytes;
+    s->header_bytes = now;
+}
+
 static void apply_early(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     for (unsigned i = 0; i < LH_H2_EARLY_PRIORITIES; i++) {
@@ -74,7 +90,7 @@ static void begin_request(struct lh_h2 *c, uint32_t id)
     struct lh_h2_stream *s = NULL;
 
     c->last_id = id;
-    if (c->life != LH_H2_DRAINED &&
+    if (c->life != LH_H2_DRAINED && has_header_room(c) &&
         c->requests_now < c->ctx->limits->h2_streams)
         s = lh_h2_open(c, id);
     if (s) {
@@ -104,6 +120,13 @@ static void begin_late(struct lh_h2 *c, uint32_t id)
     }
 }
 
+static enum lh_h2_error trailers_error(const struct lh_h2 *c)
+{
+    if (!(c->head.flags & LH_H2_FLAG_END_STREAM))
+        return LH_H2_PROTOCOL_ERROR;
+    return has_header_room(c) ? LH_H2_NO_ERROR : LH_H2_ENHANCE_YOUR_CALM;
+}
+
 static void headers_begin(struct lh_h2 *c)
 {
     uint32_t id = c->head.stream;
@@ -112,10 +135,7 @@ static void headers_begin(struct lh_h2 *c)
     if (!(id & 1))
         lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "HEADERS on a stream of ours");
     else if (s && lh_h2_stream_receives(s))
-        begin_block(c, s, false,
-                    c->head.flags & LH_H2_FLAG_END_STREAM
-                        ? LH_H2_NO_ERROR
-                        : LH_H2_PROTOCOL_ERROR);
+        begin_block(c, s, false, trailers_error(c));
     else if (s)
         begin_block(c, s, false, LH_H2_STREAM_CLOSED);
     else if (lh_h2_is_idle(c, id))
@@ -181,8 +201,10 @@ static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
         lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
         return;
     }
-    if (over)
+    if (over) {
         forget_request(s->ex);
+        count_header(c, s);
+    }
     s->ex->request.accepts_push = c->peer_push;
     if (!over && r->priority.p)
         lh_h2_priority_parse(r->priority, &s->urgency, &s->incremental);
@@ -224,6 +246,8 @@ static void block_end(struct lh_h2 *c)
         return;
     c->block_due = LH_NEVER;
     b->stream = 0;
+    if (b->s)
+        count_header(c, b->s);
     if (b->s && b->request) {
         end_request(c, b->s, c->hpack.over);
     } else if (b->s) {

@@ -183,7 +183,6 @@ void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
     lh_h2_streams_remove(&c->table, s);
     lh_h2_streams_remember(&c->table, s->id, past);
     lh_h2_leave(c, s);
-    lh_h2_flow_release(c, s);
     if (c->data == s)
         c->data = NULL;
     if (c->block.s == s) {
@@ -205,7 +204,9 @@ static void free_stream(struct lh_h2 *c, struct lh_h2_stream *s)
         lh_list_remove(&s->turn);
     lh_list_remove(&s->news);
     lh_list_remove(&s->all);
-    c->growth -= s->recv_size - LH_H2_RECV_BYTES;
+    lh_h2_flow_release(c, s);
+    lh_h2_flow_shrink(c, s);
+    c->header_bytes -= s->header_bytes;
     *(s->pushed ? &c->pushes_now : &c->requests_now) -= 1;
     lh_exchange_let_go_protocol(s->ex);
     lh_pool_give(&c->streams, s);
@@ -234,7 +235,6 @@ void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
 void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     lh_exchange_body_end(s->ex, LH_BODY_ENDED);
-    lh_h2_flow_release(c, s);
     if (s->state == LH_H2_OPEN)
         lh_h2_stream_set(s, LH_H2_HALF_REMOTE);
     else
@@ -279,7 +279,20 @@ static bool handler_has_ended(const struct lh_h2_stream *s)
     return s->ex->owners == 1;
 }
 
-/* The response is whole and nobody reads what the client still sends. */
+static bool has_body(const struct lh_exchange *ex)
+{
+    return ex->body_state == LH_BODY_OPEN || ex->body.n;
+}
+
+/* Nobody will read it, however long the response takes to leave. */
+static void drop_body(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    lh_exchange_body_end(s->ex, LH_BODY_CLOSED);
+    lh_h2_flow_release(c, s);
+    lh_buf_clear(&s->ex->body);
+}
+
+/* The response is whole, and the client still sends. */
 static void begin_discarding(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     const lhttpd_limits_t *limits = c->ctx->limits;
@@ -289,9 +302,6 @@ static void begin_discarding(struct lh_h2 *c, struct lh_h2_stream *s)
                           ? (size_t)limits->linger_bytes
                           : SIZE_MAX;
     s->discard_due = lh_deadline(c->ctx->now_ms, limits->linger_timeout_ms);
-    lh_exchange_body_end(s->ex, LH_BODY_CLOSED);
-    lh_h2_flow_release(c, s);
-    lh_buf_clear(&s->ex->body);
 }
 
 static void look_at(struct lh_h2 *c, struct lh_h2_stream *s)
@@ -302,6 +312,8 @@ static void look_at(struct lh_h2 *c, struct lh_h2_stream *s)
             free_stream(c, s);
         return;
     }
+    if (handler_has_ended(s) && has_body(s->ex))
+        drop_body(c, s);
     if (s->state == LH_H2_HALF_LOCAL && handler_has_ended(s) && !s->discards)
         begin_discarding(c, s);
     if (s->expects_continue && s->ex->body_wanted)
@@ -418,18 +430,6 @@ static void free_conn(void *vc)
 
 /* --- the beginning -------------------------------------------------------- */
 
-/* Every stream's window at once, so that some that nobody reads do not hold
- * back another. */
-static int64_t connection_window(const lhttpd_limits_t *limits)
-{
-    uint64_t n = limits->h2_streams;
-
-    if (n > LH_H2_WINDOW_MAX / LH_H2_RECV_BYTES)
-        return LH_H2_WINDOW_MAX;
-    n = (n + 1) * LH_H2_RECV_BYTES + LH_H2_RECV_GROWTH_BYTES;
-    return n < LH_H2_WINDOW_MAX ? (int64_t)n : LH_H2_WINDOW_MAX;
-}
-
 static size_t table_bytes(const lhttpd_limits_t *limits)
 {
     return limits->hpack_table_bytes < UINT32_MAX
@@ -447,7 +447,7 @@ static void set_up(struct lh_h2 *c)
     lh_list_init(&c->unsent);
     lh_h2_send_init(&c->send);
     lh_pool_init(&c->streams, sizeof(struct lh_h2_stream), 2);
-    lh_buf_init(&c->control, &c->ctx->buf_blocks);
+    lh_buf_init(&c->control, &c->ctx->bufs);
     lh_h2_hpack_init(&c->hpack, table_bytes(limits));
     c->peer_window = LH_H2_WINDOW_BYTES;
     c->peer_frame = LH_H2_FRAME_BYTES;
@@ -455,7 +455,7 @@ static void set_up(struct lh_h2 *c)
     c->peer_list_bytes = UINT64_MAX;
     c->peer_push = true;
     c->send_window = c->recv_window = LH_H2_WINDOW_BYTES;
-    c->recv_size = connection_window(limits);
+    c->recv_size = LH_H2_RECV_CONNECTION_BYTES;
     c->budget = budget_full(c);
     c->budget_ms = c->ctx->now_ms;
     c->preface_due = lh_deadline(c->ctx->now_ms, limits->header_timeout_ms);

@@ -5,7 +5,8 @@
  * and what its handler has not read make up the window's full size, and so
  * they do of the connection with what all handlers have not read.  A window
  * whose handler keeps up with it doubles, within what the connection has for
- * that.  What we may send is decreased in h2_output.
+ * that, and the connection's grows with it.  What we may send is decreased in
+ * h2_output.
  */
 #include "h2/h2_parts.h"
 
@@ -45,6 +46,15 @@ static void grow(struct lh_h2 *c, struct lh_h2_stream *s)
         return;
     s->recv_size += more;
     c->growth += more;
+    c->recv_size += more;
+}
+
+void lh_h2_flow_shrink(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    uint32_t grown = s->recv_size - LH_H2_RECV_BYTES;
+
+    c->growth -= grown;
+    c->recv_size -= grown;
 }
 
 static void open_stream(struct lh_h2 *c, struct lh_h2_stream *s)
@@ -64,11 +74,9 @@ static void open_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 
 void lh_h2_flow_read(struct lh_h2 *c, struct lh_h2_stream *s)
 {
-    if (!lh_h2_stream_receives(s) || s->discards)
-        return;
     c->held -= s->held - s->ex->body.n;
     s->held = s->ex->body.n;
-    if (s->ex->body_state == LH_BODY_OPEN)
+    if (lh_h2_stream_receives(s) && s->ex->body_state == LH_BODY_OPEN)
         open_stream(c, s);
 }
 
@@ -78,9 +86,35 @@ void lh_h2_flow_release(struct lh_h2 *c, struct lh_h2_stream *s)
     s->held = 0;
 }
 
+static bool waits_for_body(const struct lh_h2_stream *s)
+{
+    return lh_h2_stream_receives(s) && s->ex->body_wanted && s->ex->body.n == 0;
+}
+
+/* Bodies that nobody reads have taken the window.  They are not to hold back
+ * one whose handler waits for it: the window grows then, at most until it has
+ * as much as all streams together. */
+static void make_room(struct lh_h2 *c)
+{
+    uint64_t most = LH_H2_RECV_BYTES * (uint64_t)(c->requests_now + 1);
+    int64_t size = c->recv_size - c->growth;
+
+    if ((uint64_t)size >= most ||
+        size > LH_H2_WINDOW_MAX - (int64_t)LH_H2_RECV_GROWTH_BYTES * 2)
+        return;
+    for (struct lh_list *l = c->all.next; l != &c->all; l = l->next) {
+        if (waits_for_body(LH_OF(l, struct lh_h2_stream, all))) {
+            c->recv_size += LH_H2_RECV_BYTES;
+            return;
+        }
+    }
+}
+
 /* When a quarter is free, or there is hardly any window left. */
 void lh_h2_flow_connection(struct lh_h2 *c)
 {
+    if (c->held && c->recv_window < LH_H2_FRAME_BYTES)
+        make_room(c);
     int64_t missing = c->recv_size - c->recv_window - (int64_t)c->held;
 
     if (c->life == LH_H2_ENDED || missing <= 0)
@@ -102,7 +136,6 @@ static void update_connection(struct lh_h2 *c, uint32_t increment)
         lh_h2_fail(c, LH_H2_FLOW_CONTROL_ERROR, "the window overflows");
     } else {
         c->send_window += increment;
-        c->shut_due = LH_NEVER;
     }
 }
 

@@ -107,9 +107,11 @@ static size_t write_data(struct lh_h2 *c, struct lh_h2_stream *s, uint8_t *out,
     }
     s->send_window -= (int64_t)n;
     c->send_window -= (int64_t)n;
-    s->shut_due = LH_NEVER;
     s->served_bytes += n;
+    c->served_bytes += n;
     lh_h2_credit(c, n);
+    if (s->served_bytes - s->shut_from >= LH_H2_PROGRESS_BYTES)
+        s->shut_due = LH_NEVER;
     lh_h2_mark(c, s);
     bool last = lh_exchange_complete(ex) && !lh_exchange_out_bytes(ex) &&
                 !ex->response.trailers.n;

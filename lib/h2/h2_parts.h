@@ -27,11 +27,18 @@
  * shown that it reads as fast as it comes. */
 #define LH_H2_RECV_BYTES     ((uint32_t)64 << 10)
 #define LH_H2_RECV_MAX_BYTES ((uint32_t)1 << 20)
+/* The connection's at first: what may wait of bodies that nobody reads.  It
+ * grows with its streams, and where a handler waits for another body. */
+#define LH_H2_RECV_CONNECTION_BYTES ((uint32_t)512 << 10)
 /* How much all of a connection's streams may grow together. */
 #define LH_H2_RECV_GROWTH_BYTES ((uint32_t)2 << 20)
 
 /* Encoded frames that wait: no further response is encoded past this. */
 #define LH_H2_CONTROL_BYTES ((size_t)16 << 10)
+
+/* What a client with shut windows has to take of a stream in send_timeout_ms:
+ * less is no progress, but holds what waits there for ever. */
+#define LH_H2_PROGRESS_BYTES 1024
 
 /* From too much body that nobody reads to the stream's reset. */
 #define LH_H2_RESET_MS 200
@@ -106,6 +113,7 @@ struct lh_h2 {
     struct lh_pool streams; /* memory for a few */
     unsigned requests_now;  /* the client's, closed ones with a handler too */
     unsigned pushes_now;
+    size_t header_bytes; /* what the sections of all streams take */
     uint64_t requests;
     uint32_t last_id;     /* the highest of the client's */
     uint32_t accepted_id; /* ... that was not refused */
@@ -139,6 +147,7 @@ struct lh_h2 {
 
     /* Times, LH_NEVER or when something is too late. */
     uint64_t preface_due, block_due, idle_due, drain_due, shut_due;
+    uint64_t served_bytes, shut_from; /* as a stream's */
     uint64_t streams_due; /* not after the earliest of all streams' */
 };
 
@@ -213,6 +222,8 @@ void lh_h2_flow_read(struct lh_h2 *c, struct lh_h2_stream *s);
 /* What it has not read does not count against the connection any more. */
 void lh_h2_flow_release(struct lh_h2 *c, struct lh_h2_stream *s);
 void lh_h2_flow_connection(struct lh_h2 *c);
+/* The stream is freed: what it had grown by is free for others. */
+void lh_h2_flow_shrink(struct lh_h2 *c, struct lh_h2_stream *s);
 
 /* --- h2_output ------------------------------------------------------------ */
 

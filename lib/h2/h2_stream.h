@@ -45,6 +45,7 @@ struct lh_h2_stream {
     uint32_t recv_size;  /* the window's full size; it grows */
     size_t held;         /* octets received that the handler has not read */
     uint64_t received;   /* octets of body */
+    size_t header_bytes; /* memory that its decoded sections take */
 
     uint64_t served_bytes; /* octets of body that left in DATA frames */
 
@@ -65,7 +66,8 @@ struct lh_h2_stream {
     uint64_t waits_since; /* ... since then; LH_NEVER: it does not */
     uint64_t waited_ms;   /* ... and before, of this period */
     uint64_t period_bytes;
-    uint64_t shut_due; /* the client keeps the window shut */
+    uint64_t shut_due;  /* the client keeps the window shut */
+    uint64_t shut_from; /* ... served_bytes when that began */
     uint64_t discard_due;
 };
 

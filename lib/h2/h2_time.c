@@ -32,26 +32,35 @@ static void clock_body(struct lh_h2 *c, struct lh_h2_stream *s)
     }
 }
 
-/* Does the client keep it from sending what it has? */
+static bool has_output(const struct lh_h2_stream *s)
+{
+    return lh_h2_stream_sends(s) && s->ex->response.head_left &&
+           lh_exchange_out_bytes(s->ex) > 0;
+}
+
+/* Does the client keep it from sending what it has?  The clock goes on until
+ * the client has made progress, for it may open the window by an octet at a
+ * time. */
 static void clock_window(struct lh_h2 *c, struct lh_h2_stream *s)
 {
-    uint64_t due = lh_deadline(c->ctx->now_ms, c->ctx->limits->send_timeout_ms);
-    bool has = lh_h2_stream_sends(s) && s->ex->response.head_left &&
-               lh_exchange_out_bytes(s->ex) > 0;
-
-    if (!has || s->send_window > 0)
+    if (!has_output(s)) {
         s->shut_due = LH_NEVER;
-    else if (s->shut_due == LH_NEVER)
-        s->shut_due = due;
+    } else if (s->send_window <= 0 && s->shut_due == LH_NEVER) {
+        s->shut_due =
+            lh_deadline(c->ctx->now_ms, c->ctx->limits->send_timeout_ms);
+        s->shut_from = s->served_bytes;
+    }
 }
 
 void lh_h2_clock_connection(struct lh_h2 *c)
 {
-    if (c->send_window > 0 || lh_h2_send_empty(&c->send))
+    if (lh_h2_send_empty(&c->send)) {
         c->shut_due = LH_NEVER;
-    else if (c->shut_due == LH_NEVER)
+    } else if (c->send_window <= 0 && c->shut_due == LH_NEVER) {
         c->shut_due =
             lh_deadline(c->ctx->now_ms, c->ctx->limits->send_timeout_ms);
+        c->shut_from = c->served_bytes;
+    }
 }
 
 void lh_h2_clock(struct lh_h2 *c, struct lh_h2_stream *s)
@@ -86,6 +95,8 @@ static void stream_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
 
     if (s->body_due <= now)
         body_is_due(c, s);
+    if (s->shut_due <= now && s->send_window > 0)
+        s->shut_due = LH_NEVER; /* not the window holds it back now */
     if (s->shut_due <= now)
         lh_h2_reset(c, s, LH_H2_CANCEL);
     else if (s->discard_due <= now)
@@ -107,22 +118,32 @@ static void streams_are_due(struct lh_h2 *c)
     }
 }
 
-/* The connection's window is shut: whoever has something to send waits in
- * vain. */
-static void window_is_due(struct lh_h2 *c)
+static void reset_waiting(struct lh_h2 *c)
 {
     struct lh_list *link = c->all.next;
 
-    c->shut_due = LH_NEVER;
-    if (c->send_window > 0)
-        return;
     while (link != &c->all) {
         struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, all);
         link = link->next;
-        if (lh_h2_stream_sends(s) && s->ex->response.head_left &&
-            lh_exchange_out_bytes(s->ex) > 0)
+        if (has_output(s))
             lh_h2_reset(c, s, LH_H2_CANCEL);
     }
+}
+
+/* The connection's window was shut: has what it let through been progress for
+ * those that wait?  More than a slow link carries is not asked for. */
+static void window_is_due(struct lh_h2 *c)
+{
+    uint64_t waiting = 0;
+
+    c->shut_due = LH_NEVER;
+    for (struct lh_list *l = c->all.next; l != &c->all; l = l->next)
+        waiting += has_output(LH_OF(l, struct lh_h2_stream, all));
+    if (waiting > 16)
+        waiting = 16;
+    if (c->send_window <= 0 &&
+        c->served_bytes - c->shut_from < waiting * LH_H2_PROGRESS_BYTES)
+        reset_waiting(c);
 }
 
 uint64_t lh_h2_deadline(const void *vc)

@@ -8,8 +8,10 @@
 /* How much of a request's body waits for a handler that does not read. */
 #define BODY_QUEUE_BYTES (64 << 10)
 
-/* What each response may hold whatever its connection's others hold. */
-#define ROOM_ALWAYS_BYTES (16 << 10)
+/* What each response may hold whatever its connection's others hold: a frame,
+ * and less if they hold half as much again as they should. */
+#define ROOM_BYTES       (16 << 10)
+#define ROOM_LEAST_BYTES 4000
 
 static void output(struct lh_exchange *ex)
 {
@@ -38,8 +40,8 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
     ex->request.fields.room =
         sizeof(ex->first_fields) / sizeof(ex->first_fields[0]);
     ex->request.content_length = LH_LENGTH_UNKNOWN;
-    lh_buf_init(&ex->body, &ctx->buf_blocks);
-    lh_buf_init(&ex->response.bytes, &ctx->buf_blocks);
+    lh_buf_init(&ex->body, &ctx->bufs);
+    lh_buf_init(&ex->response.bytes, &ctx->bufs);
     ex->response.content_length = LH_LENGTH_UNKNOWN;
     ex->response.interim_end = &ex->response.interim;
     ex->owners = 2;
@@ -343,16 +345,21 @@ static size_t less(uint64_t limit, size_t used)
 size_t lh_exchange_room(const struct lh_exchange *ex)
 {
     const lhttpd_limits_t *limits = ex->ctx->limits;
-    size_t stream = less(limits->stream_buffer_bytes, ex->response.bytes.n);
-    size_t always = less(ROOM_ALWAYS_BYTES, ex->response.bytes.n);
-    size_t connection = SIZE_MAX;
+    uint64_t limit = limits->connection_buffer_bytes;
+    size_t own = ex->response.bytes.n;
+    size_t stream = less(limits->stream_buffer_bytes, own), queued, room;
 
-    if (ex->connection_queued && !ex->gone)
-        connection =
-            less(limits->connection_buffer_bytes, *ex->connection_queued);
-    if (connection < always)
-        connection = always;
-    return stream < connection ? stream : connection;
+    if (!ex->connection_queued || ex->gone)
+        return stream;
+    queued = *ex->connection_queued;
+    room = less(limit, queued);
+    if (stream <= room)
+        return stream;
+    size_t always =
+        less(queued < limit + limit / 2 ? ROOM_BYTES : ROOM_LEAST_BYTES, own);
+    if (room < always)
+        room = always;
+    return stream < room ? stream : room;
 }
 
 /* The checks that write, lend and pipe share; *drop: nobody would get it. */

@@ -6,8 +6,8 @@
 #include "lua/api.h"
 #include "lua/file.h"
 
-/* Up to here a string is copied whatever its response is doing; the exchange
- * always has this much room for a response of which nothing waits. */
+/* Up to here a string that there is room for is copied whatever its response is
+ * doing. */
 #define COPY_BYTES ((size_t)16 << 10)
 
 /* Where there is no body so much is counted, for the content-length; nothing
@@ -39,14 +39,18 @@ static bool is_copied(const struct lh_exchange *ex, size_t n)
            (n <= COPY_BYTES || (!ex->response.released && n < room));
 }
 
+/* A response of which nothing waits always takes a string: where there is no
+ * room, since its connection's others have it, it is lent. */
 static bool must_wait(const struct lh_exchange *ex, size_t n)
 {
+    size_t room = lh_exchange_room(ex);
+
     if (ex->response.lent_n)
         return true;
     if (ex->response.no_body)
         return ex->response.written >= COUNTED_BYTES;
-    return n <= COPY_BYTES ? lh_exchange_room(ex) < n
-                           : lh_exchange_room(ex) == 0;
+    return room == 0 ||
+           (n <= COPY_BYTES && n > room && ex->response.bytes.n > 0);
 }
 
 static enum lh_outcome write_outcome(const struct lh_exchange *ex, int error)

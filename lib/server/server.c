@@ -32,14 +32,14 @@ void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
     };
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
-    lh_pool_init(&ctx->buf_blocks, LH_BUF_BLOCK_BYTES, POOL_KEPT);
+    lh_buf_pools_init(&ctx->bufs, POOL_KEPT);
     lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), POOL_KEPT);
 }
 
 void lh_server_context_deinit(struct lh_context *ctx)
 {
     lh_pool_deinit(&ctx->exchanges);
-    lh_pool_deinit(&ctx->buf_blocks);
+    lh_buf_pools_deinit(&ctx->bufs);
 }
 
 /* --- check ---------------------------------------------------------------- */

@@ -167,7 +167,7 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer,
     d->ctx.now_ms = 1000;
     memcpy(d->ctx.date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
     lh_log_rates_init(&d->ctx.log_rates, &d->log, &d->ctx.timers);
-    lh_pool_init(&d->ctx.buf_blocks, LH_BUF_BLOCK_BYTES, 4);
+    lh_buf_pools_init(&d->ctx.bufs, 4);
     lh_pool_init(&d->ctx.exchanges, sizeof(struct lh_exchange), 2);
     d->host = (struct lh_protocol_host){
         .ctx = &d->ctx, .peer = peer, .request = on_request, .wake = on_wake};
@@ -182,7 +182,7 @@ static void end(struct driver *d)
     for (int i = 0; i < d->tasks_n; i++)
         lh_exchange_let_go_handler(d->tasks[i]);
     check(d->ctx.counters.exchanges == 0);
-    lh_pool_deinit(&d->ctx.buf_blocks); /* asserts that all came back */
+    lh_buf_pools_deinit(&d->ctx.bufs); /* asserts that all came back */
     lh_pool_deinit(&d->ctx.exchanges);
 }
 

@@ -33,7 +33,7 @@ void test_context_init(struct test_context *t)
     memcpy(ctx->date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
-    lh_pool_init(&ctx->buf_blocks, LH_BUF_BLOCK_BYTES, 16);
+    lh_buf_pools_init(&ctx->bufs, 16);
     lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), 4);
     t->peer = lh_peer_new();
     assert_non_null(t->peer);
@@ -49,9 +49,9 @@ void test_context_deinit(struct test_context *t)
 
     assert_int_equal(ctx->counters.exchanges, 0);
     assert_int_equal(ctx->exchanges.out, 0);
-    assert_int_equal(ctx->buf_blocks.out, 0);
+    assert_int_equal(lh_buf_pools_out(&ctx->bufs), 0);
     assert_int_equal(t->peer->owners, 1);
-    lh_pool_deinit(&ctx->buf_blocks);
+    lh_buf_pools_deinit(&ctx->bufs);
     lh_pool_deinit(&ctx->exchanges);
     lh_peer_let_go(t->peer);
 }

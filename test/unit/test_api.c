@@ -399,6 +399,29 @@ static void an_error_after_writes(void **state)
     test_script_deinit(&s);
 }
 
+/* A string for which the connection's others leave no room waits for them only
+ * if its own response has something that leaves first. */
+static void writing_while_others_wait(void **state)
+{
+    struct test_script s;
+    struct test_loopback *l;
+
+    (void)state;
+    start_handler(&s, "httpd.write(nil, string.rep('a', 9000))\n"
+                      "httpd.write(nil, string.rep('b', 3000))\n"
+                      "httpd.write(nil, string.rep('c', 3000))\n"
+                      "httpd.write(nil, 'd')");
+    s.pump_bytes = 1000;
+    l = test_script_request(&s, "GET", "/", NULL, false);
+    l->queued += 300000;
+    test_script_run(&s);
+    assert_true(l->ended && !l->aborted);
+    assert_int_equal(l->body_n, 15001);
+    assert_int_equal(l->body[15000], 'd');
+    l->queued -= 300000;
+    test_script_deinit(&s);
+}
+
 static void an_error_after_the_head(void **state)
 {
     struct test_script s;
@@ -832,6 +855,7 @@ int main(void)
         cmocka_unit_test(long_writes),
         cmocka_unit_test(a_write_waits),
         cmocka_unit_test(an_error_after_writes),
+        cmocka_unit_test(writing_while_others_wait),
         cmocka_unit_test(an_error_after_the_head),
         cmocka_unit_test(head_has_no_body),
         cmocka_unit_test(flushing),

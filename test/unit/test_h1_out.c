@@ -33,7 +33,7 @@ static void test_lent(void **state)
         struct lh_h1_out o;
         char out[sizeof(expected) + 1];
         test_context_init(&t);
-        lh_buf_init(&queue, &t.ctx.buf_blocks);
+        lh_buf_init(&queue, &t.ctx.bufs);
         lh_h1_out_init(&o, out, room, &queue);
         put_all(&o);
         size_t n = (size_t)(o.at - out);
@@ -55,7 +55,7 @@ static void test_queued(void **state)
         struct lh_h1_out o;
         char scratch[sizeof(expected)], out[sizeof(expected) + 1];
         test_context_init(&t);
-        lh_buf_init(&queue, &t.ctx.buf_blocks);
+        lh_buf_init(&queue, &t.ctx.bufs);
         lh_h1_out_to_queue(&o, scratch, room, &queue);
         put_all(&o);
         lh_h1_out_flush(&o);
@@ -76,7 +76,7 @@ static void test_without_memory(void **state)
 
     (void)state;
     test_context_init(&t);
-    lh_buf_init(&queue, &t.ctx.buf_blocks);
+    lh_buf_init(&queue, &t.ctx.bufs);
     test_heap_install();
     test_heap_fail_at(1);
     lh_h1_out_init(&o, out, sizeof(out), &queue);

@@ -30,6 +30,15 @@ static void read_body(struct lh_exchange *ex)
     test_answer(ex, ex->body_state == LH_BODY_ENDED ? 200 : 408, "read");
 }
 
+static void answer_long(struct lh_exchange *ex)
+{
+    char text[10001];
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    test_answer(ex, 200, text);
+}
+
 /* "/hold" never ends, "/stay" not even when its client is gone. */
 static void handler(struct test_driver *d, struct lh_exchange *ex)
 {
@@ -40,6 +49,8 @@ static void handler(struct test_driver *d, struct lh_exchange *ex)
         test_done(ex);
     else if (path_is(ex, "/read"))
         read_body(ex);
+    else if (path_is(ex, "/long"))
+        answer_long(ex);
     else if (!path_is(ex, "/hold"))
         test_answer(ex, 200, "hello");
 }
@@ -189,6 +200,96 @@ static void test_header_limits(void **state)
     test_h2_deinit(&h);
 }
 
+static size_t arenas_of(const struct test_h2 *h)
+{
+    size_t sum = 0;
+
+    for (unsigned i = 0; i < TEST_DRIVER_EXCHANGES; i++) {
+        if (h->d.tasks[i].ex)
+            sum += h->d.tasks[i].ex->arena.allocated;
+    }
+    return sum;
+}
+
+/* A request with a field of 3,800 octets that goes into the table, as xbe. */
+static void say_large(struct test_h2 *h, const char *what)
+{
+    char value[3801];
+
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    test_h2_sayf(h, "%s x40 x01 'x' x7fd91c '%s'", what, value);
+}
+
+/* A field of 3,800 octets is sent once and named eight times by each request.
+ * What they hold together has a limit; who stays below it is served again. */
+static void test_header_memory(void **state)
+{
+    struct test_h2 h;
+    unsigned id = 3;
+
+    (void)state;
+    begin(&h);
+    say_large(&h, "HEADERS eh 1 GET/hold");
+    assert_int_equal(h.d.requests, 1);
+    for (; id < 120 && !test_h2_got(&h, "RST_STREAM"); id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u GET/hold xbebebebebebebebe", id);
+    assert_true(test_h2_got(&h, "RST_STREAM") &&
+                strstr(h.log, " REFUSED_STREAM"));
+    assert_in_range(arenas_of(&h), 512 << 10, 600 << 10);
+    test_h2_sayf(&h,
+                 "RST_STREAM - 1 u8\nRST_STREAM - 3 u8\n"
+                 "RST_STREAM - 5 u8\nRST_STREAM - 7 u8\n-\n"
+                 "HEADERS eh %u GET xbe",
+                 id);
+    assert_true(test_h2_got(&h, "DATA"));
+    test_h2_deinit(&h);
+}
+
+/* Trailers are no way around it, ... */
+static void test_trailer_memory(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    test_h2_init(&h, handler, 0);
+    h.t.limits.h2_header_bytes = 10000;
+    test_h2_hello(&h);
+    test_h2_say(&h, "HEADERS h 1 POST/hold {a: b}\nHEADERS h 3 POST/hold");
+    say_large(&h, "HEADERS eh 1");
+    assert_false(test_h2_got(&h, "RST_STREAM"));
+    test_h2_say(&h, "HEADERS h 5 POST/hold xbebe");
+    test_h2_say(&h, "HEADERS eh 3 xbe");
+    assert_true(test_h2_got(&h, "RST_STREAM 3 ENHANCE_YOUR_CALM"));
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    test_h2_deinit(&h);
+}
+
+/* ... and what is not kept does not count. */
+static void test_header_memory_is_given_back(void **state)
+{
+    struct test_h2 h;
+    char value[3000];
+
+    (void)state;
+    test_h2_init(&h, handler, 0);
+    h.t.limits.h2_header_bytes = 10000;
+    test_h2_hello(&h);
+    memset(value, 'x', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    for (unsigned id = 1; id < 200; id += 6) {
+        test_h2_sayf(&h, "HEADERS eh %u GET {a: %s}", id, value);
+        test_h2_sayf(&h, "HEADERS eh %u GET {A: b} {a: %s}", id + 2, value);
+        test_h2_sayf(&h,
+                     "HEADERS eh %u GET/hold {a: %s}\n-\n"
+                     "RST_STREAM - %u u8",
+                     id + 4, value, id + 4);
+    }
+    assert_int_equal(test_h2_count(&h, "DATA"), 34);
+    assert_null(strstr(h.log, "REFUSED"));
+    test_h2_deinit(&h);
+}
+
 static void test_long_target(void **state)
 {
     struct test_h2 h;
@@ -330,22 +431,29 @@ static void test_idle(void **state)
     test_h2_deinit(&h);
 }
 
-/* Windows kept shut (CVE-2019-9517, -9511): the stream's, the connection's. */
+/* Windows kept shut (CVE-2019-9517, -9511): the stream's, the connection's.  An
+ * octet now and then is not enough, a kilobyte is. */
 static void test_shut_windows(void **state)
 {
     struct test_h2 h;
 
     (void)state;
     begin(&h);
-    test_h2_say(&h, "SETTINGS - 0 x0004 u0\nHEADERS eh 1 GET\n"
-                    "HEADERS eh 3 GET");
+    test_h2_say(&h, "SETTINGS - 0 x0004 u0\nHEADERS eh 1 GET/long\n"
+                    "HEADERS eh 3 GET/long\nHEADERS eh 5 GET/long");
     test_h2_advance(&h, 20000);
-    test_h2_say(&h, "WINDOW_UPDATE - 3 u1"); /* an octet: from now again */
-    test_h2_advance(&h, 10000);
+    test_h2_say(&h, "WINDOW_UPDATE - 3 u1\nWINDOW_UPDATE - 5 u1024");
+    test_h2_advance(&h, 9999);
+    assert_false(test_h2_got(&h, "RST_STREAM"));
+    test_h2_say(&h, "WINDOW_UPDATE - 3 u1022");
+    test_h2_advance(&h, 1);
     assert_true(test_h2_got(&h, "RST_STREAM 1 CANCEL"));
-    assert_false(test_h2_got(&h, "RST_STREAM 3"));
-    test_h2_advance(&h, 20000);
     assert_true(test_h2_got(&h, "RST_STREAM 3 CANCEL"));
+    assert_false(test_h2_got(&h, "RST_STREAM 5"));
+    test_h2_advance(&h, 19999);
+    assert_false(test_h2_got(&h, "RST_STREAM 5"));
+    test_h2_advance(&h, 1);
+    assert_true(test_h2_got(&h, "RST_STREAM 5 CANCEL"));
     assert_int_equal(h.t.ctx.counters.exchanges, 0);
     test_h2_deinit(&h);
 }
@@ -369,6 +477,33 @@ static void test_shut_connection(void **state)
     assert_false(test_h2_got(&h, "RST"));
     test_h2_advance(&h, 1);
     assert_true(test_h2_got(&h, "RST_STREAM 1 CANCEL"));
+    assert_int_equal(h.t.ctx.counters.exchanges, 0);
+    test_h2_deinit(&h);
+}
+
+/* Each of the streams that wait for the connection's window needs some of it.
+ */
+static void test_connection_by_octets(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u100000");
+    for (unsigned id = 1; id < 16; id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u GET/long", id);
+    assert_int_equal(h.data_bytes, 65535); /* one is half sent, one is not */
+    test_h2_advance(&h, 10000);
+    test_h2_say(&h, "WINDOW_UPDATE - 0 u2048");
+    test_h2_advance(&h, 20000); /* enough for two */
+    assert_false(test_h2_got(&h, "RST_STREAM"));
+    for (int i = 0; i < 3; i++) {
+        test_h2_advance(&h, 7500);
+        test_h2_say(&h, "WINDOW_UPDATE - 0 u1");
+    }
+    assert_false(test_h2_got(&h, "RST_STREAM"));
+    test_h2_advance(&h, 7500);
+    assert_int_equal(test_h2_count(&h, "RST_STREAM"), 2);
     assert_int_equal(h.t.ctx.counters.exchanges, 0);
     test_h2_deinit(&h);
 }
@@ -560,6 +695,9 @@ int main(void)
         cmocka_unit_test(test_answers_earn_budget),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_header_limits),
+        cmocka_unit_test(test_header_memory),
+        cmocka_unit_test(test_trailer_memory),
+        cmocka_unit_test(test_header_memory_is_given_back),
         cmocka_unit_test(test_long_target),
         cmocka_unit_test(test_trailer_limit),
         cmocka_unit_test(test_body_limit),
@@ -571,6 +709,7 @@ int main(void)
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_shut_windows),
         cmocka_unit_test(test_shut_connection),
+        cmocka_unit_test(test_connection_by_octets),
         cmocka_unit_test(test_slow_body),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_alone),

@@ -446,7 +446,7 @@ static void test_get(void **state)
         test_h2_octets(&h, LH_H2_PREFACE, LH_H2_PREFACE_BYTES);
         test_h2_say(&h, "SETTINGS - 0");
         assert_string_equal(h.log, "SETTINGS 3=128 4=65536 6=32768 9=1\n"
-                                   "WINDOW_UPDATE 0 +10485761\n"
+                                   "WINDOW_UPDATE 0 +458753\n"
                                    "SETTINGS ack\n");
         test_h2_forget(&h);
         test_h2_say(&h, "HEADERS eh 1 GET");

@@ -13,7 +13,7 @@
 
 /* What the handlers of one test are to do. */
 static size_t answer_bytes;
-static bool lends, reads;
+static bool lends, reads, holds;
 static uint8_t pattern[1 << 20];
 
 static void write_some(struct test_task *task, struct lh_exchange *ex)
@@ -52,6 +52,8 @@ static void handler(struct test_driver *d, struct lh_exchange *ex)
         test_done(ex);
         return;
     }
+    if (holds)
+        return;
     if (reads) {
         while (lh_exchange_read(ex, sink, sizeof(sink)))
             ;
@@ -68,6 +70,7 @@ static void begin(struct test_h2 *h, size_t bytes, bool lend, bool read)
     answer_bytes = bytes;
     lends = lend;
     reads = read;
+    holds = false;
     test_h2_init(h, handler, 0);
     test_h2_hello(h);
 }
@@ -388,7 +391,7 @@ static void test_window_grows(void **state)
     /* A megabyte is free when all was read, less what is not told yet. */
     assert_true(update_of(&h, 1) + 65536 - sent > (1 << 19));
     assert_true(update_of(&h, 1) + 65536 - sent <= (1 << 20));
-    assert_true(update_of(&h, 0) + 10551296 - sent > 7 << 20);
+    assert_true(update_of(&h, 0) + 524288 - sent > 1 << 20);
     test_h2_deinit(&h);
 }
 
@@ -396,7 +399,7 @@ static void test_window_grows(void **state)
 static void test_dropped_octets_come_back(void **state)
 {
     struct test_h2 h;
-    int64_t window = 10551296, most = window;
+    int64_t window = 524288, most = window;
     unsigned id = 1;
 
     (void)state;
@@ -418,19 +421,75 @@ static void test_dropped_octets_come_back(void **state)
     test_h2_deinit(&h);
 }
 
-/* ... which is large enough for all streams that nobody reads. */
-static void test_connection_window_suffices(void **state)
+/* Bodies that nobody reads do not hold back one whose handler waits for it: the
+ * window, of 512 KiB, grows then, and not before. */
+static void test_unread_bodies(void **state)
 {
     struct test_h2 h;
 
     (void)state;
     begin(&h, 5, false, false);
-    for (unsigned id = 1; id < 2 * 63; id += 2)
-        test_h2_sayf(&h, "HEADERS h %u POST", id);
-    for (unsigned i = 0; i < 4 * 63; i++)
-        test_h2_sayf(&h, "DATA - %u *16384", 2 * (i / 4) + 1);
-    assert_false(test_h2_got(&h, "GOAWAY"));
+    for (unsigned id = 1; id <= 2 * 8; id += 2)
+        test_h2_sayf(&h,
+                     "HEADERS h %u POST\nDATA - %u *16384\nDATA - %u *16384\n"
+                     "DATA - %u *16384\nDATA - %u *16383",
+                     id, id, id, id, id);
     assert_int_equal(update_of(&h, 0), 0);
+    test_h2_say(&h, "HEADERS h 17 POST\nDATA e 17 *7"); /* one is left */
+    assert_int_equal(update_of(&h, 0), 0);
+    reads = true;
+    test_h2_say(&h, "HEADERS h 19 POST");
+    assert_int_equal(update_of(&h, 0), 65536 + 7);
+    test_h2_say(&h, "DATA - 19 *16384\n-\nDATA e 19 *16384");
+    assert_true(test_h2_got(&h, "DATA 19 end"));
+    test_h2_deinit(&h);
+}
+
+static void send_bodies(struct test_h2 *h)
+{
+    for (unsigned id = 1; id <= 2 * 8; id += 2)
+        test_h2_sayf(h,
+                     "HEADERS h %u POST {content-length: 65000}\n"
+                     "DATA - %u *16384\nDATA - %u *16384\nDATA - %u *16384\n"
+                     "DATA e %u *15848",
+                     id, id, id, id, id);
+}
+
+/* A body that has come whole counts until it is read ... */
+static void test_whole_bodies(void **state)
+{
+    static uint8_t sink[65000];
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    holds = true;
+    send_bodies(&h);
+    assert_int_equal(update_of(&h, 0), 0);
+    for (unsigned i = 0; i < 4; i++)
+        lh_exchange_read(h.d.tasks[i].ex, sink, sizeof(sink));
+    holds = false;
+    for (unsigned i = 0; i < 4; i++)
+        h.d.tasks[i].news = true;
+    test_h2_run(&h);
+    assert_true(update_of(&h, 0) >= 4 * 65000);
+    assert_int_equal(test_h2_count(&h, "DATA"), 4);
+    test_h2_deinit(&h);
+}
+
+/* ... and is dropped once its handler has ended, whatever the response waits
+ * for. */
+static void test_bodies_of_ended_handlers(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u0");
+    send_bodies(&h);
+    assert_int_equal(test_h2_count(&h, "HEADERS"), 8);
+    assert_int_equal(test_h2_count(&h, "DATA"), 0);
+    assert_int_equal(lh_buf_pools_out(&h.t.ctx.bufs), 8); /* the responses */
     test_h2_deinit(&h);
 }
 
@@ -472,7 +531,9 @@ int main(void)
         cmocka_unit_test(test_windows_follow_reading),
         cmocka_unit_test(test_window_grows),
         cmocka_unit_test(test_dropped_octets_come_back),
-        cmocka_unit_test(test_connection_window_suffices),
+        cmocka_unit_test(test_unread_bodies),
+        cmocka_unit_test(test_whole_bodies),
+        cmocka_unit_test(test_bodies_of_ended_handlers),
         cmocka_unit_test(test_parallel_uploads),
     };
 

@@ -362,6 +362,33 @@ static void test_push_limit(void **state)
     test_h2_deinit(&h);
 }
 
+/* For a request of a few octets a handler may promise much. */
+static void pushes_many(struct lh_exchange *ex)
+{
+    struct lh_fields promise = test_fields(ex, ":path", "/hold", NULL);
+
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(lh_exchange_promise(ex, &promise), 0);
+    test_answer(ex, 200, "many");
+}
+
+static void test_many_pushes(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, pushes_many);
+    test_h2_say(&h, "HEADERS eh 1 GET");
+    assert_int_equal(test_h2_count(&h, "PUSH_PROMISE"), 16);
+    assert_true(test_h2_got(&h, "DATA 1 end"));
+    test_h2_deinit(&h);
+    /* What could not leave is not promised. */
+    begin(&h, pushes_many);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u0\nHEADERS eh 1 GET");
+    assert_int_equal(test_h2_count(&h, "PUSH_PROMISE"), 0);
+    test_h2_deinit(&h);
+}
+
 static void posts(struct lh_exchange *ex)
 {
     struct lh_fields promise =
@@ -479,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_push_is_cancelled),
         cmocka_unit_test(test_data_on_a_push),
         cmocka_unit_test(test_push_limit),
+        cmocka_unit_test(test_many_pushes),
         cmocka_unit_test(test_promised_methods),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_unread_rest),
