@@ -513,11 +513,21 @@ ssize_t lh_sock_splice(int fd, int pipe, size_t n)
     return moved(sent);
 }
 
-size_t lh_sock_untaken(int fd)
+static size_t queued(int fd, unsigned long which)
 {
     int n;
 
-    return ioctl(fd, TIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
+    return ioctl(fd, which, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+size_t lh_sock_untaken(int fd)
+{
+    return queued(fd, TIOCOUTQ);
+}
+
+size_t lh_sock_unread(int fd)
+{
+    return queued(fd, FIONREAD);
 }
 
 void lh_sock_shutdown(int fd)

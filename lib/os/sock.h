@@ -81,6 +81,7 @@ ssize_t lh_sock_splice(int fd, int pipe, size_t n);
 /* How much of what was sent the peer's system has not taken; on a unix socket,
  * the peer itself.  With what the kernel counts besides; 0: nothing. */
 size_t lh_sock_untaken(int fd);
+size_t lh_sock_unread(int fd); /* what has come and was not received yet */
 void lh_sock_shutdown(int fd); /* our sending side */
 void lh_sock_abort(int fd);    /* closing it will be a reset */
 void lh_sock_close(int fd);

@@ -847,13 +847,23 @@ void lh_conns_reap(struct lh_worker *w)
     }
 }
 
-/* One whose request has just come, or whose last answer is still on its way in
- * the system, is passed over and counts as idle from now on. */
+/* Its request may have come while its event has not, and the last answer may
+ * still be on its way in the system.  What comes while it lingers is nothing.
+ */
+static bool can_go(const struct lh_conn *c)
+{
+    if (lh_sock_untaken(c->fd) > 0)
+        return false;
+    return c->state == LH_CONN_LINGER ||
+           (!lh_list_linked(&c->fed) && lh_sock_unread(c->fd) == 0);
+}
+
+/* One that cannot is passed over and counts as idle from now on. */
 bool lh_conns_find_idle(struct lh_worker *w)
 {
     for (int i = 0; i < IDLE_LOOKS && !lh_list_empty(&w->idle); i++) {
         struct lh_conn *c = LH_OF(w->idle.next, struct lh_conn, all);
-        if (!lh_list_linked(&c->fed) && lh_sock_untaken(c->fd) == 0)
+        if (can_go(c))
             return true;
         lh_list_remove(&c->all);
         lh_list_append(&w->idle, &c->all);

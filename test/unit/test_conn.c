@@ -287,6 +287,7 @@ static void a_request_that_has_come_is_served(void **state)
     take_answers(c, 1);
     assert_int_equal(write(c.fd, GET, strlen(GET)), strlen(GET));
     struct lh_worker *w = &t.worker;
+    assert_false(lh_conns_close_oldest_idle(w)); /* not told of it yet */
     unsigned n = lh_evq_wait(&w->evq, w->events, LH_EVENTS_MAX, 1000);
     assert_int_equal(n, 1);
     struct lh_source *source = lh_slots_find(&w->slots, w->events[0].tag);
@@ -413,6 +414,7 @@ static void who_lingers_makes_room(void **state)
     (void)state;
     struct client c = refused(tcp_pair);
     wait_until_taken(c);
+    assert_int_equal(write(c.fd, "more", 4), 4);
     assert_true(lh_conns_close_oldest_idle(&t.worker));
     turn();
     assert_int_equal(t.worker.conns_n, 0);
