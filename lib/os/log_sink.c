@@ -67,8 +67,9 @@ static uint64_t take_lost(struct lh_log_sink *sink)
 
 /* ---- standard error ------------------------------------------------------ */
 
-/* What a terminal takes at once when it takes anything, in pieces; Linux has
- * room for 256 octets then, or for none. */
+/* Where a terminal cannot be opened again, it takes lines in pieces of so many
+ * octets while it is ready.  A piece waits for a terminal that nobody reads and
+ * that has room for its octets but not for the carriage return that it adds. */
 #define TERMINAL_PIECE 128
 
 static bool ready(int fd)
