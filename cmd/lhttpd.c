@@ -4,6 +4,7 @@
 
 #include <err.h>
 #include <getopt.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +28,8 @@ static const char help[] =
     "  -d [level]        log more: 1 clients' troubles, 2 (default) all\n"
     "  -o name=value     set a limit or setting; lhttpd(8) lists them\n"
     "  -t, -V, -h        test certificates and scripts; version; this help";
-static const struct option words[] = {{"help", no_argument, NULL, 'h'},
-                                      {"version", no_argument, NULL, 'V'},
-                                      {NULL, 0, NULL, 0}};
+static const struct option words[] = {
+    {"help", 0, NULL, 'h'}, {"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
 static const char *given[128]; /* by option letter: its argument */
 static const char *mappings[ARGS_MAX], *settings[ARGS_MAX]; /* pairs */
 static const char *addresses[ARGS_MAX]; /* each is served at each of: */
@@ -38,9 +38,9 @@ static lhttpd_certificate_t certificates[ARGS_MAX];
 static unsigned mappings_n, settings_n, addresses_n, ports_n, pairs_n, keys_n;
 static lhttpd_config_t config = {.size = sizeof(config)};
 static lhttpd_server_t *server;
-static volatile sig_atomic_t stops, stopping;
+static volatile sig_atomic_t hangups, stops, serving;
+static sem_t news; /* a signal came, in whatever thread */
 static const int caught[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGTERM, SIGINT};
-#define CAUGHT (sizeof(caught) / sizeof(caught[0]))
 
 static int number(int c, int min, int max)
 {
@@ -144,35 +144,34 @@ static void set_up(void)
         need(lhttpd_server_map_script(server, mappings[i], mappings[i + 1]));
 }
 
-/* A first stop is remembered; a second ends the start, or cuts the grace. */
+/* In any thread.  A second stop ends the start, or cuts the grace. */
 static void on_signal(int which)
 {
-    if ((which != SIGTERM && which != SIGINT) || !stops++)
-        return;
-    if (!stopping)
-        _exit(1);
-    lhttpd_server_shutdown(server, 0);
+    hangups |= which == SIGHUP;
+    if ((which == SIGTERM || which == SIGINT) && stops++) {
+        if (!serving)
+            _exit(1);
+        lhttpd_server_shutdown(server, 0);
+    }
+    sem_post(&news);
 }
 
 static int serve(lhttpd_daemon_t *daemon)
 {
-    sigset_t set;
-    int r, got;
-
-    sigemptyset(&set);
-    for (unsigned i = 2; i < CAUGHT; i++) /* SIGHUP and those to stop */
-        sigaddset(&set, caught[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    serving = 1;
     if (config.syslog_name)
         need(lhttpd_process_ready(daemon));
-    while (!stops && sigwait(&set, &got) == 0 && got == SIGHUP)
+    for (; !stops; sem_wait(&news)) {
+        if (!hangups)
+            continue;
+        hangups = 0;
         lhttpd_server_log(server, LHTTPD_LOG_WARNING,
                           "SIGHUP is ignored: restart lhttpd to load scripts");
+    }
     lhttpd_server_shutdown(server, GRACE_MS);
-    stops = stopping = 1;
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    r = lhttpd_server_wait(server);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* there is no server soon */
+    int r = lhttpd_server_wait(server);
+    signal(SIGTERM, SIG_IGN); /* there is no server soon */
+    signal(SIGINT, SIG_IGN);
     if (r < 0)
         lhttpd_server_log(server, LHTTPD_LOG_ERROR,
                           lhttpd_server_error(server));
@@ -191,7 +190,8 @@ int main(int argc, char *argv[])
     make_server(); /* before it forks: mistakes in -o are told at once */
     need(config.syslog_name ? lhttpd_process_daemonize(&daemon)
                             : lhttpd_process_supervise());
-    for (unsigned i = 0; i < CAUGHT; i++)
+    sem_init(&news, 0, 0);
+    for (unsigned i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
         signal(caught[i], on_signal); /* children would inherit SIG_IGN */
     set_up();
     need((given['t'] ? lhttpd_server_check : lhttpd_server_start)(server));

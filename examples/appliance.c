@@ -10,7 +10,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -80,19 +79,20 @@ static int start(lhttpd_server_t *server, struct device *device,
     return r < 0 ? r : lhttpd_server_start(server);
 }
 
+static lhttpd_server_t *server;
+
+/* In any thread: shutdown begins the stop, for which wait waits. */
+static void on_signal(int which)
+{
+    (void)which;
+    lhttpd_server_shutdown(server, 1000);
+}
+
 int main(int argc, char *argv[])
 {
     const char *script = argc > 1 ? argv[1] : "appliance.lua";
     int port = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 8080;
     struct device device = {0, 0};
-    lhttpd_server_t *server;
-    sigset_t stop;
-    int signal_number;
-
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop, NULL);
 
     if (lhttpd_server_create(&server, NULL) < 0) {
         fprintf(stderr, "appliance: %s\n", lhttpd_server_error(NULL));
@@ -103,10 +103,13 @@ int main(int argc, char *argv[])
         lhttpd_server_destroy(server);
         return 1;
     }
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
     printf("http://127.0.0.1:%d/\n", lhttpd_server_port(server, 0));
     fflush(stdout);
-    sigwait(&stop, &signal_number);
-    lhttpd_server_stop(server, 1000);
+    lhttpd_server_wait(server);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     lhttpd_server_destroy(server);
     return 0;
 }

@@ -6,7 +6,6 @@
  */
 #include <lhttpd.h>
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,18 +26,18 @@ static int start(lhttpd_server_t *server, int port)
     return r < 0 ? r : lhttpd_server_start(server);
 }
 
+static lhttpd_server_t *server;
+
+/* In any thread: shutdown begins the stop, for which wait waits. */
+static void on_signal(int which)
+{
+    (void)which;
+    lhttpd_server_shutdown(server, 1000);
+}
+
 int main(int argc, char *argv[])
 {
     int port = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 8080;
-    lhttpd_server_t *server;
-    sigset_t stop;
-    int signal_number;
-
-    /* Before the start: wait for these here rather than be ended by them. */
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop, NULL);
 
     if (lhttpd_server_create(&server, NULL) < 0) {
         fprintf(stderr, "embed: %s\n", lhttpd_server_error(NULL));
@@ -49,10 +48,13 @@ int main(int argc, char *argv[])
         lhttpd_server_destroy(server);
         return 1;
     }
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
     printf("http://127.0.0.1:%d/\n", lhttpd_server_port(server, 0));
     fflush(stdout);
-    sigwait(&stop, &signal_number);
-    lhttpd_server_stop(server, 1000);
+    lhttpd_server_wait(server);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     lhttpd_server_destroy(server);
     return 0;
 }

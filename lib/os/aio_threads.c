@@ -8,11 +8,11 @@
 #include "os/aio_linux.h"
 
 #include "base/mem.h"
+#include "os/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -170,16 +170,15 @@ static void threads_reap(struct lh_aio *aio)
 
 static int launch(struct threads *t)
 {
-    sigset_t all, old;
+    sigset_t before;
     int r = 0;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
+    lh_signals_for_helpers(&before);
     while (t->helpers_n < HELPERS && r == 0) {
         r = pthread_create(&t->helpers[t->helpers_n], NULL, help, t);
         t->helpers_n += r == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    lh_signals_restore(&before);
     return t->helpers_n ? 0 : r; /* fewer will do */
 }
 

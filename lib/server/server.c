@@ -3,9 +3,9 @@
 
 #include "os/clock.h"
 #include "os/process.h"
+#include "os/signals.h"
 #include "server/worker.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 /* An orderly stop may need a little longer than its grace. */
@@ -157,17 +157,15 @@ void lh_server_close(struct lhttpd_server_t *s)
     lh_evq_deinit(&s->done);
 }
 
-/* Threads inherit the mask of the one that makes them. */
 static int launch(struct lhttpd_server_t *s)
 {
-    sigset_t all, old;
+    sigset_t before;
     int r = 0;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
+    lh_signals_for_scripts(&before);
     for (unsigned i = 0; i < s->workers_n && r == 0; i++)
         r = lh_worker_launch(&s->workers[i], &s->err);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    lh_signals_restore(&before);
     return r;
 }
 

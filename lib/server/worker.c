@@ -9,6 +9,7 @@
 #include "server/worker.h"
 
 #include "os/clock.h"
+#include "os/signals.h"
 #include "server/accept.h"
 #include "server/conn.h"
 #include "server/handover.h"
@@ -315,6 +316,7 @@ static void *run(void *arg)
     struct lhttpd_server_t *s = w->server;
 
     current = w;
+    lh_signals_of_forked();
     while (!finished(w))
         turn(w);
     lh_log_rates_tell(&w->ctx.log_rates);

@@ -77,6 +77,25 @@ class Stop(harness.TestCase):
             s.wait_for_log("SIGHUP")
             self.assertEqual(self.get(s).text, "hello\n")
 
+    def test_whatever_thread_gets_the_signal(self):
+        for which in range(3):
+            with self.subTest(which=which), Server(*TOOLS) as s:
+                threads = sorted(map(int, os.listdir(f"/proc/{s.pid}/task")))
+                os.kill(threads[which], signal.SIGHUP)
+                s.wait_for_log("SIGHUP")
+                self.assertEqual(self.get(s).text, "hello\n")
+                os.kill(threads[which], signal.SIGTERM)
+                self.assertEqual(s.wait(), 0)
+
+    def test_what_scripts_start_can_be_stopped(self):
+        with Server(*TOOLS) as s:
+            r = self.get(s, "/execute?grep+Sig+/proc/self/status")
+            found = dict(re.findall(r"(Sig\w+):\s*(\w+)", r.text))
+            self.assertEqual(int(found["SigBlk"], 16), 0)
+            pid = int(self.get(s, "/execute?sleep+1000+%26+echo+$!").text)
+            os.kill(pid, signal.SIGTERM)
+            harness.wait_until(lambda: not harness.running(pid), "its end")
+
     def test_broken_pipe_does_not_stop(self):
         with Server(*TOOLS) as s:
             s.signal(signal.SIGPIPE)

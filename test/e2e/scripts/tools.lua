@@ -124,3 +124,13 @@ httpd.register_handler("/overrun", function(env)
     repeat until os.clock() >= stop
     httpd.write(nil, "too late\n")
 end)
+
+-- What a shell command prints, which is not started by io.popen.
+httpd.register_handler("/execute", function(env)
+    local name = os.tmpname()
+    os.execute("{ " .. httpd.query(env.QUERY_STRING)[1][1] .. "\n} >" .. name)
+    local f = io.open(name)
+    httpd.write(nil, f:read("*a"))
+    f:close()
+    os.remove(name)
+end)

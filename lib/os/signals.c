@@ -1,0 +1,62 @@
+/* The signals of threads that run scripts: see signals.h. */
+#include "os/signals.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+static _Thread_local bool runs_scripts;
+
+/* In the child of every fork() of the process. */
+static void open_mask(void)
+{
+    sigset_t none;
+
+    if (!runs_scripts)
+        return;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+void lh_signals_of_forked(void)
+{
+    static atomic_flag registered = ATOMIC_FLAG_INIT;
+
+    if (!atomic_flag_test_and_set(&registered))
+        pthread_atfork(NULL, NULL, open_mask);
+    runs_scripts = true;
+}
+
+static int is_caught(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 &&
+           action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+}
+
+void lh_signals_for_scripts(sigset_t *before)
+{
+    static const int of_writers[] = {SIGPIPE, SIGXFSZ};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(of_writers) / sizeof(of_writers[0]); i++)
+        if (!is_caught(of_writers[i]))
+            sigaddset(&set, of_writers[i]);
+    pthread_sigmask(SIG_BLOCK, &set, before);
+}
+
+void lh_signals_for_helpers(sigset_t *before)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
+void lh_signals_restore(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}

@@ -1,0 +1,28 @@
+/*
+ * The signals of threads that run scripts.
+ *
+ * What a script starts by fork(), system() and the like inherits the mask of
+ * its thread, and a service that blocks SIGTERM can never be stopped.  So such
+ * a thread has the mask of the thread that makes it, but for SIGPIPE and
+ * SIGXFSZ: these two come to who writes, and by default end the process.  They
+ * are blocked unless the program catches them, and then writing is an error.
+ * What is forked there blocks no signal at all.
+ */
+#ifndef LH_OS_SIGNALS_H
+#define LH_OS_SIGNALS_H
+
+#include <signal.h>
+
+/* For the threads that are made from here to the restore; `before` is filled
+ * in. */
+void lh_signals_for_scripts(sigset_t *before);
+
+/* Likewise for threads that run none: nothing reaches them. */
+void lh_signals_for_helpers(sigset_t *before);
+
+void lh_signals_restore(const sigset_t *before);
+
+/* First in a thread that runs scripts. */
+void lh_signals_of_forked(void);
+
+#endif
