@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define DASHES "-----"
-#define BEGIN  "-----BEGIN"
-#define END    "-----END"
+#define BEGIN  DASHES "BEGIN"
+#define END    DASHES "END"
 
 struct walk {
     struct lh_str rest; /* not walked yet */
@@ -147,7 +147,7 @@ static int take_object(struct walk *w)
                        "'" BEGIN "' with no name and dashes after it");
     struct lh_str body = w->rest;
     end = find(body, DASHES);
-    if (!end || find(body, END) != end)
+    if (!end || find(body, END) != end || find(body, "BEGIN") == body.p)
         return damaged(w, begin,
                        "what begins here has no '" END "' after it; "
                        "the text is damaged or cut short");
@@ -155,6 +155,9 @@ static int take_object(struct walk *w)
     go_to(&w->rest, end + strlen(END));
     if (!take_label(&w->rest, label) || strcmp(label, object->label) != 0)
         return damaged(w, end, "this is not the end of what began before it");
+    /* Where dashes were lost in joining texts, these begin the next object. */
+    w->rest.p -= strlen(DASHES);
+    w->rest.n += strlen(DASHES);
     skip_headers(&body, &object->encrypted);
     bad = decode(body, w->der, &object->n);
     if (bad)

@@ -102,6 +102,8 @@ static void takes_any_layout(void **state)
     is(B("K") "\nProc-Type: 4,ENCRYPTED\nDEK-Info: X,1\n\nAAAA\n" E("K"),
        "K 3;!");
     is(B("K") "\r\nComment: x\r\n\r\nAAAA\r\n" E("K") "ENCRYPTED: no", "K 3;");
+    is(B("A") "AAAA-----END A------BEGIN B-----AA==" E("B"), "A 3;B 1;");
+    is(B("A") "AAAA-----END A-----BEGIN B-----AA==" E("B"), "A 3;B 1;");
     is("-- BEGIN -----beginning ---BEGIN", "");
 }
 
@@ -130,6 +132,12 @@ static void says_where_it_is_damaged(void **state)
                "line 2: '-----BEGIN' with no name and dashes after it");
     is_refused("-----BEGIN",
                "line 1: '-----BEGIN' with no name and dashes after it");
+    is_refused(B("A") "BEGIN B-----" E("A"),
+               "line 1: what begins here has no '-----END' after it; the text "
+               "is damaged or cut short");
+    is_refused(B("A") "BEGIN AAA" E("A"),
+               "line 1: what begins here has no '-----END' after it; the text "
+               "is damaged or cut short");
     is_refused(B("A\x1b[2J") E("A"),
                "line 1: '-----BEGIN' with no name and dashes after it");
 }
