@@ -88,6 +88,23 @@ enum lh_h2_hpack_result lh_h2_hpack_set_in_table(struct lh_h2_hpack *h,
     return result_of(nghttp2_hd_inflate_change_table_size(h->in, bytes));
 }
 
+/* What a field adds to its block.  A client may split its cookies into many
+ * fields, which stand for one, joined by "; " (RFC 9113, 8.2.3). */
+static void count(struct lh_h2_hpack *h, struct lh_str name,
+                  struct lh_str value)
+{
+    if (!lh_str_equal(name, LH_STR("cookie"))) {
+        h->block_bytes += name.n + value.n + 32;
+        h->block_fields++;
+    } else if (h->block_cookie) {
+        h->block_bytes += value.n + 2;
+    } else {
+        h->block_cookie = true;
+        h->block_bytes += name.n + value.n + 32;
+        h->block_fields++;
+    }
+}
+
 static void emit(struct lh_h2_hpack *h, const nghttp2_nv *nv,
                  const struct lh_h2_hpack_limits *limits,
                  lh_h2_hpack_sink *sink, void *to)
@@ -95,8 +112,7 @@ static void emit(struct lh_h2_hpack *h, const nghttp2_nv *nv,
     struct lh_str name = {(const char *)nv->name, nv->namelen};
     struct lh_str value = {(const char *)nv->value, nv->valuelen};
 
-    h->block_bytes += name.n + value.n + 32;
-    h->block_fields++;
+    count(h, name, value);
     if (h->block_bytes > limits->bytes || h->block_fields > limits->fields)
         h->over = true;
     if (!h->over)
@@ -108,6 +124,7 @@ static void end_block(struct lh_h2_hpack *h)
     nghttp2_hd_inflate_end_headers(h->in);
     h->block_bytes = 0;
     h->block_fields = 0;
+    h->block_cookie = false;
 }
 
 enum lh_h2_hpack_result

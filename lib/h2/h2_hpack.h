@@ -18,7 +18,8 @@ struct lh_h2_hpack {
     size_t out_table_least; /* ... the least of it before `out` was made */
     size_t out_table_max;   /* our own limit */
     uint64_t block_bytes;   /* of the block being decoded, 32 a field */
-    uint64_t block_fields;  /* likewise */
+    uint64_t block_fields;  /* likewise; all of `cookie` are one */
+    bool block_cookie;      /* one of them has come */
     bool over;              /* this block is past a limit */
 };
 

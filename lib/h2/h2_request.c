@@ -104,6 +104,48 @@ static void host(struct lh_h2_reader *r, struct lh_str value)
         r->host = copy(r, value);
 }
 
+/* Room for n octets of the cookie's value, and for some more, so that one in
+ * many pieces is moved rarely. */
+static bool make_cookie_room(struct lh_h2_reader *r, struct lh_str *value,
+                             size_t n)
+{
+    char *own = (char *)(uintptr_t)value->p;
+    size_t more = n + n / 2 - r->cookie_room;
+
+    if (n <= r->cookie_room)
+        return true;
+    if (!lh_arena_grow(r->arena, &own, r->cookie_room, more))
+        return false;
+    value->p = own;
+    r->cookie_room += more;
+    return true;
+}
+
+/* Those that come in several fields are one (RFC 9113, 8.2.3). */
+static void cookie(struct lh_h2_reader *r, struct lh_str name,
+                   struct lh_str value)
+{
+    struct lh_fields *fields = &r->request->fields;
+
+    if (!r->cookie) {
+        keep(r, name, value);
+        r->cookie = fields->n;
+        r->cookie_room = value.n;
+        return;
+    }
+    struct lh_str *all = &fields->v[r->cookie - 1].value;
+    size_t n = all->n + 2 + value.n;
+    if (!make_cookie_room(r, all, n)) {
+        fault(r, LH_H2_REQUEST_MEMORY);
+        return;
+    }
+    char *end = (char *)(uintptr_t)all->p + all->n;
+    memcpy(end, "; ", 2);
+    memcpy(end + 2, value.p, value.n);
+    fields->bytes += n - all->n;
+    all->n = n;
+}
+
 static void expect(struct lh_h2_reader *r, struct lh_str name,
                    struct lh_str value)
 {
@@ -123,6 +165,8 @@ static void request_field(struct lh_h2_reader *r, struct lh_str name,
         host(r, value);
     } else if (lh_str_equal(name, LH_STR("expect"))) {
         expect(r, name, value);
+    } else if (lh_str_equal(name, LH_STR("cookie"))) {
+        cookie(r, name, value);
     } else {
         if (!r->priority.p && lh_str_equal(name, LH_STR("priority")))
             r->priority = copy(r, value);

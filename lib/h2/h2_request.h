@@ -24,6 +24,8 @@ struct lh_h2_reader {
     bool regular;  /* a field that is no pseudo-field has come */
     bool expects_continue;
     struct lh_str host;     /* of the field */
+    unsigned cookie;        /* 1 and the index of the field; 0: none yet */
+    size_t cookie_room;     /* octets that its value has room for */
     struct lh_str priority; /* the first such field's value */
 };
 

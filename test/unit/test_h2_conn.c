@@ -544,7 +544,54 @@ static void test_fields_arrive(void **state)
                         "CONTINUATION h 1 'r3t' {cookie: a=1}{cookie: b=2}");
         assert_string_equal(h.body, "GET http://example.com /fields ? a=%20b\n"
                                     "authorization: secr3t\n"
-                                    "cookie: a=1\ncookie: b=2\n");
+                                    "cookie: a=1; b=2\n");
+        test_h2_deinit(&h);
+    }
+}
+
+/* Clients split their cookies into as many fields as there are: they are one,
+ * wherever the others stand, in what arrives and in what counts. */
+static void test_cookies(void **state)
+{
+    char lines[16384] = "HEADERS eh 1 GET/fields", expected[8192];
+    size_t n = strlen(lines), k;
+    struct test_h2 h;
+
+    (void)state;
+    k = (size_t)snprintf(expected, sizeof(expected),
+                         "GET http://example.com /fields ? \ncookie: ");
+    for (int i = 0; i < 300; i++) {
+        n += (size_t)snprintf(lines + n, sizeof(lines) - n,
+                              " {cookie: c%d=v}%s", i, i % 3 ? "" : " {x: y}");
+        k += (size_t)snprintf(expected + k, sizeof(expected) - k, "%sc%d=v",
+                              i ? "; " : "", i);
+    }
+    snprintf(expected + k, sizeof(expected) - k, "\nx: y\n");
+    test_h2_init(&h, handler, 0);
+    test_h2_hello(&h);
+    test_h2_say(&h, lines);
+    assert_true(test_h2_got(&h, "HEADERS 1 :status=200"));
+    h.body[strlen(expected)] = '\0'; /* "x: y" follows 99 times more */
+    assert_string_equal(h.body, expected);
+    test_h2_deinit(&h);
+}
+
+/* By octets: each after the first costs its own and two, as if it were sent as
+ * one.  The pseudo-fields are 176. */
+static void test_cookie_limit(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    for (uint64_t room = 5 + 41; room >= 5 + 40; room--) {
+        test_h2_init(&h, handler, 0);
+        h.t.limits.header_bytes = 176 + room;
+        test_h2_hello(&h);
+        test_h2_say(&h, "HEADERS eh 1 GET {cookie: a=1} {cookie: b=2}");
+        assert_true(test_h2_got(&h, room == 46 ? "HEADERS 1 :status=200"
+                                               : "HEADERS 1 :status=431"));
+        test_h2_say(&h, "HEADERS eh 3 GET {cookie: a=1}"); /* counted anew */
+        assert_true(test_h2_got(&h, "HEADERS 3 :status=200"));
         test_h2_deinit(&h);
     }
 }
@@ -561,6 +608,8 @@ int main(void)
         cmocka_unit_test(test_after_our_reset),
         cmocka_unit_test(test_after_many_resets),
         cmocka_unit_test(test_fields_arrive),
+        cmocka_unit_test(test_cookies),
+        cmocka_unit_test(test_cookie_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
