@@ -75,13 +75,11 @@ static void count_header(struct lh_h2 *c, struct lh_h2_stream *s)
 
 static void apply_early(struct lh_h2 *c, struct lh_h2_stream *s)
 {
-    for (unsigned i = 0; i < LH_H2_EARLY_PRIORITIES; i++) {
-        struct lh_h2_early *e = &c->early[i];
-        if (e->stream != s->id)
-            continue;
+    const struct lh_h2_early *e = lh_h2_early_of(c, s->id);
+
+    if (e) {
         s->urgency = e->urgency;
         s->incremental = e->incremental;
-        e->stream = 0;
     }
 }
 

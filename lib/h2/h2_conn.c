@@ -425,6 +425,7 @@ static void free_conn(void *vc)
     lh_buf_clear(&c->control);
     lh_h2_hpack_deinit(&c->hpack);
     lh_pool_deinit(&c->streams);
+    lh_free(c->early);
     lh_free(c);
 }
 

@@ -160,21 +160,6 @@ void lh_h2_set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
     lh_h2_mark(c, s);
 }
 
-/* The newest for a stream counts; there is room for a few. */
-static void keep_early(struct lh_h2 *c, uint32_t id, struct lh_str value)
-{
-    struct lh_h2_early *e = NULL;
-
-    for (unsigned i = 0; i < LH_H2_EARLY_PRIORITIES && !e; i++) {
-        if (c->early[i].stream == id)
-            e = &c->early[i];
-    }
-    if (!e)
-        e = &c->early[c->early_next++ % LH_H2_EARLY_PRIORITIES];
-    e->stream = id;
-    lh_h2_priority_parse(value, &e->urgency, &e->incremental);
-}
-
 static void priority_update_end(struct lh_h2 *c)
 {
     uint32_t id = lh_h2_u32(c->small) & LH_H2_STREAM_MAX;
@@ -191,7 +176,7 @@ static void priority_update_end(struct lh_h2 *c)
     if (s && !s->whole)
         lh_h2_set_priority(c, s, value);
     else if (!s && lh_h2_is_idle(c, id))
-        keep_early(c, id, value);
+        lh_h2_keep_early(c, id, value);
 }
 
 /* --- RST_STREAM (6.4), PING (6.7), GOAWAY (6.8) --------------------------- */

@@ -4,6 +4,7 @@
  *      h2_conn     life and end, errors, the budget of useless work
  *      h2_input    feed: octets to frames, a table of handlers by type
  *      h2_block    header blocks: requests and trailers
+ *      h2_early    priorities of requests that have not come yet
  *      h2_settings the client's settings and ours
  *      h2_flow     windows, both ways
  *      h2_output   pull: whose turn it is, DATA
@@ -43,8 +44,9 @@
 /* From too much body that nobody reads to the stream's reset. */
 #define LH_H2_RESET_MS 200
 
-/* PRIORITY_UPDATE for requests that have not come yet. */
-#define LH_H2_EARLY_PRIORITIES 8
+/* PRIORITY_UPDATE for requests that have not come yet: so many are kept, if as
+ * many streams may be open. */
+#define LH_H2_EARLY_MOST 256
 
 /* What feed is in the middle of. */
 enum lh_h2_phase {
@@ -85,7 +87,7 @@ struct lh_h2_block {
 };
 
 struct lh_h2_early {
-    uint32_t stream; /* 0: free */
+    uint32_t stream;
     uint8_t urgency;
     bool incremental;
 };
@@ -118,8 +120,8 @@ struct lh_h2 {
     uint32_t last_id;     /* the highest of the client's */
     uint32_t accepted_id; /* ... that was not refused */
     uint32_t last_push;
-    struct lh_h2_early early[LH_H2_EARLY_PRIORITIES];
-    unsigned early_next;
+    struct lh_h2_early *early; /* NULL until there is one */
+    unsigned early_n, early_room;
 
     /* Output. */
     struct lh_buf control; /* encoded frames */
@@ -204,6 +206,13 @@ extern const struct lh_h2_handler lh_h2_headers, lh_h2_continuation;
 
 void lh_h2_set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
                         struct lh_str value);
+
+/* --- h2_early ------------------------------------------------------------- */
+
+/* Keeps what was said of an idle stream; the newest for a stream counts. */
+void lh_h2_keep_early(struct lh_h2 *c, uint32_t id, struct lh_str value);
+/* What was said of a request before it came; NULL: nothing. */
+struct lh_h2_early *lh_h2_early_of(const struct lh_h2 *c, uint32_t id);
 
 /* --- h2_settings ---------------------------------------------------------- */
 

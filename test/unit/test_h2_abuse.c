@@ -179,6 +179,48 @@ static void test_streams(void **state)
     test_h2_deinit(&h);
 }
 
+/* Streams that were prioritised before they are opened count too (RFC 9218,
+ * 7.1), until they are opened or passed over. */
+static void test_prioritised_streams(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    test_h2_init(&h, handler, 0);
+    h.t.limits.h2_streams = 4;
+    test_h2_hello(&h);
+    test_h2_say(&h, "HEADERS eh 1 GET/hold\nPRIORITY_UPDATE - 0 u3 'u=1'\n"
+                    "PRIORITY_UPDATE - 0 u5 'u=1'\n"
+                    "PRIORITY_UPDATE - 0 u5 'u=2'\n"
+                    "PRIORITY_UPDATE - 0 u9 'u=1'\n"
+                    "PRIORITY_UPDATE - 0 u1 'u=1'");
+    test_h2_say(&h, "HEADERS eh 5 GET/hold\nHEADERS eh 7 GET\n-\n"
+                    "PRIORITY_UPDATE - 0 u11 'u=1'"); /* 1, 5, 9, 11 */
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    assert_true(test_h2_got(&h, "DATA 7 end"));
+    test_h2_say(&h, "PRIORITY_UPDATE - 0 u13 'u=1'");
+    assert_true(test_h2_got(&h, "GOAWAY 7 PROTOCOL_ERROR"));
+    test_h2_deinit(&h);
+}
+
+/* Who has not seen our settings cannot know how many may be open. */
+static void test_prioritised_at_first(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    test_h2_init(&h, handler, 0);
+    h.t.limits.h2_streams = 2;
+    test_h2_octets(&h, LH_H2_PREFACE, LH_H2_PREFACE_BYTES);
+    test_h2_say(&h, "SETTINGS - 0");
+    for (unsigned id = 1; id < 9; id += 2)
+        test_h2_sayf(&h, "PRIORITY_UPDATE - 0 u%u 'u=1'", id);
+    test_h2_say(&h, "SETTINGS a 0\nHEADERS eh 1 GET");
+    assert_true(test_h2_got(&h, "DATA 1 end"));
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    test_h2_deinit(&h);
+}
+
 static void test_header_limits(void **state)
 {
     struct test_h2 h;
@@ -694,6 +736,8 @@ int main(void)
         cmocka_unit_test(test_budget_refills),
         cmocka_unit_test(test_answers_earn_budget),
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_prioritised_streams),
+        cmocka_unit_test(test_prioritised_at_first),
         cmocka_unit_test(test_header_limits),
         cmocka_unit_test(test_header_memory),
         cmocka_unit_test(test_trailer_memory),
