@@ -23,6 +23,9 @@
 /* How many connections are looked at to find one that may make room. */
 #define IDLE_LOOKS 64
 
+/* A client that has just come is given so long to say what it wants. */
+#define FRESH_MS 1000
+
 /* How often in send_timeout_ms a client is asked whether it takes anything. */
 #define SEND_LOOKS 4
 
@@ -139,6 +142,10 @@ static void set_idle(struct lh_conn *c, unsigned now)
     if (idle == c->counts_idle)
         return;
     c->counts_idle = idle;
+    if (idle)
+        c->idle_ms = c->worker->ctx.now_ms;
+    else
+        c->used |= c->state == LH_CONN_OPEN;
     lh_list_remove(&c->all);
     lh_list_append(idle ? &c->worker->idle : &c->worker->busy, &c->all);
 }
@@ -847,12 +854,15 @@ void lh_conns_reap(struct lh_worker *w)
     }
 }
 
-/* Its request may have come while its event has not, and the last answer may
- * still be on its way in the system.  What comes while it lingers is nothing.
+/* Its request may be on its way, or have come while its event has not, and the
+ * last answer may still be on its way in the system.  What comes while it
+ * lingers is nothing.
  */
 static bool can_go(const struct lh_conn *c)
 {
-    if (lh_sock_untaken(c->fd) > 0)
+    bool fresh = c->worker->ctx.now_ms - c->idle_ms < FRESH_MS;
+
+    if ((fresh && !c->used) || lh_sock_untaken(c->fd) > 0)
         return false;
     return c->state == LH_CONN_LINGER ||
            (!lh_list_linked(&c->fed) && lh_sock_unread(c->fd) == 0);

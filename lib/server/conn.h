@@ -35,6 +35,7 @@ struct lh_conn {
     struct lh_list fed, dirty;
     struct lh_timer timer;
     uint64_t tag;
+    uint64_t idle_ms;        /* since when it counts as idle */
     uint64_t state_deadline; /* handshake, first byte, lingering close */
     uint64_t linger_ends;    /* LINGER: our side is shut: at the latest; or 0 */
     uint64_t send_deadline;  /* blocked: looks whether the client takes */
@@ -45,6 +46,7 @@ struct lh_conn {
     unsigned interest;
     bool readable;    /* the event queue said so in this turn */
     bool heard;       /* the client has sent something */
+    bool used;        /* ... and made a request */
     bool eof;         /* the client's side is shut */
     bool eof_told;    /* ... and the protocol knows */
     bool fin_seen;    /* reported once while paused; not asked for again */
