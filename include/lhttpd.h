@@ -22,12 +22,13 @@
  *   working directory, except for the lhttpd_process_ functions, which say so.
  *   (Scripts may, and start processes.)  Lack of memory is an error, a refused
  *   connection or a failed request.
- * - Descriptors are close-on-exec.
+ * - Descriptors are close-on-exec, and none is 0, 1 or 2, also where these are
+ *   closed.
  * - Worker threads have the signal mask of the thread that starts the server,
  * as what C modules start inherits it, but SIGPIPE and SIGXFSZ are blocked
  * where the program does not catch them.  So a handler may run in any thread,
  * and a signal that the program waits for, by sigwait() or a signalfd, is to be
- *   blocked before the start.
+ * blocked before the start.
  *
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start.

@@ -36,6 +36,7 @@ violations() {
         check_includes "$file"
         check_third_party "$file"
         check_words "$file"
+        case $file in os/*) check_descriptors "$file" ;; esac
     done)
 }
 
@@ -64,6 +65,14 @@ check_includes() {
     [ "$folder" = os ] ||
         found 'a condition on the platform outside os/' "$1" \
             '#[[:space:]]*(if|ifdef|ifndef|elif).*(__linux|__FreeBSD|__NetBSD|__OpenBSD|__APPLE__|_WIN32|__unix)'
+}
+
+# What opens a descriptor, but for those that cannot be 0 to 2 (os/fd.h).
+check_descriptors() {
+    case $1 in os/fd.c) return ;; esac
+    found 'a descriptor that does not go through os/fd.h' "$1" \
+        '(^|[^_a-zA-Z0-9>.])(open|openat|socket|socketpair|accept4|epoll_create1?|eventfd|timerfd_create|pipe2?|memfd_create|dup)\([^0-9)]|SYS_pidfd_open|F_DUPFD|io_uring_queue_init' \
+        'lh_fd_above\(|O_TMPFILE|O_PATH|static int init_ring|int r = io_uring_queue_init'
 }
 
 check_third_party() {
@@ -139,6 +148,11 @@ plant os/x.c '    mtx_lock(&m);'
 plant os/x.c '    flockfile(stderr);'
 plant lua/x.c '    strcpy(a, b);'
 plant lua/x.c '    t = gmtime(&s);'
+plant os/x.c '    int fd = socket(AF_UNIX, SOCK_STREAM, 0);'
+plant os/x.c '    fd = open(path, O_RDONLY);'
+plant os/x.c '    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);'
+fine os/x.c '    fd = lh_fd_above(open(path, O_RDONLY));'
+fine os/x.c ' * as open(2) says'
 fine base/x.c '#include "base/mem.h"'
 fine base/x.c '#include <string.h>'
 fine server/x.c '#include "h2/h2_conn.h"'

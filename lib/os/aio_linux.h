@@ -4,6 +4,12 @@
 
 #include "os/aio.h"
 
+#include <fcntl.h>
+
+/* Added to every open: a script's terminal must not become the one whose
+ * signals this process gets. */
+#define LH_AIO_OPEN_FLAGS (O_CLOEXEC | O_NOCTTY)
+
 struct lh_aio_ways {
     const char *name;
     int (*new)(struct lh_aio **aio, struct lh_err *err);

@@ -8,6 +8,7 @@
 #include "os/aio_linux.h"
 
 #include "base/mem.h"
+#include "os/fd.h"
 #include "os/signals.h"
 
 #include <errno.h>
@@ -74,6 +75,7 @@ static int64_t run(struct lh_aio_op *op)
     char *p = op->p ? (char *)op->p + op->done : NULL;
     size_t n = op->n - op->done;
     off_t at = (off_t)(op->offset + op->done);
+    int flags = op->flags | LH_AIO_OPEN_FLAGS;
     bool plain = op->offset == LH_AIO_NO_OFFSET;
     ssize_t r = -1;
 
@@ -85,7 +87,7 @@ static int64_t run(struct lh_aio_op *op)
         r = plain ? write(op->fd, p, n) : pwrite(op->fd, p, n, at);
         break;
     case LH_AIO_OPEN:
-        r = open(op->path, op->flags | O_CLOEXEC, op->mode);
+        r = lh_fd_above(open(op->path, flags, op->mode));
         break;
     case LH_AIO_SYNC:
         r = fsync(op->fd);
@@ -203,8 +205,8 @@ static int threads_new(struct lh_aio **aio, struct lh_err *err)
     if (!t)
         return lh_err_memory(err);
     lh_aio_init(&t->aio, &lh_aio_threads,
-                eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    t->work_fd = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
+                lh_fd_above(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)));
+    t->work_fd = lh_fd_above(eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC));
     lh_mailbox_init(&t->finished);
     for (unsigned i = 0; i < CELLS; i++)
         atomic_init(&t->cells[i].turn, i);

@@ -5,6 +5,7 @@
 #include "os/aio_linux.h"
 
 #include "base/mem.h"
+#include "os/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,17 @@ static struct uring *of(struct lh_aio *aio)
     return LH_OF(aio, struct uring, aio);
 }
 
+/* The ring's descriptor is the library's to open. */
+static int init_ring(struct io_uring *ring, unsigned flags)
+{
+    struct lh_fd_hold hold;
+
+    lh_fd_hold(&hold);
+    int r = io_uring_queue_init(ENTRIES, ring, flags);
+    lh_fd_release(&hold);
+    return r;
+}
+
 static int set_up(struct io_uring *ring)
 {
     static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE,
@@ -31,10 +43,10 @@ static int set_up(struct io_uring *ring)
                                  IORING_OP_SPLICE};
     /* Without the flag (Linux 5.18) an entry that the kernel refuses, such as
      * an open of "", leaves those behind it in the ring. */
-    int r = io_uring_queue_init(ENTRIES, ring, IORING_SETUP_SUBMIT_ALL);
+    int r = init_ring(ring, IORING_SETUP_SUBMIT_ALL);
 
     if (r == -EINVAL)
-        r = io_uring_queue_init(ENTRIES, ring, 0);
+        r = init_ring(ring, 0);
     if (r < 0)
         return r;
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
@@ -121,8 +133,8 @@ static void prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
                             offset(op));
         break;
     case LH_AIO_OPEN:
-        io_uring_prep_openat(sqe, AT_FDCWD, op->path, op->flags | O_CLOEXEC,
-                             op->mode);
+        io_uring_prep_openat(sqe, AT_FDCWD, op->path,
+                             op->flags | LH_AIO_OPEN_FLAGS, op->mode);
         break;
     case LH_AIO_SYNC:
         io_uring_prep_fsync(sqe, op->fd, 0);
@@ -165,6 +177,10 @@ static void uring_reap(struct lh_aio *aio)
         int moved = cqe->res;
         io_uring_cqe_seen(&u->ring, cqe);
         u->in_kernel--;
+        if (op->kind == LH_AIO_OPEN && moved >= 0) {
+            moved = lh_fd_above(moved);
+            moved = moved < 0 ? -errno : moved;
+        }
         lh_list_init(&op->link);
         lh_aio_finished(aio, op, moved);
     }

@@ -1,6 +1,8 @@
 /* Child processes that nobody waits for: see child.h. */
 #include "os/child.h"
 
+#include "os/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,33 +21,6 @@
 extern char **environ;
 
 /* --- its descriptors ------------------------------------------------------ */
-
-/* 0 to 2 are what the child's own become, one after the other. */
-static int above_standard(int fd)
-{
-    if (fd < 0 || fd > STDERR_FILENO)
-        return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return moved;
-}
-
-/* A jail may be without /dev/null.  The socket, which is connected to nobody,
- * is at its end for who reads, and refuses what is written, without a signal.
- */
-static int open_null(void)
-{
-    int fd = above_standard(open("/dev/null", O_RDWR | O_CLOEXEC));
-
-    if (fd >= 0)
-        return fd;
-    fd = above_standard(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (fd >= 0)
-        shutdown(fd, SHUT_RD);
-    return fd;
-}
 
 /* Every open descriptor from 3 on, one by one: slow where many are allowed, but
  * nothing else is left without close_range() (Linux 5.9) and /proc. */
@@ -167,7 +142,7 @@ int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
                    int *error, struct lh_err *err)
 {
     bool all_given = start->in >= 0 && start->out >= 0 && start->error >= 0;
-    int null = all_given ? -1 : open_null();
+    int null = all_given ? -1 : lh_fd_above(lh_fd_open_null());
 
     *child = (struct lh_child){.pid = -1, .ended_fd = -1};
     if (!all_given && null < 0) {
@@ -183,26 +158,13 @@ int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
         return blame(start, error, err);
     }
     /* Refused by kernels before 5.3, containers and valgrind: one asks. */
-    child->ended_fd =
-        above_standard((int)syscall(SYS_pidfd_open, child->pid, 0));
+    child->ended_fd = lh_fd_above((int)syscall(SYS_pidfd_open, child->pid, 0));
     return 0;
 }
 
 int lh_child_pipe(int fds[2])
 {
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
-    fds[0] = above_standard(fds[0]);
-    int error = fds[0] < 0 ? errno : 0;
-    fds[1] = above_standard(fds[1]);
-    if (fds[0] >= 0 && fds[1] >= 0)
-        return 0;
-    if (!error)
-        error = errno;
-    for (int i = 0; i < 2; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-    return -error;
+    return lh_fd_pipe(fds, 0) < 0 ? -errno : 0;
 }
 
 /* --- its end -------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "os/evq.h"
 
 #include "lhttpd.h"
+#include "os/fd.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -55,10 +56,10 @@ static int control(struct lh_evq *q, int op, int fd, uint32_t events,
 int lh_evq_init(struct lh_evq *q)
 {
     q->wake_fd = -1;
-    q->fd = epoll_create1(EPOLL_CLOEXEC);
+    q->fd = lh_fd_above(epoll_create1(EPOLL_CLOEXEC));
     if (q->fd < 0)
         return LHTTPD_ESYSTEM;
-    q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->wake_fd = lh_fd_above(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (q->wake_fd < 0 ||
         control(q, EPOLL_CTL_ADD, q->wake_fd, EPOLLIN, WAKE_TAG) < 0) {
         lh_evq_deinit(q);

@@ -2,6 +2,7 @@
 #include "os/file.h"
 
 #include "base/mem.h"
+#include "os/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +60,7 @@ int lh_file_read(const char *path, size_t max, void **bytes, size_t *n,
                  struct lh_err *err)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = lh_fd_above(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 
     if (fd < 0)
         return failed(err, path, strerror(errno));

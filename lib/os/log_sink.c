@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include "os/clock.h"
+#include "os/fd.h"
 #include "os/pipe.h"
 
 #include <errno.h>
@@ -83,8 +84,8 @@ static bool ready(int fd)
  * user whose it is. */
 static ssize_t write_reopened(const char *p, size_t n)
 {
-    int fd =
-        open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int fd = lh_fd_above(open("/proc/self/fd/2", flags));
 
     if (fd < 0)
         return -EOPNOTSUPP;
@@ -260,6 +261,8 @@ void lh_log_to_syslog(void *context, const lhttpd_log_entry_t *entry)
 
 void lh_log_sink_init(struct lh_log_sink *sink, const char *name)
 {
+    const int type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
     sink->name = name;
     sink->fd = -1;
     atomic_init(&sink->lost, 0);
@@ -268,7 +271,7 @@ void lh_log_sink_init(struct lh_log_sink *sink, const char *name)
         return;
     /* Who cannot be reached now may be when there is something to be said. */
     tzset();
-    sink->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    sink->fd = lh_fd_above(socket(AF_UNIX, type, 0));
     if (sink->fd >= 0)
         reach(sink->fd);
 }

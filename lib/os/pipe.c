@@ -1,6 +1,8 @@
 /* Pipes without waiting: see pipe.h. */
 #include "os/pipe.h"
 
+#include "os/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -84,7 +86,7 @@ ssize_t lh_pipe_open(int fds[2])
 {
     int room;
 
-    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (lh_fd_pipe(fds, O_NONBLOCK) < 0)
         return -errno;
     /* Refused to a user that has much in pipes: the usual size will do. */
     room = fcntl(fds[1], F_SETPIPE_SZ, HELD_BYTES);
@@ -114,7 +116,7 @@ static int open_temporary(void)
 
     for (size_t i = 0; fd < 0 && i < 3; i++)
         fd = open(directories[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    return fd;
+    return lh_fd_above(fd);
 }
 
 /* A pipe that holds all of it, and its other end is closed. */
@@ -122,7 +124,7 @@ static int pipe_of(const void *p, size_t n)
 {
     int fds[2];
 
-    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (lh_fd_pipe(fds, O_NONBLOCK) < 0)
         return -errno;
     if (n > PIPE_BUF)
         fcntl(fds[1], F_SETPIPE_SZ, (int)(n < INT_MAX ? n : INT_MAX));
@@ -138,7 +140,7 @@ static int pipe_of(const void *p, size_t n)
 
 int lh_pipe_text(const void *p, size_t n)
 {
-    int fd = memfd_create("text", MFD_CLOEXEC);
+    int fd = lh_fd_above(memfd_create("text", MFD_CLOEXEC));
 
     if (fd < 0)
         fd = open_temporary();

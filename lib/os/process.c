@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "os/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -209,26 +210,6 @@ int lh_process_confine(const char *user, const char *root, struct lh_err *err)
 /* The highest number that is looked at where the kernel lists none. */
 #define DESCRIPTORS_MAX 65536
 
-/* Takes the lowest free number.  Where there is no /dev/null, in a jail say,
- * reading and writing what takes its place is EBADF, as of a closed one. */
-static int open_null(void)
-{
-    int fd = open("/dev/null", O_RDWR | O_NOCTTY);
-
-    return fd >= 0 ? fd : open("/", O_PATH | O_DIRECTORY);
-}
-
-/* So that nothing that is opened later gets one of these numbers, which other
- * code and children take for their standard streams. */
-static int occupy_standard(struct lh_err *err)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open_null() != fd)
-            return system_error(err, "open", "/dev/null");
-    }
-    return 0;
-}
-
 static void close_on_exec(int fd)
 {
     int flags = fcntl(fd, F_GETFD);
@@ -255,7 +236,7 @@ static void keep_from_children(void)
 int lh_process_prepare(struct lh_err *err)
 {
     struct rlimit files;
-    int result = occupy_standard(err);
+    int result = lh_fd_occupy_standard(err);
 
     if (result < 0)
         return result;
@@ -322,17 +303,6 @@ int lh_process_supervise(struct lh_err *err)
 
 /* ---- background ---- */
 
-/* Descriptors 0 to 2 will be replaced, so ours must not be among them, which
- * they are in a process that was started without these. */
-static int above_standard(int fd)
-{
-    if (fd < 0 || fd > STDERR_FILENO)
-        return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(fd);
-    return moved;
-}
-
 static void wait_until_ready(int fd)
 {
     char byte;
@@ -368,15 +338,15 @@ int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err)
         return lh_err_set(err, LHTTPD_ESTATE,
                           "process 1 cannot go to the background: its system "
                           "or container would end; stay in the foreground");
-    result = occupy_standard(err);
+    result = lh_fd_occupy_standard(err);
     if (result < 0)
         return result;
     daemon->notify_fd = -1;
-    daemon->null_fd = above_standard(open("/dev/null", O_RDWR | O_CLOEXEC));
+    daemon->null_fd = lh_fd_above(lh_fd_open_null());
     if (daemon->null_fd < 0)
         return system_error(err, "open", "/dev/null");
     /* A socket rather than a pipe: sending can do without SIGPIPE. */
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+    if (lh_fd_socketpair(ends) < 0) {
         result = system_error(err, "socketpair", "");
         goto err_after_null;
     }
@@ -390,8 +360,8 @@ int lh_process_daemonize(lhttpd_daemon_t *daemon, struct lh_err *err)
         wait_until_ready(ends[0]);
     }
     close(ends[0]);
-    daemon->notify_fd = above_standard(ends[1]);
-    if (daemon->notify_fd < 0 || setsid() < 0)
+    daemon->notify_fd = ends[1];
+    if (setsid() < 0)
         return system_error(err, "setsid", "");
     return leave_session_to_nobody(err);
 

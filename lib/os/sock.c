@@ -2,6 +2,7 @@
 #include "os/sock.h"
 
 #include "base/mem.h"
+#include "os/fd.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -102,7 +103,9 @@ static void set_flag(int fd, int level, int option, int value)
 
 static int stream_socket(int family)
 {
-    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+    return lh_fd_above(socket(family, type, 0));
 }
 
 /* A peer that is silent for a minute is asked whether it is still there, four
@@ -445,11 +448,13 @@ static bool listens(int fd)
 enum lh_accepted lh_sock_accept(int listener, int *fd,
                                 struct lh_sock_ends *ends)
 {
+    const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
     for (int tries = 0; tries < ACCEPT_TRIES; tries++) {
         union address remote = {.any = {.sa_family = AF_UNSPEC}};
         socklen_t n = sizeof(remote);
 
-        *fd = accept4(listener, &remote.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        *fd = lh_fd_above(accept4(listener, &remote.any, &n, flags));
         if (*fd >= 0) {
             set_ends(*fd, &remote, ends);
             return LH_ACCEPTED;

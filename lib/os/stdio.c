@@ -6,6 +6,8 @@
  */
 #include "os/stdio.h"
 
+#include "os/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio_ext.h>
@@ -25,13 +27,8 @@ static int open_anew(int fd, int flags)
     if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || isatty(fd)))
         return -1;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    int own =
-        open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (own < 0 || own > STDERR_FILENO)
-        return own;
-    int moved = fcntl(own, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(own);
-    return moved;
+    flags = (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+    return lh_fd_above(open(path, flags));
 }
 
 int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
@@ -51,7 +48,7 @@ int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
         twin->standard && twin->on_disk && fileno(fp) != STDIN_FILENO;
     twin->fd = twin->standard ? open_anew(fileno(fp), flags) : -1;
     if (twin->fd < 0)
-        twin->fd = fcntl(fileno(fp), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        twin->fd = lh_fd_duplicate(fileno(fp));
     return twin->fd < 0 ? -errno : 0;
 }
 

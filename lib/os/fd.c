@@ -1,0 +1,90 @@
+/* Descriptors above the standard ones: see fd.h. */
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int lh_fd_above(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int moved = lh_fd_duplicate(fd);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return moved;
+}
+
+int lh_fd_duplicate(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+static int both_above(int fds[2])
+{
+    fds[0] = lh_fd_above(fds[0]);
+    fds[1] = lh_fd_above(fds[1]);
+    if (fds[0] >= 0 && fds[1] >= 0)
+        return 0;
+    int error = errno;
+    close(fds[0] >= 0 ? fds[0] : fds[1]);
+    errno = error;
+    return -1;
+}
+
+int lh_fd_pipe(int fds[2], int flags)
+{
+    return pipe2(fds, flags | O_CLOEXEC) < 0 ? -1 : both_above(fds);
+}
+
+int lh_fd_socketpair(int fds[2])
+{
+    int type = SOCK_STREAM | SOCK_CLOEXEC;
+
+    return socketpair(AF_UNIX, type, 0, fds) < 0 ? -1 : both_above(fds);
+}
+
+void lh_fd_hold(struct lh_fd_hold *hold)
+{
+    int fd;
+
+    hold->n = 0;
+    while ((fd = eventfd(0, EFD_CLOEXEC)) >= 0 && fd <= STDERR_FILENO)
+        hold->fds[hold->n++] = fd;
+    if (fd >= 0)
+        close(fd);
+}
+
+void lh_fd_release(struct lh_fd_hold *hold)
+{
+    while (hold->n > 0)
+        close(hold->fds[--hold->n]);
+}
+
+int lh_fd_open_null(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0)
+        return fd;
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        shutdown(fd, SHUT_RD);
+    return fd;
+}
+
+int lh_fd_occupy_standard(struct lh_err *err)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        if (lh_fd_open_null() != fd || fcntl(fd, F_SETFD, 0) < 0)
+            return lh_err_set(err, LHTTPD_ESYSTEM, "open /dev/null: %s",
+                              strerror(errno));
+    }
+    return 0;
+}

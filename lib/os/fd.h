@@ -1,0 +1,40 @@
+/*
+ * Descriptors that are ours never have the numbers 0 to 2, also where a program
+ * has closed those: other code takes them for standard streams, and its words
+ * would go to a client.  Whatever opens one goes through here (test/layers.sh).
+ */
+#ifndef LH_OS_FD_H
+#define LH_OS_FD_H
+
+#include "base/err.h"
+
+/* `fd`, or one above 2 in its place, close-on-exec; negative stays as it is.
+ * -1 with errno, and fd is closed: there is no room. */
+int lh_fd_above(int fd);
+
+/* Another descriptor of the same, close-on-exec; -1 with errno. */
+int lh_fd_duplicate(int fd);
+
+/* pipe2() and a socketpair() of local streams, close-on-exec; 0, or -1 with
+ * errno. */
+int lh_fd_pipe(int fds[2], int flags);
+int lh_fd_socketpair(int fds[2]);
+
+/* For what opens by itself: takes the numbers that are free of 0 to 2 for the
+ * time until release. */
+struct lh_fd_hold {
+    int fds[3], n;
+};
+void lh_fd_hold(struct lh_fd_hold *hold);
+void lh_fd_release(struct lh_fd_hold *hold);
+
+/* /dev/null, with the lowest free number, close-on-exec; -1 with errno.  Where
+ * there is none, in a jail say, a socket that is connected to nobody: reading
+ * it is the end, and writing an error, without a signal. */
+int lh_fd_open_null(void);
+
+/* Opens that for good as each of 0 to 2 that is closed; children inherit
+ * it.  0 or LHTTPD_ESYSTEM. */
+int lh_fd_occupy_standard(struct lh_err *err);
+
+#endif
