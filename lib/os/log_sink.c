@@ -68,9 +68,8 @@ static uint64_t take_lost(struct lh_log_sink *sink)
 
 /* ---- standard error ------------------------------------------------------ */
 
-/* Where a terminal cannot be opened again, it takes lines in pieces of so many
- * octets while it is ready.  A piece waits for a terminal that nobody reads and
- * that has room for its octets but not for the carriage return that it adds. */
+/* A terminal that is ready takes so much at once, of text or one newline: Linux
+ * counts its room in steps of 256 octets. */
 #define TERMINAL_PIECE 128
 
 static bool ready(int fd)
@@ -113,8 +112,10 @@ static ssize_t write_pieces(const char *p, size_t n)
     size_t done = 0;
 
     while (done < n && ready(STDERR_FILENO)) {
-        size_t piece = n - done < TERMINAL_PIECE ? n - done : TERMINAL_PIECE;
-        ssize_t r = write(STDERR_FILENO, p + done, piece);
+        size_t left = n - done < TERMINAL_PIECE ? n - done : TERMINAL_PIECE;
+        const char *end = memchr(p + done, '\n', left);
+        size_t text = end ? (size_t)(end - (p + done)) : left;
+        ssize_t r = write(STDERR_FILENO, p + done, text ? text : 1);
         if (r <= 0)
             break;
         done += (size_t)r;
