@@ -13,6 +13,7 @@
 #define ALERT_BYTES         2
 #define WARNING             1
 
+#define HELLO_REQUEST  0
 #define CLIENT_HELLO   1
 #define VERSION_BYTES  2
 #define RANDOM_BYTES   32
@@ -168,14 +169,14 @@ static bool read_message(struct reader *r, char *name)
 {
     size_t type, n;
 
-    if (!number(r, 1, &type))
-        return false;
-    if (type != CLIENT_HELLO) {
-        r->bad = true;
-        return false;
-    }
-    if (!number(r, 3, &n))
-        return false;
+    do { /* the engine ignores a HelloRequest, which is empty */
+        if (!number(r, 1, &type))
+            return false;
+        r->bad |= type != CLIENT_HELLO && type != HELLO_REQUEST;
+        if (r->bad || !number(r, 3, &n))
+            return false;
+        r->bad |= type == HELLO_REQUEST && n > 0;
+    } while (type == HELLO_REQUEST && !r->bad);
     r->left = n;
     return skip(r, VERSION_BYTES + RANDOM_BYTES) && skip_list(r, 1) &&
            skip_list(r, 2) && skip_list(r, 1) && read_extensions(r, name);

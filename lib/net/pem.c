@@ -133,6 +133,14 @@ static const char *decode(struct lh_str body, uint8_t *to, size_t *n)
     return digits % 4 || pads > 2 ? body.p : NULL;
 }
 
+/* Before `end`, perhaps with the dashes that end the line of this one. */
+static bool begins_another(const char *body, const char *end)
+{
+    const char *from = body - strlen(DASHES);
+
+    return find((struct lh_str){from, (size_t)(end - from)}, BEGIN) != NULL;
+}
+
 /* From the BEGIN that the walk is at to behind its END. */
 static int take_object(struct walk *w)
 {
@@ -147,7 +155,7 @@ static int take_object(struct walk *w)
                        "'" BEGIN "' with no name and dashes after it");
     struct lh_str body = w->rest;
     end = find(body, DASHES);
-    if (!end || find(body, END) != end || find(body, "BEGIN") == body.p)
+    if (!end || find(body, END) != end || begins_another(body.p, end))
         return damaged(w, begin,
                        "what begins here has no '" END "' after it; "
                        "the text is damaged or cut short");

@@ -213,6 +213,7 @@ static void passes_other_records_over(void **state)
     struct text message = message_of(&extensions);
     struct text records = records_of(&message, 80);
     put(&t, "\x15\3\1\0\2\1\x5a\x16\3\1\0\0", 12);
+    put(&t, "\x16\3\1\0\4\0\0\0\0", 9); /* HelloRequest */
     put(&t, records.p, 85);
     put(&t, "\x15\3\1\0\2\1\x5a", 7);
     put(&t, records.p + 85, records.n - 85);
@@ -238,7 +239,8 @@ static void waits_for_records_only(void **state)
         {"\x16\3\1\0\0\x17", 6},
         {"\x15\3\1\0\2\2", 6},
         {"\x15\3\1\0\3\1", 6},
-        {"\x16\3\1\0\4\0", 6},
+        {"\x16\3\1\0\4\2", 6},
+        {"\x16\3\1\0\4\0\0\0\1", 9},
     };
     char name[LH_HELLO_NAME_BYTES];
 

@@ -138,6 +138,9 @@ static void says_where_it_is_damaged(void **state)
     is_refused(B("A") "BEGIN AAA" E("A"),
                "line 1: what begins here has no '-----END' after it; the text "
                "is damaged or cut short");
+    is_refused(B("A") "---BEGIN B: C\n" E("A"),
+               "line 1: what begins here has no '-----END' after it; the text "
+               "is damaged or cut short");
     is_refused(B("A\x1b[2J") E("A"),
                "line 1: '-----BEGIN' with no name and dashes after it");
 }
