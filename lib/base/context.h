@@ -18,6 +18,7 @@ struct lh_counters {
     unsigned tasks;
     unsigned operations;
     uint64_t connections_total, requests_total;
+    uint64_t turns, longest_turn_ms; /* a turn: without its wait */
 };
 
 /* Of os/, where a worker has them; NULL for VMs that are thrown away. */
@@ -26,9 +27,11 @@ struct lh_evq;
 struct lh_slots;
 
 struct lh_context {
-    uint64_t now_ms; /* monotonic; set at the start of each turn */
-    int64_t unix_s;  /* the calendar's time, likewise */
-    char date[30];   /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
+    uint64_t now_ms;         /* monotonic; set at the start of each turn */
+    int64_t unix_s;          /* the calendar's time, likewise */
+    char date[30];           /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
+    uint64_t tasks_until_ms; /* no further task runs in this turn; 0: any */
+    uint64_t resumed_ms;     /* when the last task began to run */
     struct lh_timers timers;
     const lhttpd_limits_t *limits; /* resolved: no zeroes */
     const struct lh_log *log;

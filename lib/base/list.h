@@ -70,4 +70,16 @@ static inline void lh_list_move(struct lh_list *to, struct lh_list *from)
     lh_list_init(from);
 }
 
+/* Puts every element of `from` in front of those of `list`. */
+static inline void lh_list_put_first(struct lh_list *list, struct lh_list *from)
+{
+    if (lh_list_empty(from))
+        return;
+    from->prev->next = list->next;
+    list->next->prev = from->prev;
+    list->next = from->next;
+    from->next->prev = list;
+    lh_list_init(from);
+}
+
 #endif

@@ -93,18 +93,29 @@ static void advance(struct lh_timers *timers, uint64_t now_ms)
         place(timers, LH_OF(l, struct lh_timer, link));
 }
 
-void lh_timers_fire(struct lh_timers *timers, uint64_t now_ms)
+bool lh_timers_fire_some(struct lh_timers *timers, uint64_t now_ms,
+                         unsigned max)
 {
     struct lh_list firing, *l;
 
     if (now_ms > timers->now_ms)
         advance(timers, now_ms);
+    if (lh_list_empty(&timers->due))
+        return false;
     /* What a callback arms for the past waits for the next call. */
     lh_list_move(&firing, &timers->due);
-    while ((l = lh_list_take(&firing))) {
+    while (max-- && (l = lh_list_take(&firing))) {
         struct lh_timer *timer = LH_OF(l, struct lh_timer, link);
         timer->fire(timer);
     }
+    bool more = !lh_list_empty(&firing);
+    lh_list_put_first(&timers->due, &firing);
+    return more;
+}
+
+void lh_timers_fire(struct lh_timers *timers, uint64_t now_ms)
+{
+    lh_timers_fire_some(timers, now_ms, UINT_MAX);
 }
 
 /* When a slot begins that lies after the current one of its level. */

@@ -32,6 +32,9 @@ void lh_timers_init(struct lh_timers *timers, uint64_t now_ms);
 
 /* Fires, once each, what is due at now_ms or before.  Never early. */
 void lh_timers_fire(struct lh_timers *timers, uint64_t now_ms);
+/* The same, but at most `max`; true: there are more, which go first next. */
+bool lh_timers_fire_some(struct lh_timers *timers, uint64_t now_ms,
+                         unsigned max);
 
 /* How long a wait may last at most: -1 for ever.  It may be shorter than up to
  * the next deadline (a far one is looked at again on its way). */

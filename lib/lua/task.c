@@ -395,7 +395,7 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     int results = 0, status;
 
     task->state = LH_TASK_RUNNING;
-    task->resumed_ms = lh_clock_ms();
+    task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
     atomic_store_explicit(&vm->running, vm->known[task->handler].where,
                           memory_order_release);
     status = lh_lua_resume(task->co, L, args, &results);

@@ -121,6 +121,14 @@ const char *lh_vm_running(const struct lh_vm *vm)
 
 /* --- running -------------------------------------------------------------- */
 
+/* One task at least has run. */
+static bool is_late(const struct lh_vm *vm)
+{
+    const struct lh_context *ctx = vm->ctx;
+
+    return ctx->tasks_until_ms && ctx->resumed_ms >= ctx->tasks_until_ms;
+}
+
 int lh_vm_turn(lua_State *L)
 {
     struct lh_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
@@ -133,7 +141,7 @@ int lh_vm_turn(lua_State *L)
         vm->current = LH_OF(link, struct lh_task, ready_link);
         lh_task_run(vm->current, L);
         vm->current = NULL;
-        if (lh_gc_is_due(vm))
+        if (lh_gc_is_due(vm) || is_late(vm))
             break;
     }
     return 0;
@@ -171,6 +179,16 @@ static void fail_current(struct lh_vm *vm, int status)
         lh_task_fail(task, lh_str_of(text));
 }
 
+/* What there was no time for is first next time. */
+static void put_back(struct lh_vm *vm)
+{
+    if (lh_list_empty(&vm->batch))
+        return;
+    lh_list_put_first(&vm->ready, &vm->batch);
+    if (!lh_list_linked(&vm->ready_link))
+        lh_list_append(vm->ready_list, &vm->ready_link);
+}
+
 void lh_vm_run(struct lh_vm *vm)
 {
     lh_list_remove(&vm->ready_link);
@@ -182,11 +200,14 @@ void lh_vm_run(struct lh_vm *vm)
             fail_current(vm, status);
         if (lh_gc_is_due(vm))
             lh_gc_collect(vm);
+        if (is_late(vm))
+            break;
     }
     if (vm->sweep) {
         lh_gc_collect(vm);
         lh_process_sweep(vm->L, vm);
     }
+    put_back(vm);
 }
 
 /* --- a stop --------------------------------------------------------------- */

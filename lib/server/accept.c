@@ -6,10 +6,11 @@
 
 #include <errno.h>
 
-#define ACCEPT_MAX      8    /* clients a listener's event takes in */
-#define ACCEPT_LAST_MAX 4096 /* ... once more at a stop: a long queue */
-#define AHEAD_MAX       4    /* connections more than the least loaded worker */
-#define ACCEPT_PAUSE_MS 100  /* out of descriptors or connections */
+#define ACCEPT_MAX       8    /* clients a listener's event takes in */
+#define ACCEPT_ALONE_MAX 64   /* ... where there is no other worker */
+#define ACCEPT_LAST_MAX  4096 /* ... once more at a stop: a long queue */
+#define AHEAD_MAX        4   /* connections more than the least loaded worker */
+#define ACCEPT_PAUSE_MS  100 /* out of descriptors or connections */
 
 static void pause_accepting(struct lh_worker *w)
 {
@@ -31,6 +32,8 @@ static void resume_accepting(struct lh_timer *timer)
  * may be inside a long handler. */
 static unsigned share(const struct lh_worker *w)
 {
+    if (w->server->workers_n == 1)
+        return ACCEPT_ALONE_MAX;
     for (unsigned i = 0; i < w->server->workers_n; i++) {
         if (atomic_load(&w->server->workers[i].load) + AHEAD_MAX <= w->conns_n)
             return 1;

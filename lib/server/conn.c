@@ -11,8 +11,15 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* What one connection sends in a turn before the others have theirs. */
-#define WRITE_BYTES_A_TURN ((size_t)256 << 10)
+/* What one connection sends in a turn before the others have theirs: at first,
+ * so that short answers pass the long ones; and in bulk. */
+#define FIRST_BYTES_A_TURN ((size_t)64 << 10)
+#define BULK_BYTES_A_TURN  ((size_t)256 << 10)
+
+/* What a step of a connection costs beside the octets that it moves. */
+#define FEED_COST  (LH_STEP_COST / 4)
+#define WRITE_COST (LH_STEP_COST / 8)
+#define FREE_COST  (LH_STEP_COST / 16)
 
 /* A full TLS handshake holds its thread for a millisecond or two. */
 #define HANDSHAKES_A_TURN 4
@@ -59,8 +66,10 @@ static void queue_fed(struct lh_conn *c)
 
 static void queue_dirty(struct lh_conn *c)
 {
+    struct lh_worker *w = c->worker;
+
     if (!lh_list_linked(&c->dirty))
-        lh_list_append(&c->worker->dirty, &c->dirty);
+        lh_list_append(c->bulk ? &w->bulk : &w->dirty, &c->dirty);
 }
 
 /* The protocol has news: an exchange's output, or room for input. */
@@ -518,19 +527,30 @@ static void feed(struct lh_conn *c)
     settle(c);
 }
 
+/* The others do not wait for more than a few handshakes. */
+static bool may_shake_hands(struct lh_worker *w)
+{
+    if (lh_step_over(&w->shaking, LH_STEP_COST))
+        return false;
+    return w->handshakes++ < HANDSHAKES_A_TURN;
+}
+
 void lh_conns_feed(struct lh_worker *w)
 {
+    struct lh_step step = {0};
     struct lh_list queue, *link;
 
     lh_list_move(&queue, &w->fed);
     while ((link = lh_list_take(&queue)) != NULL) {
         struct lh_conn *c = LH_OF(link, struct lh_conn, fed);
-        if (c->state == LH_CONN_HANDSHAKE &&
-            w->handshakes++ >= HANDSHAKES_A_TURN)
+        if (c->state == LH_CONN_HANDSHAKE && !may_shake_hands(w))
             queue_fed(c);
         else
             feed(c);
+        if (lh_step_over(&step, FEED_COST))
+            break;
     }
+    lh_list_put_first(&w->fed, &queue);
 }
 
 /* --- output --------------------------------------------------------------- */
@@ -571,13 +591,14 @@ static enum lh_net send_piped(struct lh_conn *c, size_t *n)
     return outcome;
 }
 
-/* Pulls and sends until there is no more, the socket is full, or this turn's
- * share is used up; settle() then queues the connection again. */
-static void send_output(struct lh_conn *c)
+/* Pulls and sends until there is no more, the socket is full, or the share or
+ * the step's time is used up; settle() then queues the connection again. */
+static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
 {
     struct lh_transport *t = c->transport;
     size_t sum = 0, n;
 
+    c->bulk = true;
     do {
         n = pull(c);
         if (t->ops->unsent(t) && !went(c, t->ops->send(t)))
@@ -588,10 +609,11 @@ static void send_output(struct lh_conn *c)
             c->protocol->sent(c->p);
         c->pulled = false;
         sum += n;
-    } while (n && sum < WRITE_BYTES_A_TURN);
+    } while (n && sum < share && !lh_step_over(step, n));
+    c->bulk = n != 0;
 }
 
-static void write_out(struct lh_conn *c)
+static void write_out(struct lh_conn *c, size_t share, struct lh_step *step)
 {
     if (c->blocked)
         return;
@@ -599,7 +621,7 @@ static void write_out(struct lh_conn *c)
         shut(c);
         return;
     }
-    send_output(c);
+    send_output(c, share, step);
     if (c->state != LH_CONN_OPEN || c->blocked)
         return;
     unsigned now = status(c);
@@ -613,16 +635,28 @@ static void write_out(struct lh_conn *c)
     }
 }
 
-void lh_conns_write(struct lh_worker *w)
+static void write_queue(struct lh_list *all, size_t share)
 {
+    struct lh_step step = {0};
     struct lh_list queue, *link;
 
-    lh_list_move(&queue, &w->dirty);
+    if (lh_list_empty(all))
+        return;
+    lh_list_move(&queue, all);
     while ((link = lh_list_take(&queue)) != NULL) {
         struct lh_conn *c = LH_OF(link, struct lh_conn, dirty);
-        write_out(c);
+        write_out(c, share, &step);
         settle(c);
+        if (lh_step_over(&step, WRITE_COST))
+            break;
     }
+    lh_list_put_first(all, &queue);
+}
+
+void lh_conns_write(struct lh_worker *w)
+{
+    write_queue(&w->dirty, FIRST_BYTES_A_TURN);
+    write_queue(&w->bulk, BULK_BYTES_A_TURN);
 }
 
 /* --- events and time ------------------------------------------------------ */
@@ -677,11 +711,12 @@ static void on_event(struct lh_source *source, unsigned ready)
         c->fin_seen = true;
     if (!(ready & (LH_EV_READ | LH_EV_FIN)))
         return;
-    if (status(c) & LH_PROTO_WANTS_INPUT || c->fin_seen) {
+    bool wants_input = (status(c) & LH_PROTO_WANTS_INPUT) != 0;
+    if (wants_input || c->fin_seen) {
         c->readable = true;
         queue_fed(c);
     }
-    if (!(status(c) & LH_PROTO_WANTS_INPUT))
+    if (!wants_input)
         pause(c);
 }
 
@@ -846,11 +881,14 @@ static void free_conn(struct lh_conn *c)
 
 void lh_conns_reap(struct lh_worker *w)
 {
+    struct lh_step step = {0};
     struct lh_list *link;
 
     while ((link = lh_list_take(&w->closed)) != NULL) {
         free_conn(LH_OF(link, struct lh_conn, all));
         count(w, -1);
+        if (lh_step_over(&step, FREE_COST))
+            return;
     }
 }
 

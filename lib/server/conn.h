@@ -32,7 +32,8 @@ struct lh_conn {
     const struct lh_protocol *protocol; /* NULL until it is known */
     void *p;                            /* the protocol's connection */
     struct lh_list all;                 /* in busy, idle, closed or spare */
-    struct lh_list fed, dirty;
+    struct lh_list fed;
+    struct lh_list dirty; /* in the worker's queue of that name, or in bulk */
     struct lh_timer timer;
     uint64_t tag;
     uint64_t idle_ms;        /* since when it counts as idle */
@@ -53,6 +54,7 @@ struct lh_conn {
     bool fin_told;    /* ... and the protocol knows */
     bool hung_up;     /* no event comes any more: reads until the end */
     bool blocked;     /* the socket takes no more for now */
+    bool bulk;        /* its output did not leave in its first share */
     bool lingers;     /* LINGER: the client may still be sending */
     bool pulled;      /* something was pulled since protocol->sent() */
     bool feeding;     /* its own feed step runs: no need to queue it */

@@ -18,7 +18,14 @@
 
 /* A pipelining client's requests are served in rounds within one turn. */
 #define ROUNDS_MAX 64
-#define ROUNDS_NS  2000000
+
+/* From the begin of a turn to that of its last task, by a clock that is cheap
+ * and moves by one to ten milliseconds. */
+#define TASKS_MS 4
+
+/* Events and timers between two looks at the clock. */
+#define EVENT_COST  (LH_STEP_COST / 64)
+#define TIMERS_ONCE 32
 
 /* To the next try when the kernel was short of memory for operations. */
 #define SUBMIT_AGAIN_MS 10
@@ -83,7 +90,8 @@ static bool work_waits(const struct lh_worker *w)
 
 static int wait_ms(const struct lh_worker *w)
 {
-    if (work_waits(w) || !lh_list_empty(&w->dirty))
+    if (work_waits(w) || !lh_list_empty(&w->dirty) ||
+        !lh_list_empty(&w->bulk) || !lh_list_empty(&w->closed))
         return 0;
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
     if (w->submit_again && (timeout < 0 || timeout > SUBMIT_AGAIN_MS))
@@ -98,26 +106,33 @@ static int wait_ms(const struct lh_worker *w)
                                                     : 60000;
 }
 
-static unsigned wait_for_events(struct lh_worker *w)
+/* One that has too much to do to sleep does not say that it waits, but takes
+ * what nobody else has: its clients must not wait until all others are served.
+ */
+static void wait_for_events(struct lh_worker *w)
 {
+    if (w->events_at < w->events_n)
+        return; /* the last turn had no time for them */
     int timeout = wait_ms(w);
     bool asleep = timeout != 0 && w->accepting;
-
-    if (asleep) {
+    if (asleep)
         atomic_store(&w->waiting, true);
+    if (w->accepting)
         lh_handover_take(w);
-    }
-    unsigned n = lh_evq_wait(&w->evq, w->events, LH_EVENTS_MAX, timeout);
+    w->events_at = 0;
+    w->events_n = lh_evq_wait(&w->evq, w->events, LH_EVENTS_MAX, timeout);
     if (asleep)
         atomic_store(&w->waiting, false);
-    return n;
 }
 
 static void read_clocks(struct lh_worker *w)
 {
-    int64_t unix_s = lh_clock_unix_s();
+    uint64_t now_ms = lh_clock_ms();
 
-    w->ctx.now_ms = lh_clock_ms();
+    if (now_ms == w->ctx.now_ms && w->ctx.unix_s)
+        return;
+    w->ctx.now_ms = now_ms;
+    int64_t unix_s = lh_clock_unix_s();
     if (unix_s == w->ctx.unix_s)
         return;
     w->ctx.unix_s = unix_s;
@@ -136,12 +151,27 @@ static void deliver_mail(struct lh_worker *w)
     }
 }
 
-static void read_events(struct lh_worker *w, unsigned n)
+static void read_events(struct lh_worker *w)
 {
-    for (unsigned i = 0; i < n; i++) {
-        struct lh_source *source = lh_slots_find(&w->slots, w->events[i].tag);
+    struct lh_step step = {0};
+
+    while (w->events_at < w->events_n) {
+        const struct lh_event *event = &w->events[w->events_at++];
+        struct lh_source *source = lh_slots_find(&w->slots, event->tag);
         if (source)
-            source->on_event(source, w->events[i].ready);
+            source->on_event(source, event->ready);
+        if (lh_step_over(&step, EVENT_COST))
+            return;
+    }
+}
+
+static void fire_timers(struct lh_worker *w)
+{
+    struct lh_step step = {0};
+
+    while (lh_timers_fire_some(&w->ctx.timers, w->ctx.now_ms, TIMERS_ONCE)) {
+        if (lh_step_over(&step, LH_STEP_COST))
+            return;
     }
 }
 
@@ -150,18 +180,21 @@ static void run_tasks(struct lh_worker *w)
     struct lh_list vms, *link;
 
     lh_list_move(&vms, &w->ready_vms);
-    while ((link = lh_list_take(&vms)) != NULL)
+    while ((link = lh_list_take(&vms)) != NULL) {
         lh_vm_run(lh_vm_of_ready(link));
+        if (w->ctx.resumed_ms >= w->ctx.tasks_until_ms)
+            break;
+    }
+    lh_list_put_first(&w->ready_vms, &vms);
 }
 
 static void run_rounds(struct lh_worker *w)
 {
-    uint64_t begin = 0;
+    struct lh_step step = {0};
 
+    w->ctx.tasks_until_ms = w->ctx.now_ms + TASKS_MS;
     for (int i = 0; i < ROUNDS_MAX && work_waits(w); i++) {
-        if (i == 1)
-            begin = lh_clock_ns();
-        else if (i > 1 && lh_clock_ns() - begin > ROUNDS_NS)
+        if (i > 0 && lh_step_over(&step, LH_STEP_COST))
             return;
         lh_conns_feed(w);
         if (!lh_list_empty(&w->ready_vms))
@@ -170,21 +203,32 @@ static void run_rounds(struct lh_worker *w)
     }
 }
 
+static void count_turn(struct lh_worker *w)
+{
+    struct lh_counters *c = &w->ctx.counters;
+    uint64_t ms = lh_clock_ms() - w->ctx.now_ms;
+
+    c->turns++;
+    if (ms > c->longest_turn_ms)
+        c->longest_turn_ms = ms;
+}
+
 static void turn(struct lh_worker *w)
 {
-    unsigned n = wait_for_events(w);
-
+    wait_for_events(w);
     read_clocks(w);
     w->handshakes = 0;
+    w->shaking = (struct lh_step){0};
     deliver_mail(w);
-    read_events(w, n);
-    lh_timers_fire(&w->ctx.timers, w->ctx.now_ms);
+    read_events(w);
+    fire_timers(w);
     run_rounds(w);
     lh_conns_write(w);
     w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
     lh_conns_prepare(w);
     lh_conns_reap(w);
+    count_turn(w);
 }
 
 /* --- Life ----------------------------------------------------------------- */
@@ -239,8 +283,8 @@ static int make_vms(struct lh_worker *w, struct lh_err *err)
 
 static void init_lists(struct lh_worker *w)
 {
-    struct lh_list *lists[] = {&w->busy, &w->idle,  &w->closed,   &w->spare,
-                               &w->fed,  &w->dirty, &w->ready_vms};
+    struct lh_list *lists[] = {&w->busy, &w->idle,  &w->closed, &w->spare,
+                               &w->fed,  &w->dirty, &w->bulk,   &w->ready_vms};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         lh_list_init(lists[i]);
@@ -302,12 +346,15 @@ static void log_counters(const struct lh_worker *w)
 {
     const struct lh_counters *c = &w->ctx.counters;
 
-    lh_log(w->ctx.log, LHTTPD_LOG_DEBUG, NULL,
-           "worker %d: connections %u, exchanges %u, tasks %u, operations %u "
-           "(%llu connections and %llu requests in all)",
-           w->number, c->connections, c->exchanges, c->tasks, c->operations,
-           (unsigned long long)c->connections_total,
-           (unsigned long long)c->requests_total);
+    lh_log(
+        w->ctx.log, LHTTPD_LOG_DEBUG, NULL,
+        "worker %d: connections %u, exchanges %u, tasks %u, operations %u "
+        "(%llu connections and %llu requests in all; %llu turns, the longest "
+        "of %llu ms)",
+        w->number, c->connections, c->exchanges, c->tasks, c->operations,
+        (unsigned long long)c->connections_total,
+        (unsigned long long)c->requests_total, (unsigned long long)c->turns,
+        (unsigned long long)c->longest_turn_ms);
 }
 
 static void *run(void *arg)

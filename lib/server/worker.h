@@ -9,6 +9,7 @@
 #include "os/aio.h"
 #include "os/slots.h"
 #include "server/server.h"
+#include "server/step.h"
 
 #include <pthread.h>
 
@@ -54,15 +55,18 @@ struct lh_worker {
 
     struct lh_list fed;       /* connections with input to use */
     struct lh_list dirty;     /* connections with output to send */
+    struct lh_list bulk;      /* ... that have had a share and want another */
     struct lh_list ready_vms; /* VMs with work */
-    unsigned handshakes;      /* steps of TLS handshakes in this turn */
+    unsigned handshakes;      /* steps of TLS handshakes in this turn, */
+    struct lh_step shaking;   /* ... and how long they took */
     bool cut;
 
     struct lh_mailbox mailbox;
     struct lh_message stop;
     atomic_flag stop_posted;
-    _Atomic bool waiting;  /* asleep in its event queue */
-    _Atomic unsigned load; /* connections */
+    _Atomic bool waiting;         /* asleep in its event queue */
+    _Atomic unsigned load;        /* connections */
+    unsigned events_n, events_at; /* how many, and the next one to look at */
     struct lh_event events[LH_EVENTS_MAX];
 };
 

@@ -758,6 +758,36 @@ static void room_for_one_client_costs_one(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* Its handler only yields, so the worker has always something to do. */
+static void a_worker_that_never_sleeps_accepts(void **state)
+{
+    static const char script[] =
+        "httpd.register_handler('/', function()\n"
+        "  httpd.header{} httpd.write(nil, 'begun ')\n"
+        "  httpd.flush()\n"
+        "  while not enough do coroutine.yield() end\n"
+        "  httpd.write(nil, 'ended')\n"
+        "end)\n"
+        "httpd.register_handler('/enough', function()\n"
+        "  enough = true httpd.write(nil, 'hello')\n"
+        "end)\n";
+    lhttpd_server_t *s = run(script, 1);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    char out[4096];
+
+    (void)state;
+    test_client_send(fd, GET);
+    test_client_read_until(fd, out, sizeof(out), "begun ");
+    ask(s, "GET /none HTTP/1.0\r\n\r\n", out, sizeof(out));
+    assert_non_null(strstr(out, "404"));
+    ask(s, "GET /enough HTTP/1.0\r\n\r\n", out, sizeof(out));
+    assert_non_null(strstr(out, "hello"));
+    test_client_read_until(fd, out, sizeof(out), "ended");
+    close(fd);
+    assert_int_equal(lhttpd_server_stop(s, 5000), 0);
+    lhttpd_server_destroy(s);
+}
+
 /* In a process of its own, since a thread stays behind. */
 static void stuck_child(void)
 {
@@ -897,6 +927,7 @@ int main(void)
         cmocka_unit_test(a_handler_may_shut_down_its_server),
         cmocka_unit_test(shutdown_comes_late_too),
         cmocka_unit_test(room_for_one_client_costs_one),
+        cmocka_unit_test(a_worker_that_never_sleeps_accepts),
         cmocka_unit_test(a_script_that_does_not_return_is_named),
         cmocka_unit_test(no_more_clients_than_the_limit),
         cmocka_unit_test(every_allocation_may_fail),

@@ -79,12 +79,33 @@ static void test_move(void **state)
     assert_true(lh_list_empty(&to));
 }
 
+static void test_put_first(void **state)
+{
+    struct lh_list list, front;
+
+    (void)state;
+    fill(&list);
+    lh_list_init(&front);
+    lh_list_put_first(&list, &front); /* nothing */
+    for (int i = 0; i < 2; i++)
+        lh_list_append(&front, lh_list_take(&list));
+    lh_list_put_first(&front, &list); /* before 0 and 1 */
+    assert_true(lh_list_empty(&list));
+    for (int i = 0; i < 4; i++)
+        assert_ptr_equal(item_of(lh_list_take(&front)), &items[(i + 2) % 4]);
+    assert_true(lh_list_empty(&front));
+    lh_list_append(&list, &items[0].link);
+    lh_list_put_first(&front, &list); /* before nothing */
+    assert_ptr_equal(item_of(lh_list_take(&front)), &items[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_in_first_out),
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_move),
+        cmocka_unit_test(test_put_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

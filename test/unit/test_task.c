@@ -872,6 +872,35 @@ static void lua_memory_in_a_request(void **state)
     assert_in_range(n, 10, 999);
 }
 
+/* With no time left one task runs in each turn, in the order of their coming,
+ * and one that only yields does not keep the others from theirs. */
+static void tasks_take_turns_in_time(void **state)
+{
+    struct test_script s;
+
+    (void)state;
+    test_script_start(&s, "ran = ''\n"
+                          "for i, name in ipairs{'/a', '/b', '/c'} do\n"
+                          "  httpd.register_handler(name, function()\n"
+                          "    ran = ran .. name coroutine.yield()\n"
+                          "    ran = ran .. name\n"
+                          "  end)\n"
+                          "end\n"
+                          "httpd.register_handler('/ran', function()\n"
+                          "  httpd.write(nil, ran) end)\n");
+    s.t.ctx.tasks_until_ms = 1;
+    test_script_request(&s, "GET", "/a", NULL, false);
+    test_script_request(&s, "GET", "/b", NULL, false);
+    test_script_request(&s, "GET", "/c", NULL, false);
+    test_script_turns(&s, 1);
+    s.t.ctx.tasks_until_ms = 0;
+    struct test_loopback *first =
+        test_script_request(&s, "GET", "/ran", NULL, false);
+    test_script_run(&s);
+    assert_string_equal(first->body, "/a/b/c/a");
+    test_script_deinit(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -900,6 +929,7 @@ int main(void)
         cmocka_unit_test(very_many_at_once),
         cmocka_unit_test(running_too_long),
         cmocka_unit_test(limited_memory),
+        cmocka_unit_test(tasks_take_turns_in_time),
         cmocka_unit_test(library_memory),
         cmocka_unit_test(lua_memory_when_loading),
         cmocka_unit_test(lua_memory_in_a_request),

@@ -175,6 +175,38 @@ static void test_callbacks(void **state)
     assert_int_equal(lh_timers_wait_ms(&wheel, 400), -1);
 }
 
+static struct lh_timer *order[8];
+
+static void note(struct lh_timer *timer)
+{
+    order[fired++] = timer;
+}
+
+/* The rest goes before what is armed meanwhile, and a wait ends at once. */
+static void test_some(void **state)
+{
+    struct lh_timer timers[5];
+
+    (void)state;
+    fired = 0;
+    lh_timers_init(&wheel, 0);
+    for (int i = 0; i < 5; i++)
+        lh_timer_init(&timers[i], note);
+    for (int i = 0; i < 4; i++)
+        lh_timer_arm(&wheel, &timers[i], 100);
+    assert_true(lh_timers_fire_some(&wheel, 100, 2));
+    assert_int_equal(fired, 2);
+    assert_int_equal(lh_timers_wait_ms(&wheel, 100), 0);
+    lh_timer_arm(&wheel, &timers[4], 50);
+    lh_timer_disarm(&timers[2]);
+    assert_false(lh_timers_fire_some(&wheel, 100, 2));
+    assert_int_equal(fired, 4);
+    assert_ptr_equal(order[2], &timers[3]);
+    assert_ptr_equal(order[3], &timers[4]);
+    assert_false(lh_timers_fire_some(&wheel, 100, 2));
+    assert_int_equal(lh_timers_wait_ms(&wheel, 100), -1);
+}
+
 /* ---- the model ---- */
 
 #define TIMERS 200
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_time_does_not_go_back),
         cmocka_unit_test(test_wait_is_exact_when_near),
         cmocka_unit_test(test_callbacks),
+        cmocka_unit_test(test_some),
         cmocka_unit_test(test_random_against_model),
         cmocka_unit_test(test_waits_lead_there),
         cmocka_unit_test(test_deadline_adds_up),
