@@ -298,18 +298,36 @@ void lh_file_close_handle(void *handle)
         fclose(fp);
 }
 
-struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error)
+/* Pushes io.open(path), or nothing and returns errno. */
+static int open_by_io(lua_State *L, const struct lh_vm *vm, const char *path)
 {
+    int error;
+
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->file_open);
-    lua_pushliteral(L, "/");
+    lua_pushstring(L, path);
     lua_pushliteral(L, "r");
     lua_call(L, 2, 3);
-    if (lua_isnil(L, -3)) {
-        *error = (int)lua_tointeger(L, -1);
-        return NULL;
+    if (!lua_isnil(L, -3)) {
+        lua_pop(L, 2);
+        return 0;
     }
-    lua_pop(L, 2);
-    return new_file(L, vm, lua_gettop(L));
+    error = (int)lua_tointeger(L, -1);
+    lua_pop(L, 3);
+    return error;
+}
+
+/* io makes a handle for what it has opened alone.  A jail's root need not be
+ * readable, but then the script was. */
+struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error)
+{
+    const char *const paths[] = {"/", vm->name, "/dev/null", "."};
+
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        *error = paths[i] ? open_by_io(L, vm, paths[i]) : ENOENT;
+        if (*error == 0)
+            return new_file(L, vm, lua_gettop(L));
+    }
+    return NULL;
 }
 
 bool lh_file_is_first(lua_State *L)

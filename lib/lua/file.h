@@ -105,8 +105,8 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
 /* The handle's state, or NULL. */
 struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index);
 
-/* Pushes a new handle of io's own kind, whose FILE ("/") is to be exchanged.
- * NULL: *error tells. */
+/* Pushes a new handle of io's own kind, whose FILE, of something that can be
+ * opened, is to be exchanged.  NULL: *error tells. */
 struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error);
 
 /* Closes a handle's FILE, if it is open. */

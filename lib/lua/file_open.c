@@ -117,7 +117,7 @@ int lh_open_finish(lua_State *L, struct lh_task *task)
     return 3;
 }
 
-/* Until it is open the handle has a FILE of "/", as those of popen. */
+/* Until it is open the handle has another FILE, as those of popen. */
 static int open_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.open");

@@ -28,6 +28,8 @@ BUILD = os.path.abspath(os.environ.get("LHTTPD_BUILD",
 BINARY = os.path.join(BUILD, "lhttpd")
 PATIENCE = 20  # seconds; nothing here waits longer
 
+before = []  # what servers are started by: see test_hosts
+
 COUNTERS = re.compile(r"worker \d+: connections (\d+), exchanges (\d+), "
                       r"tasks (\d+), operations (\d+)")
 REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|"
@@ -131,6 +133,7 @@ def certificate(kind, *names):
                    "-out", base + ".pem")
         if done.returncode != 0:
             raise AssertionError(done.stderr)
+        os.chmod(base + ".key", 0o644)  # for servers of another user
     return base + ".pem", base + ".key"
 
 
@@ -168,6 +171,7 @@ class Server:
             args += ["-l", prefix, path]
         if files:
             args = ["prlimit", f"--nofile={files}", *args]
+        args = [*before, *args]
         self.log_file = tempfile.TemporaryFile()
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL,
                                         stdout=self.log_file,
