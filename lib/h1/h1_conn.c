@@ -235,10 +235,18 @@ static void malformed_body(struct lh_h1 *c)
         lh_h1_refuse(c, 400, NULL, head);
 }
 
+/* All of the answer is there, so that the handler has ended or only waits for
+ * it to leave.  The body is dropped meanwhile: a client that sends all of it
+ * before it reads would block, and so would we. */
+static bool nobody_reads(const struct lh_h1 *c)
+{
+    return lh_exchange_complete(c->ex);
+}
+
 /* False: no memory, or too large. */
 static bool take_data(struct lh_h1 *c, struct lh_str data)
 {
-    if (data.n == 0)
+    if (data.n == 0 || nobody_reads(c))
         return true;
     c->expects = false;
     c->pace.last_ms = c->ctx->now_ms;
@@ -257,7 +265,7 @@ static bool take_data(struct lh_h1 *c, struct lh_str data)
 
 static bool step_body(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
 {
-    size_t room = lh_exchange_body_room(c->ex);
+    size_t room = nobody_reads(c) ? n : lh_exchange_body_room(c->ex);
     struct lh_str data;
 
     *used = 0;
@@ -568,7 +576,7 @@ static bool wants_input(const struct lh_h1 *c)
     case LH_H1_DISCARD:
         return true;
     case LH_H1_BODY:
-        return lh_exchange_body_room(c->ex) > 0;
+        return lh_exchange_body_room(c->ex) > 0 || nobody_reads(c);
     case LH_H1_ANSWER:
         return lh_h1_can_queue(c);
     case LH_H1_CLOSING:

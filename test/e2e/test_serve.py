@@ -183,6 +183,18 @@ class Curl(harness.TestCase):
                     c.send(body + b"\r\n0\r\n\r\n")
                     self.assertEqual(c.response().text, "no interest\n")
 
+    def test_long_answer_to_an_upload_that_nobody_reads(self):
+        """The server reads on while it sends."""
+        path = os.path.join(harness.directory(), "long.lua")
+        with open(path, "w") as f:
+            f.write("local page = ('x'):rep(16 * 2^20)\n"
+                    "httpd.register_handler('/', function()\n"
+                    "  httpd.write(nil, page)\n"
+                    "end)\n")
+        with Server("/", path) as s, s.client(receive_buffer=65536) as c:
+            r = c.ask("POST", "/", body=bytes(16 << 20))
+            self.assertEqual(len(r.body), 16 << 20)
+
     def test_ipv6(self):
         if not os.path.exists("/proc/net/if_inet6"):
             self.skipTest("no IPv6 here")
