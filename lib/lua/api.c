@@ -11,10 +11,6 @@
 #include <math.h>
 #include <stdarg.h>
 
-/* After so many calls answered with "closed" the handler is taken for one that
- * does not look at answers. */
-#define DEAD_ENDS_MAX 100
-
 /* How far up the stack a script's line is looked for. */
 #define LEVELS_MAX 16
 
@@ -104,6 +100,31 @@ int lh_api_argument_error(lua_State *L, int index, const char *function,
 
 /* --- arguments ------------------------------------------------------------ */
 
+static const char *const too_long =
+    "the handler ran for too long without a pause";
+
+static void raise_again(lua_State *L, lua_Debug *ar)
+{
+    const struct lh_vm *vm;
+
+    (void)ar;
+    lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.vm");
+    vm = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    lh_api_error(L, "%s",
+                 vm->current && vm->current->overran ? too_long : LH_GONE_TEXT);
+}
+
+/* Ends a handler that cannot be left alone where it is, as by not resuming it:
+ * this raises, and again with each step that the handler takes before it has
+ * ended, so that nothing is gained by catching it. */
+static int end_by_error(lua_State *L, const struct lh_task *task)
+{
+    lua_sethook(L, raise_again, LUA_MASKCOUNT, 1);
+    lua_sethook(task->co, raise_again, LUA_MASKCOUNT, 1);
+    return lh_api_error(L, "%s", task->overran ? too_long : LH_GONE_TEXT);
+}
+
 static void check_time(lua_State *L, struct lh_task *task, const char *function)
 {
     struct lh_context *ctx = task->vm->ctx;
@@ -117,8 +138,9 @@ static void check_time(lua_State *L, struct lh_task *task, const char *function)
                     LH_STR("the handler ran for longer than handler_run_ms "
                            "without a pause"));
     task->overran = true;
-    lh_api_error(L, "%s: the handler ran for too long without a pause",
-                 function);
+    if (++task->dead_ends >= LH_DEAD_ENDS_MAX)
+        end_by_error(L, task);
+    lh_api_error(L, "%s: %s", function, too_long);
 }
 
 struct lh_task *lh_api_task(lua_State *L, const char *function)
@@ -184,18 +206,23 @@ const char *lh_api_text(lua_State *L, int index, size_t *n)
 
 /* --- waiting -------------------------------------------------------------- */
 
+/* The second time it lets others run; a handler that does not look at answers
+ * is not resumed any more, which it cannot catch as it could an error. */
 static int answer_closed(lua_State *L, struct lh_task *task)
 {
-    if (++task->dead_ends >= DEAD_ENDS_MAX)
-        return lh_api_error(L, "the client is gone, and %d calls were told so",
-                            DEAD_ENDS_MAX - 1);
-    if (task->dead_ends > 1 && task->wait == LH_WAIT_NONE &&
-        lh_lua_can_yield(L)) {
-        task->wait = LH_WAIT_TURN;
+    bool ends = ++task->dead_ends >= LH_DEAD_ENDS_MAX;
+    bool begins = task->wait == LH_WAIT_NONE;
+
+    if (begins && task->dead_ends > 1 && lh_lua_can_yield(L)) {
+        task->serial = ++task->vm->waits_n;
+        task->suspended = false;
+        task->wait = ends ? LH_WAIT_END : LH_WAIT_TURN;
         task->wait_ms = LH_NEVER;
         lua_pushlightuserdata(L, lh_api_tag());
         return 1;
     }
+    if (begins && ends)
+        return end_by_error(L, task);
     lua_pushnil(L);
     lua_pushliteral(L, "closed");
     return 2;
@@ -235,6 +262,11 @@ int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
     return lh_api_error(L, "not enough memory");
 }
 
+bool lh_api_stops(const struct lh_task *task)
+{
+    return task->vm->ctx->stopping && !task->told && task->wait_ms != LH_NEVER;
+}
+
 int lh_api_begin(lua_State *L, struct lh_task *task, enum lh_wait_kind kind,
                  uint64_t timeout_ms)
 {
@@ -243,6 +275,8 @@ int lh_api_begin(lua_State *L, struct lh_task *task, enum lh_wait_kind kind,
     task->outcome = lh_waits[kind].poll(task, L);
     if (task->outcome != LH_OUTCOME_PENDING)
         return lh_waits[kind].finish(L, task);
+    task->serial = ++task->vm->waits_n;
+    task->suspended = false;
     task->wait = kind;
     task->wait_ms = timeout_ms;
     lua_pushlightuserdata(L, lh_api_tag());
@@ -264,9 +298,32 @@ static int suspend(lua_State *L)
     return lua_yield(L, 1);
 }
 
+/* The number of the wait that a coroutine is to be suspended for; false: it
+ * cannot be. */
 static int can_suspend(lua_State *L)
 {
-    lua_pushboolean(L, lh_lua_can_yield(L));
+    const struct lh_task *task = lh_api_vm(L)->current;
+
+    if (task && lh_lua_can_yield(L))
+        lua_pushnumber(L, task->serial);
+    else
+        lua_pushboolean(L, 0);
+    return 1;
+}
+
+/* waits(serial): 5.1 may have refused to suspend after all. */
+static int waits(lua_State *L)
+{
+    const struct lh_vm *vm = lh_api_vm(L);
+    double serial = (double)lua_tonumber(L, 1);
+    bool found = false;
+
+    for (const struct lh_list *l = vm->tasks.next; l != &vm->tasks;
+         l = l->next) {
+        const struct lh_task *task = LH_OF(l, struct lh_task, link);
+        found |= task->state == LH_TASK_WAITING && task->serial == serial;
+    }
+    lua_pushboolean(L, found);
     return 1;
 }
 
@@ -280,11 +337,90 @@ static int refused(lua_State *L)
 static int finish(lua_State *L)
 {
     struct lh_task *task = lh_api_vm(L)->current;
-    enum lh_wait_kind kind = task->wait;
-    int results = lh_waits[kind].finish(L, task);
+
+    if (!task || !task->suspended)
+        return lh_api_error(L, "the coroutine waited for nothing that came");
+    int results = lh_waits[task->wait].finish(L, task);
 
     task->wait = LH_WAIT_NONE;
+    task->suspended = false;
     return results;
+}
+
+/* --- coroutines ----------------------------------------------------------- */
+
+/* Is this the handler's own coroutine?  The script will know it from now on,
+ * and no other request gets it. */
+static int expose(lua_State *L)
+{
+    struct lh_task *task = lh_api_vm(L)->current;
+    bool own = task && task->co == L;
+
+    if (own)
+        task->exposed = true;
+    lua_pushboolean(L, own);
+    return 1;
+}
+
+/* setfenv(0, t) changes the coroutine.  The function itself is called in this
+ * frame, since it counts them. */
+static int set_environment(lua_State *L)
+{
+    lua_CFunction own = lua_tocfunction(L, lua_upvalueindex(2));
+    struct lh_task *task = lh_api_vm(L)->current;
+
+    if (task && lua_type(L, 1) == LUA_TNUMBER && lua_tonumber(L, 1) == 0)
+        task->exposed = true;
+    return own(L);
+}
+
+static int wrap_setfenv(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (!lua_tocfunction(L, 1))
+        return 1;
+    lua_pushlightuserdata(L, lh_api_vm(L));
+    lua_insert(L, 1);
+    lua_pushcclosure(L, set_environment, 2);
+    return 1;
+}
+
+/* traceback(coroutine, error): of a coroutine that failed, and before it of the
+ * one inside whose error it has passed on. */
+static int traceback(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+
+    lua_settop(L, 2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_api_vm(L)->failure);
+    lua_rawgeti(L, 3, 1);
+    if (lua_rawequal(L, 2, -1))
+        lua_rawgeti(L, 3, 2);
+    else
+        lua_pushliteral(L, "in a coroutine:");
+    lh_lua_traceback(L, co);
+    return 1;
+}
+
+/* rethrow(traceback, error): with the position of the script's line, as
+ * coroutine.wrap does. */
+static int rethrow(lua_State *L)
+{
+    lua_Debug ar;
+
+    lua_settop(L, 2);
+    if (lua_type(L, 2) == LUA_TSTRING && script_frame(L, &ar)) {
+        lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+        lua_insert(L, 2);
+        lua_concat(L, 2);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_api_vm(L)->failure);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, 1);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 2);
+    lua_settop(L, 2);
+    return lua_error(L);
 }
 
 /* --- waits without a file of their own ------------------------------------ */
@@ -363,6 +499,11 @@ const luaL_Reg lh_api_begins[] = {
     {"can_suspend", can_suspend},
     {"refused", refused},
     {"finish", finish},
+    {"waits", waits},
+    {"expose", expose},
+    {"setfenv", wrap_setfenv},
+    {"traceback", traceback},
+    {"rethrow", rethrow},
     {"sleep_begin", sleep_begin},
     {"setmetatable", set_metatable},
     {NULL, NULL},
@@ -427,6 +568,7 @@ const luaL_Reg lh_api_functions[] = {
 const struct lh_wait lh_waits[LH_WAIT_KINDS] = {
     [LH_WAIT_NONE] = {poll_turn, nothing, nothing, finish_plain},
     [LH_WAIT_TURN] = {poll_turn, start_turn, nothing, finish_turn},
+    [LH_WAIT_END] = {poll_turn, nothing, nothing, finish_turn},
     [LH_WAIT_SLEEP] = {poll_sleep, start_sleep, nothing, finish_plain},
     [LH_WAIT_READ] = {lh_read_poll, lh_read_start, lh_read_cancel,
                       lh_read_finish},

@@ -86,6 +86,13 @@ void lh_api_stream(lua_State *L, const char *function);
 /* A time-out in seconds as milliseconds; LH_NEVER for none. */
 uint64_t lh_api_timeout(lua_State *L, int index, const char *function);
 
+/* Why a handler is ended that goes on without its client. */
+#define LH_GONE_TEXT "the client is gone, and the handler does not look"
+
+/* Does a stop end the task's wait, which has a time-out?  Once is enough: who
+ * goes on waiting is not to do so in a busy loop. */
+bool lh_api_stops(const struct lh_task *task);
+
 /* Begins a wait: answers at once where it is over. */
 int lh_api_begin(lua_State *L, struct lh_task *task, enum lh_wait_kind kind,
                  uint64_t timeout_ms);

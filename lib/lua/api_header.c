@@ -211,6 +211,8 @@ static int promise(struct out *out)
 
 static int already_sent(lua_State *L, const struct lh_task *task)
 {
+    if (!task->header_line)
+        return lh_api_error(L, "header already sent");
     return lh_api_error(L, "header already sent, in line %d",
                         task->header_line);
 }

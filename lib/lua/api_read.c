@@ -5,6 +5,7 @@
  */
 #include "lua/api.h"
 #include "lua/file.h"
+#include "lua/gc.h"
 
 #include "base/mem.h"
 
@@ -122,6 +123,8 @@ enum lh_outcome lh_read_enough(const struct lh_task *task,
     size_t have = lh_input_bytes(in), line;
     bool done = false;
 
+    if (have > SOME_BYTES && !lh_gc_allows(task->vm, have))
+        return LH_OUTCOME_TOO_LARGE;
     switch (task->read_mode) {
     case LH_READ_BYTES:
         done = have && have >= task->read_bytes;

@@ -9,6 +9,9 @@
 
 #define RANDOM_STEP_BYTES 256
 
+/* Each pair of a query costs a table: what a client may ask for in one. */
+#define QUERY_PAIRS_MAX 10000
+
 /* --- the log -------------------------------------------------------------- */
 
 static const struct {
@@ -265,7 +268,7 @@ static int query(lua_State *L)
     if (!lua_isnoneornil(L, 1))
         rest = string_argument(L, "httpd.query");
     lua_newtable(L);
-    while (rest.n) {
+    while (rest.n && n < QUERY_PAIRS_MAX) {
         const char *end = memchr(rest.p, '&', rest.n);
         struct lh_str pair = {rest.p, end ? (size_t)(end - rest.p) : rest.n};
         rest.p += pair.n + (end != NULL);
@@ -273,7 +276,11 @@ static int query(lua_State *L)
         if (pair.n)
             add_pair(L, pair, ++n);
     }
-    return 1;
+    if (rest.n == 0)
+        return 1;
+    lua_pushnil(L);
+    lua_pushliteral(L, "too large");
+    return 2;
 }
 
 const luaL_Reg lh_api_tool_functions[] = {

@@ -137,6 +137,13 @@ static void join_array(lua_State *L)
     lua_replace(L, 2);
 }
 
+/* Without a header the response starts here. */
+static void note_line(lua_State *L, struct lh_task *task)
+{
+    if (!task->header_line)
+        task->header_line = lh_api_line(L, 2);
+}
+
 static int write_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.write");
@@ -162,11 +169,11 @@ static int write_begin(lua_State *L)
         return lh_file_write_begin(L, task, timeout_ms);
     if (lh_write_is_open(task) && !must_wait(task->ex, task->data_n) &&
         is_copied(task->ex, task->data_n)) {
-        if (!task->header_line)
-            task->header_line = lh_api_line(L, 2);
+        note_line(L, task);
         task->outcome = put(task);
         return lh_write_finish(L, task);
     }
+    note_line(L, task);
     lh_task_anchor(task, L, 2, true);
     return lh_api_begin(L, task, LH_WAIT_WRITE, timeout_ms);
 }
@@ -234,6 +241,7 @@ static int finish_begin(lua_State *L)
 
     if (!task)
         return lh_api_refuse(L);
+    note_line(L, task);
     return lh_api_begin(L, task, LH_WAIT_FINISH,
                         lh_api_timeout(L, 1, "httpd.finish"));
 }

@@ -5,9 +5,8 @@
 /*
  * boot.lua, a chunk "=httpd"; a NUL ends it.  Called with (httpd, begin
  * functions, tag, refused, env's constants, env's metatable); fills httpd,
- * replaces parts of coroutine and os, returns the function that makes env
- * tables, and the table whose keys are the coroutines that a script may not
- * resume.
+ * replaces parts of coroutine, io and os and what is about garbage, returns the
+ * function that makes env tables.
  */
 extern const char lh_boot_source[];
 

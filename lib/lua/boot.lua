@@ -33,39 +33,56 @@ httpd.flush = waiting(begins.flush_begin)
 httpd.finish = waiting(begins.finish_begin)
 httpd.sleep = waiting(begins.sleep_begin)
 
--- Coroutines that are not the script's to resume: handlers, and those that
--- wait in httpd.
-local busy = setmetatable({}, {__mode = 'k'})
-
 if coroutine then
     local create, resume = coroutine.create, coroutine.resume
     local status, close = coroutine.status, coroutine.close
+    local running = coroutine.running
+    local traceback, rethrow = begins.traceback, begins.rethrow
+    local expose, waits = begins.expose, begins.waits
     local BUSY = 'the coroutine waits in httpd'
+
+    -- Coroutines that are not the script's to resume: true for handlers, else
+    -- the number of the wait that they are in.
+    local busy = setmetatable({}, {__mode = 'k'})
+    local function is_busy(co)
+        local wait = busy[co]
+        if not wait then return false end
+        if wait == true or waits(wait) then return true end
+        busy[co] = nil
+        return false
+    end
 
     local function relay(co, ...)
         local _, first = ...
         if first ~= TAG then return ... end
-        local answer = REFUSED
-        if can_suspend() then
-            busy[co] = true
+        local wait, answer = can_suspend(), REFUSED
+        if wait then
+            busy[co] = wait
             answer = suspend()
             busy[co] = nil
         end
         return relay(co, resume(co, answer))
     end
+    function coroutine.running()
+        local co, is_main = running()
+        if co and expose() then busy[co] = true end
+        return co, is_main
+    end
     function coroutine.resume(co, ...)
         if type(co) ~= 'thread' then
             error("bad argument #1 to 'resume' (coroutine expected)", 2)
         end
-        if busy[co] then return false, BUSY end
+        if is_busy(co) then return false, BUSY end
         return relay(co, resume(co, ...))
     end
     local function unwrap(co, ok, ...)
         if ok then return ... end
+        local why, trace = ..., traceback(co, (...))
         if close and status(co) ~= 'running' and status(co) ~= 'normal' then
-            close(co)
+            local closed, other = close(co)
+            if not closed then why = other end
         end
-        error((...), 0)
+        rethrow(trace, why)
     end
     function coroutine.wrap(f)
         if type(f) ~= 'function' then
@@ -73,18 +90,18 @@ if coroutine then
         end
         local co = create(f)
         return function(...)
-            if busy[co] then error(BUSY, 2) end
+            if is_busy(co) then error(BUSY, 2) end
             return unwrap(co, relay(co, resume(co, ...)))
         end
     end
     function coroutine.status(co)
         local is = status(co)
-        if is == 'suspended' and busy[co] then return 'normal' end
+        if is == 'suspended' and is_busy(co) then return 'normal' end
         return is
     end
     if close then
         function coroutine.close(co)
-            if busy[co] then error(BUSY, 2) end
+            if is_busy(co) then error(BUSY, 2) end
             return close(co)
         end
     end
@@ -157,6 +174,8 @@ if collectgarbage then
         return others(what, n, ...)
     end
 end
+
+if setfenv then setfenv = begins.setfenv(setfenv) end
 
 local files, methods = begins.files, begins.methods
 if methods then
@@ -251,4 +270,4 @@ return function(protocol, server_addr, server_port, client_addr,
         HANDLER_NAME = name, DATE_UTC = date,
         QUERY_INFO = query, PUSH_PROMISE = push,
     }, env_meta)
-end, busy
+end

@@ -112,7 +112,8 @@ static inline void lh_lua_traceback(lua_State *L, lua_State *co)
     lua_settop(L, message);
 #else
     lua_pushliteral(L, "\n");
-    luaL_traceback(L, co, NULL, 0); /* with a message it would stop at a zero */
+    luaL_traceback(L, co, NULL,
+                   L == co); /* with a message it would stop at a zero */
     lua_concat(L, 3);
 #endif
 }
@@ -132,6 +133,92 @@ static inline bool lh_lua_in_finalizer(lua_State *L, bool stopped)
 #else
     int running = lua_gc(L, LUA_GCISRUNNING);
     return running < 0 || (running == 0 && !stopped);
+#endif
+}
+
+/*
+ * Starts a coroutine whose function and `args` arguments are on `from`'s top.
+ * Where variables are to be closed, an error leaves it as a result: only so may
+ * their __close wait.  `describe` makes a message of it.
+ */
+static inline void lh_lua_give(lua_State *from, lua_State *co, int args,
+                               lua_CFunction protect)
+{
+#if LH_LUA_54
+    lua_pushcfunction(co, protect);
+#else
+    (void)protect;
+#endif
+    lua_xmove(from, co, args + 1);
+}
+
+/* What `protect` does: runs the function at index 1, which may wait. */
+#if LH_LUA_54
+static inline int lh_lua_ran(lua_State *L, int status, lua_KContext context)
+{
+    (void)L;
+    (void)context;
+    return status != LUA_OK && status != LUA_YIELD;
+}
+
+static inline int lh_lua_protect(lua_State *L, lua_CFunction describe)
+{
+    lua_pushcfunction(L, describe);
+    lua_insert(L, 1);
+    int status = lua_pcallk(L, lua_gettop(L) - 2, 0, 1, 0, lh_lua_ran);
+    return lh_lua_ran(L, status, 0);
+}
+#else
+static inline int lh_lua_protect(lua_State *L, lua_CFunction describe)
+{
+    (void)L;
+    (void)describe;
+    return 0;
+}
+#endif
+
+/* Is the error that it left a message with a traceback? */
+static inline bool lh_lua_is_described(lua_State *co)
+{
+#if LH_LUA_54
+    return lua_status(co) == LUA_OK;
+#else
+    (void)co;
+    return false;
+#endif
+}
+
+/* Did the coroutine fail, once it has ended? */
+static inline bool lh_lua_has_failed(int status, int results)
+{
+#if LH_LUA_54
+    return status != LUA_OK || results > 0;
+#else
+    (void)results;
+    return status != 0;
+#endif
+}
+
+/* A hook stays: on LuaJIT every coroutine has it. */
+static inline bool lh_lua_keeps_hook(lua_State *L, lua_State *co)
+{
+#if LH_LUA_JIT
+    (void)L;
+    (void)co;
+    return false;
+#else
+    return lua_gethook(co) != lua_gethook(L);
+#endif
+}
+
+static inline void lh_lua_unhook(lua_State *L, int mask)
+{
+#if LH_LUA_JIT
+    if (lua_gethookmask(L) != mask)
+        lua_sethook(L, NULL, 0, 0);
+#else
+    (void)L;
+    (void)mask;
 #endif
 }
 

@@ -49,7 +49,7 @@ static enum lh_outcome interrupted(const struct lh_task *task, bool reads)
     if (task->file->pollable && task->on_file) {
         if (reads && task->ex && lh_task_is_closed(task))
             return LH_OUTCOME_CLOSED;
-        if (task->vm->ctx->stopping && task->wait_ms != LH_NEVER)
+        if (lh_api_stops(task))
             return LH_OUTCOME_STOPPING;
     }
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;

@@ -89,7 +89,9 @@ static void log_finalizer(lua_State *L, const struct lh_vm *vm)
     snprintf(text, sizeof(text), "in a finalizer: %s",
              lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
                                             : luaL_typename(L, -1));
-    lh_task_log(vm, NULL, LHTTPD_LOG_ERROR, lh_str_of(text));
+    if (lh_log_rates_allow(&vm->ctx->log_rates, LH_LOG_FAILURES,
+                           vm->ctx->now_ms))
+        lh_task_log(vm, NULL, LHTTPD_LOG_ERROR, lh_str_of(text));
     lua_pop(L, 1);
 }
 

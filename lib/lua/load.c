@@ -78,7 +78,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lua_pushlightuserdata(L, lh_api_refused());
     lua_pushvalue(L, constants);
     push_index_metatable(L, vm, lh_env_index);
-    lua_call(L, 6, 2);
+    lua_call(L, 6, 1);
 }
 
 /* Makes the turn's function with its tables; it is what this leaves. */
@@ -90,12 +90,14 @@ static void make_turn(lua_State *L, struct lh_vm *vm)
 
     lh_env_constants(L, vm);
     new_table(L, &vm->anchors);
+    new_table(L, &vm->failure);
+    lua_pop(L, 2);
     open_httpd(L, vm);
     lua_pushlightuserdata(L, vm);
     lua_pushvalue(L, threads);
     lua_pushvalue(L, handlers);
     lua_pushvalue(L, constants);
-    run_boot(L, vm, constants + 2, constants);
+    run_boot(L, vm, constants + 1, constants);
     push_index_metatable(L, vm, lh_header_index);
     lua_pushcclosure(L, lh_vm_turn, 1 + LH_AT_LAST);
 }
@@ -164,13 +166,35 @@ static void run_setup(lua_State *L, struct lh_vm *vm)
     lua_call(L, 2, 0);
 }
 
+/* As from a file, for all VMs: without a mark of UTF-8, and without a first
+ * line for the system ("#!"), whose end stays so that lines keep their number.
+ */
+static struct lh_str plain_source(const struct lh_vm_config *config)
+{
+    struct lh_str s = {config->source, config->source_bytes};
+    const char *end;
+
+    if (s.n >= 3 && memcmp(s.p, "\xEF\xBB\xBF", 3) == 0)
+        s = (struct lh_str){s.p + 3, s.n - 3};
+    if (s.n == 0 || s.p[0] != '#')
+        return s;
+    end = memchr(s.p, '\n', s.n);
+    if (!end)
+        return LH_STR("");
+    if (end + 1 < s.p + s.n && end[1] == LUA_SIGNATURE[0])
+        end++;
+    return (struct lh_str){end, s.n - (size_t)(end - s.p)};
+}
+
 static void run_script(lua_State *L, const struct lh_vm_config *config)
 {
+    struct lh_str source;
+
     if (!config->source)
         return;
+    source = plain_source(config);
     lua_pushfstring(L, "@%s", config->name);
-    if (luaL_loadbuffer(L, config->source, config->source_bytes,
-                        lua_tostring(L, -1)))
+    if (luaL_loadbuffer(L, source.p, source.n, lua_tostring(L, -1)))
         lua_error(L);
     lua_call(L, 0, 0);
     lua_pop(L, 1);
@@ -192,11 +216,14 @@ static int load(lua_State *L)
     seed_random(L);
     make_turn(L, vm);
     lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.turn");
+    lua_pushlightuserdata(L, vm);
+    lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.vm");
     set_path(L, vm->name);
     vm->loading = true;
     run_setup(L, vm);
     run_script(L, load->config);
     vm->loading = false;
+    vm->hook_mask = lua_gethookmask(L);
     return 0;
 }
 
@@ -241,24 +268,35 @@ static int add_known(struct lh_vm *vm, int line, int arguments)
     return 0;
 }
 
-int lh_vm_add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
+/* What the handler's index leads to.  It may raise: the name comes last, so
+ * that no request finds one without the rest. */
+static void push_handler(lua_State *L, const struct lh_vm *vm,
+                         struct lh_str name, int index)
 {
-    lua_Debug ar;
-    int index = lh_names_add(&vm->names, name);
-
-    if (index < 0)
-        return index;
-    lua_pushvalue(L, 2);
-    lua_getinfo(L, ">S", &ar);
-    if (add_known(vm, ar.linedefined, parameters(L)))
-        return LHTTPD_ENOMEM;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->handlers);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, index + 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->constants);
-    lua_pushlstring(L, vm->names.v[index].text, vm->names.v[index].n);
+    lua_pushstring(L, name.n && name.p[0] == '/' ? "" : "/");
+    lua_pushlstring(L, name.p, name.n);
+    lua_concat(L, 2);
     lua_rawseti(L, -2, LH_CONST_HANDLERS + index);
     lua_pop(L, 2);
+}
+
+int lh_vm_add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
+{
+    lua_Debug ar;
+    int arguments = parameters(L), index = (int)vm->names.n;
+
+    push_handler(L, vm, name, index);
+    lua_pushvalue(L, 2);
+    lua_getinfo(L, ">S", &ar);
+    if (add_known(vm, ar.linedefined, arguments))
+        return LHTTPD_ENOMEM;
+    index = lh_names_add(&vm->names, name);
+    if (index < 0)
+        lh_free(vm->known[--vm->known_n].where);
     return index;
 }
 

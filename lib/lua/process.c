@@ -397,7 +397,7 @@ enum lh_outcome lh_process_poll(struct lh_task *task, lua_State *L)
         return LH_OUTCOME_DONE;
     if (task->cut || (task->ex && lh_task_is_closed(task)))
         return LH_OUTCOME_CLOSED;
-    if (task->on_file && task->vm->ctx->stopping && task->wait_ms != LH_NEVER)
+    if (task->on_file && lh_api_stops(task))
         return LH_OUTCOME_STOPPING;
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
 }

@@ -15,6 +15,10 @@
 /* The largest input buffer that is kept for the next request. */
 #define SPARE_INPUT_BYTES ((size_t)64 << 10)
 
+/* A handler may end its work after its client has gone, and let others run
+ * meanwhile; but not for ever. */
+#define IDLE_YIELDS_MAX 100000
+
 #define REQUEST_TEXT_BYTES 512
 
 static void wake(struct lh_timer *timer)
@@ -74,7 +78,9 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->state = LH_TASK_NEW;
     task->wait = LH_WAIT_NONE;
     task->header_line = 0;
-    task->dead_ends = 0;
+    task->dead_ends = task->idle_yields = 0;
+    task->serial = 0;
+    task->suspended = task->exposed = false;
     task->moved_bytes = 0;
     task->timed_out = task->overran = task->cut = task->told = false;
     task->again_begun = false;
@@ -244,7 +250,9 @@ static void end_well(struct lh_task *task, lua_State *L)
     struct lh_exchange *ex = task->ex;
 
     lua_settop(task->co, 0);
-    if (task->vm->idle_coroutines >= IDLE_COROUTINES_MAX)
+    /* What a script can leave in a coroutine it is not given again. */
+    if (task->vm->idle_coroutines >= IDLE_COROUTINES_MAX || task->exposed ||
+        lh_lua_keeps_hook(L, task->co))
         drop_coroutine(task, L);
     if (ex) {
         /* Only this status is not what the exchange answers by itself, which
@@ -329,19 +337,64 @@ void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
     lh_log_text(vm->ctx->log, level, &about, message);
 }
 
+/* The error object at the top becomes a message; behind it the traceback of the
+ * coroutine that has passed it on, if coroutine.wrap did. */
+static void push_message(lua_State *L, const struct lh_vm *vm)
+{
+    int error = lua_gettop(L);
+
+    if (!lua_isstring(L, error) && luaL_callmeta(L, error, "__tostring"))
+        lua_insert(L, error + 1);
+    else
+        lua_pushvalue(L, error);
+    if (!lua_tostring(L, error + 1)) {
+        lua_pushfstring(L, "the error is a %s value", luaL_typename(L, error));
+        lua_replace(L, error + 1);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->failure);
+    lua_rawgeti(L, -1, 1);
+    if (!lua_isnil(L, error) && lua_rawequal(L, -1, error)) {
+        lua_rawgeti(L, error + 2, 2);
+        lua_replace(L, error + 2);
+        lua_pushliteral(L, "\n");
+        lua_replace(L, error + 3);
+        lua_insert(L, error + 2);
+        lua_concat(L, 3);
+    }
+    lua_settop(L, error + 1);
+    lua_replace(L, error);
+}
+
 /* Called with the coroutine; its error object is the coroutine's top.  Returns
- * the message with a traceback. */
+ * the message with a traceback, where it has none yet. */
 static int describe(lua_State *L)
 {
     lua_State *co = lua_tothread(L, 1);
+    const struct lh_vm *vm = lua_touserdata(L, 2);
 
     lua_xmove(co, L, 1);
-    if (!lua_isstring(L, -1) && luaL_callmeta(L, -1, "__tostring"))
-        lua_replace(L, -2);
-    if (!lua_isstring(L, -1))
-        lua_pushfstring(L, "the error is a %s value", luaL_typename(L, -1));
+    if (lh_lua_is_described(co))
+        return 1;
+    push_message(L, vm);
     lh_lua_traceback(L, co);
     return 1;
+}
+
+/* Lua 5.4's handlers run inside this one, see lh_lua_give(). */
+static int describe_here(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.vm");
+    const struct lh_vm *vm = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    push_message(L, vm);
+    lh_lua_traceback(L, L);
+    return 1;
+}
+
+static int protect(lua_State *L)
+{
+    return lh_lua_protect(L, describe_here);
 }
 
 static void failed(struct lh_task *task, lua_State *L)
@@ -350,7 +403,8 @@ static void failed(struct lh_task *task, lua_State *L)
 
     lua_pushcfunction(L, describe);
     lua_rawgeti(L, LH_AT_THREADS, task->slot);
-    if (lua_pcall(L, 1, 1, 0) == 0 || lua_type(L, -1) == LUA_TSTRING)
+    lua_pushlightuserdata(L, task->vm);
+    if (lua_pcall(L, 2, 1, 0) == 0 || lua_type(L, -1) == LUA_TSTRING)
         message.p = lua_tolstring(L, -1, &message.n);
     /* The script may have caught and passed it on. */
     if (strstr(message.p, "not enough memory"))
@@ -368,6 +422,7 @@ static void wait_begins(struct lh_task *task)
     struct lh_context *ctx = task->vm->ctx;
 
     task->state = LH_TASK_WAITING;
+    task->suspended = true;
     task->timed_out = false;
     if (task->wait_ms != LH_NEVER)
         lh_timer_arm(&ctx->timers, &task->timer,
@@ -375,18 +430,44 @@ static void wait_begins(struct lh_task *task)
     lh_waits[task->wait].start(task);
 }
 
-static void yielded(struct lh_task *task, int results)
+/* It is not resumed any more. */
+static void abandon(struct lh_task *task, lua_State *L)
+{
+    struct lh_str message;
+
+    lua_pushliteral(L, LH_GONE_TEXT);
+    lh_lua_traceback(L, task->co);
+    message.p = lua_tolstring(L, -1, &message.n);
+    task->vm->current = NULL;
+    lh_lua_abandon(task->co);
+    lh_task_fail(task, message);
+    lua_pop(L, 1);
+}
+
+/* A coroutine.yield() by the handler itself: the others may run. */
+static void wait_for_turn(struct lh_task *task)
+{
+    bool alone = task->cut || (task->ex && task->ex->gone);
+    unsigned most = task->cut ? LH_DEAD_ENDS_MAX : IDLE_YIELDS_MAX;
+
+    task->wait = LH_WAIT_TURN;
+    task->wait_ms = LH_NEVER;
+    if (alone && ++task->idle_yields >= most)
+        task->wait = LH_WAIT_END;
+}
+
+static void yielded(struct lh_task *task, lua_State *L, int results)
 {
     lua_State *co = task->co;
     bool ours = results > 0 && lua_touserdata(co, -results) == lh_api_tag();
 
     lua_pop(co, results);
-    /* A coroutine.yield() by the handler itself: the others may run. */
-    if (!ours || task->wait == LH_WAIT_NONE) {
-        task->wait = LH_WAIT_TURN;
-        task->wait_ms = LH_NEVER;
-    }
-    wait_begins(task);
+    if (!ours || task->wait == LH_WAIT_NONE)
+        wait_for_turn(task);
+    if (task->wait == LH_WAIT_END)
+        abandon(task, L);
+    else
+        wait_begins(task);
 }
 
 static void resume(struct lh_task *task, lua_State *L, int args)
@@ -400,12 +481,13 @@ static void resume(struct lh_task *task, lua_State *L, int args)
                           memory_order_release);
     status = lh_lua_resume(task->co, L, args, &results);
     atomic_store_explicit(&vm->running, NULL, memory_order_release);
+    lh_lua_unhook(L, vm->hook_mask);
     if (status == LUA_YIELD)
-        yielded(task, results);
-    else if (status == 0)
-        end_well(task, L);
-    else
+        yielded(task, L, results);
+    else if (lh_lua_has_failed(status, results))
         failed(task, L);
+    else
+        end_well(task, L);
 }
 
 static void begin(struct lh_task *task, lua_State *L)
@@ -417,9 +499,6 @@ static void begin(struct lh_task *task, lua_State *L)
     }
     if (!task->co) {
         lua_State *co = lua_newthread(L);
-        lua_pushvalue(L, -1);
-        lua_pushboolean(L, 1);
-        lua_rawset(L, LH_AT_BUSY);
         lua_rawseti(L, LH_AT_THREADS, task->slot);
         task->co = co;
     }
@@ -431,8 +510,8 @@ static void begin(struct lh_task *task, lua_State *L)
     }
     if (arguments > 1)
         lh_header_push(L, task);
-    lua_xmove(L, task->co, 1 + arguments);
-    resume(task, L, arguments);
+    lh_lua_give(L, task->co, arguments, protect);
+    resume(task, L, arguments + LH_LUA_54);
 }
 
 static void look(struct lh_task *task, lua_State *L)

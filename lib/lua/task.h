@@ -33,6 +33,7 @@ enum lh_task_state {
 enum lh_wait_kind {
     LH_WAIT_NONE,
     LH_WAIT_TURN, /* for the other tasks to have had theirs */
+    LH_WAIT_END,  /* for nothing: it is not resumed any more */
     LH_WAIT_SLEEP,
     LH_WAIT_READ,
     LH_WAIT_WRITE,
@@ -112,8 +113,12 @@ struct lh_task {
     size_t moved_bytes;    /* by files in this turn, without a wait */
     int error;             /* errno of LH_OUTCOME_ERROR */
 
-    int header_line;    /* where the response was started */
+    double serial;      /* of its last wait, no other wait of the VM has it */
+    bool suspended;     /* and that has reached the worker */
+    bool exposed;       /* the script knows its coroutine, or has changed it */
+    int header_line;    /* where the response was started; 0: unknown */
     unsigned dead_ends; /* calls answered with "closed" */
+    unsigned idle_yields; /* coroutine.yield() with nobody to answer */
     uint64_t resumed_ms;
     bool overran;     /* ran longer than handler_run_ms, and the log says so */
     bool cut;         /* the grace is over */
@@ -133,6 +138,10 @@ enum {
     LH_CONST_CACHE = 64,  /* by slot of vm->cache */
     LH_CONST_HANDLERS = 64 + 128,
 };
+
+/* After so many calls answered with "closed" the handler is taken for one that
+ * does not look at answers. */
+#define LH_DEAD_ENDS_MAX 100
 
 #define LH_VM_CACHE 128 /* a power of two */
 
@@ -162,6 +171,7 @@ struct lh_vm {
     struct lh_list idle; /* tasks to be used again, some with a coroutine */
     unsigned idle_coroutines;
     unsigned tasks_n;
+    double waits_n;
     int slots_n;
     struct lh_task *current; /* whose handler runs */
 
@@ -183,6 +193,8 @@ struct lh_vm {
     /* References in the registry. */
     int anchors, handlers, threads, constants;
     int files, file_meta, file_open, file_close, popens;
+    int failure;   /* the last error of a wrapped coroutine, its traceback */
+    int hook_mask; /* of the script's own hook, where all share one */
 
     struct lh_list processes; /* that the script has started */
     int popens_n;
@@ -205,7 +217,6 @@ enum {
     LH_AT_HANDLERS,
     LH_AT_CONSTANTS,
     LH_AT_MAKE_ENV,
-    LH_AT_BUSY, /* coroutines that a script may not resume */
     LH_AT_HEADER_META,
     LH_AT_LAST = LH_AT_HEADER_META
 };

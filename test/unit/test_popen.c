@@ -337,7 +337,10 @@ static const char quiet[] =
     "  local f = assert(io.open(DIR .. 'fifo', 'r+'))\n"
     "  note('waits')\n"
     "  local a, b = httpd.read(f, 1, 1000)\n"
-    "  return tostring(b)\n"
+    "  local _, c = httpd.read(f, 1, 0.01)\n"
+    "  local p = httpd.popen{'sleep', '1000'}\n"
+    "  local _, d = httpd.close(p, 0.01)\n"
+    "  return b .. ' ' .. c .. ' ' .. d\n"
     "end)\n"
     "test('tail', function()\n"
     "  local p = io.popen('exec tail -f /dev/null')\n"
@@ -581,7 +584,7 @@ static void a_stop_ends_timed_waits(void **state)
     assert_int_equal(lhttpd_server_stop(live.server, 20000), 0);
     test_client_read_all(fd, answer, sizeof(answer));
     close(fd);
-    assert_non_null(strstr(answer, "\r\n\r\nstopping"));
+    assert_non_null(strstr(answer, "\r\n\r\nstopping timeout timeout"));
     lhttpd_server_destroy(live.server);
     assert_int_equal(test_live_fds(), live.fds);
 }

@@ -585,30 +585,6 @@ static void errors(void **state)
     }
 }
 
-/* A handler that fails is not used again, one that ended is. */
-static void coroutines_are_reused(void **state)
-{
-    struct test_script s;
-
-    (void)state;
-    test_script_start(&s, "local seen, n = {}, 0\n"
-                          "httpd.register_handler('/', function()\n"
-                          "  local co = coroutine.running()\n"
-                          "  if not seen[co] then n = n + 1 end\n"
-                          "  seen[co] = true\n"
-                          "  httpd.write(nil, n)\n"
-                          "end)\n"
-                          "httpd.register_handler('/fail', function()\n"
-                          "  error('x') end)");
-    for (int i = 0; i < 5; i++)
-        test_script_expect(&s, "/", 200, "1");
-    (void)test_script_request(&s, "GET", "/fail", NULL, false);
-    test_script_run(&s);
-    test_script_expect(&s, "/", 200, "2");
-    test_script_expect(&s, "/", 200, "2");
-    test_script_deinit(&s);
-}
-
 /* More requests at once than coroutines are kept. */
 static void very_many_at_once(void **state)
 {
@@ -924,7 +900,6 @@ int main(void)
         cmocka_unit_test(gone_before_the_handler),
         cmocka_unit_test(a_stop),
         cmocka_unit_test(errors),
-        cmocka_unit_test(coroutines_are_reused),
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(very_many_at_once),
         cmocka_unit_test(running_too_long),
