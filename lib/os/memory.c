@@ -2,7 +2,11 @@
 #include "os/memory.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #define PROBE_BYTES 4096
 
@@ -17,4 +21,11 @@ bool lh_memory_becomes_code(void)
     bool can = mprotect(p, PROBE_BYTES, PROT_READ | PROT_EXEC) == 0;
     munmap(p, PROBE_BYTES);
     return can;
+}
+
+void lh_memory_give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

@@ -9,4 +9,8 @@
  * execmem, PR_SET_MDWE.  Tried, with one page. */
 bool lh_memory_becomes_code(void);
 
+/* Returns to the system what is free in the heap of the process, where the C
+ * library keeps it otherwise.  It takes about a millisecond for each 20 MB. */
+void lh_memory_give_back(void);
+
 #endif

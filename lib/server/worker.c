@@ -227,6 +227,7 @@ static void turn(struct lh_worker *w)
     w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
     lh_conns_prepare(w);
+    lh_trim_look(w);
     lh_conns_reap(w);
     count_turn(w);
 }
@@ -302,6 +303,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     lh_mailbox_init(&w->mailbox);
     lh_server_context(s, &w->ctx, number);
     read_clocks(w);
+    lh_trim_init(w);
     lh_net_pools_init(&w->pools);
     uint64_t share = s->limits.connections / s->workers_n;
     w->conns_max = share > UINT32_MAX ? UINT32_MAX

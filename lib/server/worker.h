@@ -10,6 +10,7 @@
 #include "os/slots.h"
 #include "server/server.h"
 #include "server/step.h"
+#include "server/trim.h"
 
 #include <pthread.h>
 
@@ -46,6 +47,7 @@ struct lh_worker {
     struct lh_acceptor acceptors[LH_LISTENERS_MAX];
     struct lh_timer accept_pause;
     bool accepting;
+    struct lh_trim trim;
 
     struct lh_list busy, idle; /* connections; longest idle first */
     struct lh_list closed;     /* to be freed at the end of the turn */

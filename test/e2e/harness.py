@@ -262,9 +262,15 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def peak_kib(self):
+    def _status_kib(self, name):
         with open(f"/proc/{self.pid}/status") as f:
-            return int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1))
+            return int(re.search(name + r":\s+(\d+)", f.read()).group(1))
+
+    def peak_kib(self):
+        return self._status_kib("VmHWM")
+
+    def rss_kib(self):
+        return self._status_kib("VmRSS")
 
     def reset_peak(self):
         with open(f"/proc/{self.pid}/clear_refs", "w") as f:

@@ -1,6 +1,7 @@
 """HTTP/2 with real clients, in plain text and over TLS, and its abuses."""
 
 import os
+import platform
 import re
 import struct
 import subprocess
@@ -355,6 +356,37 @@ class Abuses(harness.TestCase):
         for name in FLOODS:
             with self.subTest(name):
                 self.flooded(name)
+
+    def hold(self, client):
+        """Requests of 3,800 octets that are sent once; their answers wait."""
+        big = b"\x40\x01x\x7f\xd9\x1c" + b"a" * 3800
+        client.send(HELLO + frame(4, 0, 0, struct.pack(">HI", 4, 0)) +
+                    request(1, "/none", big) +
+                    b"".join(request(1 + 2 * i, "/none", b"\xbe" * 8)
+                             for i in range(1, 127)))
+        heard = b""
+        while heard.count(b"\0\0\x04\x03\0") == 0:  # RST_STREAM: refused
+            heard += Attacker.hear(client)
+
+    @unittest.skipIf(harness.built_with("asan") or harness.built_with("tsan"),
+                     "the sanitizers' own heap keeps what is free")
+    @unittest.skipIf(platform.libc_ver()[0] != "glibc",
+                     "this C library gives memory back as it likes")
+    def test_memory_goes_back(self):
+        """To the system, some seconds after a flood."""
+        with Server("/", script("h2.lua"), workers=1) as s:
+            curl(*PLAIN, s.url + "/none")
+            before, clients = s.rss_kib(), []
+            for _ in range(40):
+                clients.append(s.client())
+                self.hold(clients[-1])
+            held = s.rss_kib() - before
+            # Nobody holds more than half a megabyte, and some, of headers.
+            self.assertLess(held, 40 * 1024)
+            for c in clients:
+                c.close()
+            harness.wait_until(lambda: s.rss_kib() < before + held / 4,
+                               f"for most of {held} KiB to be given back", 60)
 
     def test_shut_window(self):
         """The handlers' answers wait for a second, then they are reset."""
