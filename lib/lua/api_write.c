@@ -123,7 +123,13 @@ static void join_array(lua_State *L)
 {
     luaL_Buffer all;
     size_t count = lh_lua_len(L, 2);
+    int top = lua_gettop(L);
 
+    lua_pushnil(L);
+    if (count == 0 && lua_next(L, 2))
+        lh_api_error(L, "httpd.write: the table has no item 1; only an array "
+                        "can be written");
+    lua_settop(L, top);
     luaL_buffinit(L, &all);
     for (size_t i = 1; i <= count; i++) {
         lua_rawgeti(L, 2, (int)i);
