@@ -17,6 +17,8 @@
  * - A server is used by one thread at a time, but for lhttpd_server_shutdown(),
  *   lhttpd_server_log() and lhttpd_server_port(), which any thread may call at
  *   any time.  A call in a state that does not allow it is LHTTPD_ESTATE.
+ * - A forked child may exec or _exit.  There, every call on a server that the
+ *   parent has started is LHTTPD_ESTATE, or does nothing.
  * - Nothing here prints (but for the default log, to standard error), exits,
  *   aborts, forks, installs signal handlers, or touches the locale or the
  *   working directory, except for the lhttpd_process_ functions, which say so.
@@ -25,10 +27,10 @@
  * - Descriptors are close-on-exec, and none is 0, 1 or 2, also where these are
  *   closed.
  * - Worker threads have the signal mask of the thread that starts the server,
- * as what C modules start inherits it, but SIGPIPE and SIGXFSZ are blocked
- * where the program does not catch them.  So a handler may run in any thread,
- * and a signal that the program waits for, by sigwait() or a signalfd, is to be
- * blocked before the start.
+ *   as what C modules start inherits it, but SIGPIPE and SIGXFSZ are blocked
+ *   where the program does not catch them.  So a handler may run in any thread,
+ *   and a signal that the program waits for, by sigwait() or a signalfd, is to
+ *   be blocked before the start.
  *
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start.
@@ -309,7 +311,8 @@ lhttpd_server_register_vm_factory(lhttpd_server_t *server, const char *prefix,
  * keep start from succeeding.  Before start. */
 LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
 
-/* Makes the VMs, starts the worker threads and returns when they serve. */
+/* Makes the VMs, starts the worker threads and returns when they serve.
+ * LHTTPD_ESYSTEM: among others, no descriptor is left for a client. */
 LHTTPD_API int lhttpd_server_start(lhttpd_server_t *server);
 
 /* Begins to stop and returns at once.  Listeners close; clients that have

@@ -18,6 +18,12 @@ static int bad_state(struct lhttpd_server_t *s, const char *function,
     return lh_err_set(&s->err, LHTTPD_ESTATE, "%s: %s", function, rule);
 }
 
+/* In a forked child of the process that runs it there is nothing to talk to. */
+static bool runs_elsewhere(const struct lhttpd_server_t *s)
+{
+    return s->state == LH_SERVER_RUNNING && s->process != lh_process_id();
+}
+
 static int need_setup(struct lhttpd_server_t *s, const char *function)
 {
     if (s->state == LH_SERVER_SETUP)
@@ -132,7 +138,8 @@ int lhttpd_server_create(lhttpd_server_t **server,
 
 void lhttpd_server_destroy(lhttpd_server_t *s)
 {
-    if (!s || (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s)))
+    if (!s || runs_elsewhere(s) ||
+        (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s)))
         return;
     if (s->state == LH_SERVER_RUNNING)
         lhttpd_server_stop(s, 0);
@@ -231,6 +238,8 @@ int lhttpd_server_port(const lhttpd_server_t *s, int listener)
 {
     if (!s || listener < 0 || (unsigned)listener >= s->listeners_n)
         return LHTTPD_EINVAL;
+    if (runs_elsewhere(s))
+        return LHTTPD_ESTATE;
     return s->listeners[listener].where.port;
 }
 
@@ -333,7 +342,7 @@ int lhttpd_server_start(lhttpd_server_t *s)
 
 void lhttpd_server_shutdown(lhttpd_server_t *s, unsigned grace_ms)
 {
-    if (s && s->state == LH_SERVER_RUNNING)
+    if (s && s->state == LH_SERVER_RUNNING && !runs_elsewhere(s))
         lh_server_shutdown(s, grace_ms);
 }
 
@@ -343,6 +352,10 @@ int lhttpd_server_wait(lhttpd_server_t *s)
         return LHTTPD_EINVAL;
     if (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s))
         return LHTTPD_ESTATE;
+    if (runs_elsewhere(s))
+        return bad_state(s, "lhttpd_server_wait",
+                         "it runs in the process that started it, not in its "
+                         "forked child");
     if (s->state != LH_SERVER_RUNNING)
         return bad_state(s, "lhttpd_server_wait", "it does not run");
     return lh_server_wait(s);
@@ -352,8 +365,8 @@ int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
 {
     if (!s)
         return LHTTPD_EINVAL;
-    if (s->state == LH_SERVER_RUNNING && !lh_worker_is_current(s))
-        lh_server_shutdown(s, grace_ms);
+    if (!lh_worker_is_current(s))
+        lhttpd_server_shutdown(s, grace_ms);
     return lhttpd_server_wait(s);
 }
 

@@ -93,12 +93,11 @@ static size_t put_character(struct text *t, const uint8_t *p, size_t n)
     return put_escaped(t, *p);
 }
 
-/* One line of printable text: peers choose what is in these strings. */
-static void clean(char *to, size_t to_bytes, const char *from, size_t n)
+void lh_log_clean(char *to, size_t room, struct lh_str from)
 {
-    struct text t = {.to = to, .room = to_bytes - sizeof("...")};
-    const uint8_t *p = (const uint8_t *)from;
-    size_t used;
+    struct text t = {.to = to, .room = room - sizeof("...")};
+    const uint8_t *p = (const uint8_t *)from.p;
+    size_t used, n = from.n;
 
     while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
         n--;
@@ -114,7 +113,8 @@ static const char *clean_about(char to[ABOUT_BYTES], struct lh_str s)
 {
     if (!s.p)
         return NULL;
-    clean(to, ABOUT_BYTES, s.p, s.n < ABOUT_BYTES ? s.n : ABOUT_BYTES);
+    s.n = s.n < ABOUT_BYTES ? s.n : ABOUT_BYTES;
+    lh_log_clean(to, ABOUT_BYTES, s);
     return to;
 }
 
@@ -128,7 +128,7 @@ void lh_log_text(const struct lh_log *log, lhttpd_log_level_t level,
 
     if (!lh_log_wants(log, level))
         return;
-    clean(message, sizeof(message), text.p, text.n);
+    lh_log_clean(message, sizeof(message), text);
     if (about) {
         entry.script = clean_about(script, lh_str_of(about->script));
         entry.client = clean_about(client, lh_str_of(about->client));

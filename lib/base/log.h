@@ -31,9 +31,13 @@ static inline bool lh_log_wants(const struct lh_log *log,
     return level <= log->level;
 }
 
+/* One line of printable text, with a zero at its end, of what somebody else has
+ * written: newlines become "; ", and what is not a printable character in UTF-8
+ * is escaped as \xNN, zeroes too.  What does not fit ends in "...". */
+void lh_log_clean(char *to, size_t room, struct lh_str from);
+
 /* `about` may be NULL.  A message over 4 KiB is cut, what it is about at 1 KiB,
- * with "..." at the end; in both, newlines become "; ", and what is not a
- * printable character in UTF-8 is escaped as \xNN, zeroes too. */
+ * and both are cleaned. */
 void lh_log_text(const struct lh_log *log, lhttpd_log_level_t level,
                  const struct lh_log_about *about, struct lh_str text);
 

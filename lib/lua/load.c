@@ -335,11 +335,15 @@ static int new_state(struct lh_vm *vm, struct lh_err *err)
 static int load_error(struct lh_vm *vm, int status, struct lh_err *err)
 {
     lua_State *L = vm->L;
+    struct lh_str text;
 
     if (status == LUA_ERRMEM)
         return lh_err_memory(err);
-    if (lua_type(L, -1) == LUA_TSTRING)
-        return lh_err_set(err, LHTTPD_ESCRIPT, "%s", lua_tostring(L, -1));
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        text.p = lua_tolstring(L, -1, &text.n);
+        lh_log_clean(err->text, sizeof(err->text), text);
+        return LHTTPD_ESCRIPT;
+    }
     return lh_err_set(err, LHTTPD_ESCRIPT, "%s: the error is a %s value",
                       vm->name ? vm->name : "setup", luaL_typename(L, -1));
 }
@@ -358,6 +362,11 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
     status = lh_lua_cpcall(vm->L, load, &what);
     if (status)
         return load_error(vm, status, err);
+    /* Once, not by each worker. */
+    if (vm->known_n == 0 && vm->ctx->worker == 0)
+        lh_task_log(vm, NULL, LHTTPD_LOG_WARNING,
+                    LH_STR("no handler is registered: what the prefix leads "
+                           "here is answered with 404"));
     lua_settop(vm->L, 0);
     lua_getfield(vm->L, LUA_REGISTRYINDEX, "lhttpd.turn");
     /* What loading left behind goes now, not beside the first requests. */

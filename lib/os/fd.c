@@ -48,6 +48,18 @@ int lh_fd_socketpair(int fds[2])
     return socketpair(AF_UNIX, type, 0, fds) < 0 ? -1 : both_above(fds);
 }
 
+unsigned lh_fd_room(unsigned max)
+{
+    int fds[64];
+    unsigned n = 0;
+
+    while (n < max && n < 64 && (fds[n] = eventfd(0, EFD_CLOEXEC)) >= 0)
+        n++;
+    for (unsigned i = 0; i < n; i++)
+        close(fds[i]);
+    return n;
+}
+
 void lh_fd_hold(struct lh_fd_hold *hold)
 {
     int fd;

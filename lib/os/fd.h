@@ -20,6 +20,9 @@ int lh_fd_duplicate(int fd);
 int lh_fd_pipe(int fds[2], int flags);
 int lh_fd_socketpair(int fds[2]);
 
+/* How many more can be opened, counted up to `max` (64 at most). */
+unsigned lh_fd_room(unsigned max);
+
 /* For what opens by itself: takes the numbers that are free of 0 to 2 for the
  * time until release. */
 struct lh_fd_hold {

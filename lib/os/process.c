@@ -396,6 +396,11 @@ int lh_process_ready(lhttpd_daemon_t *daemon, struct lh_err *err)
 
 /* ---- numbers ---- */
 
+long lh_process_id(void)
+{
+    return (long)getpid();
+}
+
 unsigned lh_process_cpus(void)
 {
     cpu_set_t set;

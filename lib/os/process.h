@@ -21,6 +21,7 @@ int lh_process_find_user(const char *user, uint32_t *uid, uint32_t *gid,
                          struct lh_err *err);
 int lh_process_find_group(const char *group, uint32_t *gid, struct lh_err *err);
 
+long lh_process_id(void);       /* async-signal-safe */
 unsigned lh_process_cpus(void); /* online and allowed to us; at least 1 */
 
 /* The soft limit of descriptors (RLIMIT_NOFILE).  It is only read: raising it

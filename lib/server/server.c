@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include "os/clock.h"
+#include "os/fd.h"
 #include "os/process.h"
 #include "os/signals.h"
 #include "server/worker.h"
@@ -17,6 +18,10 @@
  * and a client that is told to wait. */
 #define OWN_DESCRIPTORS    16
 #define WORKER_DESCRIPTORS 8
+
+/* Left for clients and what scripts open: too few to start, to say nothing. */
+#define NEEDED_DESCRIPTORS 2
+#define FEW_DESCRIPTORS    16
 
 /* --- the workers' context ------------------------------------------------- */
 
@@ -90,13 +95,30 @@ static int check_parts(struct lhttpd_server_t *s)
     return 0;
 }
 
+static void warn_of_nothing(const struct lhttpd_server_t *s, unsigned n,
+                            const char *what)
+{
+    if (n == 0)
+        lh_log(&s->log, LHTTPD_LOG_WARNING, NULL, "%s", what);
+}
+
+static void warn_of_no_mapping(const struct lhttpd_server_t *s)
+{
+    warn_of_nothing(s, s->mappings.n,
+                    "nothing is mapped: every request is answered with 404");
+}
+
 int lh_server_check(struct lhttpd_server_t *s)
 {
     int r = check_parts(s);
 
     if (r == 0)
         r = lh_mappings_read(&s->mappings, &s->err);
-    return r < 0 ? r : check_vms(s);
+    if (r == 0)
+        r = check_vms(s);
+    if (r == 0)
+        warn_of_no_mapping(s);
+    return r;
 }
 
 /* --- start ---------------------------------------------------------------- */
@@ -115,6 +137,16 @@ static void resolve_connections(struct lhttpd_server_t *s)
     s->limits.connections = descriptors > own ? descriptors - own : 1;
 }
 
+static void free_workers(struct lhttpd_server_t *s, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        lh_worker_deinit(&s->workers[i]);
+        lh_worker_close(&s->workers[i]);
+    }
+    lh_free(s->workers);
+    s->workers = NULL;
+}
+
 /* Makes the workers; s->workers_n of them exist when it succeeds. */
 static int make_workers(struct lhttpd_server_t *s)
 {
@@ -125,12 +157,7 @@ static int make_workers(struct lhttpd_server_t *s)
         int r = lh_worker_init(&s->workers[i], s, i, &s->err);
         if (r == 0)
             continue;
-        for (unsigned k = 0; k <= i; k++) {
-            lh_worker_deinit(&s->workers[k]);
-            lh_worker_close(&s->workers[k]);
-        }
-        lh_free(s->workers);
-        s->workers = NULL;
+        free_workers(s, i + 1);
         return r;
     }
     return 0;
@@ -185,6 +212,9 @@ static void end_launched(struct lhttpd_server_t *s)
 
 static void log_start(const struct lhttpd_server_t *s)
 {
+    warn_of_nothing(s, s->listeners_n,
+                    "there is no listener: no client can connect");
+    warn_of_no_mapping(s);
     for (unsigned i = 0; i < s->listeners_n; i++)
         lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "listening on %s%s",
                s->listeners[i].where.text,
@@ -196,6 +226,26 @@ static void log_start(const struct lhttpd_server_t *s)
     const char *slow = s->mappings.n ? lh_vm_no_traces() : NULL;
     if (slow)
         lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", slow);
+}
+
+/* Everything of our own is open by now. */
+static int check_descriptors(struct lhttpd_server_t *s)
+{
+    unsigned room = lh_fd_room(FEW_DESCRIPTORS);
+    unsigned long long limit = lh_process_descriptors();
+
+    if (room < NEEDED_DESCRIPTORS)
+        return lh_err_set(&s->err, LHTTPD_ESYSTEM,
+                          "the limit of open files, %llu, leaves none for a "
+                          "client and its files: raise it (ulimit -n), or "
+                          "have fewer than %u workers",
+                          limit, s->workers_n);
+    if (room < FEW_DESCRIPTORS)
+        lh_log(&s->log, LHTTPD_LOG_WARNING, NULL,
+               "the limit of open files, %llu, leaves %u for clients and "
+               "their files: raise it (ulimit -n)",
+               limit, room);
+    return 0;
 }
 
 static int make_shared(struct lhttpd_server_t *s)
@@ -224,7 +274,11 @@ int lh_server_start(struct lhttpd_server_t *s)
     r = make_workers(s);
     if (r < 0)
         goto err_after_done;
+    r = check_descriptors(s);
+    if (r < 0)
+        goto err_after_workers;
     atomic_store(&s->listeners_in_use, s->workers_n);
+    s->process = lh_process_id();
     s->state = LH_SERVER_RUNNING; /* before a handler can ask */
     r = launch(s);
     if (r < 0) {
@@ -235,6 +289,8 @@ int lh_server_start(struct lhttpd_server_t *s)
     log_start(s);
     return 0;
 
+err_after_workers:
+    free_workers(s, s->workers_n);
 err_after_done:
     lh_evq_deinit(&s->done);
 err_after_shared:

@@ -48,6 +48,8 @@ enum lh_server_state {
 struct lhttpd_server_t {
     struct lh_err err;
     _Atomic enum lh_server_state state;
+    long process; /* that start was called in: its forked children have none of
+                     the threads */
     lhttpd_limits_t limits;
     struct lh_settings settings;
     struct lh_log log;

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 import unittest
 
 import harness
@@ -88,6 +89,12 @@ class BadInput(harness.TestCase):
                 self.refused(1, names, *start, "-l", "/", script(name))
                 self.refused(1, names, "-t", "-l", "/", script(name))
 
+    def test_what_a_script_says_is_one_clean_line(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
+            f.write("error('a\\0b\\nc\\27[31m')")
+            f.flush()
+            self.refused(1, ["a\\x00b; c\\x1b[31m"], "-t", "-l", "/", f.name)
+
     def test_prefix(self):
         start = ("-f", "-a", "127.0.0.1", "-p", "0")
         self.refused(1, ["/a/../b"], *start, "-l", "/a/../b",
@@ -160,6 +167,13 @@ class Information(harness.TestCase):
             done = lhttpd("-t", "-a", "127.0.0.1", "-p",
                           str(s.getsockname()[1]), *TOOLS)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_script_without_handlers(self):
+        with tempfile.NamedTemporaryFile(suffix=".lua") as f:
+            done = lhttpd("-t", "-l", "/", f.name)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("no handler is registered", done.stderr)
+        self.assertIn(f.name, done.stderr)
 
     def test_relative_script(self):
         done = lhttpd("-t", "-l", "/", "tools.lua", cwd=harness.SCRIPTS)

@@ -212,6 +212,18 @@ class Numbers(harness.TestCase):
             for c in silent:
                 c.close()
 
+    def test_no_descriptor_is_left(self):
+        """Where nobody can be closed for a new client, the log says so."""
+        with Server(*TOOLS, limits={"connections": 1000}, files=40,
+                    workers=1) as s:
+            clients = [s.client() for _ in range(40)]
+            for c in clients:
+                c.request(path="/sleep?2")
+            s.wait_for_log("no client can be accepted: Too many open files")
+            for c in clients:  # and in the end all are served
+                self.assertEqual(c.response().text, "slept\n")
+                c.close()
+
     def test_clients_that_send_nothing_make_room(self):
         """On TLS as well, where they have not begun a handshake."""
         limits = {"connections": 4, "handshake_timeout_ms": "unlimited",

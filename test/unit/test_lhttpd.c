@@ -23,6 +23,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -836,6 +837,140 @@ static void a_script_that_does_not_return_is_named(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* --- other processes, other limits ---------------------------------------- */
+
+static void in_the_child(lhttpd_server_t *s)
+{
+    int wrong = 0;
+
+    lhttpd_server_shutdown(s, 0); /* the parent's goes on */
+    wrong |= (lhttpd_server_stop(s, 0) != LHTTPD_ESTATE) << 0;
+    wrong |= (lhttpd_server_wait(s) != LHTTPD_ESTATE) << 1;
+    wrong |= !strstr(lhttpd_server_error(s), "forked child") << 2;
+    wrong |= (lhttpd_server_start(s) != LHTTPD_ESTATE) << 3;
+    wrong |= (lhttpd_server_port(s, 0) != LHTTPD_ESTATE) << 4;
+    wrong |= (lhttpd_server_set(s, "connections", "3") != LHTTPD_ESTATE) << 5;
+    lhttpd_server_destroy(s);
+    wrong |= (lhttpd_server_wait(s) != LHTTPD_ESTATE) << 6; /* it is there */
+    _exit(wrong);
+}
+
+static void a_forked_child_leaves_the_server_alone(void **state)
+{
+    lhttpd_server_t *s = run(HELLO, 2);
+    char out[4096];
+    int status;
+
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        in_the_child(s);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    ask(s, GET, out, sizeof(out));
+    assert_non_null(strstr(out, "hello"));
+    assert_int_equal(lhttpd_server_stop(s, 1000), 0);
+    lhttpd_server_destroy(s);
+}
+
+/* Counts the lines with certain words. */
+struct search {
+    const char *words;
+    unsigned found;
+};
+
+static void look_for(void *context, const lhttpd_log_entry_t *entry)
+{
+    struct search *search = context;
+
+    search->found += strstr(entry->message, search->words) != NULL;
+}
+
+/* A server with so many descriptors: what came of it. */
+enum room { REFUSED, WARNED, FINE, WRONG };
+
+static enum room with_descriptors(unsigned most)
+{
+    struct search search = {.words = "the limit of open files, "};
+    lhttpd_config_t config = quiet(1);
+    lhttpd_server_t *s;
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = most;
+    config.log = look_for;
+    config.log_context = &search;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        lhttpd_server_create(&s, &config) < 0)
+        return WRONG;
+    int r = lhttpd_server_listen(s, "127.0.0.1", 0, 0);
+    if (r == 0)
+        r = lhttpd_server_map_source(s, "/", "x", HELLO, sizeof(HELLO) - 1);
+    if (r == 0)
+        r = lhttpd_server_start(s);
+    enum room room = search.found ? WARNED : FINE;
+    if (r < 0)
+        room = strstr(lhttpd_server_error(s), "open files") ? REFUSED : WRONG;
+    lhttpd_server_destroy(s);
+    return room;
+}
+
+static void too_few_descriptors_are_said(void **state)
+{
+    unsigned seen[4] = {0, 0, 0, 0}, last = REFUSED;
+    int fds[2], status;
+    struct rlimit before;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(pipe(fds), 0);
+    for (unsigned most = (unsigned)fds[1]; most < (unsigned)fds[1] + 40;
+         most++) {
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            _exit((int)with_descriptors(most));
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        unsigned room = (unsigned)WEXITSTATUS(status);
+        assert_true(room >= last && room < WRONG);
+        last = room;
+        seen[room]++;
+    }
+    assert_true(seen[REFUSED] >= 2 && seen[WARNED] >= 10 && seen[FINE] >= 2);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void nothing_to_do_is_said(void **state)
+{
+    struct search search = {.words = "404"};
+    lhttpd_config_t config = quiet(2);
+    lhttpd_server_t *s;
+
+    (void)state;
+    config.log = look_for;
+    config.log_context = &search;
+    assert_int_equal(lhttpd_server_create(&s, &config), 0);
+    assert_int_equal(lhttpd_server_check(s), 0);
+    assert_int_equal(search.found, 1); /* nothing is mapped */
+    assert_int_equal(lhttpd_server_map_source(s, "/", "x", "", 0), 0);
+    assert_int_equal(lhttpd_server_check(s), 0);
+    assert_int_equal(search.found, 2); /* nothing is registered */
+    search.words = "there is no listener";
+    assert_int_equal(lhttpd_server_start(s), 0);
+    assert_int_equal(search.found, 3);
+    lhttpd_server_destroy(s);
+    search.words = "404";
+    s = NULL;
+    assert_int_equal(lhttpd_server_create(&s, &config), 0);
+    assert_int_equal(lhttpd_server_map_source(s, "/", "x", "", 0), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    assert_int_equal(search.found, 4); /* once, for all workers */
+    lhttpd_server_destroy(s);
+}
+
 static void no_more_clients_than_the_limit(void **state)
 {
     lhttpd_server_t *s = run_with_limit("connections", "4");
@@ -929,6 +1064,9 @@ int main(void)
         cmocka_unit_test(room_for_one_client_costs_one),
         cmocka_unit_test(a_worker_that_never_sleeps_accepts),
         cmocka_unit_test(a_script_that_does_not_return_is_named),
+        cmocka_unit_test(a_forked_child_leaves_the_server_alone),
+        cmocka_unit_test(too_few_descriptors_are_said),
+        cmocka_unit_test(nothing_to_do_is_said),
         cmocka_unit_test(no_more_clients_than_the_limit),
         cmocka_unit_test(every_allocation_may_fail),
     };
