@@ -441,6 +441,7 @@ void lh_file_prepare(lua_State *L, struct lh_vm *vm)
 {
     int to = lua_gettop(L);
 
+    lh_api_register(L, vm, lh_execute_begins);
     push_metatable(L, vm);
     vm->files = new_weak_table(L, "k");
     lua_setfield(L, to, "files");

@@ -192,6 +192,44 @@ static int httpd_popen(lua_State *L)
     return 1;
 }
 
+/* --- os.execute ----------------------------------------------------------- */
+
+/* As system() tells it. */
+static int wait_status(int error, const struct lh_child *child)
+{
+    if (error || child->fate == LH_CHILD_UNKNOWN)
+        return -1;
+    return child->fate == LH_CHILD_EXITED ? child->code << 8 : child->code;
+}
+
+/* execute(command, in_words): how it has ended is a number in 5.1 and three
+ * values since 5.2. */
+static int os_execute(lua_State *L)
+{
+    const char *command = luaL_optstring(L, 1, NULL);
+    bool in_words = lua_toboolean(L, 2) != 0;
+    struct lh_child child;
+
+    if (!command) {
+        bool shell = access("/bin/sh", X_OK) == 0;
+        if (in_words)
+            lua_pushboolean(L, shell);
+        else
+            lua_pushinteger(L, shell);
+        return 1;
+    }
+    int error = lh_child_execute(&child, command);
+    if (in_words)
+        return error ? lh_file_error(L, error) : lh_process_push_end(L, &child);
+    lua_pushinteger(L, wait_status(error, &child));
+    return 1;
+}
+
+const luaL_Reg lh_execute_begins[] = {
+    {"execute", os_execute},
+    {NULL, NULL},
+};
+
 const luaL_Reg lh_popen_begins[] = {
     {"io_popen", io_popen},
     {"popen", httpd_popen},

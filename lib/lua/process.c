@@ -373,7 +373,7 @@ static int push_unknown(lua_State *L)
     return 3;
 }
 
-static int push_status(lua_State *L, const struct lh_child *child)
+int lh_process_push_end(lua_State *L, const struct lh_child *child)
 {
     bool exited = child->fate == LH_CHILD_EXITED;
 
@@ -434,7 +434,7 @@ int lh_process_finish(lua_State *L, struct lh_task *task)
     lh_file_forget(task->file);
     lh_file_close_handle(task->handle);
     lh_process_leave(p);
-    return push_status(L, &child);
+    return lh_process_push_end(L, &child);
 }
 
 /* While the script loads, where waiting is all right. */
@@ -450,7 +450,7 @@ static int wait_here(lua_State *L, struct lh_file *file)
         poll(&end, 1, patience_ms);
     struct lh_child child = p->child;
     lh_process_leave(p);
-    return push_status(L, &child);
+    return lh_process_push_end(L, &child);
 }
 
 /* In a finalizer between requests: the child is reaped by its event. */

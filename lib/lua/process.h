@@ -40,6 +40,10 @@ struct lh_process_start {
 struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
                                     struct lh_process_start *start);
 
+/* Pushes how it has ended: true or nil, "exit" or "signal", the number; or nil,
+ * words and errno where that is not known. */
+int lh_process_push_end(lua_State *L, const struct lh_child *child);
+
 /* The handle's state is going. */
 void lh_process_leave(struct lh_process *p);
 
@@ -64,5 +68,6 @@ int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms);
 
 /* popen.c */
 extern const luaL_Reg lh_popen_begins[];
+extern const luaL_Reg lh_execute_begins[];
 
 #endif

@@ -67,7 +67,7 @@ static int fill_actions(posix_spawn_file_actions_t *actions,
 /* --- starting ------------------------------------------------------------- */
 
 /* Workers block signals, and a program may ignore some. */
-static void fill_attributes(posix_spawnattr_t *attributes)
+static void fill_attributes(posix_spawnattr_t *attributes, short more)
 {
     sigset_t none, all;
 
@@ -76,9 +76,8 @@ static void fill_attributes(posix_spawnattr_t *attributes)
     posix_spawnattr_setsigmask(attributes, &none);
     posix_spawnattr_setsigdefault(attributes, &all);
     posix_spawnattr_setpgroup(attributes, 0);
-    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
-                                             POSIX_SPAWN_SETSIGDEF |
-                                             POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setflags(attributes, (short)(POSIX_SPAWN_SETSIGMASK |
+                                                 POSIX_SPAWN_SETSIGDEF | more));
 }
 
 static int spawn(pid_t *pid, const struct lh_child_start *start, int null)
@@ -93,7 +92,7 @@ static int spawn(pid_t *pid, const struct lh_child_start *start, int null)
     r = posix_spawnattr_init(&attributes);
     if (r != 0)
         goto err_after_actions;
-    fill_attributes(&attributes);
+    fill_attributes(&attributes, POSIX_SPAWN_SETPGROUP);
     r = fill_actions(&actions, start, null);
     if (r == 0)
         r = posix_spawnp(pid, start->argv[0], &actions, &attributes,
@@ -264,4 +263,26 @@ void lh_child_end(struct lh_child *child)
            errno == EINTR)
         continue;
     lh_child_leave(child);
+}
+
+int lh_child_execute(struct lh_child *child, const char *command)
+{
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    posix_spawnattr_t attributes;
+    siginfo_t info;
+
+    *child = (struct lh_child){.pid = -1, .ended_fd = -1};
+    int error = posix_spawnattr_init(&attributes);
+    if (error)
+        return error;
+    fill_attributes(&attributes, 0);
+    error = posix_spawn(&child->pid, argv[0], NULL, &attributes,
+                        (char *const *)argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    if (error)
+        return error;
+    while (wait_for(child, WEXITED | WNOWAIT, &info) < 0 && errno == EINTR)
+        continue;
+    lh_child_reap(child);
+    return 0;
 }

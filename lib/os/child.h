@@ -44,6 +44,11 @@ struct lh_child_start {
 int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
                    int *error, struct lh_err *err);
 
+/* A shell command in our directory, with our descriptors and in our process
+ * group, but with no signal blocked or ignored; waits for its end.  0 or errno;
+ * then `fate` and `code` tell how it has ended. */
+int lh_child_execute(struct lh_child *child, const char *command);
+
 /* Has it ended?  Then `fate` and `code` tell how.  Until it is reaped its
  * number is nobody else's, unless `fate` is unknown, and neither is that of its
  * group. */

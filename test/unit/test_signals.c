@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,30 @@
 #include <unistd.h>
 
 static const char source[] =
+    "httpd.register_handler('/service', function(env)\n"
+    "  local name = os.tmpname()\n"
+    "  os.execute('sleep 1000 & echo $! >' .. name)\n"
+    "  httpd.write(nil, io.open(name):read('*a'))\n"
+    "  os.remove(name)\n"
+    "end)\n"
+    "local function result(command)\n"
+    "  local a, b, c = os.execute(command)\n"
+    "  if type(a) == 'number' then\n"
+    "    return a % 256 == 0 and 'exit ' .. a / 256 or 'signal ' .. a\n"
+    "  end\n"
+    "  return (a and 'true ' or '') .. b .. ' ' .. c\n"
+    "end\n"
+    "httpd.register_handler('/results', function(env)\n"
+    "  httpd.write(nil, (result('exit 0'):gsub('true ', '')))\n"
+    "  httpd.write(nil, ', ' .. result('exit 3'))\n"
+    "  httpd.write(nil, ', ' .. result('kill -9 $$'))\n"
+    "  local has = os.execute()\n"
+    "  httpd.write(nil, (has == true or has == 1) and ', shell' or '')\n"
+    "end)\n"
+    "httpd.register_handler('/unknown', function(env)\n"
+    "  local a, b, c = os.execute('exit 0')\n"
+    "  httpd.write(nil, (a == -1 or a == nil and c == 10) and 'ok' or 'no')\n"
+    "end)\n"
     "httpd.register_handler('/', function(env)\n"
     "  httpd.write(nil, masks())\n"
     "end)\n"
@@ -183,6 +208,58 @@ static void the_programs_own_mask_is_kept(void **state)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static bool runs(int pid)
+{
+    char path[64], text[256] = "";
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return false;
+    size_t n = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    return n > 0 && !strstr(text, ") Z ");
+}
+
+static void a_service_can_be_stopped(void **state)
+{
+    struct test_live live;
+    sigset_t set, before;
+
+    (void)state;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    start(&live);
+    int pid = (int)strtol(test_live_get(&live, "/service"), NULL, 10);
+    assert_true(pid > 1);
+    assert_true(runs(pid));
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    for (int i = 0; i < 2000 && runs(pid); i++)
+        usleep(10000);
+    bool stopped = !runs(pid);
+    if (!stopped)
+        kill(pid, SIGKILL);
+    assert_true(stopped);
+    test_live_stop(&live);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void commands_end_as_ever(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    start(&live);
+    test_live_expect(&live, "/results", "exit 0, exit 3, signal 9, shell");
+    test_live_stop(&live);
+    signal(SIGCHLD, SIG_IGN);
+    start(&live);
+    test_live_expect(&live, "/unknown", "ok");
+    test_live_stop(&live);
+    signal(SIGCHLD, SIG_DFL);
+}
+
 static void a_reader_that_left_ends_nobody(void **state)
 {
     struct test_live live;
@@ -206,6 +283,8 @@ int main(void)
         cmocka_unit_test(children_block_nothing_that_ends_them),
         cmocka_unit_test(caught_signals_need_no_block),
         cmocka_unit_test(the_programs_own_mask_is_kept),
+        cmocka_unit_test(a_service_can_be_stopped),
+        cmocka_unit_test(commands_end_as_ever),
         cmocka_unit_test(a_reader_that_left_ends_nobody),
     };
 
