@@ -221,12 +221,29 @@ static int take_key(void *context, const struct lh_pem_object *object)
     return r->fault ? LHTTPD_ECERT : 0;
 }
 
+/* PFX (RFC 7292, 4): a SEQUENCE that begins with the number 3, which neither a
+ * certificate nor a key does. */
+static bool is_pkcs12(const struct source *source)
+{
+    const uint8_t *p = source->p;
+    size_t head = 2;
+
+    if (source->n > 2 && p[1] & 0x80)
+        head += p[1] & 0x7F;
+    return source->n >= head + 3 && p[0] == 0x30 &&
+           memcmp(p + head, "\2\1\3", 3) == 0;
+}
+
 /* PEM, or DER, which begins with a SEQUENCE. */
 static int read_with(const struct source *source, lh_pem_fn take,
                      const char *der_label, struct reading *r)
 {
     struct lh_pem_object der = {.der = source->p, .n = source->n};
 
+    if (is_pkcs12(source))
+        return lh_err_set(r->err, LHTTPD_ECERT,
+                          "it is PKCS #12; convert it to PEM (openssl pkcs12 "
+                          "-in FILE -nodes -out NEW)");
     if (source->n == 0 || source->p[0] != 0x30 ||
         lh_pem_begins(source->p, source->n))
         return lh_pem_each(source->p, source->n, take, r, r->err);

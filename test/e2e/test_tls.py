@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import subprocess
+import tempfile
 import unittest
 
 import harness
@@ -82,6 +83,47 @@ class Resumption(harness.TestCase):
                     self.assertIn("hello", out)
                     self.assertIn(way + ", TLSv1.2", out)
                     self.assertIn(f"subject=CN = {cn}.test", out)
+
+    def test_nginx_resumes_for_another_name(self):
+        """nginx keeps one session for an upstream, whatever name it asks
+        for next."""
+        harness.need("nginx")
+        names = ["one.test", "two.test", "ONE.test", "one.test.", "three.test"]
+        where = tempfile.mkdtemp(dir=harness.directory())
+        paths = "".join(f"{kind}_temp_path {where}/{kind};" for kind in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with Server(*TOOLS, tls=("ec",)) as s:
+            with open(where + "/conf", "w") as f:
+                f.write(f"""daemon off; master_process off;
+pid {where}/pid; error_log {where}/error;
+events {{}}
+http {{
+    access_log off; {paths}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass https://127.0.0.1:{s.port};
+            proxy_ssl_server_name on;
+            proxy_ssl_name $arg_name;
+        }}
+    }}
+}}
+""")
+            nginx = subprocess.Popen(["nginx", "-c", where + "/conf"])
+            try:
+                harness.wait_until(lambda: os.path.exists(where + "/pid"),
+                                   "for nginx")
+                for name in names * 3:
+                    with harness.Client(port) as c:
+                        r = c.ask(path=f"/?name={name}")
+                        self.assertEqual((r.status, r.text), (200, "hello\n"),
+                                         name)
+            finally:
+                nginx.terminate()
+                nginx.wait(harness.PATIENCE)
 
     def test_hello_in_many_records(self):
         """The name is found in a message that fills several records."""

@@ -378,6 +378,32 @@ static void says_utf16(void **state)
     lh_creds_free(creds);
 }
 
+static void says_pkcs12(void **state)
+{
+    static const char *const files[] = {"\x30\x82\x03\xff\2\1\3\x30",
+                                        "\x30\x80\2\1\3", "\x30\x06\2\1\3"};
+    static const size_t sizes[] = {8, 5, 5};
+    struct lh_creds *creds = lh_creds_new();
+    struct lh_err err;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        text_n = 0;
+        text_add(files[i], sizes[i]);
+        assert_int_equal(add_text(creds, "ec256.key", &err), LHTTPD_ECERT);
+        assert_string_equal(err.text,
+                            "certificate in memory: it is PKCS #12; convert it "
+                            "to PEM (openssl pkcs12 -in FILE -nodes -out NEW)");
+        lhttpd_certificate_t from = lhttpd_certificate_init();
+        from.chain_file = path_of("ec256.pem");
+        from.key = text;
+        from.key_size = text_n;
+        assert_int_equal(lh_creds_add(creds, &from, &err), LHTTPD_ECERT);
+        assert_non_null(strstr(err.text, "key in memory: it is PKCS #12"));
+    }
+    lh_creds_free(creds);
+}
+
 static void wants_one_key(void **state)
 {
     struct lh_err err;
@@ -508,6 +534,7 @@ int main(void)
         cmocka_unit_test(reads_trusted_certificates),
         cmocka_unit_test(refuses_what_it_cannot_read),
         cmocka_unit_test(says_utf16),
+        cmocka_unit_test(says_pkcs12),
         cmocka_unit_test(wants_one_key),
         cmocka_unit_test(reads_memory),
         cmocka_unit_test(survives_damage),
