@@ -1050,6 +1050,37 @@ static void holds(unsigned inputs, unsigned outputs)
     assert_int_equal(pools.tls->outputs.out, outputs);
 }
 
+/* After our goodbye nothing is deciphered, and nothing kept for it. */
+static void discards_after_goodbye(void **state)
+{
+    size_t n;
+
+    (void)state;
+    connect_client();
+    assert_true(start_and_shake(NULL, false));
+    assert_int_equal(test_tls_client_write(&client, "unread", 6), 6);
+    while (test_tls_client_pump(&client))
+        ;
+    assert_int_equal(test_tls_client_write(&client, "more", 4), 4);
+    while (test_tls_client_pump(&client))
+        ;
+    assert_int_equal(server->ops->receive(server), LH_NET_OK);
+    assert_non_null(server->ops->peek(server, &n));
+    assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+    assert_null(server->ops->peek(server, &n));
+    server->ops->rest(server);
+    holds(0, 0);
+    assert_int_equal(pools.chunks.out, 0);
+    assert_int_equal(write(client.fd, "anything", 8), 8);
+    assert_int_equal(server->ops->discard(server), LH_NET_OK);
+    assert_int_equal(server->ops->discard(server), LH_NET_AGAIN);
+    assert_false(server->ops->unsent(server));
+    shutdown(client.fd, SHUT_WR);
+    assert_int_equal(server->ops->discard(server), LH_NET_EOF);
+    assert_int_equal(pools.chunks.out, 0);
+    hang_up();
+}
+
 static void holds_nothing_at_rest(void **state)
 {
     size_t n, room;
@@ -1178,6 +1209,7 @@ int main(void)
         WITH_SERVER(takes_many_records_at_once),
         WITH_SERVER(forgets_a_small_fragment_length),
         WITH_SERVER(says_goodbye),
+        WITH_SERVER(discards_after_goodbye),
         WITH_SERVER(sends_all_before_goodbye),
         WITH_SERVER(hears_goodbye),
         WITH_SERVER(tells_alerts_apart),
