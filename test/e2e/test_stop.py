@@ -44,6 +44,7 @@ class Stop(harness.TestCase):
                 self.assertEqual(re.findall(rb"event (\d)", data),
                                  [b"1", b"2", b"3"])
                 self.assertTrue(data.endswith(b"0\r\n\r\n"))
+                c.close()
                 self.assertEqual(s.wait(), 0)
 
     def test_upload_under_way_is_finished(self):

@@ -11,20 +11,24 @@
 #include <cmocka.h>
 
 #include "lib/client.h"
+#include "lib/deny.h"
 #include "lib/heap.h"
 #include "lhttpd.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -329,26 +333,87 @@ static void a_redirect_needs_a_host(void **state)
     lhttpd_server_destroy(s);
 }
 
-static atomic_int given_up;
+static atomic_int given_up, in_trouble;
+static atomic_ulong turns;
 
-static void count_given_up(void *context, const lhttpd_log_entry_t *entry)
+static void count_troubles(void *context, const lhttpd_log_entry_t *entry)
 {
+    const char *n = strstr(entry->message, " requests in all; ");
+
     (void)context;
     given_up += strstr(entry->message, "takes no clients any more: ") != NULL;
+    in_trouble += strstr(entry->message, "no client can be accepted: ") != NULL;
+    if (n)
+        turns += strtoul(n + strlen(" requests in all; "), NULL, 10);
+}
+
+static lhttpd_config_t troubled(unsigned workers)
+{
+    lhttpd_config_t config = quiet(workers);
+
+    config.log = count_troubles;
+    config.log_level = LHTTPD_LOG_DEBUG;
+    given_up = in_trouble = 0;
+    turns = 0;
+    return config;
+}
+
+/* A worker that tried again at once would turn a few hundred thousand times. */
+#define TURNS_MAX 2000
+
+/* A filter of system calls, say, refuses every accept: that is said once, and
+ * tried again after a while.  In a process of its own, which keeps the filter.
+ */
+static void no_accept_child(void)
+{
+    lhttpd_config_t config = troubled(1);
+    lhttpd_server_t *s;
+
+    if (lhttpd_server_create(&s, &config) ||
+        lhttpd_server_listen(s, "127.0.0.1", 0, 0))
+        _exit(1);
+    if (!test_deny(SYS_accept4, TEST_ANY_ARGUMENT, EPERM))
+        _exit(77);
+    if (lhttpd_server_start(s))
+        _exit(2);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    for (int i = 0; i < 1000 && !in_trouble; i++)
+        usleep(10000);
+    usleep(500000);
+    close(fd);
+    lhttpd_server_stop(s, 0);
+    lhttpd_server_destroy(s);
+    _exit(in_trouble != 1 ? 3 : turns > TURNS_MAX ? 4 : 0);
+}
+
+static void an_accept_that_fails_is_not_tried_at_once(void **state)
+{
+    int status;
+
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        no_accept_child();
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        print_message("system calls cannot be filtered here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* Somebody who has the socket too has shut it down: that is said once, and the
  * other listener serves on. */
 static void a_listener_may_break(void **state)
 {
-    lhttpd_config_t config = quiet(2);
+    lhttpd_config_t config = troubled(2);
     struct sockaddr_in any = {.sin_family = AF_INET};
     lhttpd_server_t *s;
     char out[4096];
 
     (void)state;
-    config.log = count_given_up;
-    given_up = 0;
     int fd = socket(AF_INET, SOCK_STREAM, 0), again = dup(fd);
     assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
     assert_int_equal(listen(fd, 5), 0);
@@ -366,8 +431,10 @@ static void a_listener_may_break(void **state)
         assert_non_null(strstr(out, "hello"));
     }
     assert_int_equal(given_up, 1);
+    usleep(300000);
     close(again);
     lhttpd_server_destroy(s);
+    assert_in_range(turns, 2, TURNS_MAX);
 }
 
 static void routes_by_prefix_and_name(void **state)
@@ -1048,6 +1115,7 @@ int main(void)
         cmocka_unit_test(redirect_needs_a_tls_listener),
         cmocka_unit_test(a_socket_is_adopted_once),
         cmocka_unit_test(a_listener_may_break),
+        cmocka_unit_test(an_accept_that_fails_is_not_tried_at_once),
         cmocka_unit_test(a_redirect_needs_a_host),
         cmocka_unit_test(routes_by_prefix_and_name),
         cmocka_unit_test(sixteen_pipelined_requests_are_answered_in_order),
