@@ -84,14 +84,20 @@ static void after_collection(lua_State *L, struct lh_vm *vm)
 /* The error is at the top. */
 static void log_finalizer(lua_State *L, const struct lh_vm *vm)
 {
-    char text[512];
+    static const char prefix[] = "in a finalizer: ";
+    char text[4200]; /* more than the log takes, which marks the cut */
+    size_t room = sizeof(text) - sizeof(prefix), n;
+    struct lh_str words = lh_str_of(luaL_typename(L, -1));
 
-    snprintf(text, sizeof(text), "in a finalizer: %s",
-             lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
-                                            : luaL_typename(L, -1));
+    if (lua_type(L, -1) == LUA_TSTRING)
+        words.p = lua_tolstring(L, -1, &words.n);
+    n = words.n < room ? words.n : room;
+    memcpy(text, prefix, sizeof(prefix) - 1);
+    memcpy(text + sizeof(prefix) - 1, words.p, n);
     if (lh_log_rates_allow(&vm->ctx->log_rates, LH_LOG_FAILURES,
                            vm->ctx->now_ms))
-        lh_task_log(vm, NULL, LHTTPD_LOG_ERROR, lh_str_of(text));
+        lh_task_log(vm, NULL, LHTTPD_LOG_ERROR,
+                    (struct lh_str){text, sizeof(prefix) - 1 + n});
     lua_pop(L, 1);
 }
 

@@ -19,7 +19,8 @@
  * meanwhile; but not for ever. */
 #define IDLE_YIELDS_MAX 100000
 
-#define REQUEST_TEXT_BYTES 512
+/* More than the log takes of a request line, so that it marks the cut. */
+#define REQUEST_TEXT_BYTES 1100
 
 static void wake(struct lh_timer *timer)
 {

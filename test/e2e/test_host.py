@@ -119,8 +119,11 @@ class Streams(Host):
         with self.server("httpd.register_handler('name', function()\n"
                          "  error('before\\0after') end)"):
             self.assertEqual(self.ask("/name").status, 500)
+            self.assertEqual(self.ask("/name?" + "x" * 2000).status, 500)
         self.assertRegex(self.log, r"before\\x00after.*stack traceback.*"
                                    r"\[GET /name HTTP/1\.1\]\n")
+        # What is cut ends in dots.
+        self.assertRegex(self.log, r"\[GET /name\?x{900,1020}\.\.\.\]\n")
 
     def test_many_failures_make_few_lines(self):
         with self.server("httpd.register_handler('/', function()\n"

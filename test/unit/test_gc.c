@@ -113,7 +113,7 @@ static void finalizers_may_raise(void **state)
 {
     static const char source[] =
         "local n, ffi = 0\n"
-        "local function gc() n = n + 1 error('raised') end\n"
+        "local function gc() n = n + 1 error('rai\\0sed') end\n"
         "if jit then ffi = require 'ffi'\n"
         "  ffi.cdef 'struct lost { int x; }' end\n"
         "local made = ffi and ffi.metatype('struct lost', {__gc = gc})\n"
@@ -142,6 +142,7 @@ static void finalizers_may_raise(void **state)
     test_script_expect(&s, "/n", 200, "true");
 #if !LH_LUA_54
     assert_non_null(strstr(s.t.last_log, "in a finalizer: test.lua:"));
+    assert_non_null(strstr(s.t.last_log, "rai\\x00sed"));
 #endif
     test_script_deinit(&s);
 }
