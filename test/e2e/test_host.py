@@ -193,6 +193,57 @@ class Start(Host):
             self.assertEqual(self.ask().text, "hello")
 
 
+# In a /dev of its own: starts a daemon, prints its first line in the system's
+# log, then lets nobody read that any more, and asks it 1,000 times.
+SYSLOG = """
+import os, socket, subprocess, sys, time
+binary, path, script = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "none", "/dev"], check=True)
+os.mknod("/dev/null", 0o20666, os.makedev(1, 3))
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind("/dev/log")
+log.settimeout(20)
+subprocess.run([binary, "-w", "1", "-a", "unix:" + path, "-l", "/", script],
+               check=True, timeout=20)
+line = log.recv(10000)
+c = socket.socket(socket.AF_UNIX)
+c.settimeout(20)
+c.connect(path)
+for i in range(1000):
+    c.sendall(b"GET / HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n")
+    answer = b""
+    while not answer.endswith(b"hello"):
+        more = c.recv(10000)
+        if not more:
+            sys.exit("closed")
+        answer += more
+print(line.decode(), flush=True)
+pid = int(line.split(b"[")[1].split(b"]")[0])
+os.kill(pid, 15)
+for i in range(2000):
+    if not os.path.exists(path):
+        sys.exit(0)
+    time.sleep(0.01)
+os.kill(pid, 9)
+sys.exit("it does not stop")
+"""
+
+
+class SystemLog(Host):
+    def test_nobody_reads_it(self):
+        harness.need_root()
+        harness.need("unshare")
+        path = self.script("httpd.register_handler('/', function()\n"
+                           "  httpd.log(('x'):rep(500))\n"
+                           "  httpd.write(nil, 'hello') end)")
+        done = harness.run("unshare", "-m", "python3", "-c", SYSLOG, BINARY,
+                           self.socket, path, timeout=100)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(
+            done.stdout, r"^<29>\w{3} [ \d]\d \d\d:\d\d:\d\d lhttpd\[\d+\]: "
+            rf"listening on unix:{self.socket}\n$")
+
+
 class ProcessOne(Host):
     """A container's first process."""
 
