@@ -200,7 +200,7 @@ class Mixed(harness.TestCase):
     def test_little_memory(self):
         with Server("/", script("hosts.lua"), workers=2,
                     limits={"vm_memory_bytes": 8 << 20}) as s:
-            load(s, 8, 6, ("GET", "/much", "none has so much"))
+            load(s, 4, 2, ("GET", "/much", "none has so much"))
             self.serves(s)
             self.assertEqual(self.get(s, "/much").status, 500)
             self.serves(s)
