@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 static _Thread_local bool runs_scripts;
 
@@ -36,16 +37,24 @@ static int is_caught(int number)
            action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
 }
 
+/* Those that come to who writes, unless the program catches or blocks them. */
+static void of_writers(sigset_t *set, const sigset_t *blocked)
+{
+    static const int numbers[] = {SIGPIPE, SIGXFSZ};
+
+    sigemptyset(set);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (!is_caught(numbers[i]) && sigismember(blocked, numbers[i]) == 0)
+            sigaddset(set, numbers[i]);
+}
+
 void lh_signals_for_scripts(sigset_t *before)
 {
-    static const int of_writers[] = {SIGPIPE, SIGXFSZ};
     sigset_t set;
 
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(of_writers) / sizeof(of_writers[0]); i++)
-        if (!is_caught(of_writers[i]))
-            sigaddset(&set, of_writers[i]);
-    pthread_sigmask(SIG_BLOCK, &set, before);
+    pthread_sigmask(SIG_SETMASK, NULL, before);
+    of_writers(&set, before);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 void lh_signals_for_helpers(sigset_t *before)
@@ -58,5 +67,11 @@ void lh_signals_for_helpers(sigset_t *before)
 
 void lh_signals_restore(const sigset_t *before)
 {
+    static const struct timespec at_once = {0, 0};
+    sigset_t set;
+
+    of_writers(&set, before);
+    while (sigtimedwait(&set, NULL, &at_once) > 0)
+        continue;
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }

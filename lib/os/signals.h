@@ -13,13 +13,14 @@
 
 #include <signal.h>
 
-/* For the threads that are made from here to the restore; `before` is filled
- * in. */
+/* For the threads that are made from here to the restore, and for scripts that
+ * run in this one; `before` is filled in. */
 void lh_signals_for_scripts(sigset_t *before);
 
 /* Likewise for threads that run none: nothing reaches them. */
 void lh_signals_for_helpers(sigset_t *before);
 
+/* What came to a writer in this thread meanwhile is forgotten. */
 void lh_signals_restore(const sigset_t *before);
 
 /* First in a thread that runs scripts. */

@@ -52,10 +52,12 @@ void lh_server_context_deinit(struct lh_context *ctx)
 static int check_vms(struct lhttpd_server_t *s)
 {
     struct lh_context ctx;
+    sigset_t before;
     struct lh_list ready;
     struct lh_vm *vm;
     int r = 0;
 
+    lh_signals_for_scripts(&before);
     lh_server_context(s, &ctx, 0);
     lh_list_init(&ready);
     for (unsigned i = 0; i < s->mappings.n && r == 0; i++) {
@@ -64,6 +66,7 @@ static int check_vms(struct lhttpd_server_t *s)
             lh_vm_free(vm);
     }
     lh_server_context_deinit(&ctx);
+    lh_signals_restore(&before);
     return r;
 }
 
@@ -166,9 +169,13 @@ static int make_workers(struct lhttpd_server_t *s)
 /* The workers have ended. */
 static void stopped(struct lhttpd_server_t *s)
 {
+    sigset_t before;
+
     s->state = LH_SERVER_STOPPED;
+    lh_signals_for_scripts(&before); /* finalizers, and files with output */
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_worker_deinit(&s->workers[i]);
+    lh_signals_restore(&before);
     lh_tls_shared_free(s->tls);
     s->tls = NULL;
 }
@@ -261,6 +268,7 @@ static int make_shared(struct lhttpd_server_t *s)
 
 int lh_server_start(struct lhttpd_server_t *s)
 {
+    sigset_t before;
     int r = make_shared(s);
 
     if (r < 0)
@@ -271,7 +279,9 @@ int lh_server_start(struct lhttpd_server_t *s)
                        "no event queue; too many open files?");
         goto err_after_shared;
     }
+    lh_signals_for_scripts(&before); /* they are loaded in this thread */
     r = make_workers(s);
+    lh_signals_restore(&before);
     if (r < 0)
         goto err_after_done;
     r = check_descriptors(s);

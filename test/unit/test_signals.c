@@ -24,6 +24,13 @@
 #include <unistd.h>
 
 static const char source[] =
+    "local p = io.popen('exec true', 'w')\n"
+    "repeat\n"
+    "  local ok = p:write(('x'):rep(65536)) and p:flush()\n"
+    "until not ok\n"
+    /* Its last words find nobody, at the end. */
+    "left = io.popen('exec true', 'w')\n"
+    "left:write('x')\n"
     "httpd.register_handler('/service', function(env)\n"
     "  local name = os.tmpname()\n"
     "  os.execute('sleep 1000 & echo $! >' .. name)\n"
@@ -152,6 +159,7 @@ static void start(struct test_live *live)
     assert_int_equal(
         lhttpd_server_map_source(s, "/", "test.lua", source, strlen(source)),
         0);
+    assert_int_equal(lhttpd_server_check(s), 0);
     assert_int_equal(lhttpd_server_start(s), 0);
     live->port = lhttpd_server_port(s, 0);
 }
