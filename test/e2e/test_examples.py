@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import unittest
 
 import harness
@@ -148,13 +147,10 @@ class Scripts(harness.TestCase):
                 c.request(path="/stream?seconds=0.3")
                 head = c.head()
                 self.assertEqual(head.get("content-type"), "text/event-stream")
-                at = []
+                # Not kept back until there is no more: they never end.
                 for n in (1, 2, 3):
                     event = c.until(b"\n\n")
-                    at.append(time.monotonic())
                     self.assertIn(f"id: {n}\nevent: tick".encode(), event)
-                # Apart from each other: not kept back for one write.
-                self.assertGreater(at[2] - at[0], 0.3)
 
     def test_events_end(self):
         with Server("/", example("events.lua")) as s:

@@ -167,10 +167,13 @@ class Flow(harness.TestCase):
 
     def test_stop_answers_what_was_accepted(self):
         with Server("/", script("h2.lua")) as s:
+            before = s.descriptors()
             client = subprocess.Popen(
-                ["curl", "-sS", "-m", "10", *PLAIN, s.url + "/slow"],
+                ["curl", "-sS", "-m", str(harness.PATIENCE), *PLAIN,
+                 s.url + "/slow"],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            time.sleep(0.4)  # it has been accepted
+            harness.wait_until(lambda: s.descriptors() > before,
+                               "for an accept")
             s.signal()
             out, err = client.communicate(timeout=harness.PATIENCE)
             self.assertEqual((out, err), ("at last\n", ""))
@@ -395,15 +398,14 @@ class Abuses(harness.TestCase):
             with s.client() as c:
                 c.send(HELLO + frame(4, 0, 0, struct.pack(">HI", 4, 0)))
                 c.send(b"".join(request(1 + 2 * i, "/big") for i in range(50)))
-                end, heard = time.monotonic() + 10, b""
+                end, heard = time.monotonic() + harness.PATIENCE, b""
                 while time.monotonic() < end and heard.count(
                         b"\0\0\x04\x03\0") < 50:
                     if c.readable(0.1):
                         heard += c.socket.recv(65536)
                 self.assertEqual(heard.count(b"\0\0\x04\x03\0"), 50)
                 c.send(request(101, "/none"))
-                time.sleep(0.2)
-                self.assertTrue(c.readable(5))
+                self.assertTrue(c.readable(harness.PATIENCE))
 
 
 if __name__ == "__main__":

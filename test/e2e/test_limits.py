@@ -122,10 +122,14 @@ class Times(harness.TestCase):
             self.assertEqual(c.to_end(), b"")
 
     def test_an_answer_that_is_cut_does_not_look_whole(self):
-        with server(send_timeout_ms=300) as s, \
-                s.client(receive_buffer=4096) as c:
+        with server(send_timeout_ms=300) as s:
+            before = s.descriptors()
+            c = s.client(receive_buffer=4096)
+            self.addCleanup(c.close)
             c.request(path="/download?64", version="HTTP/1.0")
-            time.sleep(1)
+            harness.wait_until(lambda: s.descriptors() > before,
+                               "for an accept")
+            harness.wait_until(lambda: s.descriptors() <= before, "for a cut")
             with self.assertRaises(ConnectionResetError):
                 c.to_end()
 
@@ -241,12 +245,12 @@ class Numbers(harness.TestCase):
         with Server(*TOOLS, limits={"connections": 2}, workers=1) as s:
             clients = [s.client() for _ in range(2)]
             for c in clients:
-                c.request(path="/sleep?1")
-            time.sleep(0.2)  # one that has not begun is idle, and may go
+                c.request(path="/events?0.3")
+                c.head()  # one that has not begun is idle, and may go
             with s.client() as late:
                 late.request()
                 for c in clients:
-                    self.assertEqual(c.response().text, "slept\n")
+                    self.assertIn(b"event 3", c.until(b"0\r\n\r\n"))
                     c.close()
                 self.assertEqual(late.response().text, "hello\n")
 

@@ -28,6 +28,15 @@ def refused(port):
         return True
 
 
+def accepted(test, s, **more):
+    """A connection that the server has accepted."""
+    before = s.descriptors()
+    c = harness.Client(s.port, **more)
+    test.addCleanup(c.close)
+    harness.wait_until(lambda: s.descriptors() > before, "for an accept")
+    return c
+
+
 class Stop(harness.TestCase):
     def test_request_under_way_is_answered(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,10 +57,10 @@ class Stop(harness.TestCase):
                 self.assertEqual(s.wait(), 0)
 
     def test_upload_under_way_is_finished(self):
-        with Server(*TOOLS) as s, s.client() as c:
+        with Server(*TOOLS) as s:
+            c = accepted(self, s)
             c.send("POST /upload HTTP/1.1\r\nhost: a\r\n"
                    "content-length: 10\r\n\r\nhalf")
-            time.sleep(0.1)
             s.signal()
             harness.wait_until(lambda: refused(s.port), "a closed port")
             c.send(b"666666")
@@ -60,10 +69,10 @@ class Stop(harness.TestCase):
                              ("end 10\n", "close"))
 
     def test_second_signal_cuts(self):
-        with Server(*TOOLS) as s, s.client() as c:
+        with Server(*TOOLS) as s:
+            c = accepted(self, s)
             c.send("POST /upload HTTP/1.1\r\nhost: a\r\n"
                    "content-length: 10\r\n\r\nhalf")
-            time.sleep(0.1)
             s.signal()
             harness.wait_until(lambda: refused(s.port), "a closed port")
             self.assertIsNone(s.process.poll())
@@ -105,7 +114,6 @@ class Stop(harness.TestCase):
     def test_over_tls(self):
         with Server(*TOOLS, tls=("ec",)) as s, s.client() as c:
             c.request(path="/sleep?0.3")
-            time.sleep(0.1)
             s.signal()
             self.assertEqual(c.response().text, "slept\n")
             self.assertEqual(c.to_end(), b"")  # a close_notify, no cut
@@ -128,18 +136,10 @@ class NewClients(harness.TestCase):
         self.addCleanup(s.kill)
         return s
 
-    def connect(self, s, **more):
-        """A connection that the server has accepted."""
-        before = s.descriptors()
-        c = harness.Client(s.port, **more)
-        self.addCleanup(c.close)
-        harness.wait_until(lambda: s.descriptors() > before, "for an accept")
-        return c
-
     def stop(self, s, meanwhile):
         """Keeps the worker busy, does something, and lets the stop begin."""
         flag = tempfile.mktemp(dir=harness.directory())
-        busy = self.connect(s, tls=s.tls)
+        busy = accepted(self, s, tls=s.tls)
         busy.request(path="/until?" + flag)
         harness.wait_until(lambda: self.running(s), "for the handler to run")
         meanwhile()
@@ -193,25 +193,25 @@ class NewClients(harness.TestCase):
 
     def test_connected(self):
         s = self.begin()
-        self.served(s, lambda: self.connect(s), lambda c: c.send(GET))
+        self.served(s, lambda: accepted(self, s), lambda c: c.send(GET))
 
     def test_between_requests(self):
         s = self.begin()
 
         def prepare():
-            c = self.connect(s)
+            c = accepted(self, s)
             self.assertIsNone(c.ask().get("connection"))
             return c
         self.served(s, prepare, lambda c: c.send(GET))
 
     def test_after_the_handshake(self):
         s = self.begin(tls=("ec",))
-        self.served(s, lambda: self.connect(s, tls=True),
+        self.served(s, lambda: accepted(self, s, tls=True),
                     lambda c: c.send(GET))
 
     def test_before_and_in_the_handshake(self):
         s, late = self.begin(tls=("ec",)), []
-        early = self.connect(s)
+        early = accepted(self, s)
 
         def hello(c):
             c.socket = harness.tls_context().wrap_socket(
@@ -237,7 +237,7 @@ class NewClients(harness.TestCase):
 
     def test_http2(self):
         s = self.begin()
-        fresh, open_ = self.connect(s), self.connect(s)
+        fresh, open_ = accepted(self, s), accepted(self, s)
         open_.send(PREFACE)
         open_.exactly(9)  # its SETTINGS
 
@@ -255,9 +255,9 @@ class NewClients(harness.TestCase):
     def test_silent_ones_are_let_go(self):
         for tls in ((), ("ec",)):
             s = self.begin(tls=tls)
-            clients = [self.connect(s), self.connect(s, tls=bool(tls))]
+            clients = [accepted(self, s), accepted(self, s, tls=bool(tls))]
             if not tls:
-                clients.append(self.connect(s))
+                clients.append(accepted(self, s))
                 clients[-1].ask()
             s.signal()
             for c in clients:

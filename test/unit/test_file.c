@@ -381,6 +381,12 @@ static void opens_and_sends(void **state)
     test_live_stop(&live);
 }
 
+static int has_given_up(void *unused)
+{
+    (void)unused;
+    return access(test_live_path("gave_up"), F_OK) == 0;
+}
+
 /* What was counted as sent is sent, though the call has given up, and what is
  * written next follows. */
 static void a_slow_client_is_given_up(void **state)
@@ -390,6 +396,7 @@ static void a_slow_client_is_given_up(void **state)
         "  local n, why = httpd.sendfile(DIR .. 'data', 0, nil, 0.1)\n"
         "  same(n, nil)\n"
         "  same(why, 'timeout')\n"
+        "  io.open(DIR .. 'gave_up', 'w'):close()\n"
         "  return 'end'\n"
         "end)\n";
     enum { SIZE = 24000000 };
@@ -401,7 +408,7 @@ static void a_slow_client_is_given_up(void **state)
     fill_data(SIZE);
     test_live_start(&live, 1, source);
     int fd = test_live_ask(&live, "/slow");
-    usleep(300000);
+    test_live_until(has_given_up, NULL);
     test_client_read_all(fd, answer, SIZE);
     close(fd);
     char *body = strstr(answer, "\r\n\r\n");

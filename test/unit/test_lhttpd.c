@@ -859,28 +859,31 @@ static void a_worker_that_never_sleeps_accepts(void **state)
 /* In a process of its own, since a thread stays behind. */
 static void stuck_child(void)
 {
-    static const char script[] = "httpd.register_handler('/', function()\n"
-                                 "  while true do end\n"
-                                 "end)\n";
     lhttpd_config_t config = quiet(2);
     lhttpd_limits_t limits = lhttpd_limits_init();
     lhttpd_server_t *s;
+    char where[64], begun[64], script[256];
 
-    char where[64];
-
+    snprintf(begun, sizeof(begun), "test_lhttpd.%d.begun", (int)getpid());
+    snprintf(
+        script, sizeof(script),
+        "httpd.register_handler('/', function() io.open('%s', 'w'):close() "
+        "while true do end end)",
+        begun);
     snprintf(where, sizeof(where), "unix:test_lhttpd.%d.sock", (int)getpid());
     limits.handler_run_ms = 100;
     config.limits = &limits;
     if (lhttpd_server_create(&s, &config) ||
         lhttpd_server_listen(s, "127.0.0.1", 0, 0) ||
         lhttpd_server_listen(s, where, 0, 0) != 1 ||
-        lhttpd_server_map_source(s, "/", "stuck.lua", script,
-                                 sizeof(script) - 1) ||
+        lhttpd_server_map_source(s, "/", "stuck.lua", script, strlen(script)) ||
         lhttpd_server_start(s))
         _exit(1);
     int fd = test_client_connect(lhttpd_server_port(s, 0));
     test_client_send(fd, GET);
-    usleep(300000);
+    for (int i = 0; i < 2000 && access(begun, F_OK) < 0; i++)
+        usleep(10000);
+    unlink(begun);
     int r = lhttpd_server_stop(s, 0);
     int named = strstr(lhttpd_server_error(s), "stuck.lua:1") != NULL;
     int port = lhttpd_server_port(s, 0), gone = access(where + 5, F_OK) < 0;
