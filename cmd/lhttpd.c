@@ -38,7 +38,7 @@ static lhttpd_certificate_t certificates[ARGS_MAX];
 static unsigned mappings_n, settings_n, addresses_n, ports_n, pairs_n, keys_n;
 static lhttpd_config_t config = {.size = sizeof(config)};
 static lhttpd_server_t *server;
-static volatile sig_atomic_t hangups, stops, serving;
+static _Atomic int hangups, stops, serving; /* a signal finds any thread */
 static sem_t news; /* a signal came, in whatever thread */
 static const int caught[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGTERM, SIGINT};
 
