@@ -44,7 +44,8 @@ struct lh_context {
     struct lh_buf_pools bufs; /* for lh_buf */
     struct lh_pool exchanges; /* for http/exchange */
     struct lh_counters counters;
-    bool stopping; /* a stop has begun */
+    bool stopping;             /* a stop has begun */
+    bool short_of_descriptors; /* a call has failed for lack of them */
 };
 
 #endif

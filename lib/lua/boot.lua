@@ -215,16 +215,16 @@ if methods then
     httpd.sync = waiting(begins.sync_begin)
     local wait_and_close = httpd.close
     local send, open = waiting(begins.sendfile_begin), httpd.open
+    local check, send_owned = begins.sendfile_check,
+                              waiting(begins.send_owned_begin)
     httpd.sendfile = function(file, offset, length, timeout)
         if type(file) ~= 'string' then
             return send(file, offset, length, timeout)
         end
+        check(file, offset, length, timeout)
         local f, why, code = open(file, 'r', timeout)
         if not f then return nil, why, code end
-        local sent
-        sent, why, code = send(f, offset, length, timeout)
-        wait_and_close(f)
-        return sent, why, code
+        return send_owned(f, offset, length, timeout)
     end
     function methods.close(f, ...)
         if files[f] then return wait_and_close(f, ...) end

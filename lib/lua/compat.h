@@ -265,22 +265,47 @@ static inline FILE *lh_lua_file(lua_State *L, int index)
 #endif
 }
 
-/* Gives an open handle another FILE; NULL: it is closed now.  Returns the
- * former one. */
-static inline FILE *lh_lua_file_swap(void *handle, FILE *fp)
+/* What closes the FILE of an open handle; NULL: the io library knows that of
+ * all handles. */
+static inline lua_CFunction lh_lua_file_closer(const void *handle)
+{
+#if LH_LUA_54
+    return ((const luaL_Stream *)handle)->closef;
+#else
+    (void)handle;
+    return NULL;
+#endif
+}
+
+/* Makes a closed handle an open one. */
+static inline void lh_lua_file_open(void *handle, FILE *fp,
+                                    lua_CFunction closer)
 {
 #if LH_LUA_54
     luaL_Stream *stream = handle;
-    FILE *former = stream->closef ? stream->f : NULL;
     stream->f = fp;
-    if (!fp)
-        stream->closef = NULL;
+    stream->closef = closer;
 #else
     FILE **file = handle;
-    FILE *former = *file;
+    (void)closer;
     *file = fp;
 #endif
-    return former;
+}
+
+/* Makes a handle a closed one.  Returns its FILE; NULL: it was closed. */
+static inline FILE *lh_lua_file_take(void *handle)
+{
+#if LH_LUA_54
+    luaL_Stream *stream = handle;
+    FILE *fp = stream->closef ? stream->f : NULL;
+    stream->f = NULL;
+    stream->closef = NULL;
+#else
+    FILE **file = handle;
+    FILE *fp = *file;
+    *file = NULL;
+#endif
+    return fp;
 }
 
 #endif

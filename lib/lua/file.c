@@ -292,7 +292,7 @@ static int close_begin(lua_State *L)
 
 void lh_file_close_handle(void *handle)
 {
-    FILE *fp = lh_lua_file_swap(handle, NULL);
+    FILE *fp = lh_lua_file_take(handle);
 
     if (fp)
         fclose(fp);
@@ -316,18 +316,28 @@ static int open_by_io(lua_State *L, const struct lh_vm *vm, const char *path)
     return error;
 }
 
-/* io makes a handle for what it has opened alone.  A jail's root need not be
- * readable, but then the script was. */
+/* io makes a handle for what it has opened alone, which is held no longer than
+ * needed.  A jail's root need not be readable, but then the script was. */
 struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error)
 {
     const char *const paths[] = {"/", vm->name, "/dev/null", "."};
 
-    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+    *error = ENOENT;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && *error; i++)
         *error = paths[i] ? open_by_io(L, vm, paths[i]) : ENOENT;
-        if (*error == 0)
-            return new_file(L, vm, lua_gettop(L));
-    }
-    return NULL;
+    if (*error)
+        return NULL;
+    void *handle = lua_touserdata(L, -1);
+    lua_CFunction closer = lh_lua_file_closer(handle);
+    lh_file_close_handle(handle);
+    struct lh_file *file = new_file(L, vm, lua_gettop(L));
+    file->closer = closer;
+    return file;
+}
+
+void lh_file_open_handle(const struct lh_file *file, void *handle, FILE *fp)
+{
+    lh_lua_file_open(handle, fp, file->closer);
 }
 
 bool lh_file_is_first(lua_State *L)
@@ -361,12 +371,29 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
     return file;
 }
 
-int lh_file_error(lua_State *L, int error)
+void lh_file_note_error(const struct lh_vm *vm, int error)
 {
+    if (error == EMFILE || error == ENFILE)
+        vm->ctx->short_of_descriptors = true;
+}
+
+int lh_file_path_error(lua_State *L, const char *path, int error)
+{
+    const char *text = error == EPIPE ? "closed" : strerror(error);
+
+    lh_file_note_error(lh_api_vm(L), error);
     lua_pushnil(L);
-    lua_pushstring(L, error == EPIPE ? "closed" : strerror(error));
+    if (path)
+        lua_pushfstring(L, "%s: %s", path, text);
+    else
+        lua_pushstring(L, text);
     lua_pushinteger(L, error);
     return 3;
+}
+
+int lh_file_error(lua_State *L, int error)
+{
+    return lh_file_path_error(L, NULL, error);
 }
 
 /* --- tasks ---------------------------------------------------------------- */

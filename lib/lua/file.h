@@ -35,6 +35,7 @@ struct lh_sending {
     struct lh_pipe *pipe; /* instead of `in`, once it is made */
     size_t in_pipe;       /* octets from `at` on that the response has not */
     bool copies;          /* never by a pipe */
+    bool owns;            /* the file is nobody else's: closed at the end */
 };
 
 struct lh_file {
@@ -59,6 +60,7 @@ struct lh_file {
     int error;                      /* errno of the last one */
 
     struct lh_sending sending;
+    lua_CFunction closer;       /* of a handle that we open */
     struct lh_process *process; /* of popen */
     struct lh_source source;    /* pollable: events */
     uint64_t tag;
@@ -105,9 +107,12 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
 /* The handle's state, or NULL. */
 struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index);
 
-/* Pushes a new handle of io's own kind, whose FILE, of something that can be
- * opened, is to be exchanged.  NULL: *error tells. */
+/* Pushes a new handle of io's own kind, which is closed.  NULL: *error tells.
+ */
 struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error);
+
+/* Opens it. */
+void lh_file_open_handle(const struct lh_file *file, void *handle, FILE *fp);
 
 /* Closes a handle's FILE, if it is open. */
 void lh_file_close_handle(void *handle);
@@ -118,8 +123,14 @@ void lh_file_unwatch(struct lh_file *file);
 /* As if httpd had never seen it: gives up its descriptor. */
 void lh_file_forget(struct lh_file *file);
 
-/* Pushes nil, the text and the number, as io does. */
+/* Pushes nil, the text and the number, as io does; the text with its path, if
+ * there is one. */
 int lh_file_error(lua_State *L, int error);
+int lh_file_path_error(lua_State *L, const char *path, int error);
+
+/* Has the worker run out of descriptors?  Then those that scripts have lost are
+ * looked for. */
+void lh_file_note_error(const struct lh_vm *vm, int error);
 
 /* Is something under way that the file must not be touched during? */
 bool lh_file_is_busy(const struct lh_file *file);

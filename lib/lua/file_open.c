@@ -70,7 +70,7 @@ static void deliver_open(struct lh_operation *op)
     } else {
         FILE *fp = make_stream(fd, file->task->open_mode, &file->error);
         if (fp)
-            fclose(lh_lua_file_swap(file->task->handle, fp));
+            lh_file_open_handle(file, file->task->handle, fp);
     }
     lh_task_ready(file->task);
 }
@@ -109,15 +109,12 @@ int lh_open_finish(lua_State *L, struct lh_task *task)
         lh_task_push_file(task, L);
         return 1;
     }
+    lh_file_close_handle(task->handle); /* it came too late */
     if (task->outcome != LH_OUTCOME_ERROR)
         return lh_api_answer(L, task, task->outcome);
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s: %s", task->data, strerror(task->error));
-    lua_pushinteger(L, task->error);
-    return 3;
+    return lh_file_path_error(L, task->data, task->error);
 }
 
-/* Until it is open the handle has another FILE, as those of popen. */
 static int open_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.open");
@@ -133,7 +130,9 @@ static int open_begin(lua_State *L)
     task->data = lua_tolstring(L, 1, &task->data_n);
     if (strlen(task->data) != task->data_n)
         return lh_api_error(L, "httpd.open: a zero in the path");
-    mode = find_mode(luaL_optstring(L, 2, "r"));
+    if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TSTRING)
+        return lh_api_argument_error(L, 2, "httpd.open", "string");
+    mode = find_mode(lua_isnoneornil(L, 2) ? "r" : lua_tostring(L, 2));
     if (!mode)
         return lh_api_error(L, "httpd.open: the mode is 'r', 'w' or 'a', "
                                "perhaps with '+'");
@@ -142,7 +141,7 @@ static int open_begin(lua_State *L)
         return lh_api_error(L, "httpd.open: there is no server here");
     task->file = lh_file_push_handle(L, task->vm, &error);
     if (!task->file)
-        return lh_file_error(L, error);
+        return lh_file_path_error(L, task->data, error);
     task->handle = lua_touserdata(L, -1);
     lua_insert(L, 1);
     results = lh_api_begin(L, task, LH_WAIT_OPEN, timeout_ms);

@@ -323,6 +323,10 @@ int lh_send_finish(lua_State *L, struct lh_task *task)
 
     lh_free(s->in.p);
     s->in = (struct lh_input){.p = NULL};
+    if (s->owns) {
+        lh_file_forget(task->file);
+        lh_file_close_handle(task->handle);
+    }
     if (task->outcome == LH_OUTCOME_TOO_LARGE)
         return lh_api_error(L, "httpd.sendfile: more than the content-length "
                                "that was declared");
@@ -348,12 +352,27 @@ static uint64_t count(lua_State *L, int index, uint64_t otherwise)
     return (uint64_t)n;
 }
 
-static int sendfile_begin(lua_State *L)
+/* What raises for a wrong argument does so before a file is opened. */
+static uint64_t read_arguments(lua_State *L, struct lh_sending *s)
+{
+    s->at = count(L, 2, 0);
+    s->left = count(L, 3, UINT64_MAX);
+    return lh_api_timeout(L, 4, "httpd.sendfile");
+}
+
+static int sendfile_check(lua_State *L)
+{
+    struct lh_sending sending = {.at = 0};
+
+    read_arguments(L, &sending);
+    return 0;
+}
+
+static int begin(lua_State *L, bool owns)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sendfile");
-    struct lh_sending sending = {.at = count(L, 2, 0),
-                                 .left = count(L, 3, UINT64_MAX)};
-    uint64_t timeout_ms = lh_api_timeout(L, 4, "httpd.sendfile");
+    struct lh_sending sending = {.owns = owns};
+    uint64_t timeout_ms = read_arguments(L, &sending);
     int error, results;
 
     if (!task)
@@ -361,15 +380,19 @@ static int sendfile_begin(lua_State *L)
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.sendfile", "file or path");
     task->file = lh_file_use(L, "httpd.sendfile", false, &error);
+    task->handle = lua_touserdata(L, 1);
+    lh_free(task->file->sending.in.p);
+    lh_pipe_drop(task->file->sending.pipe);
+    task->file->sending = sending;
     if (error == 0 && !task->file->readable)
         error = -EBADF;
     if (error == 0 && !task->file->seekable)
         error = -ESPIPE;
-    if (error < 0)
-        return lh_file_error(L, -error);
-    lh_free(task->file->sending.in.p);
-    lh_pipe_drop(task->file->sending.pipe);
-    task->file->sending = sending;
+    if (error < 0) {
+        task->outcome = LH_OUTCOME_ERROR;
+        task->error = -error;
+        return lh_send_finish(L, task);
+    }
     if (!task->header_line)
         task->header_line = lh_api_line(L, 2);
     results = lh_api_begin(L, task, LH_WAIT_SENDFILE, timeout_ms);
@@ -378,7 +401,20 @@ static int sendfile_begin(lua_State *L)
     return results;
 }
 
+static int sendfile_begin(lua_State *L)
+{
+    return begin(L, false);
+}
+
+/* The file is closed afterwards, whatever happens. */
+static int send_owned_begin(lua_State *L)
+{
+    return begin(L, true);
+}
+
 const luaL_Reg lh_file_send_begins[] = {
     {"sendfile_begin", sendfile_begin},
+    {"sendfile_check", sendfile_check},
+    {"send_owned_begin", send_owned_begin},
     {NULL, NULL},
 };

@@ -268,21 +268,21 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     /* First all that may raise. */
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     struct lh_file *file = lh_file_push_handle(L, vm, &error);
-    if (!file)
+    if (!file) {
+        lh_file_note_error(vm, error);
         return refuse(L, strerror(error), error);
+    }
     id = remember_handle(L, vm);
     p = new_process(vm);
-    if (!p) {
-        lh_file_close_handle(lua_touserdata(L, -1));
+    if (!p)
         return refuse(L, strerror(ENOMEM), ENOMEM);
-    }
     FILE *fp = open_pipe(p, start, &error, &err);
     if (!fp) {
         lh_free(p);
-        lh_file_close_handle(lua_touserdata(L, -1));
+        lh_file_note_error(vm, error);
         return refuse(L, err.text, error);
     }
-    fclose(lh_lua_file_swap(lua_touserdata(L, -1), fp));
+    lh_file_open_handle(file, lua_touserdata(L, -1), fp);
     p->id = id;
     p->file = file;
     file->process = p;
@@ -304,7 +304,7 @@ static void sweep_due(struct lh_timer *timer)
     sweep_now(LH_OF(timer, struct lh_vm, sweep_timer));
 }
 
-static void sweep_soon(struct lh_vm *vm)
+void lh_process_sweep_soon(struct lh_vm *vm)
 {
     struct lh_context *ctx = vm->ctx;
     uint64_t due_ms = lh_deadline(vm->swept_ms, SWEEP_MS);
@@ -331,7 +331,7 @@ void lh_process_task_ended(struct lh_task *task)
         if (p->bound)
             terminate(p);
         if (p->file)
-            sweep_soon(vm);
+            lh_process_sweep_soon(vm);
     }
 }
 

@@ -51,6 +51,9 @@ void lh_process_leave(struct lh_process *p);
  * left behind are looked for. */
 void lh_process_task_ended(struct lh_task *task);
 
+/* Has it done soon, at most once a second. */
+void lh_process_sweep_soon(struct lh_vm *vm);
+
 /* After a collection: leaves the children of lost handles. */
 void lh_process_sweep(lua_State *L, struct lh_vm *vm);
 

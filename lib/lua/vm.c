@@ -114,6 +114,11 @@ unsigned lh_vm_tasks(const struct lh_vm *vm)
     return vm->tasks_n;
 }
 
+void lh_vm_find_lost(struct lh_vm *vm)
+{
+    lh_process_sweep_soon(vm);
+}
+
 const char *lh_vm_running(const struct lh_vm *vm)
 {
     return atomic_load_explicit(&vm->running, memory_order_acquire);
@@ -193,6 +198,11 @@ void lh_vm_run(struct lh_vm *vm)
 {
     lh_list_remove(&vm->ready_link);
     lh_list_move(&vm->batch, &vm->ready);
+    /* First: the tasks may need what it finds. */
+    if (vm->sweep) {
+        lh_gc_collect(vm);
+        lh_process_sweep(vm->L, vm);
+    }
     while (!lh_list_empty(&vm->batch)) {
         lua_pushvalue(vm->L, 1);
         int status = lua_pcall(vm->L, 0, 0, 0);
@@ -202,10 +212,6 @@ void lh_vm_run(struct lh_vm *vm)
             lh_gc_collect(vm);
         if (is_late(vm))
             break;
-    }
-    if (vm->sweep) {
-        lh_gc_collect(vm);
-        lh_process_sweep(vm->L, vm);
     }
     put_back(vm);
 }

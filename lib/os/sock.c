@@ -11,6 +11,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -467,6 +468,13 @@ enum lh_accepted lh_sock_accept(int listener, int *fd,
             break;
     }
     return listens(listener) ? LH_ACCEPT_FAILED : LH_ACCEPT_BROKEN;
+}
+
+bool lh_sock_has_client(int listener)
+{
+    struct pollfd client = {.fd = listener, .events = POLLIN};
+
+    return poll(&client, 1, 0) != 0;
 }
 
 static ssize_t moved(ssize_t n)

@@ -68,6 +68,9 @@ enum lh_accepted {
 enum lh_accepted lh_sock_accept(int listener, int *fd,
                                 struct lh_sock_ends *ends);
 
+/* Does a client wait?  Lack of room is told without looking. */
+bool lh_sock_has_client(int listener);
+
 /* Bytes moved; 0 from receive: the peer's FIN; -1: would block; -2: lost.
  * EINTR is retried; sending never raises SIGPIPE. */
 ssize_t lh_sock_receive(int fd, void *out, size_t n);

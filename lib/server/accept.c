@@ -75,6 +75,9 @@ static void not_accepted(struct lh_acceptor *a, enum lh_accepted how)
         give_up(a, why);
         return;
     case LH_ACCEPT_NO_ROOM:
+        a->worker->ctx.short_of_descriptors = true;
+        if (!lh_sock_has_client(a->listener->fd))
+            return;
         if (!lh_conns_find_idle(a->worker))
             report_trouble(a, why);
         lh_conns_close_oldest_idle(a->worker);

@@ -91,7 +91,8 @@ static bool work_waits(const struct lh_worker *w)
 static int wait_ms(const struct lh_worker *w)
 {
     if (work_waits(w) || !lh_list_empty(&w->dirty) ||
-        !lh_list_empty(&w->bulk) || !lh_list_empty(&w->closed))
+        !lh_list_empty(&w->bulk) || !lh_list_empty(&w->closed) ||
+        w->ctx.short_of_descriptors)
         return 0;
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
     if (w->submit_again && (timeout < 0 || timeout > SUBMIT_AGAIN_MS))
@@ -188,6 +189,16 @@ static void run_tasks(struct lh_worker *w)
     lh_list_put_first(&w->ready_vms, &vms);
 }
 
+/* Files that scripts have lost are open until they are collected. */
+static void find_descriptors(struct lh_worker *w)
+{
+    if (!w->ctx.short_of_descriptors)
+        return;
+    w->ctx.short_of_descriptors = false;
+    for (unsigned i = 0; i < w->server->mappings.n; i++)
+        lh_vm_find_lost(w->vms[i]);
+}
+
 static void run_rounds(struct lh_worker *w)
 {
     struct lh_step step = {0};
@@ -222,6 +233,7 @@ static void turn(struct lh_worker *w)
     deliver_mail(w);
     read_events(w);
     fire_timers(w);
+    find_descriptors(w);
     run_rounds(w);
     lh_conns_write(w);
     w->submit_again = lh_aio_submit(w->aio);

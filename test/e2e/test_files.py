@@ -236,6 +236,47 @@ class StandardOutput(harness.TestCase):
         os.environ.pop("LHTTPD_AIO", None)
 
 
+class Descriptors(harness.TestCase):
+    """A script that loses files costs itself something, and nobody else."""
+
+    LOSES = """
+        collectgarbage('stop')
+        local function lose(name, open)
+          httpd.register_handler('/' .. name, function()
+            local n, f = 0
+            repeat f, n = open(), n + 1 until not f or n == 100
+            httpd.write(nil, f and 'never' or 'none is left')
+          end)
+        end
+        lose('io', function() return io.open('/dev/null') end)
+        lose('open', function() return httpd.open('/etc/passwd') end)
+        lose('used', function()
+          local f = io.open('/etc/passwd')
+          return f and httpd.read(f, 1)
+        end)
+        lose('popen', function() return io.popen('true') end)
+        httpd.register_handler('/', function()
+          local f, why = httpd.open('/etc/passwd')
+          httpd.write(nil, f and 'hello' or why)
+          if f then f:close() end
+        end)
+        """
+
+    def test_lost_files_are_found(self):
+        path = os.path.join(harness.directory(), "loses.lua")
+        with open(path, "w") as f:
+            f.write(self.LOSES)
+        for name in ("io", "open", "used", "popen"):
+            with self.subTest(name), \
+                    Server("/", path, workers=1, files=64) as s:
+                for _ in range(2):
+                    self.assertEqual(self.get(s, "/" + name).text,
+                                     "none is left")
+                    # Others, who need descriptors too.
+                    wait_until(lambda: self.get(s).text == "hello",
+                               "for the lost files to be found")
+
+
 class Neighbours(harness.TestCase):
     """Whoever waits for a file or a process holds nobody up."""
 

@@ -451,8 +451,13 @@ static void test_no_descriptors(void **state)
     none.rlim_cur = (rlim_t)client + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_NO_ROOM);
+    assert_true(lh_sock_has_client(listener));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     lh_sock_close(accept_one(listener, &ends)); /* the client was kept */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_NO_ROOM);
+    assert_false(lh_sock_has_client(listener));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     close(client);
     lh_sock_close(listener);
 }
