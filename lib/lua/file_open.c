@@ -45,6 +45,9 @@ static FILE *make_stream(int fd, const char *mode, int *error)
 
     if (flags >= 0)
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    /* As fopen() does it, which fdopen() does not. */
+    if (strcmp(mode, "a") == 0)
+        lseek(fd, 0, SEEK_END);
     fp = fdopen(fd, mode);
     if (!fp) {
         *error = errno;

@@ -297,6 +297,20 @@ static const char opened[] =
     "        httpd.open('/no/file', 'w'))\n"
     "  fails(DIR .. ': Is a directory', 21, httpd.open(DIR, 'r+'))\n"
     "end)\n"
+    "test('positions', function()\n"
+    "  fill('p', 'some text')\n"
+    "  for _, mode in ipairs{'r', 'a', 'r+', 'a+', 'ab', 'w', 'w+'} do\n"
+    "    local f = assert(httpd.open(DIR .. 'p', mode))\n"
+    "    local g = assert(io.open(DIR .. 'p', mode))\n"
+    "    same(f:seek(), g:seek())\n"
+    "    g:close()\n"
+    "    if mode:sub(1, 1) == 'a' then\n"
+    "      same(httpd.write(f, '!'), 1)\n"
+    "      same(f:seek(), f:seek('end'))\n"
+    "    end\n"
+    "    f:close()\n"
+    "  end\n"
+    "end)\n"
     "test('fifo', function()\n"
     "  local r = assert(httpd.open(DIR .. 'pipe'))\n"
     "  local w = assert(httpd.open(DIR .. 'pipe', 'w'))\n"
@@ -364,6 +378,7 @@ static void opens_and_sends(void **state)
     mkfifo(test_live_path("pipe"), 0600);
     test_live_start(&live, 1, opened);
     test_live_expect(&live, "/open", "ok");
+    test_live_expect(&live, "/positions", "ok");
     test_live_expect(&live, "/fifo", "ok");
     test_live_expect(&live, "/send_fails", "ok");
     const char *got = test_live_get(&live, "/sends");
