@@ -210,7 +210,14 @@ if methods then
         end
     end
     httpd.popen = begins.popen
-    httpd.close = waiting(begins.close_begin)
+    local drain, close_file = waiting(begins.drain_begin),
+                              waiting(begins.close_begin)
+    -- What a pipe's file holds back goes first, as long as there is time.
+    httpd.close = function(f, timeout)
+        local ok, why, code = drain(f, timeout)
+        if not ok and not code then return nil, why end
+        return close_file(f, timeout)
+    end
     httpd.open = waiting(begins.open_begin)
     httpd.sync = waiting(begins.sync_begin)
     local wait_and_close = httpd.close

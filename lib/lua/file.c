@@ -33,6 +33,10 @@ struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index)
     struct lh_file *file;
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->files);
+    if (!lua_istable(L, -1)) { /* a registry of 5.1 that memory failed for */
+        lua_pop(L, 1);
+        return NULL;
+    }
     lua_pushvalue(L, index);
     lua_rawget(L, -2);
     file = lua_touserdata(L, -1);
@@ -77,7 +81,9 @@ static void drop_ahead(struct lh_file *file)
 {
     lh_free(file->ahead.p);
     lh_free(file->sending.in.p);
-    file->ahead = file->sending.in = (struct lh_input){.p = NULL};
+    lh_free(file->behind.p);
+    file->ahead = file->behind = file->sending.in =
+        (struct lh_input){.p = NULL};
     lh_pipe_drop(file->sending.pipe);
     file->sending.pipe = NULL;
 }
@@ -103,15 +109,20 @@ void lh_file_forget(struct lh_file *file)
     drop_ahead(file);
 }
 
-static int collect_file(lua_State *L)
+static void kill_state(struct lh_file *file)
 {
-    struct lh_file *file = lua_touserdata(L, 1);
-
+    if (file->dead)
+        return;
     file->dead = true;
     file->left = file->process != NULL;
     lh_file_forget(file);
     if (file->process)
         lh_process_leave(file->process);
+}
+
+static int collect_file(lua_State *L)
+{
+    kill_state(lua_touserdata(L, 1));
     return 0;
 }
 
@@ -180,6 +191,21 @@ static int take_over_shared(struct lh_file *file, FILE *fp)
     return lh_stdio_flush(fp);
 }
 
+/* To flush it might wait for who reads the pipe. */
+static int take_behind(struct lh_file *file, FILE *fp)
+{
+    struct lh_input *in = &file->behind;
+    size_t n = lh_stdio_behind(fp);
+
+    if (n == 0 || !file->pollable || file->standard)
+        return 0;
+    if (!lh_input_room(in, n))
+        return -ENOMEM;
+    lh_stdio_take_behind(fp, in->p + in->n);
+    in->n += n;
+    return 0;
+}
+
 static int take_over(struct lh_file *file, FILE *fp)
 {
     struct lh_input *in = &file->ahead;
@@ -188,7 +214,9 @@ static int take_over(struct lh_file *file, FILE *fp)
 
     if (file->shared)
         return take_over_shared(file, fp);
-    r = lh_stdio_leave(fp, &offset);
+    r = take_behind(file, fp);
+    if (r == 0)
+        r = lh_stdio_leave(fp, &offset);
     if (r < 0)
         return r;
     file->seekable = offset >= 0 && !file->pollable;
@@ -201,7 +229,7 @@ static int take_over(struct lh_file *file, FILE *fp)
         in->n += lh_stdio_take(fp, in->p + in->n, n);
     }
     change_hands(file, true);
-    return 0;
+    return lh_file_push_behind(file);
 }
 
 bool lh_file_is_busy(const struct lh_file *file)
@@ -212,7 +240,7 @@ bool lh_file_is_busy(const struct lh_file *file)
 
 static void give_back(struct lh_file *file, FILE *fp)
 {
-    struct lh_input *in = &file->ahead;
+    struct lh_input *in = &file->ahead, *behind = &file->behind;
     size_t n = lh_input_bytes(in);
 
     lh_file_leave_operation(file);
@@ -225,8 +253,10 @@ static void give_back(struct lh_file *file, FILE *fp)
         lh_stdio_resume(fp, (int64_t)(file->offset - n));
     else
         lh_stdio_unread(fp, in->p + in->at, n);
-    drop_ahead(file);
     change_hands(file, false);
+    if (lh_input_bytes(behind))
+        fwrite(behind->p + behind->at, 1, lh_input_bytes(behind), fp);
+    drop_ahead(file);
 }
 
 /* give_back(state, handle): before a buffered method. */
@@ -295,7 +325,7 @@ void lh_file_close_handle(void *handle)
     FILE *fp = lh_lua_file_take(handle);
 
     if (fp)
-        fclose(fp);
+        lh_stdio_close(fp);
 }
 
 /* Pushes io.open(path), or nothing and returns errno. */
@@ -436,11 +466,44 @@ void lh_file_detach(struct lh_task *task)
     lh_timer_disarm(&task->again);
 }
 
+/* --- lost handles ------------------------------------------------------------
+ */
+
+/* Before io closes it: without waiting, and with our descriptor. */
+static int collect_handle(lua_State *L)
+{
+    struct lh_file *file = lh_file_find(L, lh_api_vm(L), 1);
+
+    if (file && !file->standard) {
+        kill_state(file);
+        if (lh_lua_file(L, 1))
+            lh_file_close_handle(lua_touserdata(L, 1));
+    }
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+/* The metatable of io's handles is at the top. */
+static void watch_handles(lua_State *L, struct lh_vm *vm)
+{
+    lua_pushlightuserdata(L, vm);
+    lua_getfield(L, -2, "__gc");
+    if (lua_isfunction(L, -1)) {
+        lua_pushcclosure(L, collect_handle, 2);
+        lua_setfield(L, -2, "__gc");
+    } else {
+        lua_pop(L, 2);
+    }
+}
+
 /* --- the VM --------------------------------------------------------------- */
 
 static const luaL_Reg begins[] = {
     {"give_back", give_back_call},
     {"close_begin", close_begin},
+    {"drain_begin", lh_file_drain_begin},
     {NULL, NULL},
 };
 
@@ -476,6 +539,9 @@ void lh_file_prepare(lua_State *L, struct lh_vm *vm)
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_FILEHANDLE);
     lua_getglobal(L, "io");
     if (lua_istable(L, -1) && lua_istable(L, -2)) {
+        lua_pushvalue(L, -2);
+        watch_handles(L, vm);
+        lua_pop(L, 1);
         lua_getfield(L, -1, "open");
         vm->file_open = luaL_ref(L, LUA_REGISTRYINDEX);
         lua_getfield(L, -2, "__index");

@@ -50,8 +50,10 @@ struct lh_file {
     bool dead; /* finalized: a script's own finalizer may still have the handle
                 */
     bool left; /* of popen, and its process was left */
-    uint64_t offset;       /* of the next octet that the kernel moves */
-    struct lh_input ahead; /* octets that were read, and not taken yet */
+    uint64_t offset;        /* of the next octet that the kernel moves */
+    struct lh_input ahead;  /* octets that were read, and not taken yet */
+    struct lh_input behind; /* a pipe's that the FILE held back: they go first
+                             */
 
     struct lh_task *task;           /* waits for it */
     struct lh_operation *operation; /* is on its way */
@@ -148,6 +150,12 @@ void lh_file_detach(struct lh_task *task);
 int lh_file_read_begin(lua_State *L, struct lh_task *task);
 int lh_file_write_begin(lua_State *L, struct lh_task *task,
                         uint64_t timeout_ms);
+
+/* Writes what is held back, before the file is closed. */
+int lh_file_drain_begin(lua_State *L);
+
+/* As far as that needs no waiting.  0 or a negative errno. */
+int lh_file_push_behind(struct lh_file *file);
 
 /* May the task move more before the others have their turn? */
 bool lh_file_has_budget(const struct lh_task *task);

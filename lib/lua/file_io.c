@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "lua/gc.h"
 #include "os/evq.h"
 #include "os/pipe.h"
 #include "os/stdio.h"
@@ -308,10 +309,30 @@ static int claim_place(struct lh_file *file, size_t n)
     return 0;
 }
 
+static struct lh_str next_octets(const struct lh_task *task)
+{
+    const struct lh_input *first = &task->file->behind;
+
+    if (lh_input_bytes(first))
+        return (struct lh_str){first->p + first->at, lh_input_bytes(first)};
+    return (struct lh_str){task->data + task->data_done,
+                           task->data_n - task->data_done};
+}
+
+static void note_moved(struct lh_task *task, struct lh_file *file)
+{
+    if (lh_input_bytes(&file->behind))
+        file->behind.at += file->moved;
+    else
+        task->data_done += file->moved;
+    file->moved = 0;
+}
+
 static void start_write(struct lh_task *task)
 {
     struct lh_file *file = task->file;
-    size_t n = least(task->data_n - task->data_done, PIECE_BYTES);
+    struct lh_str next = next_octets(task);
+    size_t n = least(next.n, PIECE_BYTES);
     struct lh_operation *op =
         lh_operation_new(file->vm->ctx, LH_AIO_WRITE, file->descriptor, n);
 
@@ -321,7 +342,7 @@ static void start_write(struct lh_task *task)
         lh_task_ready(task);
         return;
     }
-    memcpy(op->aio.p, task->data + task->data_done, n);
+    memcpy(op->aio.p, next.p, n);
     op->deliver = deliver_write;
     start_operation(file, op);
 }
@@ -331,17 +352,15 @@ static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
     for (;;) {
         if (file->operation)
             return LH_OUTCOME_PENDING;
-        task->data_done += file->moved;
-        file->moved = 0;
+        note_moved(task, file);
         if (file->error)
             return failed(task, file->error);
-        if (task->data_done == task->data_n)
+        struct lh_str next = next_octets(task);
+        if (next.n == 0)
             return LH_OUTCOME_DONE;
         if (!file->pollable || !lh_file_has_budget(task))
             return LH_OUTCOME_PENDING;
-        ssize_t n =
-            lh_pipe_write(file->descriptor->fd, task->data + task->data_done,
-                          task->data_n - task->data_done);
+        ssize_t n = lh_pipe_write(file->descriptor->fd, next.p, next.n);
         if (n < 0)
             n = unless_unwatched(file, n);
         if (n == -EAGAIN)
@@ -420,5 +439,59 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
         lh_task_anchor_file(task, L);
         lh_task_anchor(task, L, 2, true);
     }
+    return results;
+}
+
+/* --- what a FILE held back ------------------------------------------------ */
+
+int lh_file_push_behind(struct lh_file *file)
+{
+    struct lh_input *in = &file->behind;
+    ssize_t n = 0;
+
+    while (n >= 0 && lh_input_bytes(in)) {
+        n = lh_pipe_write(file->descriptor->fd, in->p + in->at,
+                          lh_input_bytes(in));
+        in->at += n > 0 ? (size_t)n : 0;
+    }
+    if (n < 0 && n != -EAGAIN) {
+        in->at = in->n = 0;
+        return (int)n;
+    }
+    return 0;
+}
+
+/* Does a pipe hold back octets for somebody who can wait? */
+static bool holds_back(lua_State *L, const struct lh_vm *vm,
+                       const struct lh_file *file)
+{
+    FILE *fp = lh_lua_file(L, 1);
+
+    if (!vm->current || !lh_gc_runs_script(L, vm) || !file || !fp ||
+        file->dead || lh_file_is_busy(file) ||
+        (!file->pollable && !file->process))
+        return false;
+    return lh_input_bytes(&file->behind) || lh_stdio_behind(fp);
+}
+
+int lh_file_drain_begin(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+    uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.close");
+    struct lh_task *task = vm->current;
+    int error, results;
+
+    lua_settop(L, 2);
+    if (!lh_file_is_first(L) || !holds_back(L, vm, lh_file_find(L, vm, 1))) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    task->file = lh_file_use(L, "httpd.close", false, &error);
+    if (error < 0)
+        return lh_file_error(L, -error);
+    task->data_n = task->data_done = 0;
+    results = lh_api_begin(L, task, LH_WAIT_FILE_WRITE, timeout_ms);
+    if (task->wait == LH_WAIT_FILE_WRITE)
+        lh_task_anchor_file(task, L);
     return results;
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio_ext.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +53,11 @@ int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
     return twin->fd < 0 ? -errno : 0;
 }
 
+size_t lh_stdio_behind(FILE *fp)
+{
+    return __fpending(fp);
+}
+
 static void empty_buffer(FILE *fp)
 {
     __fpurge(fp);
@@ -60,6 +66,21 @@ static void empty_buffer(FILE *fp)
         fp->_IO_buf_base;
     fp->_flags &= ~PUTTING;
     fp->_offset = -1; /* not known */
+}
+
+void lh_stdio_take_behind(FILE *fp, void *p)
+{
+    memcpy(p, fp->_IO_write_base, __fpending(fp));
+    empty_buffer(fp);
+}
+
+void lh_stdio_close(FILE *fp)
+{
+    struct stat st;
+
+    if (__fpending(fp) && fstat(fileno(fp), &st) == 0 && !S_ISREG(st.st_mode))
+        fcntl(fileno(fp), F_SETFL, fcntl(fileno(fp), F_GETFL) | O_NONBLOCK);
+    fclose(fp);
 }
 
 int lh_stdio_leave(FILE *fp, int64_t *offset)

@@ -44,6 +44,14 @@ int64_t lh_stdio_claim(int fd, size_t n);
  * directory. */
 int64_t lh_stdio_size(int fd);
 
+/* Octets held back, and all of them taken out, nothing written. */
+size_t lh_stdio_behind(FILE *fp);
+void lh_stdio_take_behind(FILE *fp, void *p);
+
+/* Closes it without waiting for who reads a pipe: what it holds back is lost if
+ * there is no room. */
+void lh_stdio_close(FILE *fp);
+
 /* Octets read ahead, and up to n of them taken out: never a system call. */
 size_t lh_stdio_ahead(const FILE *fp);
 size_t lh_stdio_take(FILE *fp, void *p, size_t n);

@@ -623,6 +623,80 @@ static void failures_leave_no_descriptor(void **state)
     test_live_stop(&live);
 }
 
+/* --- pipes that nobody reads -----------------------------------------------
+ */
+
+static const char full_pipes[] =
+    "local big = string.rep('x', 300000)\n"
+    "local function fill_up(p)\n"
+    "  local n, why = httpd.write(p, big, 0.01)\n"
+    "  same(n, nil) same(why, 'timeout')\n"
+    "end\n"
+    "test('close', function()\n"
+    "  local p = assert(io.popen('exec sleep 1000', 'w'))\n"
+    "  fill_up(p)\n"
+    "  p:write('held back')\n"
+    "  local ok, why = httpd.close(p, 0.05)\n"
+    "  same(ok, nil) same(why, 'timeout')\n"
+    "  ok, why = httpd.close(p, 0.05)\n"
+    "  same(ok, nil) same(why, 'timeout')\n"
+    "end)\n"
+    "test('lose', function()\n"
+    "  local p = assert(io.popen('exec sleep 1000', 'w'))\n"
+    "  fill_up(p)\n"
+    "  p:write('held back')\n"
+    "  p = nil\n"
+    "  collectgarbage()\n"
+    "end)\n"
+    "test('write', function()\n"
+    "  local r = assert(httpd.open(DIR .. 'fifo'))\n"
+    "  local w = assert(httpd.open(DIR .. 'fifo', 'w'))\n"
+    "  fill_up(w)\n"
+    "  w:write('held back')\n"
+    "  local n, why = httpd.write(w, 'more', 0.01)\n"
+    "  same(n, nil) same(why, 'timeout')\n"
+    "  local m = 0\n"
+    "  while true do\n"
+    "    local s, why = httpd.read(r, 4096, 0)\n"
+    "    if why then break end\n"
+    "    m = m + #s\n"
+    "  end\n"
+    "  same(httpd.write(w, 'last'), 4)\n"
+    "  w:write(' words')\n"
+    "  same(w:close(), true)\n"
+    "  local rest = httpd.read(r, 'a')\n"
+    "  assert(rest:find('xheld backlast words$') or\n"
+    "         rest == 'held backlast words', rest)\n"
+    "  r:close()\n"
+    "end)\n"
+    "test('arrives', function()\n"
+    "  local p = assert(io.popen('sleep 0.1; cat > ' .. DIR .. 'in', 'w'))\n"
+    "  p:write('first ')\n"
+    "  same(httpd.write(p, big), #big)\n"
+    "  p:write('last')\n"
+    "  same(httpd.close(p), true)\n"
+    "  same(contents('in'), 'first ' .. big .. 'last')\n"
+    "end)\n"
+    "test('broken', function()\n"
+    "  local p = assert(io.popen('exec sleep 0.05', 'w'))\n"
+    "  p:write('nobody reads this')\n"
+    "  same(httpd.close(p), true)\n"
+    "end)\n";
+
+static void full_pipes_hold_up_nobody(void **state)
+{
+    static const char *const names[] = {"/close", "/lose", "/write", "/arrives",
+                                        "/broken"};
+    struct test_live live;
+
+    (void)state;
+    mkfifo(test_live_path("fifo"), 0600);
+    test_live_start(&live, 1, full_pipes);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        test_live_expect(&live, names[i], "ok");
+    test_live_stop(&live);
+}
+
 /* --- many, and clients that leave ----------------------------------------- */
 
 static const char crowd[] =
@@ -975,6 +1049,7 @@ int main(void)
         cmocka_unit_test(no_body_no_reading),
         cmocka_unit_test(finalized_files_are_dead),
         cmocka_unit_test(failures_leave_no_descriptor),
+        cmocka_unit_test(full_pipes_hold_up_nobody),
         cmocka_unit_test(a_slow_client_is_given_up),
         cmocka_unit_test(five_hundred_at_once),
         cmocka_unit_test(writes_go_on_when_clients_leave),
