@@ -697,6 +697,61 @@ static void full_pipes_hold_up_nobody(void **state)
     test_live_stop(&live);
 }
 
+/* --- a stop ----------------------------------------------------------------
+ */
+
+static const char told[] =
+    "running = 0\n"
+    "test('running', function() return tostring(running) end)\n"
+    "local function count(wait)\n"
+    "  running = running + 1\n"
+    "  local seen = {timeout = 0, stopping = 0}\n"
+    "  repeat\n"
+    "    local _, why = wait()\n"
+    "    seen[why] = seen[why] + 1\n"
+    "  until seen.stopping > 0\n"
+    "  for i = 1, 5 do\n"
+    "    local _, why = wait()\n"
+    "    seen[why] = seen[why] + 1\n"
+    "  end\n"
+    "  assert(seen.timeout >= 5)\n"
+    "  return 'stopping ' .. seen.stopping\n"
+    "end\n"
+    "test('read', function()\n"
+    "  local p = assert(io.popen('exec sleep 1000'))\n"
+    "  return count(function() return httpd.read(p, 1, 0.01) end)\n"
+    "end)\n"
+    "test('close', function()\n"
+    "  local p = assert(io.popen('exec sleep 1000', 'w'))\n"
+    "  return count(function() return httpd.close(p, 0.01) end)\n"
+    "end)\n";
+
+static int two_run(void *arg)
+{
+    return strcmp(test_live_get(arg, "/running"), "2") == 0;
+}
+
+/* Whoever waits in a loop would not wait any more, up to the end. */
+static void a_stop_is_told_once(void **state)
+{
+    struct test_live live;
+    char answer[512];
+    int fds[2];
+
+    (void)state;
+    test_live_start(&live, 1, told);
+    fds[0] = test_live_ask(&live, "/read");
+    fds[1] = test_live_ask(&live, "/close");
+    test_live_until(two_run, &live);
+    lhttpd_server_shutdown(live.server, 60000);
+    for (int i = 0; i < 2; i++) {
+        test_client_read_all(fds[i], answer, sizeof(answer));
+        close(fds[i]);
+        assert_non_null(strstr(answer, "\r\n\r\nstopping 1"));
+    }
+    test_live_stop(&live);
+}
+
 /* --- many, and clients that leave ----------------------------------------- */
 
 static const char crowd[] =
@@ -1049,6 +1104,7 @@ int main(void)
         cmocka_unit_test(no_body_no_reading),
         cmocka_unit_test(finalized_files_are_dead),
         cmocka_unit_test(failures_leave_no_descriptor),
+        cmocka_unit_test(a_stop_is_told_once),
         cmocka_unit_test(full_pipes_hold_up_nobody),
         cmocka_unit_test(a_slow_client_is_given_up),
         cmocka_unit_test(five_hundred_at_once),
