@@ -184,7 +184,9 @@ if methods then
         local file = files[f]
         if file then return give_back(file, f) end
     end
-    local function wrap(method)
+    local through = begins.through
+    local function wrap(method, name)
+        method = through(method, name, true)
         return function(f, ...)
             local file = files[f]
             if file then
@@ -197,12 +199,13 @@ if methods then
     local names = {'read', 'write', 'seek', 'flush', 'setvbuf'}
     for i = 1, #names do
         local method = methods[names[i]]
-        if method then methods[names[i]] = wrap(method) end
+        if method then methods[names[i]] = wrap(method, names[i]) end
     end
-    local lines, close = methods.lines, methods.close
+    local lines = through(methods.lines, 'lines', true)
+    local close = through(methods.close, 'close')
     function methods.lines(f, ...)
         return_file(f)
-        local next_line = lines(f, ...)
+        local next_line = through(lines(f, ...), 'lines')
         return function()
             local _, why = return_file(f)
             if why then return nil, why end
@@ -240,9 +243,11 @@ if methods then
     if io then
         local input, output = io.input, io.output
         if io.popen then io.popen = begins.io_popen end
+        if io.open then io.open = through(io.open, 'open') end
         local function wrap_default(name, which)
             local f = io[name]
             if not f or not which then return end
+            f = through(f, name)
             io[name] = function(...)
                 local _, why = return_file(which())
                 if why then return nil, why end

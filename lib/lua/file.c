@@ -549,6 +549,7 @@ void lh_file_prepare(lua_State *L, struct lh_vm *vm)
         vm->file_close = luaL_ref(L, LUA_REGISTRYINDEX);
         lua_setfield(L, to, "methods");
         lua_settop(L, to);
+        lh_api_register(L, vm, lh_through_begins);
         lh_api_register(L, vm, begins);
         lh_api_register(L, vm, lh_popen_begins);
         lh_api_register(L, vm, lh_file_open_begins);

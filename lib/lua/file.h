@@ -178,6 +178,10 @@ void lh_open_cancel(struct lh_task *task);
 int lh_open_finish(lua_State *L, struct lh_task *task);
 void lh_sync_start(struct lh_task *task);
 
+/* --- through.c ------------------------------------------------------------ */
+
+extern const luaL_Reg lh_through_begins[];
+
 /* --- file_send.c ---------------------------------------------------------- */
 
 extern const luaL_Reg lh_file_send_begins[];

@@ -697,6 +697,55 @@ static void full_pipes_hold_up_nobody(void **state)
     test_live_stop(&live);
 }
 
+/* --- errors ----------------------------------------------------------------
+ */
+
+/* Wrapped functions name the script's line and what the script has called. */
+static const char wrong[] =
+    "test('errors', function()\n"
+    "  fill('e', 'text')\n"
+    "  local f = assert(io.open(DIR .. 'e'))\n"
+    "  httpd.read(f, 1)\n"
+    "  local closed = assert(io.open(DIR .. 'e'))\n"
+    "  closed:close()\n"
+    "  local wrong = {\n"
+    "    {\"#1 to 'read'\", function() local x = f:read('?') end},\n"
+    "    {\"#1 to 'write'\", function() f:write({}) end},\n"
+    "    {\"#1 to 'seek'\", function() f:seek('nowhere') end},\n"
+    "    {\"#1 to 'setvbuf'\", function() f:setvbuf('x') end},\n"
+    "    {\"#1 to 'read'\", function() local x = io.read('?') end},\n"
+    "    {\"#1 to 'write'\", function() io.write({}) end},\n"
+    "    {\"#1 to 'open'\", function() io.open({}) end},\n"
+    "    {'closed file', function() closed:read() end},\n"
+    "    {'closed file', function() closed:close() end},\n"
+    "    {'is closed', function() httpd.read(closed) end},\n"
+    "    {\"#2 to 'httpd.open'\", function() httpd.open('x', {}) end},\n"
+    "    {\"#2 to 'httpd.close'\", function() httpd.close(f, {}) end},\n"
+    "    {\"#3 to 'httpd.sendfile'\",\n"
+    "     function() httpd.sendfile('x', 1, -1) end},\n"
+    "    {\"'read' on bad self\", function() f.read(5) end},\n"
+    "    {\"#1 to 'close'\", function() io.close(5) end},\n"
+    "  }\n"
+    "  for i, case in ipairs(wrong) do\n"
+    "    local ok, why = pcall(case[2])\n"
+    "    local line = debug.getinfo(case[2], 'S').linedefined\n"
+    "    assert(not ok)\n"
+    "    assert(why:find('test.lua:' .. line .. ': ', 1, true) == 1 and\n"
+    "           why:find(case[1], 1, true), i .. ' ' .. why)\n"
+    "  end\n"
+    "  f:close()\n"
+    "end)\n";
+
+static void errors_name_the_script(void **state)
+{
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, wrong);
+    test_live_expect(&live, "/errors", "ok");
+    test_live_stop(&live);
+}
+
 /* --- a stop ----------------------------------------------------------------
  */
 
@@ -1105,6 +1154,7 @@ int main(void)
         cmocka_unit_test(finalized_files_are_dead),
         cmocka_unit_test(failures_leave_no_descriptor),
         cmocka_unit_test(a_stop_is_told_once),
+        cmocka_unit_test(errors_name_the_script),
         cmocka_unit_test(full_pipes_hold_up_nobody),
         cmocka_unit_test(a_slow_client_is_given_up),
         cmocka_unit_test(five_hundred_at_once),
