@@ -199,6 +199,32 @@ static void test_hold_and_occupy(void **state)
     in_child(hold);
 }
 
+/* In a jail without /dev/null something as empty takes its place. */
+static char jail[] = "/tmp/lhttpd-jail-XXXXXX";
+
+static void be_in_a_jail(void)
+{
+    char byte = 'x';
+
+    CHECK(chroot(jail) == 0 && chdir("/") == 0);
+    CHECK(lh_fd_occupy_standard(&err) == 0);
+    for (int fd = 0; fd <= 2; fd++) {
+        CHECK(fcntl(fd, F_GETFD) == 0);
+        CHECK(read(fd, &byte, 1) == 0);
+        CHECK(write(fd, &byte, 1) < 0 && errno == ENOTCONN);
+    }
+}
+
+static void test_jail(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_non_null(mkdtemp(jail));
+    in_child(be_in_a_jail);
+    assert_int_equal(rmdir(jail), 0);
+}
+
 /* ---- a whole server ------------------------------------------------------ */
 
 static char path[] = "/tmp/lhttpd-fd-XXXXXX";
@@ -277,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_hold_and_occupy),
+        cmocka_unit_test(test_jail),
         cmocka_unit_test(test_server),
     };
 

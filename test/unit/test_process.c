@@ -4,6 +4,7 @@
  */
 #include "os/process.h"
 
+#include "lib/deny.h"
 #include "lib/heap.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -233,6 +235,41 @@ static void test_chroot(void **state)
     in_child(enter_root);
     in_child(no_such_root);
     assert_int_equal(rmdir(directory), 0);
+}
+
+/* ---- what a process starts with ---- */
+
+static void prepare(void)
+{
+    struct rlimit limit = {0, 0};
+    int fd = fcntl(STDERR_FILENO, F_DUPFD, 50);
+
+    CHECK(fd >= 50 && fcntl(fd, F_GETFD) == 0);
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = 100;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    close(STDIN_FILENO);
+    CHECK(lh_process_prepare(&err) == 0);
+    CHECK(fcntl(STDIN_FILENO, F_GETFD) == 0);
+    CHECK(fcntl(STDERR_FILENO, F_GETFD) == 0);
+    CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(limit.rlim_cur == limit.rlim_max);
+    CHECK(lh_process_supervise(&err) == 0); /* is none of our business */
+}
+
+/* As on a kernel before 5.9. */
+static void prepare_one_by_one(void)
+{
+    if (test_deny(SYS_close_range, TEST_ANY_ARGUMENT, ENOSYS))
+        prepare();
+}
+
+static void test_prepare(void **state)
+{
+    (void)state;
+    in_child(prepare);
+    in_child(prepare_one_by_one);
 }
 
 /* ---- background ---- */
@@ -467,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_chroot),
+        cmocka_unit_test(test_prepare),
         cmocka_unit_test(test_daemon_ready),
         cmocka_unit_test(test_daemon_has_no_terminal),
         cmocka_unit_test(test_daemon_fails),
