@@ -826,6 +826,28 @@ static void room_for_one_client_costs_one(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* Nothing was cut when a client that has said nothing is let go; the grace may
+ * be shorter than the second that it has. */
+static void silent_clients_are_no_reason_to_cut(void **state)
+{
+    (void)state;
+    for (unsigned grace_ms = 100; grace_ms <= 20000; grace_ms *= 200) {
+        lhttpd_server_t *s = run(HELLO, 1);
+        int silent = test_client_connect(lhttpd_server_port(s, 0));
+        int idle = test_client_connect(lhttpd_server_port(s, 0));
+        char out[4096];
+
+        test_client_send(idle, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        test_client_read_until(idle, out, sizeof(out), "hello");
+        assert_int_equal(lhttpd_server_stop(s, grace_ms), 0);
+        assert_int_equal(test_client_read_all(silent, out, sizeof(out)), 0);
+        assert_int_equal(test_client_read_all(idle, out, sizeof(out)), 0);
+        close(silent);
+        close(idle);
+        lhttpd_server_destroy(s);
+    }
+}
+
 /* Its handler only yields, so the worker has always something to do. */
 static void a_worker_that_never_sleeps_accepts(void **state)
 {
@@ -1133,6 +1155,7 @@ int main(void)
         cmocka_unit_test(a_handler_may_shut_down_its_server),
         cmocka_unit_test(shutdown_comes_late_too),
         cmocka_unit_test(room_for_one_client_costs_one),
+        cmocka_unit_test(silent_clients_are_no_reason_to_cut),
         cmocka_unit_test(a_worker_that_never_sleeps_accepts),
         cmocka_unit_test(a_script_that_does_not_return_is_named),
         cmocka_unit_test(a_forked_child_leaves_the_server_alone),
