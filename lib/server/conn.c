@@ -720,12 +720,21 @@ static void on_event(struct lh_source *source, unsigned ready)
         pause(c);
 }
 
+/* A client that lingers is judged by what it has sent, which a worker that was
+ * busy for long has yet to see. */
+static bool is_over(const struct lh_conn *c)
+{
+    bool came = c->linger_ends && lh_list_linked(&c->fed);
+
+    return c->worker->ctx.now_ms >= (came ? c->linger_ends : c->state_deadline);
+}
+
 static void on_time(struct lh_timer *timer)
 {
     struct lh_conn *c = LH_OF(timer, struct lh_conn, timer);
     uint64_t now = c->worker->ctx.now_ms;
 
-    if (now >= c->state_deadline)
+    if (is_over(c))
         lose(c);
     else if (now >= c->send_deadline)
         look_whether_it_takes(c);

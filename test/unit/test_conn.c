@@ -411,6 +411,22 @@ static void lingering_has_bounds(void **state)
     close(steady.fd);
 }
 
+/* What came in time counts, though the worker was busy and looks late. */
+static void lingering_outlasts_a_busy_worker(void **state)
+{
+    const lhttpd_limits_t *limits = t.worker.ctx.limits;
+
+    (void)state;
+    struct client c = refused(tcp_pair);
+    assert_int_equal(send(c.fd, "x", 1, MSG_NOSIGNAL), 1);
+    wait_ms(limits->linger_idle_ms);
+    assert_int_equal(t.worker.conns_n, 1);
+    assert_int_equal(send(c.fd, "x", 1, MSG_NOSIGNAL), 1);
+    wait_ms(limits->linger_timeout_ms);
+    assert_int_equal(t.worker.conns_n, 0);
+    close(c.fd);
+}
+
 static void who_lingers_makes_room(void **state)
 {
     (void)state;
@@ -435,6 +451,7 @@ int main(void)
         TEST(who_takes_nothing_is_cut),
         TEST(the_answer_to_an_upload_is_not_lost),
         TEST(lingering_has_bounds),
+        TEST(lingering_outlasts_a_busy_worker),
         TEST(who_lingers_makes_room),
     };
 
