@@ -155,7 +155,7 @@ run_variant() {
 install_packages "$packages"
 mkdir -p build
 check format format
-for variant in ${*:-dev lua5.4 lua5.1 clang tsan release}; do
+for variant in ${*:-dev lua5.4 lua5.1 clang tsan release clients}; do
     if ! run_variant "$variant"; then
         echo "FAILED: $variant"
         failed=$((failed + 1))

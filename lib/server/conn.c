@@ -100,7 +100,7 @@ static uint64_t deadline(const struct lh_conn *c)
 {
     uint64_t at = min_deadline(c->state_deadline, c->send_deadline);
 
-    if (c->state == LH_CONN_OPEN)
+    if (c->state == LH_CONN_OPEN && !c->tail)
         at = min_deadline(at, c->protocol->deadline(c->p));
     return at;
 }
@@ -159,6 +159,12 @@ static void set_idle(struct lh_conn *c, unsigned now)
     lh_list_append(idle ? &c->worker->idle : &c->worker->busy, &c->all);
 }
 
+static void end_tail(struct lh_conn *c)
+{
+    c->tail = false;
+    c->send_deadline = LH_NEVER;
+}
+
 /* Ends each step of a connection: queues, interest, timer and list follow
  * from where it has got to. */
 static void settle(struct lh_conn *c)
@@ -166,6 +172,8 @@ static void settle(struct lh_conn *c)
     if (c->state == LH_CONN_CLOSED)
         return;
     unsigned now = status(c);
+    if (c->tail && c->state == LH_CONN_OPEN && !(now & LH_PROTO_IDLE))
+        end_tail(c);
     if (((now & LH_PROTO_WANTS_INPUT) && has_more(c)) ||
         (c->transport->ended && !c->eof))
         queue_fed(c);
@@ -213,18 +221,22 @@ static void look_again(struct lh_conn *c)
     c->send_deadline = min_deadline(next, lh_deadline(c->taken_ms, timeout));
 }
 
+static void begin_to_look(struct lh_conn *c)
+{
+    c->taken_ms = c->worker->ctx.now_ms;
+    c->untaken = SIZE_MAX;
+}
+
 static void block(struct lh_conn *c)
 {
     c->blocked = true;
-    c->taken_ms = c->worker->ctx.now_ms;
-    c->untaken = SIZE_MAX;
+    c->tail = false;
+    begin_to_look(c);
     look_again(c);
 }
 
-/* The socket has room again only once a third of its buffer is free, which may
- * be megabytes and take a slow client minutes.  So what counts is whether it
- * has taken anything since it was last looked at. */
-static void look_whether_it_takes(struct lh_conn *c)
+/* Has the client taken anything of late?  For one that is looked at. */
+static bool takes(struct lh_conn *c)
 {
     uint64_t now = c->worker->ctx.now_ms;
     size_t untaken = lh_sock_untaken(c->fd);
@@ -233,10 +245,33 @@ static void look_whether_it_takes(struct lh_conn *c)
         c->untaken = untaken;
         c->taken_ms = now;
     }
-    if (now >= lh_deadline(c->taken_ms, c->worker->ctx.limits->send_timeout_ms))
-        lose(c);
-    else
+    return now <
+           lh_deadline(c->taken_ms, c->worker->ctx.limits->send_timeout_ms);
+}
+
+/* The socket has room again only once a third of its buffer is free, which may
+ * be megabytes and take a slow client minutes.  So what counts is whether it
+ * has taken anything since it was last looked at. */
+static void look_whether_it_takes(struct lh_conn *c)
+{
+    if (takes(c))
         look_again(c);
+    else
+        lose(c);
+}
+
+/* The end of the last answer may still be in the system's buffers, megabytes,
+ * when a connection's time is up.  Closing then could cut it: what the client
+ * sends meanwhile, such as credit, would be answered with a reset.  So it has
+ * more time, as long as it takes octets. */
+static bool takes_its_tail(struct lh_conn *c)
+{
+    if (lh_sock_untaken(c->fd) == 0)
+        return false;
+    if (!c->tail)
+        begin_to_look(c);
+    c->tail = takes(c);
+    return c->tail;
 }
 
 /* The client is given as long as it sends, within bounds. */
@@ -275,6 +310,8 @@ static void shut(struct lh_conn *c)
 static void begin_close(struct lh_conn *c, bool lingers)
 {
     c->protocol->gone(c->p);
+    if (c->tail)
+        end_tail(c);
     c->state = LH_CONN_LINGER;
     c->lingers = lingers;
     shut(c);
@@ -729,17 +766,38 @@ static bool is_over(const struct lh_conn *c)
     return c->worker->ctx.now_ms >= (came ? c->linger_ends : c->state_deadline);
 }
 
+static void state_is_due(struct lh_conn *c)
+{
+    if (c->state != LH_CONN_LINGER || !takes_its_tail(c)) {
+        lose(c);
+        return;
+    }
+    look_again(c);
+    c->state_deadline = c->send_deadline;
+    c->send_deadline = LH_NEVER;
+}
+
+static void protocol_is_due(struct lh_conn *c)
+{
+    if ((status(c) & LH_PROTO_IDLE) && takes_its_tail(c)) {
+        look_again(c);
+        return;
+    }
+    end_tail(c);
+    c->protocol->expire(c->p);
+}
+
 static void on_time(struct lh_timer *timer)
 {
     struct lh_conn *c = LH_OF(timer, struct lh_conn, timer);
     uint64_t now = c->worker->ctx.now_ms;
 
     if (is_over(c))
-        lose(c);
-    else if (now >= c->send_deadline)
+        state_is_due(c);
+    else if (c->blocked && now >= c->send_deadline)
         look_whether_it_takes(c);
     else if (c->state == LH_CONN_OPEN && now >= c->protocol->deadline(c->p))
-        c->protocol->expire(c->p);
+        protocol_is_due(c);
     settle(c);
 }
 

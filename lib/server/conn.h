@@ -39,9 +39,9 @@ struct lh_conn {
     uint64_t idle_ms;        /* since when it counts as idle */
     uint64_t state_deadline; /* handshake, first byte, lingering close */
     uint64_t linger_ends;    /* LINGER: our side is shut: at the latest; or 0 */
-    uint64_t send_deadline;  /* blocked: looks whether the client takes */
-    uint64_t taken_ms;       /* blocked: it took something */
-    size_t untaken;          /* blocked: what it had not taken then */
+    uint64_t send_deadline;  /* blocked, tail: looks whether the client takes */
+    uint64_t taken_ms;       /* blocked, tail: it took something */
+    size_t untaken;          /* blocked, tail: what it had not taken then */
     int fd;
     enum lh_conn_state state;
     unsigned interest;
@@ -54,6 +54,7 @@ struct lh_conn {
     bool fin_told;    /* ... and the protocol knows */
     bool hung_up;     /* no event comes any more: reads until the end */
     bool blocked;     /* the socket takes no more for now */
+    bool tail;        /* time is up, but it takes the end of an answer yet */
     bool bulk;        /* its output did not leave in its first share */
     bool lingers;     /* LINGER: the client may still be sending */
     bool pulled;      /* something was pulled since protocol->sent() */

@@ -341,6 +341,55 @@ static void who_takes_nothing_is_cut(void **state)
     }
 }
 
+/* An idle connection whose last answers the client has not taken yet; its
+ * idle time is over. */
+static struct client with_a_tail(pair_fn *make)
+{
+    struct client c = accept_from(make, 1 << 20);
+
+    ask(c, 200);
+    assert_true(lh_sock_untaken(c.server_fd) > 0);
+    assert_false(lh_list_empty(&t.worker.idle));
+    wait_ms(t.worker.ctx.limits->idle_timeout_ms);
+    return c;
+}
+
+static void who_takes_the_end_of_an_answer_is_not_idle(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = with_a_tail(pairs[i]);
+        for (int k = 0; k < 5; k++) {
+            const struct lh_conn *conn =
+                LH_OF(t.worker.idle.next, struct lh_conn, all);
+            assert_int_equal(t.worker.conns_n, 1);
+            assert_int_equal(conn->state, LH_CONN_OPEN);
+            take_a_little(c);
+            for (int j = 0; j < 4; j++)
+                wait_ms(SEND_TIMEOUT_MS / 4);
+        }
+        ask(c, 1); /* it is served as ever */
+        take_answers(c, 201);
+        wait_until_taken(c);
+        wait_ms(t.worker.ctx.limits->idle_timeout_ms);
+        assert_int_equal(t.worker.conns_n, 0);
+        close(c.fd);
+    }
+}
+
+static void who_does_not_take_the_end_of_an_answer_is_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = with_a_tail(pairs[i]);
+        assert_int_equal(t.worker.conns_n, 1);
+        for (int j = 0; j < 8; j++)
+            wait_ms(SEND_TIMEOUT_MS / 4);
+        assert_int_equal(t.worker.conns_n, 0);
+        close(c.fd);
+    }
+}
+
 /* --- lingering ------------------------------------------------------------ */
 
 #define UPLOAD_BYTES ((size_t)8 << 20)
@@ -395,12 +444,14 @@ static void lingering_has_bounds(void **state)
 
     (void)state;
     struct client silent = refused(tcp_pair);
+    wait_until_taken(silent);
     wait_ms(idle - 1);
     assert_int_equal(t.worker.conns_n, 1);
     wait_ms(1);
     assert_int_equal(t.worker.conns_n, 0);
     close(silent.fd);
     struct client steady = refused(tcp_pair);
+    wait_until_taken(steady);
     for (uint64_t ms = 0; ms + 1000 < limits->linger_timeout_ms; ms += 1000) {
         assert_int_equal(send(steady.fd, "x", 1, MSG_NOSIGNAL), 1);
         wait_ms(1000);
@@ -418,11 +469,35 @@ static void lingering_outlasts_a_busy_worker(void **state)
 
     (void)state;
     struct client c = refused(tcp_pair);
+    wait_until_taken(c);
     assert_int_equal(send(c.fd, "x", 1, MSG_NOSIGNAL), 1);
     wait_ms(limits->linger_idle_ms);
     assert_int_equal(t.worker.conns_n, 1);
     assert_int_equal(send(c.fd, "x", 1, MSG_NOSIGNAL), 1);
     wait_ms(limits->linger_timeout_ms);
+    assert_int_equal(t.worker.conns_n, 0);
+    close(c.fd);
+}
+
+/* A client that takes its answer slowly gets all of it. */
+static void who_takes_an_answer_while_it_lingers_is_not_cut(void **state)
+{
+    const lhttpd_limits_t *limits = t.worker.ctx.limits;
+
+    (void)state;
+    struct client c = accept_from(unix_pair, 1 << 20);
+    ask(c, 200);
+    assert_int_equal(write(c.fd, UPLOAD, strlen(UPLOAD)), strlen(UPLOAD));
+    turns(4);
+    wait_ms(limits->linger_timeout_ms);
+    for (int k = 0; k < 5; k++) {
+        assert_int_equal(t.worker.conns_n, 1);
+        take_a_little(c);
+        for (int j = 0; j < 4; j++)
+            wait_ms(SEND_TIMEOUT_MS / 4);
+    }
+    for (int j = 0; j < 8; j++)
+        wait_ms(SEND_TIMEOUT_MS / 4);
     assert_int_equal(t.worker.conns_n, 0);
     close(c.fd);
 }
@@ -449,9 +524,12 @@ int main(void)
         TEST(a_request_that_has_come_is_served),
         TEST(who_takes_octets_is_not_cut),
         TEST(who_takes_nothing_is_cut),
+        TEST(who_takes_the_end_of_an_answer_is_not_idle),
+        TEST(who_does_not_take_the_end_of_an_answer_is_cut),
         TEST(the_answer_to_an_upload_is_not_lost),
         TEST(lingering_has_bounds),
         TEST(lingering_outlasts_a_busy_worker),
+        TEST(who_takes_an_answer_while_it_lingers_is_not_cut),
         TEST(who_lingers_makes_room),
     };
 
