@@ -38,6 +38,7 @@ struct lh_context {
     struct lh_log_rates log_rates;
     const char *software; /* the server field's value; "" for none */
     unsigned worker;
+    size_t stack_bytes;       /* of the thread; 0: unknown */
     struct lh_aio *aio;       /* file operations */
     struct lh_evq *evq;       /* events, and whose they are: */
     struct lh_slots *slots;   /* for pipes and child processes too */

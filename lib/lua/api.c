@@ -11,6 +11,12 @@
 #include <math.h>
 #include <stdarg.h>
 
+/* How deep coroutines may run inside each other on LuaJIT. */
+#define NESTED_MAX 190
+
+/* A log line has no room for more. */
+#define TRACEBACK_BYTES 4096
+
 /* How far up the stack a script's line is looked for. */
 #define LEVELS_MAX 16
 
@@ -385,6 +391,36 @@ static int wrap_setfenv(lua_State *L)
     return 1;
 }
 
+/* LuaJIT counts no calls from C: before one that takes much of its stack.  The
+ * other half is for those that take less, which its own stack's limit ends. */
+static int check_stack(lua_State *L)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if (here < lh_api_vm(L)->stack_low)
+        return lh_api_error(L, "C stack overflow");
+    return 0;
+}
+
+/* Around a resume: as on the other VMs. */
+static int enter(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+
+    if (vm->nested >= NESTED_MAX)
+        return lh_api_error(L, "C stack overflow");
+    vm->nested++;
+    return check_stack(L);
+}
+
+static int leave(lua_State *L)
+{
+    struct lh_vm *vm = lh_api_vm(L);
+
+    vm->nested -= vm->nested > 0;
+    return 0;
+}
+
 /* traceback(coroutine, error): of a coroutine that failed, and before it of the
  * one inside whose error it has passed on. */
 static int traceback(lua_State *L)
@@ -398,6 +434,8 @@ static int traceback(lua_State *L)
         lua_rawgeti(L, 3, 2);
     else
         lua_pushliteral(L, "in a coroutine:");
+    if (lh_lua_len(L, -1) > TRACEBACK_BYTES)
+        return 1;
     lh_lua_traceback(L, co);
     return 1;
 }
@@ -503,6 +541,9 @@ const luaL_Reg lh_api_begins[] = {
     {"expose", expose},
     {"setfenv", wrap_setfenv},
     {"traceback", traceback},
+    {"check_stack", check_stack},
+    {"enter", enter},
+    {"leave", leave},
     {"rethrow", rethrow},
     {"sleep_begin", sleep_begin},
     {"setmetatable", set_metatable},

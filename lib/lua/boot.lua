@@ -33,8 +33,30 @@ httpd.flush = waiting(begins.flush_begin)
 httpd.finish = waiting(begins.finish_begin)
 httpd.sleep = waiting(begins.sleep_begin)
 
+local check_stack = begins.check_stack
+
+-- The callback of gsub takes 8 KiB of the C stack a level on LuaJIT.
+if jit and string and string.gsub then
+    local gsub = string.gsub
+    function string.gsub(s, pattern, by, n)
+        if type(by) ~= 'string' then check_stack() end
+        return gsub(s, pattern, by, n)
+    end
+end
+
 if coroutine then
     local create, resume = coroutine.create, coroutine.resume
+    if jit then
+        local plain, enter, leave = resume, begins.enter, begins.leave
+        local function left(...)
+            leave()
+            return ...
+        end
+        function resume(co, ...)
+            enter()
+            return left(plain(co, ...))
+        end
+    end
     local status, close = coroutine.status, coroutine.close
     local running = coroutine.running
     local traceback, rethrow = begins.traceback, begins.rethrow

@@ -478,6 +478,7 @@ static void resume(struct lh_task *task, lua_State *L, int args)
 
     task->state = LH_TASK_RUNNING;
     task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
+    vm->nested = 0;
     atomic_store_explicit(&vm->running, vm->known[task->handler].where,
                           memory_order_release);
     status = lh_lua_resume(task->co, L, args, &results);

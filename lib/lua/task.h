@@ -184,6 +184,8 @@ struct lh_vm {
     unsigned known_n;
     int not_found, root;
     bool loading;
+    uintptr_t stack_low; /* below it nothing calls back; 0: unknown */
+    unsigned nested;     /* coroutines that run inside another */
     _Atomic(const char *) running;
 
     int64_t date_s; /* the time that LH_CONST_DATE is for */
@@ -220,6 +222,11 @@ enum {
     LH_AT_HEADER_META,
     LH_AT_LAST = LH_AT_HEADER_META
 };
+
+/* --- vm.c ----------------------------------------------------------------- */
+
+/* From this frame on half of the stack is for functions that call back. */
+void lh_vm_note_stack(struct lh_vm *vm);
 
 /* --- task.c --------------------------------------------------------------- */
 

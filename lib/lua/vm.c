@@ -16,6 +16,7 @@ int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
     if (!vm)
         return lh_err_memory(err);
     vm->ctx = config->ctx;
+    lh_vm_note_stack(vm);
     vm->ready_list = config->ready;
     vm->not_found = vm->root = -1;
     vm->date_s = INT64_MIN;
@@ -194,8 +195,17 @@ static void put_back(struct lh_vm *vm)
         lh_list_append(vm->ready_list, &vm->ready_link);
 }
 
+void lh_vm_note_stack(struct lh_vm *vm)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if (vm->ctx->stack_bytes)
+        vm->stack_low = here - vm->ctx->stack_bytes / 2;
+}
+
 void lh_vm_run(struct lh_vm *vm)
 {
+    lh_vm_note_stack(vm);
     lh_list_remove(&vm->ready_link);
     lh_list_move(&vm->batch, &vm->ready);
     /* First: the tasks may need what it finds. */

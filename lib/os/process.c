@@ -411,6 +411,16 @@ unsigned lh_process_cpus(void)
     return online > 0 ? (unsigned)online : 1;
 }
 
+size_t lh_process_stack_bytes(void)
+{
+    const rlim_t least = (rlim_t)2 << 20, most = (rlim_t)64 << 20;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur < least)
+        return (size_t)least;
+    return (size_t)(limit.rlim_cur < most ? limit.rlim_cur : most);
+}
+
 uint64_t lh_process_descriptors(void)
 {
     struct rlimit limit;

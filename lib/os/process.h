@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* As the public functions of the same names. */
@@ -23,6 +24,10 @@ int lh_process_find_group(const char *group, uint32_t *gid, struct lh_err *err);
 
 long lh_process_id(void);       /* async-signal-safe */
 unsigned lh_process_cpus(void); /* online and allowed to us; at least 1 */
+
+/* A stack for a thread that runs scripts: as large as the main thread's
+ * (RLIMIT_STACK), but from 2 to 64 MiB. */
+size_t lh_process_stack_bytes(void);
 
 /* The soft limit of descriptors (RLIMIT_NOFILE).  It is only read: raising it
  * is the program's decision. */

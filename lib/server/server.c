@@ -34,6 +34,7 @@ void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
         .log = &s->log,
         .software = s->software,
         .worker = worker,
+        .stack_bytes = lh_process_stack_bytes(),
     };
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);

@@ -389,8 +389,12 @@ static void *run(void *arg)
 
 int lh_worker_launch(struct lh_worker *w, struct lh_err *err)
 {
-    int r = pthread_create(&w->thread, NULL, run, w);
+    pthread_attr_t attributes;
 
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, w->ctx.stack_bytes);
+    int r = pthread_create(&w->thread, &attributes, run, w);
+    pthread_attr_destroy(&attributes);
     if (r != 0)
         return lh_err_set(err, LHTTPD_ESYSTEM, "worker %d: no thread: %s",
                           w->number, strerror(r));

@@ -1,5 +1,6 @@
 /* What a handler may leave behind, how it fails, how it is ended. */
 #include "lib/heap.h"
+#include "lib/live.h"
 #include "lib/script.h"
 #include "lua/compat.h"
 #include "lua/task.h"
@@ -390,6 +391,52 @@ static void first_lines(void **state)
     test_script_deinit(&s);
 }
 
+/* --- depth ---------------------------------------------------------------- */
+
+/* Recursion through C ends in an error on a worker's thread as well. */
+static void deep_recursion(void **state)
+{
+    static const char source[] =
+        "local d\n"
+        "local function deep(f)\n"
+        "  d = 0\n"
+        "  local ok, e = pcall(f)\n"
+        "  assert(not ok and d > 50, d)\n"
+        "  e = tostring(e)\n"
+        "  if not e:find('overflow') then error(e:sub(-200)) end\n"
+        "end\n"
+        "local function gsub() d = d + 1\n"
+        "  return (string.gsub('a', 'a', gsub)) end\n"
+        "local function sort() d = d + 1\n"
+        "  table.sort({2, 1}, function() sort() return true end) end\n"
+        "local function wrap() d = d + 1\n"
+        "  return coroutine.wrap(wrap)() end\n"
+        "local function resume() d = d + 1\n"
+        "  local ok, e = coroutine.resume(coroutine.create(resume))\n"
+        "  if not ok then error(e, 0) end end\n"
+        "local o = setmetatable({}, {})\n"
+        "getmetatable(o).__tostring = function() d = d + 1\n"
+        "  local s = tostring(o) return s end\n"
+        "test('gsub', function() deep(gsub) end)\n"
+        "test('sort', function() deep(sort) end)\n"
+        "test('wrap', function() deep(wrap) end)\n"
+        "test('resume', function() deep(resume) end)\n"
+        "test('tostring', function()\n"
+        "  deep(function() return tostring(o) end) end)\n"
+        "test('both', function()\n"
+        "  coroutine.wrap(function() deep(gsub)\n"
+        "    coroutine.wrap(function() deep(gsub) end)() end)() end)\n";
+    static const char *const paths[] = {"/gsub",   "/sort",     "/wrap",
+                                        "/resume", "/tostring", "/both"};
+    struct test_live live;
+
+    (void)state;
+    test_live_start(&live, 1, source);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        test_live_expect(&live, paths[i], "ok");
+    test_live_stop(&live);
+}
+
 /* --- what a client may ask for -------------------------------------------- */
 
 static void queries_of_many_pairs(void **state)
@@ -452,9 +499,12 @@ int main(void)
         cmocka_unit_test(handlers_that_run_on),
         cmocka_unit_test(a_failing_registration),
         cmocka_unit_test(first_lines),
+        cmocka_unit_test(deep_recursion),
         cmocka_unit_test(queries_of_many_pairs),
         cmocka_unit_test(reads_past_the_limit),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_live_remove_dir();
+    return failed;
 }
