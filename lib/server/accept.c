@@ -121,13 +121,11 @@ static void accept_clients(struct lh_acceptor *a)
     }
 }
 
-void lh_accept_last(struct lh_worker *w)
+static void accept_rest(struct lh_acceptor *a)
 {
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
-        for (int n = 0; n < ACCEPT_LAST_MAX; n++) {
-            if (!accept_client(&w->acceptors[i]))
-                break;
-        }
+    for (int n = 0; n < ACCEPT_LAST_MAX; n++) {
+        if (!accept_client(a))
+            return;
     }
 }
 
@@ -143,16 +141,27 @@ static void on_client(struct lh_source *source, unsigned ready)
         lh_handover(a->worker, (unsigned)(a - a->worker->acceptors));
 }
 
-void lh_accept_leave(struct lh_worker *w)
+void lh_accept_leave(struct lh_worker *w, bool rest)
 {
-    w->accepting = false;
-    lh_timer_disarm(&w->accept_pause);
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+    struct lhttpd_server_t *s = w->server;
+
+    for (unsigned i = 0; i < s->listeners_n; i++) {
         struct lh_acceptor *a = &w->acceptors[i];
+        if (rest)
+            accept_rest(a);
         lh_evq_forget(&w->evq, a->listener->fd);
         lh_slots_remove(&w->slots, a->tag);
     }
-    lh_server_leave_listeners(w->server);
+    /* Who comes between the last look and the end is reset after all. */
+    bool last = lh_server_leave_listeners(s);
+    for (unsigned i = 0; last && i < s->listeners_n; i++) {
+        lh_server_hide_listener(s, i);
+        if (rest)
+            accept_rest(&w->acceptors[i]);
+        lh_server_close_listener(s, i);
+    }
+    w->accepting = false;
+    lh_timer_disarm(&w->accept_pause);
 }
 
 int lh_accept_init(struct lh_worker *w, struct lh_err *err)

@@ -10,12 +10,9 @@
 /* Adds all listeners to the worker's event queue.  LHTTPD_ESYSTEM, _ENOMEM. */
 int lh_accept_init(struct lh_worker *w, struct lh_err *err);
 
-/* At a stop: accepts whom the kernel has accepted for us, since a listener that
- * is closed resets them. */
-void lh_accept_last(struct lh_worker *w);
-
-/* The worker touches no listener any more; the last one to leave closes them.
- */
-void lh_accept_leave(struct lh_worker *w);
+/* At a stop: the worker touches no listener any more, and the last one to leave
+ * closes them.  `rest`: accepts whom the kernel has accepted for us before
+ * that, since a listener that is closed resets them. */
+void lh_accept_leave(struct lh_worker *w, bool rest);
 
 #endif

@@ -312,25 +312,34 @@ err_after_shared:
 
 /* --- listeners ------------------------------------------------------------ */
 
-void lh_server_close_listeners(struct lhttpd_server_t *s)
+void lh_server_hide_listener(struct lhttpd_server_t *s, unsigned i)
 {
     struct lh_err err;
 
-    for (unsigned i = 0; i < s->listeners_n; i++) {
-        struct lh_listener *l = &s->listeners[i];
-        if (l->fd < 0)
-            continue;
-        if (lh_sock_address_deinit(&l->where, &err) < 0)
-            lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
-        lh_sock_close(l->fd);
-        l->fd = -1;
-    }
+    if (lh_sock_address_deinit(&s->listeners[i].where, &err) < 0)
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
 }
 
-void lh_server_leave_listeners(struct lhttpd_server_t *s)
+void lh_server_close_listener(struct lhttpd_server_t *s, unsigned i)
 {
-    if (atomic_fetch_sub(&s->listeners_in_use, 1) == 1)
-        lh_server_close_listeners(s);
+    struct lh_listener *l = &s->listeners[i];
+
+    if (l->fd < 0)
+        return;
+    lh_server_hide_listener(s, i);
+    lh_sock_close(l->fd);
+    l->fd = -1;
+}
+
+void lh_server_close_listeners(struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners_n; i++)
+        lh_server_close_listener(s, i);
+}
+
+bool lh_server_leave_listeners(struct lhttpd_server_t *s)
+{
+    return atomic_fetch_sub(&s->listeners_in_use, 1) == 1;
 }
 
 int lh_server_tls_port(const struct lhttpd_server_t *s)
@@ -364,15 +373,12 @@ void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms)
  * listeners keeps the workers from closing them. */
 static void vacate_listeners(struct lhttpd_server_t *s)
 {
-    struct lh_err err;
-
     if (atomic_fetch_add(&s->listeners_in_use, 1) == 0)
         return; /* they are closed */
     for (unsigned i = 0; i < s->listeners_n; i++) {
         struct lh_listener *l = &s->listeners[i];
         atomic_store(&l->owner, LH_OWNER_GONE);
-        if (lh_sock_address_deinit(&l->where, &err) < 0)
-            lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
+        lh_server_hide_listener(s, i);
         lh_sock_replace(l->fd, s->done.wake_fd);
     }
 }

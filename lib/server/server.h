@@ -79,9 +79,14 @@ int lh_server_wait(struct lhttpd_server_t *s);
 /* Frees what a server that has run still keeps: a late shutdown may come. */
 void lh_server_close(struct lhttpd_server_t *s);
 
-/* One worker accepts no longer; the last one closes the listeners. */
-void lh_server_leave_listeners(struct lhttpd_server_t *s);
-void lh_server_close_listeners(struct lhttpd_server_t *s);
+/* One worker accepts no longer; true: it was the last one, and closes them. */
+bool lh_server_leave_listeners(struct lhttpd_server_t *s);
+
+/* A unix socket has no file any more, so that nobody new finds it; and closes
+ * it. */
+void lh_server_hide_listener(struct lhttpd_server_t *s, unsigned i);
+void lh_server_close_listener(struct lhttpd_server_t *s, unsigned i);
+void lh_server_close_listeners(struct lhttpd_server_t *s); /* all */
 
 /* The port of the first TLS listener that has one, 0 if there is none. */
 int lh_server_tls_port(const struct lhttpd_server_t *s);

@@ -50,9 +50,7 @@ static void begin_stop(struct lh_message *message, struct lh_worker *w)
 {
     (void)message;
     w->ctx.stopping = true;
-    if (atomic_load(&w->server->stop_at_ms) > w->ctx.now_ms)
-        lh_accept_last(w);
-    lh_accept_leave(w);
+    lh_accept_leave(w, atomic_load(&w->server->stop_at_ms) > w->ctx.now_ms);
     lh_conns_drain(w);
     for (unsigned i = 0; i < w->server->mappings.n; i++)
         lh_vm_stopping(w->vms[i]);
