@@ -33,6 +33,9 @@
 /* A client that has just come is given so long to say what it wants. */
 #define FRESH_MS 1000
 
+/* What came in time, but is read late, is given so long to be gone on with. */
+#define SPARED_MS 1000
+
 /* How often in send_timeout_ms a client is asked whether it takes anything. */
 #define SEND_LOOKS 4
 
@@ -111,6 +114,8 @@ static void set_timer(struct lh_conn *c)
 {
     uint64_t at = deadline(c);
 
+    if (at < c->spared_until)
+        at = c->spared_until;
     if (at == LH_NEVER ||
         (lh_timer_armed(&c->timer) && c->timer.deadline_ms <= at))
         return;
@@ -757,13 +762,21 @@ static void on_event(struct lh_source *source, unsigned ready)
         pause(c);
 }
 
-/* A client that lingers is judged by what it has sent, which a worker that was
- * busy for long has yet to see. */
-static bool is_over(const struct lh_conn *c)
+/* A client is judged by what has come from it, which a worker that was busy for
+ * long has yet to read.  So each deadline that has passed is postponed once if
+ * something waits; not the last one of who lingers. */
+static bool is_spared(struct lh_conn *c)
 {
-    bool came = c->linger_ends && lh_list_linked(&c->fed);
+    uint64_t at = deadline(c), now = c->worker->ctx.now_ms;
 
-    return c->worker->ctx.now_ms >= (came ? c->linger_ends : c->state_deadline);
+    if (at > now || at == c->spared || at == c->send_deadline ||
+        (c->linger_ends && now >= c->linger_ends))
+        return false;
+    if (!lh_list_linked(&c->fed) && lh_sock_unread(c->fd) == 0)
+        return false;
+    c->spared = at;
+    c->spared_until = lh_deadline(now, SPARED_MS);
+    return true;
 }
 
 static void state_is_due(struct lh_conn *c)
@@ -787,17 +800,24 @@ static void protocol_is_due(struct lh_conn *c)
     c->protocol->expire(c->p);
 }
 
-static void on_time(struct lh_timer *timer)
+static void is_due(struct lh_conn *c)
 {
-    struct lh_conn *c = LH_OF(timer, struct lh_conn, timer);
     uint64_t now = c->worker->ctx.now_ms;
 
-    if (is_over(c))
+    if (now >= c->state_deadline)
         state_is_due(c);
     else if (c->blocked && now >= c->send_deadline)
         look_whether_it_takes(c);
     else if (c->state == LH_CONN_OPEN && now >= c->protocol->deadline(c->p))
         protocol_is_due(c);
+}
+
+static void on_time(struct lh_timer *timer)
+{
+    struct lh_conn *c = LH_OF(timer, struct lh_conn, timer);
+
+    if (!is_spared(c))
+        is_due(c);
     settle(c);
 }
 

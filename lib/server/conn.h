@@ -42,6 +42,8 @@ struct lh_conn {
     uint64_t send_deadline;  /* blocked, tail: looks whether the client takes */
     uint64_t taken_ms;       /* blocked, tail: it took something */
     size_t untaken;          /* blocked, tail: what it had not taken then */
+    uint64_t spared;         /* the deadline that was postponed, ... */
+    uint64_t spared_until;   /* ... and until when */
     int fd;
     enum lh_conn_state state;
     unsigned interest;

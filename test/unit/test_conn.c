@@ -390,6 +390,79 @@ static void who_does_not_take_the_end_of_an_answer_is_cut(void **state)
     }
 }
 
+/* --- a worker that was busy for long -------------------------------------- */
+
+#define HALF ((size_t)20)
+
+/* A client that has sent the first n octets of a request, which were read. */
+static struct client who_has_said(size_t n)
+{
+    struct client c = accept_from(tcp_pair, 65536);
+
+    assert_int_equal(write(c.fd, GET, n), n);
+    turns(2);
+    assert_int_equal(t.worker.conns_n, 1);
+    return c;
+}
+
+static void assert_is_served(struct client c)
+{
+    const char *served = "HTTP/1.1 404";
+    char text[12];
+
+    assert_true(readable(c, 0));
+    assert_int_equal(recv(c.fd, text, sizeof(text), MSG_PEEK), sizeof(text));
+    assert_memory_equal(text, served, sizeof(text));
+    assert_int_equal(t.worker.conns_n, 1);
+}
+
+static void what_came_in_time_counts(void **state)
+{
+    static const size_t said[] = {0, 1, HALF};
+    const lhttpd_limits_t *limits = t.worker.ctx.limits;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        struct client c = who_has_said(said[i]);
+        size_t rest = strlen(GET) - said[i];
+        assert_int_equal(write(c.fd, GET + said[i], rest), rest);
+        wait_ms(limits->header_timeout_ms + limits->idle_timeout_ms);
+        assert_is_served(c);
+        lh_conns_cut(&t.worker);
+        lh_conns_reap(&t.worker);
+        close(c.fd);
+    }
+}
+
+/* The events that are taken at once have a number, and it may not be in it. */
+static void what_came_in_time_counts_before_its_event(void **state)
+{
+    (void)state;
+    struct client c = who_has_said(HALF);
+    assert_int_equal(write(c.fd, GET + HALF, strlen(GET) - HALF),
+                     strlen(GET) - HALF);
+    t.worker.ctx.now_ms += t.worker.ctx.limits->header_timeout_ms;
+    lh_timers_fire(&t.worker.ctx.timers, t.worker.ctx.now_ms);
+    turns(2);
+    assert_is_served(c);
+    close(c.fd);
+}
+
+/* One that sends without end has its second once. */
+static void who_goes_on_too_late_is_cut(void **state)
+{
+    (void)state;
+    struct client c = who_has_said(HALF);
+    uint64_t late = 0;
+    t.worker.ctx.now_ms += t.worker.ctx.limits->header_timeout_ms - 1;
+    for (; !readable(c, 0) && late < 10000; late += 100) {
+        assert_int_equal(send(c.fd, "x", 1, MSG_NOSIGNAL), 1);
+        wait_ms(100);
+    }
+    assert_in_range(late, 1000, 1200);
+    close(c.fd);
+}
+
 /* --- lingering ------------------------------------------------------------ */
 
 #define UPLOAD_BYTES ((size_t)8 << 20)
@@ -526,6 +599,9 @@ int main(void)
         TEST(who_takes_nothing_is_cut),
         TEST(who_takes_the_end_of_an_answer_is_not_idle),
         TEST(who_does_not_take_the_end_of_an_answer_is_cut),
+        TEST(what_came_in_time_counts),
+        TEST(what_came_in_time_counts_before_its_event),
+        TEST(who_goes_on_too_late_is_cut),
         TEST(the_answer_to_an_upload_is_not_lost),
         TEST(lingering_has_bounds),
         TEST(lingering_outlasts_a_busy_worker),
