@@ -257,16 +257,24 @@ class Routing(harness.TestCase):
 
 class Connections(harness.TestCase):
     def test_pipelining_is_answered_by_one_write(self):
+        """What a turn has got ready leaves in one write.  A turn that a busy
+        machine draws out ends early, so not all of them hold all answers."""
+        calls = ("epoll_wait", "recvfrom", "write", "writev", "sendto",
+                 "sendmsg", "sendfile")
         with Server("/", script("tools.lua"), workers=1) as s, \
                 s.client() as c:
             c.ask()
-            calls = ("write", "writev", "sendto", "sendmsg", "sendfile")
             with Trace(s, *calls) as t:
-                c.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 16)
-                for _ in range(16):
+                for i in range(32 * 16):
+                    if i % 16 == 0:
+                        c.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 16)
                     self.assertEqual(c.response().text, "hello\n")
-            sent = [line for line in t.lines if "HTTP/1.1 200" in line]
-            self.assertEqual(len(sent), 1, "\n".join(t.lines))
+        did = "".join("S" if "HTTP/1.1 200" in line
+                      else "R" if "GET /" in line
+                      else "T" if "epoll_wait" in line else ""
+                      for line in t.lines)
+        self.assertNotRegex(did, "S[^T]*S")
+        self.assertIn(1, [of.count("S") for of in did.split("R")[1:]], did)
 
     def test_pipelining_in_order(self):
         with Server("/", script("tools.lua")) as s, s.client() as c:
