@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "lua/api.h"
 #include "lua/gc.h"
-#include "os/pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,8 +60,6 @@ static int io_popen(lua_State *L)
 
 struct options {
     struct lh_process_start start;
-    const char *text; /* for its standard input; NULL: none */
-    size_t text_n;
     bool detach;
 };
 
@@ -154,7 +151,7 @@ static void read_options(lua_State *L, struct options *o)
     if (option(L, "stdin")) {
         if (lua_type(L, -1) != LUA_TSTRING || !o->start.reads)
             lh_api_error(L, "httpd.popen: stdin is a string, with mode 'r'");
-        o->text = lua_tolstring(L, -1, &o->text_n);
+        o->start.text = lua_tolstring(L, -1, &o->start.text_n);
     }
     if (option(L, "stderr")) {
         if (strcmp(item(L, "stderr"), "stdout") != 0)
@@ -177,14 +174,7 @@ static int httpd_popen(lua_State *L)
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     read_arguments(L, &o);
     read_options(L, &o);
-    if (o.text) {
-        o.start.child.in = lh_pipe_text(o.text, o.text_n);
-        if (o.start.child.in < 0)
-            return lh_file_error(L, -o.start.child.in);
-    }
     struct lh_process *p = lh_process_start(L, lh_api_vm(L), &o.start);
-    if (o.text)
-        close(o.start.child.in);
     if (!p)
         return 3;
     p->detached = o.detach;

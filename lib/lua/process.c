@@ -221,6 +221,25 @@ static FILE *open_pipe(struct lh_process *p, struct lh_process_start *start,
     return fp;
 }
 
+static FILE *open_ends(struct lh_process *p, struct lh_process_start *start,
+                       int *error, struct lh_err *err)
+{
+    int fd;
+
+    if (!start->text)
+        return open_pipe(p, start, error, err);
+    fd = lh_pipe_text(start->text, start->text_n);
+    if (fd < 0) {
+        *error = -fd;
+        lh_err_set(err, LHTTPD_ESYSTEM, "%s", strerror(*error));
+        return NULL;
+    }
+    start->child.in = fd;
+    FILE *fp = open_pipe(p, start, error, err);
+    close(fd);
+    return fp;
+}
+
 static struct lh_process *new_process(struct lh_vm *vm)
 {
     struct lh_process *p = lh_calloc(1, sizeof(*p));
@@ -265,7 +284,7 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     struct lh_err err = {""};
     int error = 0, id;
 
-    /* First all that may raise. */
+    /* First all that may raise: nothing is open yet. */
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     struct lh_file *file = lh_file_push_handle(L, vm, &error);
     if (!file) {
@@ -276,7 +295,7 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     p = new_process(vm);
     if (!p)
         return refuse(L, strerror(ENOMEM), ENOMEM);
-    FILE *fp = open_pipe(p, start, &error, &err);
+    FILE *fp = open_ends(p, start, &error, &err);
     if (!fp) {
         lh_free(p);
         lh_file_note_error(vm, error);

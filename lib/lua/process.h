@@ -32,8 +32,10 @@ struct lh_process {
 /* How to start one; its end of our pipe is filled in. */
 struct lh_process_start {
     struct lh_child_start child;
-    bool reads; /* we read its standard output, else write its input */
-    bool merge; /* its error output goes where its output goes */
+    bool reads;       /* we read its standard output, else write its input */
+    bool merge;       /* its error output goes where its output goes */
+    const char *text; /* for its standard input; NULL: child.in */
+    size_t text_n;
 };
 
 /* Pushes the handle, or nil, the text and the number. */

@@ -1,12 +1,15 @@
 /* A VM's memory: finalizers, collections, limits. */
 #include "lib/script.h"
 #include "lua/compat.h"
+#include "lua/task.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* `lost(f)` makes garbage that has f for its finalizer, churn() enough of it
  * for the collector to go round a few times. */
@@ -333,6 +336,58 @@ static void a_limited_vm_interprets(void **state)
     test_script_deinit(&s);
 }
 
+/* --- what lack of memory leaves ------------------------------------------- */
+
+static struct {
+    lua_Alloc alloc;
+    void *data;
+    long at; /* this one from now on and the next, for 5.4 tries again, fail */
+} heap;
+
+static void *failing_alloc(void *unused, void *old, size_t old_n, size_t n)
+{
+    (void)unused;
+    if (n > (old ? old_n : 0) && (--heap.at == 0 || heap.at == -1))
+        return NULL;
+    return heap.alloc(heap.data, old, old_n, n);
+}
+
+/* Open ones that are files of memory, which child processes read. */
+static int texts(void)
+{
+    char path[64], to[64];
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t got = readlink(path, to, sizeof(to) - 1);
+        to[got < 0 ? 0 : got] = '\0';
+        n += strncmp(to, "/memfd:text", 11) == 0;
+    }
+    return n;
+}
+
+static void a_process_that_does_not_start_leaves_nothing(void **state)
+{
+    struct test_script s;
+
+    (void)state;
+    start(&s, "httpd.register_handler('/', function()\n"
+              "  httpd.popen({'true'}, {stdin = 'x'})\n"
+              "end)\n");
+    heap.alloc = lua_getallocf(s.vm->L, &heap.data);
+    lua_setallocf(s.vm->L, failing_alloc, NULL);
+    for (long at = 1; heap.at <= 0; at++) {
+        heap.at = at;
+        test_script_request(&s, "GET", "/", NULL, false);
+        test_script_run(&s);
+        test_script_done(&s);
+        assert_int_equal(texts(), 0);
+    }
+    lua_setallocf(s.vm->L, heap.alloc, heap.data);
+    test_script_deinit(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_full_vm_recovers),
         cmocka_unit_test(a_small_system),
         cmocka_unit_test(a_limited_vm_interprets),
+        cmocka_unit_test(a_process_that_does_not_start_leaves_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
