@@ -177,6 +177,7 @@ static void settle(struct lh_conn *c)
     if (c->state == LH_CONN_CLOSED)
         return;
     unsigned now = status(c);
+    c->wants_input = (now & LH_PROTO_WANTS_INPUT) != 0;
     if (c->tail && c->state == LH_CONN_OPEN && !(now & LH_PROTO_IDLE))
         end_tail(c);
     if (((now & LH_PROTO_WANTS_INPUT) && has_more(c)) ||
@@ -486,24 +487,25 @@ static void handshake(struct lh_conn *c)
     }
 }
 
-/* Into the transport's buffer, not further; returns how much. */
-static size_t pull(struct lh_conn *c)
+/* Into the transport's buffer, not further; adds to *sum how much.  Returns the
+ * status after it. */
+static unsigned pull(struct lh_conn *c, size_t *sum)
 {
     struct lh_transport *t = c->transport;
-    size_t sum = 0, room, n;
+    size_t room, n = 1;
+    unsigned now;
 
-    while (c->state == LH_CONN_OPEN && (status(c) & LH_PROTO_HAS_OUTPUT)) {
+    while ((now = status(c)) & LH_PROTO_HAS_OUTPUT && n) {
         uint8_t *out = t->ops->buf(t, &room);
         if (!out)
             break;
         n = c->protocol->pull(c->p, out, room);
         c->pulled = true;
-        if (n == 0)
-            break; /* perhaps an end that needs no octets */
-        t->ops->ack(t, n);
-        sum += n;
+        if (n) /* else it is perhaps an end that needs no octets */
+            t->ops->ack(t, n);
+        *sum += n;
     }
-    return sum;
+    return now;
 }
 
 /* A pipelined request can only be used once the answer before it has been
@@ -511,11 +513,10 @@ static size_t pull(struct lh_conn *c)
 static void feed_protocol(struct lh_conn *c)
 {
     const uint8_t *p;
-    size_t n, used;
+    size_t n, used, pulled = 0;
 
     while ((p = c->transport->ops->peek(c->transport, &n)) != NULL) {
-        pull(c);
-        if (!(status(c) & LH_PROTO_WANTS_INPUT))
+        if (!(pull(c, &pulled) & LH_PROTO_WANTS_INPUT))
             return;
         int r = c->protocol->feed(c->p, p, n, &used);
         c->transport->ops->consume(c->transport, used);
@@ -639,10 +640,12 @@ static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
 {
     struct lh_transport *t = c->transport;
     size_t sum = 0, n;
+    bool more;
 
     c->bulk = true;
     do {
-        n = pull(c);
+        n = 0;
+        more = pull(c, &n) & LH_PROTO_HAS_OUTPUT;
         if (t->ops->unsent(t) && !went(c, t->ops->send(t)))
             return;
         if (!went(c, send_piped(c, &n)))
@@ -651,8 +654,8 @@ static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
             c->protocol->sent(c->p);
         c->pulled = false;
         sum += n;
-    } while (n && sum < share && !lh_step_over(step, n));
-    c->bulk = n != 0;
+    } while (n && sum < share && !lh_step_over(step, n) && more);
+    c->bulk = n && more;
 }
 
 static void write_out(struct lh_conn *c, size_t share, struct lh_step *step)
@@ -753,12 +756,11 @@ static void on_event(struct lh_source *source, unsigned ready)
         c->fin_seen = true;
     if (!(ready & (LH_EV_READ | LH_EV_FIN)))
         return;
-    bool wants_input = (status(c) & LH_PROTO_WANTS_INPUT) != 0;
-    if (wants_input || c->fin_seen) {
+    if (c->wants_input || c->fin_seen) {
         c->readable = true;
         queue_fed(c);
     }
-    if (!wants_input)
+    if (!c->wants_input)
         pause(c);
 }
 

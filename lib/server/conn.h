@@ -48,6 +48,7 @@ struct lh_conn {
     enum lh_conn_state state;
     unsigned interest;
     bool readable;    /* the event queue said so in this turn */
+    bool wants_input; /* as its last step has left it */
     bool heard;       /* the client has sent something */
     bool used;        /* ... and made a request */
     bool eof;         /* the client's side is shut */
