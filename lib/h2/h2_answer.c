@@ -62,12 +62,11 @@ static void add_fields(struct list *l, struct lh_arena *a,
     }
 }
 
-/* The block's octets as one frame and as many CONTINUATIONs as it takes. */
-static bool put_frames(struct lh_h2 *c, struct lh_h2_head h, const uint8_t *p,
+/* The block's octets as one frame and as many CONTINUATIONs as it takes.  What
+ * is in front of them makes room for the frames' heads. */
+static bool put_frames(struct lh_h2 *c, struct lh_h2_head h, uint8_t *p,
                        size_t n)
 {
-    uint8_t head[LH_H2_HEAD_BYTES];
-
     for (;;) {
         size_t k = n < c->peer_frame ? n : c->peer_frame;
         if (k > LH_H2_FRAME_BYTES)
@@ -75,8 +74,8 @@ static bool put_frames(struct lh_h2 *c, struct lh_h2_head h, const uint8_t *p,
         h.length = (uint32_t)k;
         if (k == n)
             h.flags |= LH_H2_FLAG_END_HEADERS;
-        lh_h2_head_put(head, &h);
-        if (!lh_h2_put(c, head, sizeof(head)) || !lh_h2_put(c, p, k))
+        lh_h2_head_put(p - LH_H2_HEAD_BYTES, &h);
+        if (!lh_h2_put(c, p - LH_H2_HEAD_BYTES, LH_H2_HEAD_BYTES + k))
             return false;
         if (k == n)
             return true;
@@ -95,19 +94,20 @@ static bool put_block(struct lh_h2 *c, struct lh_h2_head h, uint32_t promised,
                       const struct list *l)
 {
     uint8_t few[BLOCK_ON_STACK], *block = few;
-    size_t prefix = promised ? 4 : 0, used;
-    size_t room = prefix + lh_h2_hpack_bound(l->v, l->n);
+    size_t from = LH_H2_HEAD_BYTES + (promised ? 4 : 0), used;
+    size_t room = from + lh_h2_hpack_bound(l->v, l->n);
 
     if (room > sizeof(few) && !(block = lh_alloc(room))) {
         lh_h2_fail(c, LH_H2_INTERNAL_ERROR, "out of memory");
         return false;
     }
     if (promised)
-        lh_h2_put_u32(block, promised);
-    bool ok = lh_h2_hpack_encode(&c->hpack, l->v, l->n, block + prefix,
-                                 room - prefix, &used) == LH_H2_HPACK_OK;
+        lh_h2_put_u32(block + LH_H2_HEAD_BYTES, promised);
+    bool ok = lh_h2_hpack_encode(&c->hpack, l->v, l->n, block + from,
+                                 room - from, &used) == LH_H2_HPACK_OK;
     if (ok)
-        ok = put_frames(c, h, block, prefix + used);
+        ok = put_frames(c, h, block + LH_H2_HEAD_BYTES,
+                        from - LH_H2_HEAD_BYTES + used);
     else
         lh_h2_fail(c, LH_H2_INTERNAL_ERROR, "out of memory");
     if (block != few)

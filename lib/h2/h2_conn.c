@@ -323,12 +323,17 @@ static void look_at(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_clock(c, s);
 }
 
-void lh_h2_look_through(struct lh_h2 *c)
+void lh_h2_look_at_news(struct lh_h2 *c)
 {
     struct lh_list *link;
 
     while ((link = lh_list_take(&c->news)) != NULL)
         look_at(c, LH_OF(link, struct lh_h2_stream, news));
+}
+
+void lh_h2_look_through(struct lh_h2 *c)
+{
+    lh_h2_look_at_news(c);
     lh_h2_flow_connection(c);
     lh_h2_clock_connection(c);
 }

@@ -162,7 +162,7 @@ static void encode_heads(struct lh_h2 *c)
         struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, turn);
         step(c, s);
         lh_h2_mark(c, s);
-        lh_h2_look_through(c);
+        lh_h2_look_at_news(c);
     }
 }
 
@@ -171,8 +171,9 @@ size_t lh_h2_pull(void *vc, uint8_t *out, size_t room)
     struct lh_h2 *c = vc;
     size_t n = 0, k;
 
+    lh_h2_look_through(c);
     do {
-        lh_h2_look_through(c);
+        lh_h2_look_at_news(c);
         encode_heads(c);
         n += lh_buf_take(&c->control, out + n, room - n);
         if (n == room || c->control.n)

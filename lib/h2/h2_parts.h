@@ -191,6 +191,7 @@ bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id);
 void lh_h2_news(struct lh_exchange *ex); /* the exchange's on_output */
 void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s);
 void lh_h2_look_through(struct lh_h2 *c);
+void lh_h2_look_at_news(struct lh_h2 *c); /* without the connection's own */
 /* Hands the exchange to its handler, or answers with `status` (0: none). */
 void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status);
 
