@@ -94,11 +94,9 @@ bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add)
     if ((!a->at || n + add > (size_t)(a->end - a->at)) &&
         !add_block(a, n + add, n + add))
         return false;
-    char *moved = take(a, n + add);
-    if (!moved)
-        return false;
     if (n)
-        memcpy(moved, *p, n);
-    *p = moved;
+        memcpy(a->at, *p, n);
+    *p = a->at;
+    a->at += n + add;
     return true;
 }

@@ -48,15 +48,13 @@ bool lh_str_next_element(struct lh_str *rest, struct lh_str *element)
 
 bool lh_str_to_u64(struct lh_str s, uint64_t max, uint64_t *value)
 {
-    uint64_t v = 0;
+    uint64_t v = 0, most = max / 10, last = max % 10;
 
     if (s.n == 0)
         return false;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
         unsigned digit = (unsigned)(s.p[i] - '0');
-        if (digit > max || v > (max - digit) / 10)
+        if (digit > 9 || v > most || (v == most && digit > last))
             return false;
         v = v * 10 + digit;
     }

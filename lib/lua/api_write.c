@@ -29,10 +29,8 @@ bool lh_write_is_open(const struct lh_task *task)
 
 /* Long strings are copied too as long as nothing must leave yet: a response
  * that ends within the buffer can still become a clean 500. */
-static bool is_copied(const struct lh_exchange *ex, size_t n)
+static bool is_copied(const struct lh_exchange *ex, size_t n, size_t room)
 {
-    size_t room = lh_exchange_room(ex);
-
     if (ex->response.no_body)
         return true;
     return n <= room &&
@@ -41,10 +39,8 @@ static bool is_copied(const struct lh_exchange *ex, size_t n)
 
 /* A response of which nothing waits always takes a string: where there is no
  * room, since its connection's others have it, it is lent. */
-static bool must_wait(const struct lh_exchange *ex, size_t n)
+static bool must_wait(const struct lh_exchange *ex, size_t n, size_t room)
 {
-    size_t room = lh_exchange_room(ex);
-
     if (ex->response.lent_n)
         return true;
     if (ex->response.no_body)
@@ -73,7 +69,7 @@ static enum lh_outcome put(struct lh_task *task)
 
     if (error)
         return write_outcome(ex, error);
-    if (is_copied(ex, task->data_n))
+    if (is_copied(ex, task->data_n, lh_exchange_room(ex)))
         error = lh_exchange_write(ex, task->data, task->data_n);
     else
         error = lh_exchange_lend(ex, task->data, task->data_n);
@@ -95,7 +91,7 @@ enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L)
 {
     if (!lh_write_is_open(task))
         return LH_OUTCOME_CLOSED;
-    if (must_wait(task->ex, task->data_n))
+    if (must_wait(task->ex, task->data_n, lh_exchange_room(task->ex)))
         return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
     anchor_waiting(task, L);
     return put(task);
@@ -143,6 +139,15 @@ static void join_array(lua_State *L)
     lua_replace(L, 2);
 }
 
+static bool goes_at_once(const struct lh_task *task)
+{
+    if (!lh_write_is_open(task))
+        return false;
+    size_t room = lh_exchange_room(task->ex);
+    return !must_wait(task->ex, task->data_n, room) &&
+           is_copied(task->ex, task->data_n, room);
+}
+
 /* Without a header the response starts here. */
 static void note_line(lua_State *L, struct lh_task *task)
 {
@@ -160,12 +165,13 @@ static int write_begin(lua_State *L)
     if (!to_file)
         lh_api_stream(L, "httpd.write");
     /* Before the time-out: in write(nil, read(f, n)) a message may be there. */
-    if (lua_isnoneornil(L, 2)) {
+    int type = lua_type(L, 2);
+    if (type == LUA_TNONE || type == LUA_TNIL) {
         lua_pushnil(L);
         return 1;
     }
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.write");
-    if (lua_istable(L, 2))
+    if (type == LUA_TTABLE)
         join_array(L);
     task->data = lua_tolstring(L, 2, &task->data_n);
     if (!task->data)
@@ -173,8 +179,7 @@ static int write_begin(lua_State *L)
                                      "string, number or array");
     if (to_file)
         return lh_file_write_begin(L, task, timeout_ms);
-    if (lh_write_is_open(task) && !must_wait(task->ex, task->data_n) &&
-        is_copied(task->ex, task->data_n)) {
+    if (goes_at_once(task)) {
         note_line(L, task);
         task->outcome = put(task);
         return lh_write_finish(L, task);
