@@ -53,14 +53,23 @@ void lh_handover_all(struct lh_worker *w)
         lh_handover(w, i);
 }
 
+/* Only reads where there is nothing to take: this is asked in every turn, and
+ * a write would have the workers' processors wait for each other. */
+static bool owns_now(struct lh_worker *w, struct lh_listener *listener)
+{
+    int owner = atomic_load(&listener->owner);
+
+    if (owner == LH_OWNER_NONE &&
+        atomic_compare_exchange_strong(&listener->owner, &owner, w->number))
+        return true;
+    return owner == w->number;
+}
+
 void lh_handover_take(struct lh_worker *w)
 {
     for (unsigned i = 0; i < w->server->listeners_n; i++) {
         struct lh_acceptor *a = &w->acceptors[i];
-        int owner = LH_OWNER_NONE;
-        if (!atomic_compare_exchange_strong(&a->listener->owner, &owner,
-                                            w->number) &&
-            owner != w->number)
+        if (!owns_now(w, a->listener))
             continue;
         if (!a->armed)
             arm(w, i);
