@@ -152,7 +152,9 @@ typedef struct lhttpd_log_entry_t {
 } lhttpd_log_entry_t;
 
 /* Receives log entries; everything in `entry` is valid during the call.  It is
- * called from every worker at once and must not block. */
+ * called from every worker at once, from the threads that call functions here,
+ * and from one of the library's own that runs no script and has all signals
+ * blocked; it must not block. */
 typedef void (*lhttpd_log_fn)(void *context, const lhttpd_log_entry_t *entry);
 
 typedef struct lhttpd_config_t {

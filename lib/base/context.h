@@ -1,6 +1,7 @@
 /*
  * What a worker lends to every layer: its time, timers, limits, log, pools and
- * counters.  One a worker; only that worker's thread touches it.
+ * counters.  One a worker; only that worker's thread touches it, but for
+ * `running`, which others read.
  */
 #ifndef LH_BASE_CONTEXT_H
 #define LH_BASE_CONTEXT_H
@@ -9,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log_rate.h"
 #include "base/mem.h"
+#include "base/running.h"
 #include "base/timer.h"
 
 /* What is alive; all zero once a worker has stopped, or something leaked. */
@@ -27,11 +29,12 @@ struct lh_evq;
 struct lh_slots;
 
 struct lh_context {
-    uint64_t now_ms;         /* monotonic; set at the start of each turn */
-    int64_t unix_s;          /* the calendar's time, likewise */
-    char date[30];           /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
-    uint64_t tasks_until_ms; /* no further task runs in this turn; 0: any */
-    uint64_t resumed_ms;     /* when the last task began to run */
+    uint64_t now_ms;           /* monotonic; set at the start of each turn */
+    int64_t unix_s;            /* the calendar's time, likewise */
+    char date[30];             /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
+    uint64_t tasks_until_ms;   /* no further task runs in this turn; 0: any */
+    uint64_t resumed_ms;       /* when the last task began to run */
+    struct lh_running running; /* what of a script runs now */
     struct lh_timers timers;
     const lhttpd_limits_t *limits; /* resolved: no zeroes */
     const struct lh_log *log;

@@ -2,6 +2,7 @@
 #include "lua/gc.h"
 
 #include "lua/api.h"
+#include "os/clock.h"
 
 #include <stdio.h>
 
@@ -105,6 +106,8 @@ void lh_gc_collect(struct lh_vm *vm)
 {
     int status = LUA_ERRRUN;
 
+    lh_running_begin(&vm->ctx->running, vm->name, "the finalizers",
+                     lh_clock_ms());
     vm->collects = true;
     for (int i = 0; i < RAISING_MAX && status == LUA_ERRRUN; i++) {
         status = lh_lua_cpcall(vm->L, collect, NULL);
@@ -114,6 +117,7 @@ void lh_gc_collect(struct lh_vm *vm)
             lua_pop(vm->L, 1);
     }
     vm->collects = vm->short_of_memory = false;
+    lh_running_end(&vm->ctx->running);
     after_collection(vm->L, vm);
 }
 

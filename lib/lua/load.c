@@ -250,19 +250,24 @@ static int parameters(lua_State *L)
     return n;
 }
 
-static int add_known(struct lh_vm *vm, int line, int arguments)
+static int add_known(struct lh_vm *vm, struct lh_str name, int line,
+                     int arguments)
 {
-    char text[1024];
+    char clean[900], text[1024], where[32] = "in C";
     struct lh_handler *known =
         lh_realloc(vm->known, (vm->known_n + 1) * sizeof(*known));
 
     if (!known)
         return LHTTPD_ENOMEM;
     vm->known = known;
-    snprintf(text, sizeof(text), "%s:%d", vm->name ? vm->name : "setup", line);
+    lh_log_clean(clean, sizeof(clean), name);
+    if (line >= 0)
+        snprintf(where, sizeof(where), "line %d", line);
+    snprintf(text, sizeof(text), "handler %s%s (%s)",
+             clean[0] == '/' ? "" : "/", clean, where);
     known[vm->known_n] =
-        (struct lh_handler){.where = lh_strdup(text), .arguments = arguments};
-    if (!known[vm->known_n].where)
+        (struct lh_handler){.what = lh_strdup(text), .arguments = arguments};
+    if (!known[vm->known_n].what)
         return LHTTPD_ENOMEM;
     vm->known_n++;
     return 0;
@@ -292,11 +297,11 @@ int lh_vm_add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
     push_handler(L, vm, name, index);
     lua_pushvalue(L, 2);
     lua_getinfo(L, ">S", &ar);
-    if (add_known(vm, ar.linedefined, arguments))
+    if (add_known(vm, name, ar.linedefined, arguments))
         return LHTTPD_ENOMEM;
     index = lh_names_add(&vm->names, name);
     if (index < 0)
-        lh_free(vm->known[--vm->known_n].where);
+        lh_free(vm->known[--vm->known_n].what);
     return index;
 }
 

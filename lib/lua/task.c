@@ -477,12 +477,8 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     int results = 0, status;
 
     task->state = LH_TASK_RUNNING;
-    task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
     vm->nested = 0;
-    atomic_store_explicit(&vm->running, vm->known[task->handler].where,
-                          memory_order_release);
     status = lh_lua_resume(task->co, L, args, &results);
-    atomic_store_explicit(&vm->running, NULL, memory_order_release);
     lh_lua_unhook(L, vm->hook_mask);
     if (status == LUA_YIELD)
         yielded(task, L, results);
@@ -492,6 +488,18 @@ static void resume(struct lh_task *task, lua_State *L, int args)
         end_well(task, L);
 }
 
+/* From here on what allocates may run a script's finalizer.  The run lasts
+ * until the next task's or the VM's turn ends: what follows a handler, as
+ * describing its error, may call the script too. */
+static void run_begins(struct lh_task *task)
+{
+    const struct lh_vm *vm = task->vm;
+
+    task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
+    lh_running_begin(&vm->ctx->running, vm->name, vm->known[task->handler].what,
+                     vm->ctx->resumed_ms);
+}
+
 static void begin(struct lh_task *task, lua_State *L)
 {
     if (task->ex->gone) {
@@ -499,6 +507,7 @@ static void begin(struct lh_task *task, lua_State *L)
         end(task, L);
         return;
     }
+    run_begins(task);
     if (!task->co) {
         lua_State *co = lua_newthread(L);
         lua_rawseti(L, LH_AT_THREADS, task->slot);
@@ -521,6 +530,7 @@ static void look(struct lh_task *task, lua_State *L)
     task->outcome = lh_waits[task->wait].poll(task, L);
     if (task->outcome == LH_OUTCOME_PENDING)
         return;
+    run_begins(task);
     lh_timer_disarm(&task->timer);
     if (!task->on_file)
         task->moved_bytes = 0;

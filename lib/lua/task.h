@@ -17,8 +17,6 @@
 #include "lua/compat.h"
 #include "lua/vm.h"
 
-#include <stdatomic.h>
-
 struct lh_file;
 
 enum lh_task_state {
@@ -156,7 +154,7 @@ struct lh_vm_cached {
 #define LH_HANDLER_ARGUMENTS 2
 
 struct lh_handler {
-    char *where;   /* "script.lua:12" */
+    char *what;    /* "handler /x (line 12)" */
     int arguments; /* those that it can see, no others are made */
 };
 
@@ -175,7 +173,8 @@ struct lh_vm {
     int slots_n;
     struct lh_task *current; /* whose handler runs */
 
-    char *prefix, *name;
+    char *prefix;
+    const char *name; /* as the configuration has it */
     const lhttpd_vm_factory_t *factory;
     lhttpd_vm_factory_t factory_copy;
 
@@ -186,7 +185,6 @@ struct lh_vm {
     bool loading;
     uintptr_t stack_low; /* below it nothing calls back; 0: unknown */
     unsigned nested;     /* coroutines that run inside another */
-    _Atomic(const char *) running;
 
     int64_t date_s; /* the time that LH_CONST_DATE is for */
     struct lh_vm_cached cache[LH_VM_CACHE];

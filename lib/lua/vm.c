@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "lua/gc.h"
 #include "lua/process.h"
+#include "os/clock.h"
 
 #include <stdio.h>
 
@@ -31,11 +32,13 @@ int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
         vm->factory = &vm->factory_copy;
     }
     vm->prefix = lh_strdup(config->prefix);
-    vm->name = config->name ? lh_strdup(config->name) : NULL;
-    if (!vm->prefix || (config->name && !vm->name))
+    vm->name = config->name;
+    lh_running_begin(&vm->ctx->running, vm->name, "the loading", lh_clock_ms());
+    if (!vm->prefix)
         lh_err_memory(err);
     else
         error = lh_vm_load(vm, config, err);
+    lh_running_end(&vm->ctx->running);
     if (error) {
         lh_vm_free(vm);
         return error;
@@ -57,6 +60,8 @@ static void close_state(struct lh_vm *vm)
     if (!vm->L)
         return;
     vm->collects = true; /* all that is left */
+    lh_running_begin(&vm->ctx->running, vm->name, "the last finalizers",
+                     lh_clock_ms());
     /* LuaJIT frees its own allocator's memory only if it finds it there. */
     if (vm->alloc)
         lua_setallocf(vm->L, vm->alloc, vm->alloc_data);
@@ -64,6 +69,7 @@ static void close_state(struct lh_vm *vm)
         factory->destroy(factory->context, vm->L);
     else
         lua_close(vm->L);
+    lh_running_end(&vm->ctx->running);
 }
 
 void lh_vm_free(struct lh_vm *vm)
@@ -75,11 +81,10 @@ void lh_vm_free(struct lh_vm *vm)
     lh_list_remove(&vm->ready_link);
     lh_names_deinit(&vm->names);
     for (unsigned i = 0; i < vm->known_n; i++)
-        lh_free(vm->known[i].where);
+        lh_free(vm->known[i].what);
     lh_free(vm->known);
     lh_free(vm->spare_input.p);
     lh_free(vm->prefix);
-    lh_free(vm->name);
     lh_free(vm);
 }
 
@@ -118,11 +123,6 @@ unsigned lh_vm_tasks(const struct lh_vm *vm)
 void lh_vm_find_lost(struct lh_vm *vm)
 {
     lh_process_sweep_soon(vm);
-}
-
-const char *lh_vm_running(const struct lh_vm *vm)
-{
-    return atomic_load_explicit(&vm->running, memory_order_acquire);
 }
 
 /* --- running -------------------------------------------------------------- */
@@ -223,6 +223,7 @@ void lh_vm_run(struct lh_vm *vm)
         if (is_late(vm))
             break;
     }
+    lh_running_end(&vm->ctx->running);
     put_back(vm);
 }
 

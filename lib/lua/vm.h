@@ -2,7 +2,8 @@
  * One Lua VM: a mapping's script as loaded by one worker, its handlers and its
  * running requests (tasks).  server/ makes the VMs, finds the handler, serves
  * exchanges and runs each VM in its step of the turn.  Nothing of a VM runs
- * outside lh_vm_run() after it was made.
+ * outside lh_vm_run() after it was made.  What runs in it is in ctx->running:
+ * a handler's words there live as long as the VM, all others as its name.
  */
 #ifndef LH_LUA_VM_H
 #define LH_LUA_VM_H
@@ -16,7 +17,8 @@ struct lh_vm_config {
     struct lh_context *ctx;
     struct lh_list *ready; /* the worker's list of VMs that have work */
     const char *prefix;    /* normalised: "" for the root */
-    const char *name;      /* the script's path or name; NULL: setup alone */
+    const char *name;      /* the script's path or name; NULL: setup alone.  It
+                              outlives the VM */
     const void *source;    /* source or bytecode; NULL: setup alone */
     size_t source_bytes;
     const lhttpd_vm_factory_t *factory; /* NULL: none */
@@ -66,9 +68,5 @@ void lh_vm_find_lost(struct lh_vm *vm);
 
 /* Tasks that have not ended. */
 unsigned lh_vm_tasks(const struct lh_vm *vm);
-
-/* "script.lua:12" of the handler that runs now, or NULL.  From any thread; the
- * string lives as long as the VM. */
-const char *lh_vm_running(const struct lh_vm *vm);
 
 #endif

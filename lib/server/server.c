@@ -48,6 +48,27 @@ void lh_server_context_deinit(struct lh_context *ctx)
     lh_buf_pools_deinit(&ctx->bufs);
 }
 
+/* --- the watch ------------------------------------------------------------ */
+
+static int watch(struct lhttpd_server_t *s, unsigned workers,
+                 struct lh_err *err)
+{
+    return lh_watch_begin(&s->watch, &s->log, s->limits.handler_run_ms, workers,
+                          err);
+}
+
+/* The names of handlers go with their VMs, so another watch sees these off. */
+static void watch_the_end(struct lhttpd_server_t *s)
+{
+    struct lh_err err;
+
+    lh_watch_end(&s->watch);
+    if (watch(s, s->workers_n, &err) < 0)
+        lh_log(&s->log, LHTTPD_LOG_WARNING, NULL, "%s", err.text);
+    for (unsigned i = 0; i < s->workers_n; i++)
+        lh_watch_add(&s->watch, &s->workers[i].ctx.running);
+}
+
 /* --- check ---------------------------------------------------------------- */
 
 static int check_vms(struct lhttpd_server_t *s)
@@ -56,16 +77,18 @@ static int check_vms(struct lhttpd_server_t *s)
     sigset_t before;
     struct lh_list ready;
     struct lh_vm *vm;
-    int r = 0;
+    int r = watch(s, 1, &s->err);
 
     lh_signals_for_scripts(&before);
     lh_server_context(s, &ctx, 0);
+    lh_watch_add(&s->watch, &ctx.running);
     lh_list_init(&ready);
     for (unsigned i = 0; i < s->mappings.n && r == 0; i++) {
         r = lh_mappings_vm(&s->mappings, i, &ctx, &ready, &vm, &s->err);
         if (r == 0)
             lh_vm_free(vm);
     }
+    lh_watch_end(&s->watch);
     lh_server_context_deinit(&ctx);
     lh_signals_restore(&before);
     return r;
@@ -143,10 +166,11 @@ static void resolve_connections(struct lhttpd_server_t *s)
 
 static void free_workers(struct lhttpd_server_t *s, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         lh_worker_deinit(&s->workers[i]);
+    lh_watch_end(&s->watch);
+    for (unsigned i = 0; i < n; i++)
         lh_worker_close(&s->workers[i]);
-    }
     lh_free(s->workers);
     s->workers = NULL;
 }
@@ -173,10 +197,12 @@ static void stopped(struct lhttpd_server_t *s)
     sigset_t before;
 
     s->state = LH_SERVER_STOPPED;
+    watch_the_end(s);
     lh_signals_for_scripts(&before); /* finalizers, and files with output */
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_worker_deinit(&s->workers[i]);
     lh_signals_restore(&before);
+    lh_watch_end(&s->watch);
     lh_tls_shared_free(s->tls);
     s->tls = NULL;
 }
@@ -280,6 +306,9 @@ int lh_server_start(struct lhttpd_server_t *s)
                        "no event queue; too many open files?");
         goto err_after_shared;
     }
+    r = watch(s, s->workers_n, &s->err);
+    if (r < 0)
+        goto err_after_done;
     lh_signals_for_scripts(&before); /* they are loaded in this thread */
     r = make_workers(s);
     lh_signals_restore(&before);
@@ -303,6 +332,7 @@ int lh_server_start(struct lhttpd_server_t *s)
 err_after_workers:
     free_workers(s, s->workers_n);
 err_after_done:
+    lh_watch_end(&s->watch);
     lh_evq_deinit(&s->done);
 err_after_shared:
     lh_tls_shared_free(s->tls);
@@ -383,24 +413,34 @@ static void vacate_listeners(struct lhttpd_server_t *s)
     }
 }
 
+/* What a worker is inside of; false: no script. */
+static bool script_that_runs(const struct lhttpd_server_t *s,
+                             struct lh_run *run)
+{
+    for (unsigned i = 0; i < s->workers_n; i++)
+        if (lh_running_look(&s->workers[i].ctx.running, run))
+            return true;
+    return false;
+}
+
 static int stuck(struct lhttpd_server_t *s)
 {
-    const char *where = NULL;
+    struct lh_run run;
+    char text[LH_ERR_TEXT_BYTES];
 
+    lh_watch_end(&s->watch);
     vacate_listeners(s);
-
-    for (unsigned i = 0; i < s->workers_n && !where; i++)
-        where = lh_worker_running(&s->workers[i]);
     for (unsigned i = 0; i < s->workers_n; i++)
         pthread_detach(s->workers[i].thread);
     s->state = LH_SERVER_STUCK;
-    if (where)
+    if (!script_that_runs(s, &run))
         return lh_err_set(&s->err, LHTTPD_ESTUCK,
-                          "a script does not return: %s; its thread goes on",
-                          where);
+                          "a file operation does not return from the kernel "
+                          "(a dead mount, a device without data); its thread "
+                          "goes on");
+    lh_run_text(text, sizeof(text), &run);
     return lh_err_set(&s->err, LHTTPD_ESTUCK,
-                      "a file operation does not return from the kernel (a "
-                      "dead mount, a device without data); its thread goes on");
+                      "a script does not return: %s; its thread goes on", text);
 }
 
 /* How long to wait for the workers yet; -1: no stop was asked for; 0: the time

@@ -9,6 +9,7 @@
  * - the workers' event queues, to arm a listener there or to wake, and their
  *   atomics `waiting` and `load`;
  * - one lock-free mailbox a worker;
+ * - what each worker is inside of, for the thread that watches (watch.h);
  * - the atomics below, and those of the log's sink;
  * - the TLS resumption cache (net/session).
  */
@@ -20,6 +21,7 @@
 #include "os/sock.h"
 #include "server/mapping.h"
 #include "server/settings.h"
+#include "server/watch.h"
 
 #include <stdatomic.h>
 
@@ -61,8 +63,9 @@ struct lhttpd_server_t {
     unsigned listeners_n;
     struct lh_mappings mappings;
     struct lh_creds *creds;
-    struct lh_tls_shared *tls;         /* NULL without a TLS listener */
-    struct lh_worker *workers;         /* they and `done` last until destroy */
+    struct lh_tls_shared *tls; /* NULL without a TLS listener */
+    struct lh_worker *workers; /* they and `done` last until destroy */
+    struct lh_watch watch;
     struct lh_evq done;                /* woken by each worker that ends */
     _Atomic uint64_t stop_at_ms;       /* LH_NEVER: no stop asked for */
     _Atomic unsigned listeners_in_use; /* workers that still accept */

@@ -312,6 +312,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     init_lists(w);
     lh_mailbox_init(&w->mailbox);
     lh_server_context(s, &w->ctx, number);
+    lh_watch_add(&s->watch, &w->ctx.running);
     read_clocks(w);
     lh_trim_init(w);
     lh_net_pools_init(&w->pools);
@@ -410,14 +411,4 @@ void lh_worker_stop(struct lh_worker *w)
 bool lh_worker_is_current(const struct lhttpd_server_t *s)
 {
     return current && current->server == s;
-}
-
-const char *lh_worker_running(const struct lh_worker *w)
-{
-    for (unsigned i = 0; i < w->server->mappings.n; i++) {
-        const char *where = lh_vm_running(w->vms[i]);
-        if (where)
-            return where;
-    }
-    return NULL;
 }

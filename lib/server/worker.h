@@ -90,7 +90,4 @@ void lh_worker_stop(struct lh_worker *w);
 /* Is this thread one of the server's workers? */
 bool lh_worker_is_current(const struct lhttpd_server_t *s);
 
-/* "script.lua:12" of what runs there now, or NULL. */
-const char *lh_worker_running(const struct lh_worker *w);
-
 #endif

@@ -878,10 +878,23 @@ static void a_worker_that_never_sleeps_accepts(void **state)
     lhttpd_server_destroy(s);
 }
 
+static _Atomic bool named_while_it_runs;
+
+static void note_name(void *context, const lhttpd_log_entry_t *entry)
+{
+    static const char name[] =
+        "worker 0 has been in handler / (line 1) of script stuck.lua for ";
+
+    (void)context;
+    if (strstr(entry->message, name) && entry->script &&
+        strcmp(entry->script, "stuck.lua") == 0)
+        atomic_store(&named_while_it_runs, true);
+}
+
 /* In a process of its own, since a thread stays behind. */
 static void stuck_child(void)
 {
-    lhttpd_config_t config = quiet(2);
+    lhttpd_config_t config = quiet(1);
     lhttpd_limits_t limits = lhttpd_limits_init();
     lhttpd_server_t *s;
     char where[64], begun[64], script[256];
@@ -895,6 +908,7 @@ static void stuck_child(void)
     snprintf(where, sizeof(where), "unix:test_lhttpd.%d.sock", (int)getpid());
     limits.handler_run_ms = 100;
     config.limits = &limits;
+    config.log = note_name;
     if (lhttpd_server_create(&s, &config) ||
         lhttpd_server_listen(s, "127.0.0.1", 0, 0) ||
         lhttpd_server_listen(s, where, 0, 0) != 1 ||
@@ -906,8 +920,13 @@ static void stuck_child(void)
     for (int i = 0; i < 2000 && access(begun, F_OK) < 0; i++)
         usleep(10000);
     unlink(begun);
+    for (int i = 0; i < 2000 && !atomic_load(&named_while_it_runs); i++)
+        usleep(10000);
+    if (!atomic_load(&named_while_it_runs))
+        _exit(6);
     int r = lhttpd_server_stop(s, 0);
-    int named = strstr(lhttpd_server_error(s), "stuck.lua:1") != NULL;
+    int named = strstr(lhttpd_server_error(s),
+                       "handler / (line 1) of script stuck.lua") != NULL;
     int port = lhttpd_server_port(s, 0), gone = access(where + 5, F_OK) < 0;
     lhttpd_server_destroy(s);
     int free_port = lhttpd_server_create(&s, &config) == 0 &&

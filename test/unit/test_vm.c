@@ -179,14 +179,17 @@ static void none_registered(void **state)
     test_script_deinit(&s);
 }
 
-/* Where a handler that runs was defined, for a server that will not stop. */
-static const char *seen_running;
+/* The handler that runs, for the log and a server that will not stop. */
+static char seen_running[200];
 static struct test_script *running_script;
 
 static int look_running(lua_State *L)
 {
+    struct lh_run run;
+
+    if (lh_running_look(&running_script->t.ctx.running, &run))
+        lh_run_text(seen_running, sizeof(seen_running), &run);
     (void)L;
-    seen_running = lh_vm_running(running_script->vm);
     return 0;
 }
 
@@ -214,6 +217,7 @@ static void running(void **state)
 {
     lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
     struct test_script s;
+    struct lh_run run;
 
     (void)state;
     factory.lua_version = LUA_VERSION_NUM;
@@ -225,10 +229,11 @@ static void running(void **state)
               "\nhttpd.register_handler('/', function()\n look() end)");
     assert_int_equal(s.error, 0);
     running_script = &s;
-    assert_null(lh_vm_running(s.vm));
+    assert_false(lh_running_look(&s.t.ctx.running, &run));
     test_script_expect(&s, "/", 200, "");
-    assert_string_equal(seen_running, "dir/test.lua:2");
-    assert_null(lh_vm_running(s.vm));
+    assert_string_equal(seen_running,
+                        "handler / (line 2) of script dir/test.lua");
+    assert_false(lh_running_look(&s.t.ctx.running, &run));
     test_script_deinit(&s);
 }
 
@@ -319,7 +324,8 @@ static void a_bare_state(void **state)
         fail_msg("%s", s.err.text);
     running_script = &s;
     test_script_expect(&s, "/", 200, "");
-    assert_string_equal(seen_running, "setup:-1");
+    assert_string_equal(seen_running,
+                        "handler / (in C) of the program's setup");
     test_script_deinit(&s);
     assert_int_equal(destroyed, 1);
 }

@@ -1,0 +1,51 @@
+/*
+ * What a worker is inside of at the moment: a handler, a script that loads, a
+ * collection that runs finalizers.  Its own thread says so; any other may ask,
+ * since one that is in a script for ever tells nobody by itself.
+ */
+#ifndef LH_BASE_RUNNING_H
+#define LH_BASE_RUNNING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* All zero at first.  What the pointers lead to outlives every reader. */
+struct lh_running {
+    _Atomic uint64_t since_ms; /* monotonic */
+    _Atomic(const char *) script;
+    _Atomic(const char *) what; /* NULL: nothing runs */
+};
+
+/* One look at it. */
+struct lh_run {
+    uint64_t since_ms;
+    const char *script; /* its name; NULL: it was given none */
+    const char *what;   /* "handler /x (line 12)", "the loading" */
+};
+
+/* In this order: see lh_running_look(). */
+static inline void lh_running_begin(struct lh_running *r, const char *script,
+                                    const char *what, uint64_t now_ms)
+{
+    atomic_store_explicit(&r->since_ms, now_ms, memory_order_release);
+    atomic_store_explicit(&r->script, script, memory_order_release);
+    atomic_store_explicit(&r->what, what, memory_order_release);
+}
+
+static inline void lh_running_end(struct lh_running *r)
+{
+    atomic_store_explicit(&r->what, NULL, memory_order_release);
+}
+
+/* False: nothing runs, or another run began just now.  The three belong
+ * together where the run began some milliseconds before the look, the grain of
+ * the clock. */
+bool lh_running_look(const struct lh_running *r, struct lh_run *run);
+
+/* "handler /x (line 12) of script a.lua", with a zero at its end, cut to fit.
+ */
+void lh_run_text(char *to, size_t room, const struct lh_run *run);
+
+#endif

@@ -1,0 +1,183 @@
+/* Names what holds a worker: see watch.h. */
+#include "server/watch.h"
+
+#include "base/mem.h"
+#include "lhttpd.h"
+#include "os/clock.h"
+#include "os/signals.h"
+
+#include <string.h>
+
+/* From one look to the next.  While nothing runs that is as long as handlers
+ * may run, for what begins meanwhile is not late before: so an idle process
+ * sleeps, and still nothing is named too late. */
+#define LOOK_MIN_MS  10
+#define LOOK_LATE_MS 1000 /* whether what is late has ended */
+#define LOOK_MAX_MS  60000
+
+#define TEXT_BYTES 1024
+
+/* "5.0" seconds. */
+#define TENTHS        "%llu.%llu s"
+#define TENTHS_OF(ms) (ms) / 1000ull, (ms) / 100ull % 10ull
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* --- one worker ----------------------------------------------------------- */
+
+static void tell_late(struct lh_watch *w, unsigned number, uint64_t now_ms)
+{
+    const struct lh_run *run = &w->workers[number].late;
+    struct lh_log_about about = {.script = run->script};
+    char text[TEXT_BYTES];
+
+    lh_run_text(text, sizeof(text), run);
+    lh_log(w->log, LHTTPD_LOG_WARNING, &about,
+           "worker %u has been in %s for " TENTHS
+           " without a pause: nothing else of this worker is served",
+           number, text, TENTHS_OF(now_ms - run->since_ms));
+}
+
+static void tell_end(struct lh_watch *w, unsigned number, uint64_t now_ms)
+{
+    const struct lh_run *run = &w->workers[number].late;
+    struct lh_log_about about = {.script = run->script};
+    char text[TEXT_BYTES];
+
+    lh_run_text(text, sizeof(text), run);
+    lh_log(w->log, LHTTPD_LOG_NOTICE, &about,
+           "worker %u goes on: %s made a pause after at most " TENTHS, number,
+           text, TENTHS_OF(now_ms - run->since_ms));
+}
+
+/* Returns when to look again. */
+static uint64_t look(struct lh_watch *w, unsigned number, uint64_t now_ms)
+{
+    struct lh_watched *worker = &w->workers[number];
+    struct lh_run run;
+    bool runs = lh_running_look(worker->running, &run);
+
+    if (worker->is_late && (!runs || run.since_ms != worker->late.since_ms)) {
+        worker->is_late = false;
+        if (worker->told)
+            tell_end(w, number, now_ms);
+    }
+    if (!runs)
+        return LH_NEVER;
+    uint64_t late_ms = lh_deadline(run.since_ms, w->limit_ms);
+    if (now_ms <= late_ms)
+        return lh_deadline(late_ms, 1);
+    if (!worker->is_late) {
+        worker->is_late = true;
+        worker->late = run;
+        worker->told = lh_log_rates_allow(&w->rates, LH_LOG_OVERRUNS, now_ms);
+        if (worker->told)
+            tell_late(w, number, now_ms);
+    }
+    return now_ms + LOOK_LATE_MS;
+}
+
+/* --- the thread ----------------------------------------------------------- */
+
+/* Returns for how long to sleep. */
+static int look_at_all(struct lh_watch *w)
+{
+    unsigned n = atomic_load_explicit(&w->workers_n, memory_order_acquire);
+    uint64_t now_ms = lh_clock_ms(); /* before the looks: never too late */
+    uint64_t idle_ms = w->limit_ms > LOOK_LATE_MS ? w->limit_ms : LOOK_LATE_MS;
+    uint64_t next_ms = now_ms + least(idle_ms, LOOK_MAX_MS);
+
+    lh_timers_fire(&w->timers, now_ms);
+    for (unsigned i = 0; i < n; i++)
+        next_ms = least(next_ms, look(w, i, now_ms));
+    int timeout = lh_timers_wait_ms(&w->timers, now_ms);
+    if (timeout >= 0)
+        next_ms = least(next_ms, now_ms + (uint64_t)timeout);
+    return next_ms < now_ms + LOOK_MIN_MS ? LOOK_MIN_MS
+                                          : (int)(next_ms - now_ms);
+}
+
+static void *watch_workers(void *arg)
+{
+    struct lh_watch *w = arg;
+    struct lh_event none[1];
+    bool ends;
+
+    do {
+        ends = atomic_load(&w->ends);
+        int timeout = look_at_all(w);
+        if (!ends)
+            lh_evq_wait(&w->queue, none, 1, timeout);
+    } while (!ends);
+    lh_log_rates_tell(&w->rates);
+    return NULL;
+}
+
+static int start_thread(struct lh_watch *w, struct lh_err *err)
+{
+    sigset_t before;
+
+    lh_signals_for_helpers(&before);
+    int r = pthread_create(&w->thread, NULL, watch_workers, w);
+    lh_signals_restore(&before);
+    if (r == 0)
+        return 0;
+    return lh_err_set(err, LHTTPD_ESYSTEM, "no thread to watch the workers: %s",
+                      strerror(r));
+}
+
+int lh_watch_begin(struct lh_watch *w, const struct lh_log *log,
+                   uint64_t limit_ms, unsigned workers, struct lh_err *err)
+{
+    int r;
+
+    *w = (struct lh_watch){.log = log, .limit_ms = limit_ms};
+    if (limit_ms == LHTTPD_UNLIMITED)
+        return 0;
+    lh_timers_init(&w->timers, lh_clock_ms());
+    lh_log_rates_init(&w->rates, log, &w->timers);
+    w->workers = lh_calloc(workers, sizeof(*w->workers));
+    if (!w->workers)
+        return lh_err_memory(err);
+    if (lh_evq_init(&w->queue) < 0) {
+        r = lh_err_set(err, LHTTPD_ESYSTEM,
+                       "no event queue; too many open files?");
+        goto err_after_workers;
+    }
+    r = start_thread(w, err);
+    if (r < 0)
+        goto err_after_queue;
+    w->is_on = true;
+    return 0;
+
+err_after_queue:
+    lh_evq_deinit(&w->queue);
+err_after_workers:
+    lh_free(w->workers);
+    return r;
+}
+
+void lh_watch_add(struct lh_watch *w, const struct lh_running *running)
+{
+    unsigned n = atomic_load_explicit(&w->workers_n, memory_order_relaxed);
+
+    if (!w->is_on)
+        return;
+    w->workers[n].running = running;
+    atomic_store_explicit(&w->workers_n, n + 1, memory_order_release);
+}
+
+void lh_watch_end(struct lh_watch *w)
+{
+    if (!w->is_on)
+        return;
+    w->is_on = false;
+    atomic_store(&w->ends, true);
+    lh_evq_wake(&w->queue);
+    pthread_join(w->thread, NULL);
+    lh_evq_deinit(&w->queue);
+    lh_free(w->workers);
+}

@@ -1,0 +1,53 @@
+/*
+ * Names in the log what holds a worker: Lua cannot be interrupted, so a handler
+ * that loops without a call of httpd keeps its worker from all others, and
+ * nobody else could say which one it is.  One thread, which sleeps, looks at
+ * what each worker is inside of (base/running.h).
+ */
+#ifndef LH_SERVER_WATCH_H
+#define LH_SERVER_WATCH_H
+
+#include "base/err.h"
+#include "base/log_rate.h"
+#include "base/running.h"
+#include "os/evq.h"
+
+#include <pthread.h>
+
+/* One worker, as the thread knows it. */
+struct lh_watched {
+    const struct lh_running *running;
+    struct lh_run late; /* what ran for too long when last seen */
+    bool is_late;
+    bool told; /* and the log says so */
+};
+
+/* All zero: no thread.  The thread reads what is before it, and has to itself
+ * what is behind it. */
+struct lh_watch {
+    const struct lh_log *log;
+    uint64_t limit_ms; /* handler_run_ms */
+    struct lh_evq queue;
+    bool is_on;
+    _Atomic bool ends;
+    _Atomic unsigned workers_n; /* that were added */
+    struct lh_watched *workers;
+    pthread_t thread;
+
+    struct lh_timers timers; /* of the log's rates alone */
+    struct lh_log_rates rates;
+};
+
+/* Starts the thread for so many workers at most; none where `limit_ms` is
+ * unlimited.  LHTTPD_ESYSTEM, LHTTPD_ENOMEM. */
+int lh_watch_begin(struct lh_watch *watch, const struct lh_log *log,
+                   uint64_t limit_ms, unsigned workers, struct lh_err *err);
+
+/* Looks at one more worker, number 0 first; `running` and the names in it stay
+ * where they are until the end. */
+void lh_watch_add(struct lh_watch *watch, const struct lh_running *running);
+
+/* Ends the thread after a last look, if there is one. */
+void lh_watch_end(struct lh_watch *watch);
+
+#endif
