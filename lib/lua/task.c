@@ -405,8 +405,12 @@ static void failed(struct lh_task *task, lua_State *L)
     lua_pushcfunction(L, describe);
     lua_rawgeti(L, LH_AT_THREADS, task->slot);
     lua_pushlightuserdata(L, task->vm);
-    if (lua_pcall(L, 2, 1, 0) == 0 || lua_type(L, -1) == LUA_TSTRING)
+    int status = lua_pcall(L, 2, 1, 0);
+    if (status == 0 || lua_type(L, -1) == LUA_TSTRING)
         message.p = lua_tolstring(L, -1, &message.n);
+    else if (status != LUA_ERRMEM)
+        message =
+            LH_STR("the error is a value whose __tostring raises another");
     /* The script may have caught and passed it on. */
     if (strstr(message.p, "not enough memory"))
         task->vm->short_of_memory = true;

@@ -561,6 +561,9 @@ static void errors(void **state)
         {"error(setmetatable({}, {__tostring = function()\n"
          "error('worse') end}))",
          "worse"},
+        {"error(setmetatable({}, {__tostring = function()\n"
+         "error({}) end}))",
+         "the error is a "},
         {"local x = nil; x.y = 1", "attempt to index"},
         {"local function f() return 1 + f() end f()", "stack overflow"},
         {"coroutine.wrap(function() error('inside') end)()", "inside"},
