@@ -11,10 +11,11 @@ end
 local pattern = table.concat(octets)
 local twice = pattern .. pattern
 
--- `n` octets of the text from `offset` on, at most PERIOD of them.
+-- `n` octets of the text from `offset` on.
 local function text(offset, n)
     local at = offset % PERIOD
-    return twice:sub(at + 1, at + n)
+    if n <= PERIOD then return twice:sub(at + 1, at + n) end
+    return pattern:rep(math.floor(n / PERIOD) + 2):sub(at + 1, at + n)
 end
 
 local function number(form, name, default)
