@@ -129,7 +129,7 @@ run_and_add() {
         sed -n 's/.* \([0-9]*\) failed.*/\1/p' | grep . || echo 0)))
 }
 
-threaded='test_(lhttpd|aio|mailbox|evq|session|file|popen)'
+threaded='test_(lhttpd|aio|mailbox|evq|session|file|popen|handover|turn|watch|signals)'
 
 run_variant() {
     case $1 in

@@ -425,7 +425,7 @@ static void what_came_in_time_counts(void **state)
     for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
         struct client c = who_has_said(said[i]);
         size_t rest = strlen(GET) - said[i];
-        assert_int_equal(write(c.fd, GET + said[i], rest), rest);
+        assert_int_equal(write(c.fd, &GET[said[i]], rest), rest);
         wait_ms(limits->header_timeout_ms + limits->idle_timeout_ms);
         assert_is_served(c);
         lh_conns_cut(&t.worker);
@@ -439,7 +439,7 @@ static void what_came_in_time_counts_before_its_event(void **state)
 {
     (void)state;
     struct client c = who_has_said(HALF);
-    assert_int_equal(write(c.fd, GET + HALF, strlen(GET) - HALF),
+    assert_int_equal(write(c.fd, &GET[HALF], strlen(GET) - HALF),
                      strlen(GET) - HALF);
     t.worker.ctx.now_ms += t.worker.ctx.limits->header_timeout_ms;
     lh_timers_fire(&t.worker.ctx.timers, t.worker.ctx.now_ms);

@@ -304,8 +304,8 @@ static void handlers_that_run_on(void **state)
     static const char *const codes[] = {
         "while true do pcall(httpd.closed) end",
         "while true do pcall(pcall, httpd.header, {status = 103}) end",
-        "while true do coroutine.resume(coroutine.create(function()\n"
-        "  while true do pcall(httpd.closed) end end)) end",
+        ("while true do coroutine.resume(coroutine.create(function()\n"
+         "  while true do pcall(httpd.closed) end end)) end"),
     };
 
     (void)state;
