@@ -10,6 +10,9 @@
  * not for ever. */
 #define RAISING_MAX 1000
 
+/* A collection that lacks memory itself has set some free. */
+#define SHORT_MAX 3
+
 /* --- the limit ------------------------------------------------------------ */
 
 /* 5.4 passes a kind of object as the old size of a new block. */
@@ -102,19 +105,34 @@ static void log_finalizer(lua_State *L, const struct lh_vm *vm)
     lua_pop(L, 1);
 }
 
+void lh_gc_prepare(lua_State *L, struct lh_vm *vm)
+{
+    lua_pushcfunction(L, collect);
+    vm->collector = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Nothing is allocated before it runs: there may be no memory at all. */
+static int try_to_collect(struct lh_vm *vm)
+{
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->collector);
+    int status = lua_pcall(vm->L, 0, 0, 0);
+    if (status == LUA_ERRRUN)
+        log_finalizer(vm->L, vm);
+    else if (status)
+        lua_pop(vm->L, 1);
+    return status;
+}
+
 void lh_gc_collect(struct lh_vm *vm)
 {
-    int status = LUA_ERRRUN;
+    int status = LUA_ERRRUN, lacks = 0;
 
     lh_running_begin(&vm->ctx->running, vm->name, "the finalizers",
                      lh_clock_ms());
     vm->collects = true;
-    for (int i = 0; i < RAISING_MAX && status == LUA_ERRRUN; i++) {
-        status = lh_lua_cpcall(vm->L, collect, NULL);
-        if (status == LUA_ERRRUN)
-            log_finalizer(vm->L, vm);
-        else if (status)
-            lua_pop(vm->L, 1);
+    for (int i = 0; i < RAISING_MAX && status && lacks < SHORT_MAX; i++) {
+        status = try_to_collect(vm);
+        lacks += status && status != LUA_ERRRUN;
     }
     vm->collects = vm->short_of_memory = false;
     lh_running_end(&vm->ctx->running);

@@ -218,6 +218,7 @@ static int load(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.turn");
     lua_pushlightuserdata(L, vm);
     lua_setfield(L, LUA_REGISTRYINDEX, "lhttpd.vm");
+    lh_gc_prepare(L, vm);
     set_path(L, vm->name);
     vm->loading = true;
     run_setup(L, vm);

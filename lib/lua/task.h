@@ -205,6 +205,7 @@ struct lh_vm {
     lua_Alloc alloc; /* where memory is limited: what is behind the limit */
     void *alloc_data;
     uint64_t bytes, bytes_max, collect_at;
+    int collector;        /* its function, in the registry */
     bool short_of_memory; /* an allocation failed: collect before going on */
     bool collects;        /* a whole collection runs, without limit */
     bool gc_stopped;      /* by the script */

@@ -6,7 +6,13 @@
 
 const char *lh_vm_no_traces(void)
 {
-    if (!LH_LUA_JIT || lh_memory_becomes_code())
+    if (!LH_LUA_JIT)
+        return NULL;
+    if (lh_memory_is_limited())
+        return "scripts run without LuaJIT's compiled traces, slower: the "
+               "memory of this process is limited (ulimit -v, -d), and LuaJIT "
+               "does not survive a refusal in one";
+    if (lh_memory_becomes_code())
         return NULL;
     return "scripts run without LuaJIT's compiled traces, slower: this system "
            "does not let memory become code (MemoryDenyWriteExecute, execmem)";

@@ -1,7 +1,8 @@
 /*
  * LuaJIT's compiled traces.  It ends the whole process where it cannot make
- * its memory executable, at the first loop that it compiles; so they are tried
- * for beforehand.  The other VMs have none.
+ * its memory executable, at the first loop that it compiles, so that is tried
+ * beforehand; and where it is refused memory in one, so a process with a limit
+ * has none.  The other VMs have none at all.
  */
 #ifndef LH_LUA_TRACES_H
 #define LH_LUA_TRACES_H

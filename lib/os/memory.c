@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -21,6 +22,18 @@ bool lh_memory_becomes_code(void)
     bool can = mprotect(p, PROBE_BYTES, PROT_READ | PROT_EXEC) == 0;
     munmap(p, PROBE_BYTES);
     return can;
+}
+
+static bool has_limit(int what)
+{
+    struct rlimit limit;
+
+    return getrlimit(what, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+bool lh_memory_is_limited(void)
+{
+    return has_limit(RLIMIT_AS) || has_limit(RLIMIT_DATA);
 }
 
 void lh_memory_give_back(void)

@@ -9,6 +9,10 @@
  * execmem, PR_SET_MDWE.  Tried, with one page. */
 bool lh_memory_becomes_code(void);
 
+/* May the system refuse this process memory, by a limit of its address space or
+ * its data (RLIMIT_AS, RLIMIT_DATA; ulimit -v and -d)? */
+bool lh_memory_is_limited(void);
+
 /* Returns to the system what is free in the heap of the process, where the C
  * library keeps it otherwise.  It takes about a millisecond for each 20 MB. */
 void lh_memory_give_back(void);

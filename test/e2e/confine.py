@@ -8,6 +8,7 @@ Usage: confine.py WORD ... -- PROGRAM [ARGUMENT ...]
     no-children           SIGCHLD is ignored
     no-streams            descriptors 0 to 2 are closed
     files=N               at most N descriptors
+    memory=N              an address space of N MiB
     jail                  /dev and /proc are empty; only root can do that
     user=N                this user and group; only root can do that
 """
@@ -111,6 +112,8 @@ def confine(word):
         refuse(name, value.split(","))
     elif name == "user":
         become(int(value))
+    elif name == "memory":
+        resource.setrlimit(resource.RLIMIT_AS, (int(value) << 20,) * 2)
     elif name == "files":
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(value), int(value)))
     else:

@@ -205,6 +205,19 @@ class Mixed(harness.TestCase):
             self.assertEqual(self.get(s, "/much").status, 500)
             self.serves(s)
 
+    def test_the_system_refuses_memory(self):
+        """What failed is collected: one request more may fail, not all."""
+        if harness.built_with("asan") or harness.built_with("tsan"):
+            self.skipTest("sanitizers need all of the address space")
+        harness.before[:] = launcher(["memory=200"])
+        with Server("/", script("hosts.lua"), workers=1) as s:
+            for path in ("/numbers", "/tables") * 3:
+                self.assertEqual(self.get(s, path).status, 500)
+                self.get(s, "/hello")
+                for _ in range(3):
+                    self.assertEqual(self.get(s, "/hello").text, "hello")
+            s.wait_for_log("not enough memory")
+
     def test_few_descriptors(self):
         harness.before[:] = launcher(["files=64"])
         with Server("/", script("hosts.lua"), workers=2) as s:

@@ -122,6 +122,17 @@ httpd.register_handler("/much", function()
     httpd.write(nil, "kept")
 end)
 
+-- They end when nothing is left.
+httpd.register_handler("/numbers", function()
+    local kept = {}
+    for i = 1, math.huge do kept[i] = i end
+end)
+
+httpd.register_handler("/tables", function()
+    local kept = {}
+    for i = 1, math.huge do kept[i] = {i, x = i} end
+end)
+
 httpd.register_handler("/body", function()
     local text = httpd.read(nil, "a")
     httpd.write(nil, tostring(text and #text))
