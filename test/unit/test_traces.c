@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,6 +70,14 @@ static void hot_loops_end_nobody(void **state)
     serves(false);
 }
 
+/* The limit is too large to be met; what counts is that there is one. */
+static void a_limit_stops_compiling(void **state)
+{
+    (void)state;
+    assert_true(lh_memory_is_limited());
+    serves(false);
+}
+
 static int clean_up(void **state)
 {
     (void)state;
@@ -103,6 +112,24 @@ static int run_hardened(int how)
     return status != 0;
 }
 
+static int run_limited(int what)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_limit_stops_compiling),
+    };
+    const struct rlimit limit = {(rlim_t)1 << 60, (rlim_t)1 << 60};
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        if (setrlimit(what, &limit))
+            exit(1);
+        exit(cmocka_run_group_tests_name("limited", tests, NULL, clean_up));
+    }
+    waitpid(pid, &status, 0);
+    return status != 0;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -112,5 +139,6 @@ int main(void)
 
     for (int how = 0; how < 3; how++)
         failed += run_hardened(how);
+    failed += run_limited(RLIMIT_AS) + run_limited(RLIMIT_DATA);
     return cmocka_run_group_tests(tests, NULL, clean_up) + failed;
 }
