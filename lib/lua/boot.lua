@@ -44,6 +44,27 @@ if jit and string and string.gsub then
     end
 end
 
+-- LuaJIT's own code for these ends the process where an allocation is refused in
+-- it, except where C has called it.  Traces are off wherever one may be refused.
+if jit and jit.status and not jit.status() then
+    local through = begins.through
+    local function call_from_c(name)
+        local f = string and string[name]
+        if f then string[name] = through(f, name) end
+    end
+    call_from_c('upper')
+    call_from_c('lower')
+    call_from_c('reverse')
+    if tostring then
+        -- That of an object may wait in its __tostring, and so is not C's.
+        local plain, of_number = tostring, through(tostring, 'tostring')
+        function tostring(...)
+            if type((...)) == 'number' then return of_number((...)) end
+            return plain(...)
+        end
+    end
+end
+
 if coroutine then
     local create, resume = coroutine.create, coroutine.resume
     if jit then

@@ -422,6 +422,88 @@ static void a_process_that_does_not_start_leaves_nothing(void **state)
     test_script_deinit(&s);
 }
 
+/* LuaJIT's own code for some functions ended the process there. */
+static void functions_survive_a_refusal(void **state)
+{
+    static const char *const calls[] = {
+        "tostring(#h)",
+        "tostring(#h + 0.5)",
+        "string.upper('a' .. #h)",
+        "('B' .. #h):lower()",
+        "('c' .. #h):reverse()",
+        "('d' .. #h):rep(3)",
+        "string.char(65 + #h % 26, 66)",
+        "('ef' .. #h):sub(1, 2)",
+        "string.format('%d %s', #h, h)",
+        "table.concat({#h, 'x'})",
+        "tostring({})",
+        "tostring(setmetatable({}, m))",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        struct test_script s;
+        char source[1000];
+
+        snprintf(source, sizeof(source),
+                 "local m = {__tostring = function(t) return 'm' .. #t end}\n"
+                 "local function add(h, c)\n"
+                 "  h[#h + 1] = (%s .. ' '):rep(math.floor(c / 5))\n"
+                 "end\n"
+                 "httpd.register_handler('/', function()\n"
+                 "  local h = {}\n"
+                 "  for i = 1, 20 do pcall(add, h, 1000) end\n"
+                 "  httpd.write(nil, 'x')\n"
+                 "end)\n",
+                 calls[i]);
+        test_script_init(&s);
+        s.t.limits.vm_memory_bytes = 1 << 30;
+        test_script_load(&s, "test.lua", source);
+        assert_int_equal(s.error, 0);
+        heap.alloc = lua_getallocf(s.vm->L, &heap.data);
+        lua_setallocf(s.vm->L, failing_alloc, NULL);
+        heap.at = 0;
+        for (long at = 1; heap.at <= 0; at++) {
+            heap.at = at;
+            test_script_request(&s, "GET", "/", NULL, false);
+            test_script_run(&s);
+            test_script_done(&s);
+            lua_gc(s.vm->L, LUA_GCCOLLECT, 0);
+        }
+        lua_setallocf(s.vm->L, heap.alloc, heap.data);
+        test_script_deinit(&s);
+    }
+}
+
+/* They are as ever for those who call them. */
+static void functions_called_from_c_look_the_same(void **state)
+{
+    struct test_script s;
+
+    (void)state;
+    test_script_init(&s);
+    s.t.limits.vm_memory_bytes = 8 << 20;
+    test_script_load(
+        &s, "test.lua",
+        "httpd.register_handler('/', function()\n"
+        "  httpd.write(nil, ('%s %s %s %s %s %s'):format(tostring(12),\n"
+        "    tostring(nil), tostring(true), ('aB'):upper(), ('aB'):lower(),\n"
+        "    string.reverse('aB')))\n"
+        "end)\n"
+        "httpd.register_handler('/errors', function()\n"
+        "  local _, a = pcall(function() return (string.upper({})) end)\n"
+        "  local _, b = pcall(function() return (tostring()) end)\n"
+        "  httpd.write(nil, a .. '; ' .. b)\n"
+        "end)\n");
+    assert_int_equal(s.error, 0);
+    test_script_expect(&s, "/", 200, "12 nil true AB ab Ba");
+    test_script_expect(
+        &s, "/errors", 200,
+        "test.lua:7: bad argument #1 to 'upper' (string expected, got table); "
+        "test.lua:8: bad argument #1 to 'tostring' (value expected)");
+    test_script_deinit(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +517,8 @@ int main(void)
         cmocka_unit_test(a_system_without_memory),
         cmocka_unit_test(a_limited_vm_interprets),
         cmocka_unit_test(a_process_that_does_not_start_leaves_nothing),
+        cmocka_unit_test(functions_survive_a_refusal),
+        cmocka_unit_test(functions_called_from_c_look_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
