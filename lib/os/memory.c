@@ -24,16 +24,17 @@ bool lh_memory_becomes_code(void)
     return can;
 }
 
-static bool has_limit(int what)
+static bool is_finite(const struct rlimit *limit)
 {
-    struct rlimit limit;
-
-    return getrlimit(what, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    return limit->rlim_cur != RLIM_INFINITY;
 }
 
 bool lh_memory_is_limited(void)
 {
-    return has_limit(RLIMIT_AS) || has_limit(RLIMIT_DATA);
+    struct rlimit space, data;
+
+    return (getrlimit(RLIMIT_AS, &space) == 0 && is_finite(&space)) ||
+           (getrlimit(RLIMIT_DATA, &data) == 0 && is_finite(&data));
 }
 
 void lh_memory_give_back(void)

@@ -112,7 +112,7 @@ static int run_hardened(int how)
     return status != 0;
 }
 
-static int run_limited(int what)
+static int run_limited(bool data)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_limit_stops_compiling),
@@ -122,7 +122,8 @@ static int run_limited(int what)
     int status = -1;
 
     if (pid == 0) {
-        if (setrlimit(what, &limit))
+        if (data ? setrlimit(RLIMIT_DATA, &limit)
+                 : setrlimit(RLIMIT_AS, &limit))
             exit(1);
         exit(cmocka_run_group_tests_name("limited", tests, NULL, clean_up));
     }
@@ -139,6 +140,6 @@ int main(void)
 
     for (int how = 0; how < 3; how++)
         failed += run_hardened(how);
-    failed += run_limited(RLIMIT_AS) + run_limited(RLIMIT_DATA);
+    failed += run_limited(false) + run_limited(true);
     return cmocka_run_group_tests(tests, NULL, clean_up) + failed;
 }
