@@ -251,7 +251,7 @@ static void give_back(struct lh_file *file, FILE *fp)
     }
     if (file->seekable)
         lh_stdio_resume(fp, (int64_t)(file->offset - n));
-    else
+    else if (n)
         lh_stdio_unread(fp, in->p + in->at, n);
     change_hands(file, false);
     if (lh_input_bytes(behind))
