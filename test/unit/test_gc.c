@@ -284,25 +284,33 @@ static struct lua_State *create(void *context, unsigned worker)
     return L;
 }
 
+/* Loads `source` into a state whose memory comes from the system above. */
+static void start_in_a_system(struct test_script *s, const char *source)
+{
+    static lhttpd_vm_factory_t factory; /* the VM keeps its address */
+    struct lh_vm_config config = {.name = "test.lua",
+                                  .source = source,
+                                  .source_bytes = strlen(source),
+                                  .factory = &factory};
+
+    system_bytes = 0;
+    factory = lhttpd_vm_factory_init();
+    factory.lua_version = LUA_VERSION_NUM;
+    factory.create = create;
+    test_script_init(s);
+    s->t.limits.handler_run_ms = LHTTPD_UNLIMITED;
+    test_script_load_as(s, &config);
+    assert_int_equal(s->error, 0);
+}
+
 static void a_small_system(void **state)
 {
     static const char source[] =
         "if jit then jit.off() end\n" FILLING("2 ^ 22", "2 ^ 22");
-    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
-    struct lh_vm_config config = {.name = "test.lua",
-                                  .source = source,
-                                  .source_bytes = sizeof(source) - 1,
-                                  .factory = &factory};
     struct test_script s;
 
     (void)state;
-    system_bytes = 0;
-    factory.lua_version = LUA_VERSION_NUM;
-    factory.create = create;
-    test_script_init(&s);
-    s.t.limits.handler_run_ms = LHTTPD_UNLIMITED;
-    test_script_load_as(&s, &config);
-    assert_int_equal(s.error, 0);
+    start_in_a_system(&s, source);
     system_max = 64 << 20;
     for (int i = 0; i < 3; i++) {
         test_script_expect(&s, "/strings", 200, "made");
@@ -319,21 +327,10 @@ static void a_system_without_memory(void **state)
 {
     static const char source[] =
         "if jit then jit.off() end\n" FILLING("2 ^ 16", "2 ^ 16");
-    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
-    struct lh_vm_config config = {.name = "test.lua",
-                                  .source = source,
-                                  .source_bytes = sizeof(source) - 1,
-                                  .factory = &factory};
     struct test_script s;
 
     (void)state;
-    system_bytes = 0;
-    factory.lua_version = LUA_VERSION_NUM;
-    factory.create = create;
-    test_script_init(&s);
-    s.t.limits.handler_run_ms = LHTTPD_UNLIMITED;
-    test_script_load_as(&s, &config);
-    assert_int_equal(s.error, 0);
+    start_in_a_system(&s, source);
     for (int i = 0; i < 3; i++) {
         test_script_expect(&s, "/strings", 200, "made");
         system_max = system_bytes;
