@@ -5,7 +5,9 @@
 #include "lhttpd.h"
 
 #include "http/field.h"
-#include "os/process.h"
+#include "os/daemon.h"
+#include "os/self.h"
+#include "os/user.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -21,7 +23,7 @@ static int bad_state(struct lhttpd_server_t *s, const char *function,
 /* In a forked child of the process that runs it there is nothing to talk to. */
 static bool runs_elsewhere(const struct lhttpd_server_t *s)
 {
-    return s->state == LH_SERVER_RUNNING && s->process != lh_process_id();
+    return s->state == LH_SERVER_RUNNING && s->process != lh_self_id();
 }
 
 static int need_setup(struct lhttpd_server_t *s, const char *function)
@@ -90,7 +92,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 {
     s->limits = lh_limits_resolve(c->limits);
     lh_settings_init(&s->settings);
-    s->workers_n = c->workers ? c->workers : lh_process_cpus();
+    s->workers_n = c->workers ? c->workers : lh_self_cpus();
     atomic_init(&s->stop_at_ms, LH_NEVER);
     s->software = lh_strdup(c->server_name ? c->server_name : "lhttpd");
     s->syslog_name = c->syslog_name ? lh_strdup(c->syslog_name) : NULL;
@@ -374,17 +376,17 @@ int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
 
 int lhttpd_process_prepare(void)
 {
-    return lh_process_prepare(&own_err);
+    return lh_daemon_prepare(&own_err);
 }
 
 int lhttpd_process_supervise(void)
 {
-    return lh_process_supervise(&own_err);
+    return lh_daemon_supervise(&own_err);
 }
 
 int lhttpd_process_confine(const char *user, const char *root_directory)
 {
-    return lh_process_confine(user, root_directory, &own_err);
+    return lh_user_confine(user, root_directory, &own_err);
 }
 
 int lhttpd_process_daemonize(lhttpd_daemon_t *daemon)
@@ -393,7 +395,7 @@ int lhttpd_process_daemonize(lhttpd_daemon_t *daemon)
         return lh_err_set(&own_err, LHTTPD_EINVAL,
                           "lhttpd_process_daemonize: start from "
                           "lhttpd_daemon_init()");
-    return lh_process_daemonize(daemon, &own_err);
+    return lh_daemon_start(daemon, &own_err);
 }
 
 int lhttpd_process_ready(lhttpd_daemon_t *daemon)
@@ -401,7 +403,7 @@ int lhttpd_process_ready(lhttpd_daemon_t *daemon)
     if (!daemon || daemon->size < sizeof(*daemon))
         return lh_err_set(&own_err, LHTTPD_EINVAL,
                           "lhttpd_process_ready: not a daemon");
-    return lh_process_ready(daemon, &own_err);
+    return lh_daemon_ready(daemon, &own_err);
 }
 
 /* --- words ---------------------------------------------------------------- */

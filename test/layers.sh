@@ -72,7 +72,7 @@ check_descriptors() {
     case $1 in os/fd.c) return ;; esac
     found 'a descriptor that does not go through os/fd.h' "$1" \
         '(^|[^_a-zA-Z0-9>.])(open|openat|socket|socketpair|accept4|epoll_create1?|eventfd|timerfd_create|pipe2?|memfd_create|dup)\([^0-9)]|SYS_pidfd_open|F_DUPFD|io_uring_queue_init' \
-        'lh_fd_above\(|O_TMPFILE|O_PATH|static int init_ring|int r = io_uring_queue_init'
+        'lh_fd_above\(|O_TMPFILE|O_PATH|static int ring_init|int r = io_uring_queue_init'
 }
 
 check_third_party() {

@@ -60,8 +60,8 @@ const struct lh_keypair *lh_creds_at(const struct lh_creds *creds, size_t i)
     return i < creds->n ? creds->pairs[i] : NULL;
 }
 
-static int refuse(struct lh_err *err, const struct source *source,
-                  const char *why)
+static int refuse_source(struct lh_err *err, const struct source *source,
+                         const char *why)
 {
     return lh_err_set(err, LHTTPD_ECERT, "%s: %s", source->what, why);
 }
@@ -88,7 +88,7 @@ static int file_read(struct source *source, FILE *file, struct lh_err *err)
     if (ferror(file))
         return refuse_system(err, source, errno);
     if (source->n > FILE_BYTES_MAX)
-        return refuse(err, source, "the file is longer than 1 MiB");
+        return refuse_source(err, source, "the file is longer than 1 MiB");
     return 0;
 }
 
@@ -102,7 +102,7 @@ static int source_open(struct source *source, const char *kind,
     snprintf(source->what, sizeof(source->what), path ? "%s %s" : "%s in %s",
              kind, source->where);
     if (!path)
-        return p ? 0 : refuse(err, source, "none was given");
+        return p ? 0 : refuse_source(err, source, "none was given");
     FILE *file = fopen(path, "rbe");
     if (!file)
         return refuse_system(err, source, errno);
@@ -128,19 +128,22 @@ static int refuse_fault(struct lh_err *err, const struct source *source,
     case LH_KEYPAIR_NO_MEMORY:
         return lh_err_memory(err);
     case LH_KEYPAIR_TOO_LONG:
-        return refuse(err, source, "it holds more than 16 certificates");
+        return refuse_source(err, source, "it holds more than 16 certificates");
     case LH_KEYPAIR_BAD_CERT:
-        return refuse(err, source, "the certificate is damaged");
+        return refuse_source(err, source, "the certificate is damaged");
     case LH_KEYPAIR_CERT_KIND:
-        return refuse(err, source,
-                      "its key must be RSA (2048 to 4096 bits) or EC on P-256, "
-                      "P-384 or P-521");
+        return refuse_source(
+            err, source,
+            "its key must be RSA (2048 to 4096 bits) or EC on P-256, "
+            "P-384 or P-521");
     case LH_KEYPAIR_WEAK:
-        return refuse(err, source, "its RSA key has less than 2048 bits");
+        return refuse_source(err, source,
+                             "its RSA key has less than 2048 bits");
     case LH_KEYPAIR_BAD_KEY:
-        return refuse(err, key,
-                      "it is damaged, or neither RSA (2048 to 4096 bits) nor "
-                      "EC on P-256, P-384 or P-521");
+        return refuse_source(
+            err, key,
+            "it is damaged, or neither RSA (2048 to 4096 bits) nor "
+            "EC on P-256, P-384 or P-521");
     case LH_KEYPAIR_OTHER_KEY:
         return lh_err_set(err, LHTTPD_ECERT, "%s: the key in %s does not match",
                           source->what, key->where);
@@ -264,7 +267,7 @@ static int chain_read(struct lh_keypair *pair, const struct source *chain,
     if (code)
         lh_err_prefix(err, chain->what);
     else if (!r.found)
-        code = refuse(err, chain, "it holds no certificate");
+        code = refuse_source(err, chain, "it holds no certificate");
     return code;
 }
 
@@ -273,14 +276,16 @@ static int keys_check(const struct reading *r, const struct source *key,
                       struct lh_err *err)
 {
     if (r->found > 1)
-        return refuse(err, key,
-                      "it holds several private keys; leave the certificate's "
-                      "only");
+        return refuse_source(
+            err, key,
+            "it holds several private keys; leave the certificate's "
+            "only");
     if (r->encrypted)
-        return refuse(err, key,
-                      "it is encrypted; store it without a passphrase (openssl "
-                      "pkey -in KEY -out NEW)");
-    return r->found ? 0 : refuse(err, key, "it holds no private key");
+        return refuse_source(
+            err, key,
+            "it is encrypted; store it without a passphrase (openssl "
+            "pkey -in KEY -out NEW)");
+    return r->found ? 0 : refuse_source(err, key, "it holds no private key");
 }
 
 static int key_read(struct lh_keypair *pair, const struct source *key,

@@ -29,7 +29,7 @@ struct reader {
     bool bad;      /* no record may begin so, or the message ends too early */
 };
 
-static void advance(struct reader *r, size_t n)
+static void hello_advance(struct reader *r, size_t n)
 {
     r->p += n;
     r->n -= n;
@@ -66,12 +66,12 @@ static bool next_record(struct reader *r)
             return false;
         size_t size = size_of(r->p);
         if (r->p[0] == RECORD_HANDSHAKE) {
-            advance(r, RECORD_HEADER_BYTES);
+            hello_advance(r, RECORD_HEADER_BYTES);
             r->record = size;
         } else if (r->n < RECORD_HEADER_BYTES + size) {
             return false;
         } else {
-            advance(r, RECORD_HEADER_BYTES + size);
+            hello_advance(r, RECORD_HEADER_BYTES + size);
         }
     }
     return true;
@@ -79,7 +79,7 @@ static bool next_record(struct reader *r)
 
 /* Takes n octets, to `to` if that is not NULL.  False: there are not so many,
  * or not yet. */
-static bool take(struct reader *r, uint8_t *to, size_t n)
+static bool hello_take(struct reader *r, uint8_t *to, size_t n)
 {
     r->bad |= n > r->left;
     while (n && !r->bad) {
@@ -90,7 +90,7 @@ static bool take(struct reader *r, uint8_t *to, size_t n)
         if (to)
             memcpy(to, r->p, k);
         to = to ? to + k : NULL;
-        advance(r, k);
+        hello_advance(r, k);
         r->record -= k;
         r->left -= k;
         n -= k;
@@ -100,7 +100,7 @@ static bool take(struct reader *r, uint8_t *to, size_t n)
 
 static bool skip(struct reader *r, size_t n)
 {
-    return take(r, NULL, n);
+    return hello_take(r, NULL, n);
 }
 
 /* A number of `width` octets, at most three. */
@@ -109,7 +109,7 @@ static bool number(struct reader *r, size_t width, size_t *value)
     uint8_t octets[3];
 
     *value = 0;
-    if (!take(r, octets, width))
+    if (!hello_take(r, octets, width))
         return false;
     for (size_t i = 0; i < width; i++)
         *value = *value << 8 | octets[i];
@@ -125,7 +125,7 @@ static bool skip_list(struct reader *r, size_t width)
 }
 
 /* ServerNameList; of several host names the last counts, as in the engine. */
-static bool read_names(struct reader *r, char *name)
+static bool hello_read_names(struct reader *r, char *name)
 {
     size_t list, type, n;
 
@@ -139,7 +139,7 @@ static bool read_names(struct reader *r, char *name)
             return false;
         }
         bool wanted = type == NAME_HOST && n < LH_HELLO_NAME_BYTES;
-        if (!take(r, wanted ? (uint8_t *)name : NULL, n))
+        if (!hello_take(r, wanted ? (uint8_t *)name : NULL, n))
             return false;
         if (wanted)
             name[n] = '\0';
@@ -158,7 +158,7 @@ static bool read_extensions(struct reader *r, char *name)
     while (r->left) {
         if (!number(r, 2, &type))
             return false;
-        if (type == EXTENSION_NAME ? !skip(r, 2) || !read_names(r, name)
+        if (type == EXTENSION_NAME ? !skip(r, 2) || !hello_read_names(r, name)
                                    : !number(r, 2, &n) || !skip(r, n))
             return false;
     }

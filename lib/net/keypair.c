@@ -118,7 +118,7 @@ static void names_of_extensions(struct der list, char *names, size_t *end)
 }
 
 /* The alternative names, or where there are none the subject's common name. */
-static void read_names(struct der certificate, char *names)
+static void leaf_read_names(struct der certificate, char *names)
 {
     struct der outer, tbs, part, subject, extensions = {0};
     size_t end = 0;
@@ -249,8 +249,9 @@ static enum lh_keypair_fault compare(const struct lh_keypair *pair,
 }
 
 /* Decodes certificate i; its public key is valid as long as `decoder`. */
-static enum lh_keypair_fault decode(const struct lh_keypair *pair, size_t i,
-                                    br_x509_decoder_context *decoder)
+static enum lh_keypair_fault
+certificate_decode(const struct lh_keypair *pair, size_t i,
+                   br_x509_decoder_context *decoder)
 {
     br_x509_decoder_init(decoder, NULL, NULL);
     br_x509_decoder_push(decoder, pair->chain[i].data, pair->chain[i].data_len);
@@ -288,7 +289,7 @@ static bool belongs_further_on(const struct lh_keypair *pair)
     br_x509_decoder_context decoder;
 
     for (size_t i = 1; i < pair->chain_n; i++) {
-        if (decode(pair, i, &decoder) == LH_KEYPAIR_OK &&
+        if (certificate_decode(pair, i, &decoder) == LH_KEYPAIR_OK &&
             compare(pair, br_x509_decoder_get_pkey(&decoder)) == LH_KEYPAIR_OK)
             return true;
     }
@@ -300,7 +301,7 @@ enum lh_keypair_fault lh_keypair_check(struct lh_keypair *pair)
     br_x509_decoder_context decoder;
 
     assert(pair->chain_n);
-    enum lh_keypair_fault fault = decode(pair, 0, &decoder);
+    enum lh_keypair_fault fault = certificate_decode(pair, 0, &decoder);
     if (fault)
         return fault;
     const br_x509_pkey *public = br_x509_decoder_get_pkey(&decoder);
@@ -315,7 +316,7 @@ enum lh_keypair_fault lh_keypair_check(struct lh_keypair *pair)
     pair->names = lh_alloc(leaf.n); /* each name has two octets before it */
     if (!pair->names)
         return LH_KEYPAIR_NO_MEMORY;
-    read_names(leaf, pair->names);
+    leaf_read_names(leaf, pair->names);
     return LH_KEYPAIR_OK;
 }
 

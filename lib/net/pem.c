@@ -24,7 +24,7 @@ struct walk {
     struct lh_err *err;
 };
 
-static const char *find(struct lh_str in, const char *what)
+static const char *pem_find(struct lh_str in, const char *what)
 {
     return in.n ? memmem(in.p, in.n, what, strlen(what)) : NULL;
 }
@@ -68,7 +68,7 @@ static struct lh_str trim(struct lh_str s)
 /* From behind BEGIN or END, over the dashes at the line's end. */
 static bool take_label(struct lh_str *rest, char label[LH_PEM_LABEL_BYTES])
 {
-    const char *dashes = find(*rest, DASHES);
+    const char *dashes = pem_find(*rest, DASHES);
 
     if (!dashes)
         return false;
@@ -94,10 +94,10 @@ static void skip_headers(struct lh_str *body, bool *encrypted)
         while (n < body->n && body->p[n] != '\n' && body->p[n] != '\r')
             n++;
         struct lh_str line = {body->p, n};
-        bool header = find(line, ":") != NULL;
+        bool header = pem_find(line, ":") != NULL;
         if (n == body->n || (!header && trim(line).n))
             return;
-        *encrypted |= find(line, "ENCRYPTED") != NULL;
+        *encrypted |= pem_find(line, "ENCRYPTED") != NULL;
         go_to(body, body->p + n + 1);
     }
 }
@@ -113,7 +113,7 @@ static unsigned digit_of(char c)
 }
 
 /* Returns where it is no base64; NULL: all is well. */
-static const char *decode(struct lh_str body, uint8_t *to, size_t *n)
+static const char *base64_decode(struct lh_str body, uint8_t *to, size_t *n)
 {
     unsigned bits = 0, digits = 0, pads = 0;
 
@@ -138,7 +138,7 @@ static bool begins_another(const char *body, const char *end)
 {
     const char *from = body - strlen(DASHES);
 
-    return find((struct lh_str){from, (size_t)(end - from)}, BEGIN) != NULL;
+    return pem_find((struct lh_str){from, (size_t)(end - from)}, BEGIN) != NULL;
 }
 
 /* From the BEGIN that the walk is at to behind its END. */
@@ -154,8 +154,8 @@ static int take_object(struct walk *w)
         return damaged(w, begin,
                        "'" BEGIN "' with no name and dashes after it");
     struct lh_str body = w->rest;
-    end = find(body, DASHES);
-    if (!end || find(body, END) != end || begins_another(body.p, end))
+    end = pem_find(body, DASHES);
+    if (!end || pem_find(body, END) != end || begins_another(body.p, end))
         return damaged(w, begin,
                        "what begins here has no '" END "' after it; "
                        "the text is damaged or cut short");
@@ -167,7 +167,7 @@ static int take_object(struct walk *w)
     w->rest.p -= strlen(DASHES);
     w->rest.n += strlen(DASHES);
     skip_headers(&body, &object->encrypted);
-    bad = decode(body, w->der, &object->n);
+    bad = base64_decode(body, w->der, &object->n);
     if (bad)
         return damaged(w, bad, "this is not base64: the text is damaged");
     object->der = w->der;
@@ -177,7 +177,8 @@ static int take_object(struct walk *w)
 static int walk(struct walk *w, lh_pem_fn fn, void *context)
 {
     for (;;) {
-        const char *begin = find(w->rest, BEGIN), *end = find(w->rest, END);
+        const char *begin = pem_find(w->rest, BEGIN),
+                   *end = pem_find(w->rest, END);
         if (end && (!begin || end < begin))
             return damaged(w, end, "'" END "' with no '" BEGIN "' before it");
         if (!begin)
@@ -193,7 +194,7 @@ static int walk(struct walk *w, lh_pem_fn fn, void *context)
 
 bool lh_pem_begins(const void *text, size_t n)
 {
-    return find((struct lh_str){text, n}, BEGIN) != NULL;
+    return pem_find((struct lh_str){text, n}, BEGIN) != NULL;
 }
 
 int lh_pem_each(const void *text, size_t n, lh_pem_fn fn, void *context,

@@ -91,8 +91,9 @@ static bool pair_fits(const struct lh_keypair *pair,
 
 enum match { MATCH_EXACT, MATCH_WILDCARD, MATCH_ANY };
 
-static bool choose_by(struct lh_policy *policy, const br_ssl_server_context *cc,
-                      br_ssl_server_choices *choices, enum match match)
+static bool policy_choose_by(struct lh_policy *policy,
+                             const br_ssl_server_context *cc,
+                             br_ssl_server_choices *choices, enum match match)
 {
     const struct lh_keypair *pair;
 
@@ -109,20 +110,20 @@ static bool choose_by(struct lh_policy *policy, const br_ssl_server_context *cc,
     return false;
 }
 
-static int choose(const br_ssl_server_policy_class **self,
-                  const br_ssl_server_context *cc,
-                  br_ssl_server_choices *choices)
+static int policy_choose(const br_ssl_server_policy_class **self,
+                         const br_ssl_server_context *cc,
+                         br_ssl_server_choices *choices)
 {
     struct lh_policy *policy = (struct lh_policy *)(void *)self;
 
-    return choose_by(policy, cc, choices, MATCH_EXACT) ||
-           choose_by(policy, cc, choices, MATCH_WILDCARD) ||
-           choose_by(policy, cc, choices, MATCH_ANY);
+    return policy_choose_by(policy, cc, choices, MATCH_EXACT) ||
+           policy_choose_by(policy, cc, choices, MATCH_WILDCARD) ||
+           policy_choose_by(policy, cc, choices, MATCH_ANY);
 }
 
 /* Key exchanges without ECDHE: we offer none. */
-static uint32_t do_keyx(const br_ssl_server_policy_class **self,
-                        unsigned char *data, size_t *n)
+static uint32_t policy_keyx(const br_ssl_server_policy_class **self,
+                            unsigned char *data, size_t *n)
 {
     (void)self;
     (void)data;
@@ -142,9 +143,9 @@ static size_t sign_rsa(const br_rsa_private_key *key, const struct hash *hash,
     return sign(hash->oid, value, value_n, key, out) ? n : 0;
 }
 
-static size_t do_sign(const br_ssl_server_policy_class **self,
-                      unsigned algorithm, unsigned char *data, size_t value_n,
-                      size_t room)
+static size_t policy_sign(const br_ssl_server_policy_class **self,
+                          unsigned algorithm, unsigned char *data,
+                          size_t value_n, size_t room)
 {
     const struct lh_policy *policy = (const struct lh_policy *)(void *)self;
     const struct hash *hash = hash_by_algorithm(algorithm);
@@ -166,9 +167,9 @@ static size_t do_sign(const br_ssl_server_policy_class **self,
 
 static const br_ssl_server_policy_class policy_class = {
     .context_size = sizeof(struct lh_policy),
-    .choose = choose,
-    .do_keyx = do_keyx,
-    .do_sign = do_sign,
+    .choose = policy_choose,
+    .do_keyx = policy_keyx,
+    .do_sign = policy_sign,
 };
 
 void lh_policy_init(struct lh_policy *policy, const struct lh_creds *creds,

@@ -7,18 +7,14 @@
 #include "net/transport.h"
 
 #include "base/mem.h"
+#include "net/chunk.h"
 #include "os/sock.h"
 
 #include <assert.h>
 
-struct chunk {
-    uint8_t *p; /* NULL: none is held */
-    size_t from, to;
-};
-
 struct tcp {
     struct lh_transport base;
-    struct chunk in, out;
+    struct lh_chunk in, out;
     bool lost;
     bool shut; /* our sending side has ended */
 };
@@ -28,29 +24,10 @@ static struct tcp *tcp_of(struct lh_transport *t)
     return (struct tcp *)t;
 }
 
-static bool chunk_take(struct tcp *tcp, struct chunk *chunk)
-{
-    *chunk = (struct chunk){.p = lh_pool_take(&tcp->base.pools->chunks)};
-    return chunk->p;
-}
-
-static void chunk_give(struct tcp *tcp, struct chunk *chunk)
-{
-    if (chunk->p)
-        lh_pool_give(&tcp->base.pools->chunks, chunk->p);
-    *chunk = (struct chunk){0};
-}
-
-static void chunk_give_if_empty(struct tcp *tcp, struct chunk *chunk)
-{
-    if (chunk->from == chunk->to)
-        chunk_give(tcp, chunk);
-}
-
 /* What is left to send cannot be sent; what came in stays there to peek. */
-static enum lh_net lose(struct tcp *tcp)
+static enum lh_net tcp_lose(struct tcp *tcp)
 {
-    chunk_give(tcp, &tcp->out);
+    lh_chunk_give(tcp->base.pools, &tcp->out);
     tcp->lost = true;
     return LH_NET_LOST;
 }
@@ -60,25 +37,25 @@ static enum lh_net tcp_receive(struct lh_transport *t)
     struct tcp *tcp = tcp_of(t);
 
     assert(tcp->in.from == tcp->in.to);
-    if (tcp->lost || (!tcp->in.p && !chunk_take(tcp, &tcp->in)))
-        return lose(tcp);
+    if (tcp->lost || (!tcp->in.p && !lh_chunk_hold(tcp->base.pools, &tcp->in)))
+        return tcp_lose(tcp);
     ssize_t n = lh_sock_receive(t->fd, tcp->in.p, LH_NET_CHUNK_BYTES);
     if (n > 0) {
         tcp->in.from = 0;
         tcp->in.to = (size_t)n;
         return LH_NET_OK;
     }
-    chunk_give(tcp, &tcp->in);
+    lh_chunk_give(tcp->base.pools, &tcp->in);
     if (n == 0)
         return LH_NET_EOF;
-    return n == -1 ? LH_NET_AGAIN : lose(tcp);
+    return n == -1 ? LH_NET_AGAIN : tcp_lose(tcp);
 }
 
 static enum lh_net tcp_discard(struct lh_transport *t)
 {
     struct tcp *tcp = tcp_of(t);
 
-    chunk_give(tcp, &tcp->in);
+    lh_chunk_give(tcp->base.pools, &tcp->in);
     return tcp->lost ? LH_NET_LOST : lh_net_discard(t);
 }
 
@@ -96,7 +73,7 @@ static void tcp_consume(struct lh_transport *t, size_t n)
 
     assert(n <= tcp->in.to - tcp->in.from);
     tcp->in.from += n;
-    chunk_give_if_empty(tcp, &tcp->in);
+    lh_chunk_give_if_empty(tcp->base.pools, &tcp->in);
 }
 
 static uint8_t *tcp_buf(struct lh_transport *t, size_t *room)
@@ -106,8 +83,8 @@ static uint8_t *tcp_buf(struct lh_transport *t, size_t *room)
     *room = 0;
     if (tcp->lost || tcp->shut)
         return NULL;
-    if (!tcp->out.p && !chunk_take(tcp, &tcp->out)) {
-        lose(tcp);
+    if (!tcp->out.p && !lh_chunk_hold(tcp->base.pools, &tcp->out)) {
+        tcp_lose(tcp);
         return NULL;
     }
     *room = LH_NET_CHUNK_BYTES - tcp->out.to;
@@ -135,13 +112,13 @@ static enum lh_net tcp_send(struct lh_transport *t)
     if (n) {
         ssize_t sent = lh_sock_send(t->fd, tcp->out.p + tcp->out.from, n);
         if (sent == -2)
-            return lose(tcp);
+            return tcp_lose(tcp);
         if (sent > 0)
             tcp->out.from += (size_t)sent;
         if (tcp->out.from < tcp->out.to)
             return LH_NET_AGAIN;
     }
-    chunk_give(tcp, &tcp->out);
+    lh_chunk_give(tcp->base.pools, &tcp->out);
     return LH_NET_OK;
 }
 
@@ -156,7 +133,7 @@ static enum lh_net tcp_splice(struct lh_transport *t, int pipe, size_t n,
         return LH_NET_LOST;
     moved = lh_sock_splice(t->fd, pipe, n);
     if (moved == -2)
-        return lose(tcp);
+        return tcp_lose(tcp);
     *sent = moved > 0 ? (size_t)moved : 0;
     return *sent < n ? LH_NET_AGAIN : LH_NET_OK;
 }
@@ -184,16 +161,16 @@ static void tcp_rest(struct lh_transport *t)
 {
     struct tcp *tcp = tcp_of(t);
 
-    chunk_give_if_empty(tcp, &tcp->in);
-    chunk_give_if_empty(tcp, &tcp->out);
+    lh_chunk_give_if_empty(tcp->base.pools, &tcp->in);
+    lh_chunk_give_if_empty(tcp->base.pools, &tcp->out);
 }
 
 static void tcp_free(struct lh_transport *t)
 {
     struct tcp *tcp = tcp_of(t);
 
-    chunk_give(tcp, &tcp->in);
-    chunk_give(tcp, &tcp->out);
+    lh_chunk_give(tcp->base.pools, &tcp->in);
+    lh_chunk_give(tcp->base.pools, &tcp->out);
     lh_free(tcp);
 }
 

@@ -14,6 +14,7 @@
  */
 #include "net/tls.h"
 
+#include "net/chunk.h"
 #include "net/tls_context.h"
 #include "os/sock.h"
 
@@ -47,11 +48,6 @@ static const unsigned legal_moves[PHASES] = {
     [PHASE_CLOSED] = MOVE(PHASE_LOST),
 };
 
-struct chunk {
-    uint8_t *p; /* of the worker's pool; NULL: none is held */
-    size_t from, to;
-};
-
 /* The record of an alert that is not whole yet. */
 struct alert {
     uint8_t octets[LH_TLS_HEADER_BYTES + LH_TLS_ALERT_BYTES];
@@ -63,14 +59,14 @@ struct tls {
     struct lh_tls_context *context;
     br_ssl_engine_context *engine; /* the context's */
     enum phase phase;
-    bool agreed;          /* the handshake succeeded */
-    bool closing;         /* our close_notify was asked for */
-    bool shut;            /* our FIN is sent */
-    struct chunk raw;     /* what the engine did not take yet */
-    struct chunk flight;  /* what the handshake has to send */
-    struct alert alert;   /* looked at before the engine takes it */
-    void *input, *output; /* record buffers; NULL: not held */
-    uint8_t *hello;       /* PHASE_FRESH: what came of the ClientHello */
+    bool agreed;            /* the handshake succeeded */
+    bool closing;           /* our close_notify was asked for */
+    bool shut;              /* our FIN is sent */
+    struct lh_chunk raw;    /* what the engine did not take yet */
+    struct lh_chunk flight; /* what the handshake has to send */
+    struct alert alert;     /* looked at before the engine takes it */
+    void *input, *output;   /* record buffers; NULL: not held */
+    uint8_t *hello;         /* PHASE_FRESH: what came of the ClientHello */
     size_t hello_n;
     struct lh_transport *plain; /* PHASE_PLAIN */
 };
@@ -94,7 +90,7 @@ static void set_phase(struct tls *tls, enum phase phase)
     tls->phase = phase;
 }
 
-static enum lh_net lose(struct tls *tls)
+static enum lh_net tls_lose(struct tls *tls)
 {
     if (tls->phase != PHASE_LOST && tls->phase != PHASE_PLAIN)
         set_phase(tls, PHASE_LOST);
@@ -102,31 +98,6 @@ static enum lh_net lose(struct tls *tls)
 }
 
 /* --- What is lent ----------------------------------------------------- */
-
-static bool chunk_hold(struct tls *tls, struct chunk *chunk)
-{
-    if (!chunk->p)
-        *chunk = (struct chunk){.p = lh_pool_take(&tls->base.pools->chunks)};
-    return chunk->p;
-}
-
-static void chunk_give(struct tls *tls, struct chunk *chunk)
-{
-    if (chunk->p)
-        lh_pool_give(&tls->base.pools->chunks, chunk->p);
-    *chunk = (struct chunk){0};
-}
-
-static bool chunk_waits(const struct chunk *chunk)
-{
-    return chunk->from < chunk->to;
-}
-
-static void chunk_give_if_empty(struct tls *tls, struct chunk *chunk)
-{
-    if (!chunk_waits(chunk))
-        chunk_give(tls, chunk);
-}
 
 static bool input_hold(struct tls *tls)
 {
@@ -193,7 +164,7 @@ static enum lh_net send_record(struct tls *tls)
     while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
         ssize_t sent = lh_sock_send(tls->base.fd, p, n);
         if (sent == -2)
-            return lose(tls);
+            return tls_lose(tls);
         if (sent > 0)
             br_ssl_engine_sendrec_ack(tls->engine, (size_t)sent);
         if (sent < (ssize_t)n)
@@ -206,12 +177,12 @@ static enum lh_net send_record(struct tls *tls)
  * the next.  False: no memory. */
 static bool flight_gather(struct tls *tls)
 {
-    struct chunk *flight = &tls->flight;
+    struct lh_chunk *flight = &tls->flight;
     size_t n, room;
     uint8_t *p;
 
     while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
-        if (!chunk_hold(tls, flight))
+        if (!lh_chunk_hold(tls->base.pools, flight))
             return false;
         room = LH_NET_CHUNK_BYTES - flight->to;
         if (room == 0)
@@ -227,24 +198,24 @@ static bool flight_gather(struct tls *tls)
 
 static enum lh_net flight_send(struct tls *tls)
 {
-    struct chunk *flight = &tls->flight;
+    struct lh_chunk *flight = &tls->flight;
 
-    if (chunk_waits(flight)) {
+    if (lh_chunk_waits(flight)) {
         ssize_t sent = lh_sock_send(tls->base.fd, flight->p + flight->from,
                                     flight->to - flight->from);
         if (sent == -2)
-            return lose(tls);
+            return tls_lose(tls);
         if (sent > 0)
             flight->from += (size_t)sent;
-        if (chunk_waits(flight))
+        if (lh_chunk_waits(flight))
             return LH_NET_AGAIN;
     }
-    chunk_give(tls, flight);
+    lh_chunk_give(tls->base.pools, flight);
     return LH_NET_OK;
 }
 
 /* Sends all that waits in the engine. */
-static enum lh_net drain(struct tls *tls)
+static enum lh_net engine_drain(struct tls *tls)
 {
     enum lh_net sent = flight_send(tls);
     size_t n;
@@ -252,14 +223,14 @@ static enum lh_net drain(struct tls *tls)
     if (sent != LH_NET_OK || tls->phase != PHASE_HANDSHAKE)
         return sent == LH_NET_OK ? send_record(tls) : sent;
     while (sent == LH_NET_OK && br_ssl_engine_sendrec_buf(tls->engine, &n))
-        sent = flight_gather(tls) ? flight_send(tls) : lose(tls);
+        sent = flight_gather(tls) ? flight_send(tls) : tls_lose(tls);
     return sent;
 }
 
 static enum lh_net engine_ended(struct tls *tls)
 {
     if (br_ssl_engine_last_error(tls->engine))
-        return lose(tls);
+        return tls_lose(tls);
     if (tls->phase != PHASE_CLOSED)
         set_phase(tls, PHASE_CLOSED);
     return LH_NET_EOF;
@@ -344,7 +315,7 @@ static void alert_gather(struct tls *tls)
 {
     struct alert *alert = &tls->alert;
 
-    while (chunk_waits(&tls->raw) && alert->n < alert_size(alert))
+    while (lh_chunk_waits(&tls->raw) && alert->n < alert_size(alert))
         alert->octets[alert->n++] = tls->raw.p[tls->raw.from++];
     if (alert->n < alert_size(alert))
         return;
@@ -365,19 +336,19 @@ static enum lh_net pump(struct tls *tls)
 {
     for (;;) {
         bool shaking = tls->phase == PHASE_HANDSHAKE;
-        enum lh_net sent = shaking ? drain(tls) : LH_NET_OK;
+        enum lh_net sent = shaking ? engine_drain(tls) : LH_NET_OK;
         if (sent == LH_NET_LOST)
             return sent;
         unsigned state = br_ssl_engine_current_state(tls->engine);
         if (state & BR_SSL_CLOSED)
             return engine_ended(tls);
         if (!handshake_passed(tls, state))
-            return lose(tls);
+            return tls_lose(tls);
         if (state & BR_SSL_RECVAPP)
             return LH_NET_OK;
         if (has_ended(tls))
             return LH_NET_EOF;
-        if (!chunk_waits(&tls->raw) || sent == LH_NET_AGAIN ||
+        if (!lh_chunk_waits(&tls->raw) || sent == LH_NET_AGAIN ||
             !(state & BR_SSL_RECVREC))
             return LH_NET_AGAIN;
         if (alert_comes(tls))
@@ -394,7 +365,7 @@ static bool is_stalled(const struct tls *tls)
     unsigned state = br_ssl_engine_current_state(tls->engine);
 
     return tls->phase == PHASE_OPEN && !tls->closing &&
-           chunk_waits(&tls->raw) &&
+           lh_chunk_waits(&tls->raw) &&
            !(state & (BR_SSL_RECVREC | BR_SSL_RECVAPP));
 }
 
@@ -408,7 +379,7 @@ static bool hello_keep(struct tls *tls)
     if (!tls->hello)
         return false;
     tls->hello_n = tls->raw.to;
-    chunk_give(tls, &tls->raw);
+    lh_chunk_give(tls->base.pools, &tls->raw);
     return true;
 }
 
@@ -431,10 +402,10 @@ static void hello_restore(struct tls *tls)
  * something in the chunk. */
 static enum lh_net raw_receive(struct tls *tls)
 {
-    struct chunk *raw = &tls->raw;
+    struct lh_chunk *raw = &tls->raw;
 
-    if (!chunk_hold(tls, raw))
-        return lose(tls);
+    if (!lh_chunk_hold(tls->base.pools, raw))
+        return tls_lose(tls);
     ssize_t n = lh_sock_receive(tls->base.fd, raw->p + tls->hello_n,
                                 LH_NET_CHUNK_BYTES - tls->hello_n);
     if (n > 0) {
@@ -443,10 +414,10 @@ static enum lh_net raw_receive(struct tls *tls)
         raw->to += (size_t)n;
         return LH_NET_OK;
     }
-    chunk_give(tls, raw);
+    lh_chunk_give(tls->base.pools, raw);
     if (n == 0)
         return LH_NET_EOF;
-    return n == -1 ? LH_NET_AGAIN : lose(tls);
+    return n == -1 ? LH_NET_AGAIN : tls_lose(tls);
 }
 
 /* A record's first octet is 20 to 23 (RFC 5246, A.1), never a letter. */
@@ -455,22 +426,22 @@ static bool is_plain_http(const struct tls *tls)
     return tls->raw.p[0] >= 'A' && tls->raw.p[0] <= 'Z';
 }
 
-static enum lh_net start(struct tls *tls)
+static enum lh_net begin_handshake(struct tls *tls)
 {
     if (is_plain_http(tls)) {
         tls->plain = lh_tcp_new(tls->base.pools, tls->base.fd);
         if (!tls->plain)
-            return lose(tls);
+            return tls_lose(tls);
         set_phase(tls, PHASE_PLAIN);
         return LH_NET_OK;
     }
     if (lh_hello_read(tls->raw.p, tls->raw.to, tls->context->server_name) ==
         LH_HELLO_MORE)
         return tls->raw.to < HELLO_BYTES_MAX && hello_keep(tls) ? LH_NET_AGAIN
-                                                                : lose(tls);
+                                                                : tls_lose(tls);
     if (!buffers_hold(tls) ||
         !lh_tls_context_start(tls->context, tls->input, tls->output))
-        return lose(tls);
+        return tls_lose(tls);
     set_phase(tls, PHASE_HANDSHAKE);
     return pump(tls);
 }
@@ -487,15 +458,15 @@ static enum lh_net tls_receive(struct lh_transport *t)
     if (tls->phase == PHASE_CLOSED ||
         (tls->phase == PHASE_OPEN && has_ended(tls)))
         return LH_NET_EOF;
-    if (!chunk_waits(&tls->raw))
+    if (!lh_chunk_waits(&tls->raw))
         got = raw_receive(tls);
     if (got != LH_NET_OK)
         return got;
     if (tls->phase == PHASE_FRESH)
-        got = start(tls);
+        got = begin_handshake(tls);
     else
-        got = buffers_hold(tls) ? pump(tls) : lose(tls);
-    chunk_give_if_empty(tls, &tls->raw);
+        got = buffers_hold(tls) ? pump(tls) : tls_lose(tls);
+    lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
     return got;
 }
 
@@ -504,7 +475,7 @@ static enum lh_net tls_discard(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
-    chunk_give(tls, &tls->raw);
+    lh_chunk_give(tls->base.pools, &tls->raw);
     if (tls->plain)
         return tls->plain->ops->discard(tls->plain);
     return tls->phase == PHASE_LOST ? LH_NET_LOST : lh_net_discard(t);
@@ -542,9 +513,9 @@ static void tls_consume(struct lh_transport *t, size_t n)
     } else {
         br_ssl_engine_recvapp_ack(tls->engine, n);
         if (tls->phase == PHASE_OPEN) /* what ends it, receive reports */
-            (void)(output_hold(tls) ? pump(tls) : lose(tls));
+            (void)(output_hold(tls) ? pump(tls) : tls_lose(tls));
     }
-    chunk_give_if_empty(tls, &tls->raw);
+    lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
 }
 
 /* --- Output ----------------------------------------------------------- */
@@ -559,7 +530,7 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     if (tls->phase != PHASE_OPEN || tls->closing)
         return NULL;
     if (!output_hold(tls)) {
-        lose(tls);
+        tls_lose(tls);
         return NULL;
     }
     return br_ssl_engine_sendapp_buf(tls->engine, room);
@@ -595,17 +566,17 @@ static enum lh_net send_records(struct tls *tls)
 {
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
-    if (!has_engine(tls) || (!tls->output && !chunk_waits(&tls->flight)))
+    if (!has_engine(tls) || (!tls->output && !lh_chunk_waits(&tls->flight)))
         return LH_NET_OK;
     if (!input_hold(tls))
-        return lose(tls);
-    enum lh_net sent = drain(tls);
+        return tls_lose(tls);
+    enum lh_net sent = engine_drain(tls);
     if (sent == LH_NET_AGAIN && is_stalled(tls))
-        return lose(tls);
+        return tls_lose(tls);
     if (sent == LH_NET_OK &&
-        (tls->phase == PHASE_HANDSHAKE || chunk_waits(&tls->raw)))
+        (tls->phase == PHASE_HANDSHAKE || lh_chunk_waits(&tls->raw)))
         pump(tls); /* it waited for this */
-    chunk_give_if_empty(tls, &tls->raw);
+    lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
     return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
 }
 
@@ -622,9 +593,9 @@ static enum lh_net tls_send(struct lh_transport *t)
 static enum lh_net engine_close(struct tls *tls)
 {
     if (!buffers_hold(tls))
-        return lose(tls);
+        return tls_lose(tls);
     br_ssl_engine_close(tls->engine);
-    return drain(tls);
+    return engine_drain(tls);
 }
 
 static enum lh_net tls_shutdown(struct lh_transport *t)
@@ -657,7 +628,7 @@ static bool tls_unsent(const struct lh_transport *t)
     if (tls->phase == PHASE_LOST || is_over(tls))
         return true;
     return has_engine(tls) &&
-           (chunk_waits(&tls->flight) ||
+           (lh_chunk_waits(&tls->flight) ||
             (tls->output && br_ssl_engine_sendrec_buf(tls->engine, &n)));
 }
 
@@ -678,7 +649,7 @@ static void tls_rest(struct lh_transport *t)
     if (tls->phase != PHASE_OPEN)
         return;
     if (tls->closing)
-        chunk_give(tls, &tls->raw);
+        lh_chunk_give(tls->base.pools, &tls->raw);
     if (tls->output && (tls->shut || output_rests(tls)))
         output_give(tls);
     if (tls->input && (tls->closing || input_rests(tls)))
@@ -692,8 +663,8 @@ static void tls_free(struct lh_transport *t)
     if (tls->plain)
         tls->plain->ops->free(tls->plain);
     hello_forget(tls);
-    chunk_give(tls, &tls->raw);
-    chunk_give(tls, &tls->flight);
+    lh_chunk_give(tls->base.pools, &tls->raw);
+    lh_chunk_give(tls->base.pools, &tls->flight);
     input_give(tls);
     output_give(tls);
     lh_tls_context_give(worker_of(tls), tls->context);

@@ -37,14 +37,14 @@ struct threads {
     unsigned helpers_n;
 };
 
-static struct threads *of(struct lh_aio *aio)
+static struct threads *threads_of(struct lh_aio *aio)
 {
     return LH_OF(aio, struct threads, aio);
 }
 
 /* --- the queue ------------------------------------------------------------ */
 
-static bool put(struct threads *t, struct lh_aio_op *op)
+static bool queue_put(struct threads *t, struct lh_aio_op *op)
 {
     struct cell *cell = &t->cells[t->put % CELLS];
 
@@ -56,7 +56,7 @@ static bool put(struct threads *t, struct lh_aio_op *op)
 }
 
 /* Called once for each count of work_fd: there is a cell for it. */
-static struct lh_aio_op *take(struct threads *t)
+static struct lh_aio_op *queue_take(struct threads *t)
 {
     unsigned at = atomic_fetch_add(&t->taken, 1);
     struct cell *cell = &t->cells[at % CELLS];
@@ -70,7 +70,7 @@ static struct lh_aio_op *take(struct threads *t)
 
 /* --- a helper ------------------------------------------------------------- */
 
-static int64_t run(struct lh_aio_op *op)
+static int64_t helper_run(struct lh_aio_op *op)
 {
     char *p = op->p ? (char *)op->p + op->done : NULL;
     size_t n = op->n - op->done;
@@ -123,8 +123,8 @@ static void *help(void *arg)
     struct threads *t = arg;
     struct lh_aio_op *op;
 
-    while (wait_for_work(t->work_fd) && (op = take(t)) != NULL) {
-        op->result = run(op);
+    while (wait_for_work(t->work_fd) && (op = queue_take(t)) != NULL) {
+        op->result = helper_run(op);
         if (lh_mailbox_post(&t->finished, &op->node))
             raise_count(t->aio.fd, 1);
     }
@@ -135,13 +135,13 @@ static void *help(void *arg)
 
 static bool threads_submit(struct lh_aio *aio)
 {
-    struct threads *t = of(aio);
+    struct threads *t = threads_of(aio);
     uint64_t n = 0;
 
     while (!lh_list_empty(&aio->waiting)) {
         struct lh_aio_op *op = LH_OF(aio->waiting.next, struct lh_aio_op, link);
         lh_list_remove(&op->link);
-        if (!put(t, op)) {
+        if (!queue_put(t, op)) {
             lh_list_append(&aio->waiting, &op->link);
             break;
         }
@@ -154,7 +154,7 @@ static bool threads_submit(struct lh_aio *aio)
 
 static void threads_reap(struct lh_aio *aio)
 {
-    struct threads *t = of(aio);
+    struct threads *t = threads_of(aio);
     uint64_t counts;
 
     /* First: what is posted from here on raises the count again. */
@@ -170,7 +170,7 @@ static void threads_reap(struct lh_aio *aio)
     }
 }
 
-static int launch(struct threads *t)
+static int helpers_launch(struct threads *t)
 {
     sigset_t before;
     int r = 0;
@@ -186,10 +186,10 @@ static int launch(struct threads *t)
 
 static void threads_free(struct lh_aio *aio)
 {
-    struct threads *t = of(aio);
+    struct threads *t = threads_of(aio);
 
     for (unsigned i = 0; i < t->helpers_n; i++)
-        put(t, NULL); /* the queue is empty */
+        queue_put(t, NULL); /* the queue is empty */
     raise_count(t->work_fd, t->helpers_n);
     for (unsigned i = 0; i < t->helpers_n; i++)
         pthread_join(t->helpers[i], NULL);
@@ -210,7 +210,7 @@ static int threads_new(struct lh_aio **aio, struct lh_err *err)
     lh_mailbox_init(&t->finished);
     for (unsigned i = 0; i < CELLS; i++)
         atomic_init(&t->cells[i].turn, i);
-    int r = t->aio.fd < 0 || t->work_fd < 0 ? errno : launch(t);
+    int r = t->aio.fd < 0 || t->work_fd < 0 ? errno : helpers_launch(t);
     if (r == 0) {
         *aio = &t->aio;
         return 0;

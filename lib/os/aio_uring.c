@@ -20,13 +20,13 @@ struct uring {
     unsigned in_kernel;
 };
 
-static struct uring *of(struct lh_aio *aio)
+static struct uring *uring_of(struct lh_aio *aio)
 {
     return LH_OF(aio, struct uring, aio);
 }
 
 /* The ring's descriptor is the library's to open. */
-static int init_ring(struct io_uring *ring, unsigned flags)
+static int ring_init(struct io_uring *ring, unsigned flags)
 {
     struct lh_fd_hold hold;
 
@@ -36,17 +36,17 @@ static int init_ring(struct io_uring *ring, unsigned flags)
     return r;
 }
 
-static int set_up(struct io_uring *ring)
+static int ring_set_up(struct io_uring *ring)
 {
     static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE,
                                  IORING_OP_OPENAT, IORING_OP_FSYNC,
                                  IORING_OP_SPLICE};
     /* Without the flag (Linux 5.18) an entry that the kernel refuses, such as
      * an open of "", leaves those behind it in the ring. */
-    int r = init_ring(ring, IORING_SETUP_SUBMIT_ALL);
+    int r = ring_init(ring, IORING_SETUP_SUBMIT_ALL);
 
     if (r == -EINVAL)
-        r = init_ring(ring, 0);
+        r = ring_init(ring, 0);
     if (r < 0)
         return r;
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
@@ -62,7 +62,7 @@ static int set_up(struct io_uring *ring)
 
 /* A filter may allow to make a ring and not to enter it, which would be found
  * out by the first operation, whose script waits. */
-static int try_out(struct io_uring *ring)
+static int ring_try_out(struct io_uring *ring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
     struct io_uring_cqe *cqe;
@@ -86,9 +86,9 @@ static int uring_new(struct lh_aio **aio, struct lh_err *err)
 
     if (!u)
         return lh_err_memory(err);
-    int r = set_up(&u->ring);
+    int r = ring_set_up(&u->ring);
     if (r == 0) {
-        r = try_out(&u->ring);
+        r = ring_try_out(&u->ring);
         if (r < 0)
             io_uring_queue_exit(&u->ring);
     }
@@ -104,33 +104,33 @@ static int uring_new(struct lh_aio **aio, struct lh_err *err)
 
 static void uring_free(struct lh_aio *aio)
 {
-    io_uring_queue_exit(&of(aio)->ring);
-    lh_free(of(aio));
+    io_uring_queue_exit(&uring_of(aio)->ring);
+    lh_free(uring_of(aio));
 }
 
 /* A count fits the kernel's 32 bits; the rest goes on as after a short one. */
-static unsigned part(const struct lh_aio_op *op)
+static unsigned uring_part(const struct lh_aio_op *op)
 {
     size_t n = op->n - op->done;
 
     return n > (1u << 30) ? 1u << 30 : (unsigned)n;
 }
 
-static uint64_t offset(const struct lh_aio_op *op)
+static uint64_t uring_offset(const struct lh_aio_op *op)
 {
     return op->offset == LH_AIO_NO_OFFSET ? op->offset : op->offset + op->done;
 }
 
-static void prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
+static void uring_prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
 {
     switch (op->kind) {
     case LH_AIO_READ:
-        io_uring_prep_read(sqe, op->fd, (char *)op->p + op->done, part(op),
-                           offset(op));
+        io_uring_prep_read(sqe, op->fd, (char *)op->p + op->done,
+                           uring_part(op), uring_offset(op));
         break;
     case LH_AIO_WRITE:
-        io_uring_prep_write(sqe, op->fd, (char *)op->p + op->done, part(op),
-                            offset(op));
+        io_uring_prep_write(sqe, op->fd, (char *)op->p + op->done,
+                            uring_part(op), uring_offset(op));
         break;
     case LH_AIO_OPEN:
         io_uring_prep_openat(sqe, AT_FDCWD, op->path,
@@ -141,7 +141,7 @@ static void prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
         break;
     case LH_AIO_SPLICE:
         io_uring_prep_splice(sqe, op->fd, (int64_t)op->offset, op->to, -1,
-                             part(op), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+                             uring_part(op), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
         break;
     }
     io_uring_sqe_set_data(sqe, op);
@@ -149,7 +149,7 @@ static void prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
 
 static bool uring_submit(struct lh_aio *aio)
 {
-    struct uring *u = of(aio);
+    struct uring *u = uring_of(aio);
 
     /* No more than the completion queue holds, so that it never overflows. */
     while (!lh_list_empty(&aio->waiting) && u->in_kernel < ENTRIES) {
@@ -157,7 +157,7 @@ static bool uring_submit(struct lh_aio *aio)
         if (!sqe)
             break;
         struct lh_list *link = lh_list_take(&aio->waiting);
-        prepare(sqe, LH_OF(link, struct lh_aio_op, link));
+        uring_prepare(sqe, LH_OF(link, struct lh_aio_op, link));
         u->in_kernel++;
     }
     /* Again for those behind a refused entry, where there is no such flag. */
@@ -169,7 +169,7 @@ static bool uring_submit(struct lh_aio *aio)
 
 static void uring_reap(struct lh_aio *aio)
 {
-    struct uring *u = of(aio);
+    struct uring *u = uring_of(aio);
     struct io_uring_cqe *cqe;
 
     while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {

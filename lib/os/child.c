@@ -80,7 +80,7 @@ static void fill_attributes(posix_spawnattr_t *attributes, short more)
                                                  POSIX_SPAWN_SETSIGDEF | more));
 }
 
-static int spawn(pid_t *pid, const struct lh_child_start *start, int null)
+static int spawn_child(pid_t *pid, const struct lh_child_start *start, int null)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -118,8 +118,8 @@ static int directory_error(const char *path)
 }
 
 /* The number alone does not tell what it is about. */
-static int blame(const struct lh_child_start *start, int *error,
-                 struct lh_err *err)
+static int spawn_blame(const struct lh_child_start *start, int *error,
+                       struct lh_err *err)
 {
     const char *program = start->argv[0];
     int of_directory = start->directory ? directory_error(start->directory) : 0;
@@ -149,12 +149,12 @@ int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
         return lh_err_set(err, LHTTPD_ESYSTEM, "%s: /dev/null: %s",
                           start->argv[0], strerror(*error));
     }
-    *error = spawn(&child->pid, start, null);
+    *error = spawn_child(&child->pid, start, null);
     if (null >= 0)
         close(null);
     if (*error != 0) {
         child->pid = -1;
-        return blame(start, error, err);
+        return spawn_blame(start, error, err);
     }
     /* Refused by kernels before 5.3, containers and valgrind: one asks. */
     child->ended_fd = lh_fd_above((int)syscall(SYS_pidfd_open, child->pid, 0));

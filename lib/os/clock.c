@@ -96,7 +96,7 @@ static void to_calendar(struct calendar *c, int64_t unix_s)
     c->second = rest % 60;
 }
 
-static char *put_number(char *out, unsigned width, unsigned value)
+static char *put_digits(char *out, unsigned width, unsigned value)
 {
     for (unsigned i = width; i-- > 0; value /= 10)
         out[i] = (char)('0' + value % 10);
@@ -111,11 +111,11 @@ static char *put_text(char *out, const char *s, size_t n)
 
 static char *put_time(char *out, const struct calendar *c)
 {
-    out = put_number(out, 2, c->hour);
+    out = put_digits(out, 2, c->hour);
     *out++ = ':';
-    out = put_number(out, 2, c->minute);
+    out = put_digits(out, 2, c->minute);
     *out++ = ':';
-    return put_number(out, 2, c->second);
+    return put_digits(out, 2, c->second);
 }
 
 void lh_clock_imf_date(int64_t unix_s, char out[30])
@@ -127,11 +127,11 @@ void lh_clock_imf_date(int64_t unix_s, char out[30])
     to_calendar(&c, unix_s);
     out = put_text(out, weekdays + 3 * c.weekday, 3);
     out = put_text(out, ", ", 2);
-    out = put_number(out, 2, c.day + 1);
+    out = put_digits(out, 2, c.day + 1);
     *out++ = ' ';
     out = put_text(out, months + 3 * c.month, 3);
     *out++ = ' ';
-    out = put_number(out, 4, c.year);
+    out = put_digits(out, 4, c.year);
     *out++ = ' ';
     out = put_time(out, &c);
     put_text(out, " GMT", sizeof(" GMT"));
@@ -142,11 +142,11 @@ void lh_clock_iso_date(int64_t unix_s, char out[LH_CLOCK_ISO_BYTES])
     struct calendar c;
 
     to_calendar(&c, unix_s);
-    out = put_number(out, 4, c.year);
+    out = put_digits(out, 4, c.year);
     *out++ = '-';
-    out = put_number(out, 2, c.month + 1);
+    out = put_digits(out, 2, c.month + 1);
     *out++ = '-';
-    out = put_number(out, 2, c.day + 1);
+    out = put_digits(out, 2, c.day + 1);
     *out++ = 'T';
     out = put_time(out, &c);
     put_text(out, "Z", sizeof("Z"));

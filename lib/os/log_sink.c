@@ -30,8 +30,8 @@ struct line {
     size_t n;
 };
 
-static void add(struct line *line, const char *before, const char *s,
-                const char *after)
+static void line_add(struct line *line, const char *before, const char *s,
+                     const char *after)
 {
     size_t room = sizeof(line->bytes) - 1 - line->n; /* but the newline */
 
@@ -42,16 +42,16 @@ static void add(struct line *line, const char *before, const char *s,
         line->n += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static void add_entry(struct line *line, const lhttpd_log_entry_t *entry)
+static void line_add_entry(struct line *line, const lhttpd_log_entry_t *entry)
 {
-    add(line, "", entry->message, "");
-    add(line, " [", entry->script, "]");
-    add(line, " [", entry->client, "]");
-    add(line, " [", entry->request, "]");
+    line_add(line, "", entry->message, "");
+    line_add(line, " [", entry->script, "]");
+    line_add(line, " [", entry->client, "]");
+    line_add(line, " [", entry->request, "]");
 }
 
 /* What is said about lines that were lost, before the first that is not. */
-static lhttpd_log_entry_t note(uint64_t lost, char text[100])
+static lhttpd_log_entry_t note_of_lost(uint64_t lost, char text[100])
 {
     snprintf(text, 100,
              "%llu lines of the log were lost: nobody read them in time",
@@ -72,7 +72,7 @@ static uint64_t take_lost(struct lh_log_sink *sink)
  * counts its room in steps of 256 octets. */
 #define TERMINAL_PIECE 128
 
-static bool ready(int fd)
+static bool takes_output(int fd)
 {
     struct pollfd now = {.fd = fd, .events = POLLOUT};
 
@@ -102,7 +102,7 @@ static ssize_t write_half_empty_pipe(const char *p, size_t n)
     int held = 0, room = fcntl(STDERR_FILENO, F_GETPIPE_SZ);
 
     if (ioctl(STDERR_FILENO, FIONREAD, &held) < 0 || held > room / 2 ||
-        !ready(STDERR_FILENO))
+        !takes_output(STDERR_FILENO))
         return -EAGAIN;
     return write(STDERR_FILENO, p, n < PIPE_BUF ? n : PIPE_BUF);
 }
@@ -111,7 +111,7 @@ static ssize_t write_pieces(const char *p, size_t n)
 {
     size_t done = 0;
 
-    while (done < n && ready(STDERR_FILENO)) {
+    while (done < n && takes_output(STDERR_FILENO)) {
         size_t left = n - done < TERMINAL_PIECE ? n - done : TERMINAL_PIECE;
         const char *end = memchr(p + done, '\n', left);
         size_t text = end ? (size_t)(end - (p + done)) : left;
@@ -124,7 +124,7 @@ static ssize_t write_pieces(const char *p, size_t n)
 }
 
 /* Octets written, or a negative number. */
-static ssize_t write_now(const char *p, size_t n)
+static ssize_t stderr_write(const char *p, size_t n)
 {
     struct stat st;
     bool waits;
@@ -164,14 +164,14 @@ static const char *level_name(lhttpd_log_level_t level)
     return "notice";
 }
 
-static void add_dated(struct line *line, const lhttpd_log_entry_t *entry)
+static void line_add_dated(struct line *line, const lhttpd_log_entry_t *entry)
 {
     char date[LH_CLOCK_ISO_BYTES];
 
     lh_clock_iso_date(lh_clock_unix_s(), date);
-    add(line, "", date, " ");
-    add(line, "", level_name(entry->level), ": ");
-    add_entry(line, entry);
+    line_add(line, "", date, " ");
+    line_add(line, "", level_name(entry->level), ": ");
+    line_add_entry(line, entry);
     line->bytes[line->n++] = '\n';
 }
 
@@ -187,12 +187,12 @@ void lh_log_to_stderr(void *context, const lhttpd_log_entry_t *entry)
     if (atomic_load(&sink->cut))
         line.bytes[line.n++] = '\n';
     if (lost) {
-        lhttpd_log_entry_t first = note(lost, text);
-        add_dated(&line, &first);
+        lhttpd_log_entry_t first = note_of_lost(lost, text);
+        line_add_dated(&line, &first);
     }
     size_t told = line.n;
-    add_dated(&line, entry);
-    ssize_t r = write_now(line.bytes, line.n);
+    line_add_dated(&line, entry);
+    ssize_t r = stderr_write(line.bytes, line.n);
     size_t done = r > 0 ? (size_t)r : 0;
     if (done)
         atomic_store(&sink->cut, done < line.n);
@@ -203,7 +203,7 @@ void lh_log_to_stderr(void *context, const lhttpd_log_entry_t *entry)
 
 /* ---- the system's log ---------------------------------------------------- */
 
-static bool reach(int fd)
+static bool syslog_reach(int fd)
 {
     static const struct sockaddr_un log = {.sun_family = AF_UNIX,
                                            .sun_path = "/dev/log"};
@@ -213,8 +213,8 @@ static bool reach(int fd)
 }
 
 /* "<30>Nov 28 03:47:09 name[pid]: ", as syslog(3) writes it. */
-static void add_head(struct line *line, const char *name,
-                     lhttpd_log_level_t level)
+static void line_add_head(struct line *line, const char *name,
+                          lhttpd_log_level_t level)
 {
     struct tm tm;
     time_t now = time(NULL);
@@ -236,12 +236,12 @@ static bool send_entry(const struct lh_log_sink *sink,
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     struct line line;
 
-    add_head(&line, sink->name, entry->level);
-    add_entry(&line, entry);
+    line_add_head(&line, sink->name, entry->level);
+    line_add_entry(&line, entry);
     if (send(sink->fd, line.bytes, line.n, flags) >= 0)
         return true;
     /* The one who listened there was restarted. */
-    return errno != EAGAIN && reach(sink->fd) &&
+    return errno != EAGAIN && syslog_reach(sink->fd) &&
            send(sink->fd, line.bytes, line.n, flags) >= 0;
 }
 
@@ -251,7 +251,7 @@ void lh_log_to_syslog(void *context, const lhttpd_log_entry_t *entry)
     uint64_t lost = take_lost(sink);
     int old_errno = errno;
     char text[100];
-    lhttpd_log_entry_t first = note(lost, text);
+    lhttpd_log_entry_t first = note_of_lost(lost, text);
 
     if (lost && !send_entry(sink, &first))
         atomic_fetch_add(&sink->lost, lost + 1);
@@ -274,7 +274,7 @@ void lh_log_sink_init(struct lh_log_sink *sink, const char *name)
     tzset();
     sink->fd = lh_fd_above(socket(AF_UNIX, type, 0));
     if (sink->fd >= 0)
-        reach(sink->fd);
+        syslog_reach(sink->fd);
 }
 
 void lh_log_sink_deinit(struct lh_log_sink *sink)

@@ -45,7 +45,7 @@ static bool knows_no_flag(int error)
     return error == EOPNOTSUPP || error == ENOSYS || error == EPERM;
 }
 
-static ssize_t outcome(ssize_t r)
+static ssize_t pipe_outcome(ssize_t r)
 {
     if (r >= 0)
         return r;
@@ -58,9 +58,9 @@ ssize_t lh_pipe_read(int fd, void *p, size_t n)
     ssize_t r = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
 
     if (r >= 0 || !knows_no_flag(errno))
-        return outcome(r);
+        return pipe_outcome(r);
     r = wait_not(fd, POLLIN);
-    return r < 0 ? r : outcome(read(fd, p, n));
+    return r < 0 ? r : pipe_outcome(read(fd, p, n));
 }
 
 ssize_t lh_pipe_write_now(int fd, const void *p, size_t n)
@@ -68,7 +68,7 @@ ssize_t lh_pipe_write_now(int fd, const void *p, size_t n)
     struct iovec part = {(void *)p, n};
     ssize_t r = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
 
-    return r < 0 && knows_no_flag(errno) ? -EOPNOTSUPP : outcome(r);
+    return r < 0 && knows_no_flag(errno) ? -EOPNOTSUPP : pipe_outcome(r);
 }
 
 /* A pipe that is ready takes PIPE_BUF octets. */
@@ -79,7 +79,7 @@ ssize_t lh_pipe_write(int fd, const void *p, size_t n)
     if (r != -EOPNOTSUPP)
         return r;
     r = wait_not(fd, POLLOUT);
-    return r < 0 ? r : outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
+    return r < 0 ? r : pipe_outcome(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
 }
 
 ssize_t lh_pipe_open(int fds[2])
@@ -94,7 +94,7 @@ ssize_t lh_pipe_open(int fds[2])
 }
 
 /* All of it, at the start. */
-static int fill(int fd, const void *p, size_t n)
+static int text_fill(int fd, const void *p, size_t n)
 {
     size_t done = 0;
 
@@ -146,7 +146,7 @@ int lh_pipe_text(const void *p, size_t n)
         fd = open_temporary();
     if (fd < 0)
         return pipe_of(p, n);
-    int r = fill(fd, p, n);
+    int r = text_fill(fd, p, n);
     if (r < 0)
         close(fd);
     return r < 0 ? r : fd;

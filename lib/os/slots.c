@@ -17,7 +17,7 @@ static uint64_t tag_of(uint32_t generation, unsigned slot)
     return (uint64_t)generation << 32 | slot;
 }
 
-static int grow(struct lh_slots *slots)
+static int slots_grow(struct lh_slots *slots)
 {
     unsigned room = slots->room ? slots->room * 2 : 64;
     struct lh_slot *v = lh_realloc(slots->v, room * sizeof(*v));
@@ -35,7 +35,7 @@ static int grow(struct lh_slots *slots)
 int lh_slots_add(struct lh_slots *slots, struct lh_source *source,
                  uint64_t *tag)
 {
-    if (!slots->free && grow(slots) < 0)
+    if (!slots->free && slots_grow(slots) < 0)
         return LHTTPD_ENOMEM;
     unsigned i = slots->free - 1;
     struct lh_slot *slot = &slots->v[i];
@@ -45,7 +45,7 @@ int lh_slots_add(struct lh_slots *slots, struct lh_source *source,
     return 0;
 }
 
-static struct lh_slot *find(const struct lh_slots *slots, uint64_t tag)
+static struct lh_slot *slot_find(const struct lh_slots *slots, uint64_t tag)
 {
     uint32_t i = (uint32_t)tag;
 
@@ -56,7 +56,7 @@ static struct lh_slot *find(const struct lh_slots *slots, uint64_t tag)
 
 void lh_slots_remove(struct lh_slots *slots, uint64_t tag)
 {
-    struct lh_slot *slot = find(slots, tag);
+    struct lh_slot *slot = slot_find(slots, tag);
 
     assert(slot && slot->source);
     slot->source = NULL;
@@ -67,7 +67,7 @@ void lh_slots_remove(struct lh_slots *slots, uint64_t tag)
 
 struct lh_source *lh_slots_find(const struct lh_slots *slots, uint64_t tag)
 {
-    struct lh_slot *slot = find(slots, tag);
+    struct lh_slot *slot = slot_find(slots, tag);
 
     return slot ? slot->source : NULL;
 }

@@ -35,7 +35,7 @@ union address {
 
 /* ---- addresses in words ---- */
 
-static void numeric(const union address *a, char out[46], int *port)
+static void address_numeric(const union address *a, char out[46], int *port)
 {
     const struct in6_addr *v6 = &a->v6.sin6_addr;
 
@@ -57,11 +57,12 @@ static void numeric(const union address *a, char out[46], int *port)
     }
 }
 
-static void describe(const union address *a, struct lh_sock_address *where)
+static void address_describe(const union address *a,
+                             struct lh_sock_address *where)
 {
     char host[46];
 
-    numeric(a, host, &where->port);
+    address_numeric(a, host, &where->port);
     if (a->any.sa_family == AF_UNIX)
         snprintf(where->text, sizeof(where->text), UNIX_PREFIX "%.*s",
                  (int)sizeof(a->local.sun_path), a->local.sun_path);
@@ -79,8 +80,8 @@ static bool is_tcp(const union address *a)
 
 /* ---- listening ---- */
 
-static int refuse(struct lh_err *err, const char *call,
-                  const struct lh_sock_address *where, int error)
+static int refuse_listener(struct lh_err *err, const char *call,
+                           const struct lh_sock_address *where, int error)
 {
     const char *words = strerror(error);
 
@@ -135,17 +136,18 @@ static int tcp_socket(int family, bool dual_stack)
 }
 
 /* Begins to listen on a bound socket, and finds out its port. */
-static int begin(int fd, struct lh_sock_address *where, struct lh_err *err)
+static int begin_listening(int fd, struct lh_sock_address *where,
+                           struct lh_err *err)
 {
     union address a;
     socklen_t n = sizeof(a);
 
     if (listen(fd, SOMAXCONN) < 0)
-        return refuse(err, "listen", where, errno);
+        return refuse_listener(err, "listen", where, errno);
     if (getsockname(fd, &a.any, &n) < 0)
-        return refuse(err, "getsockname", where, errno);
+        return refuse_listener(err, "getsockname", where, errno);
     if (is_tcp(&a))
-        describe(&a, where);
+        address_describe(&a, where);
     return fd;
 }
 
@@ -154,11 +156,12 @@ static int listen_tcp(const union address *a, socklen_t n, bool dual_stack,
 {
     int fd = tcp_socket(a->any.sa_family, dual_stack);
 
-    describe(a, where);
+    address_describe(a, where);
     if (fd < 0)
-        return refuse(err, "socket", where, errno);
-    int result = bind(fd, &a->any, n) < 0 ? refuse(err, "bind", where, errno)
-                                          : begin(fd, where, err);
+        return refuse_listener(err, "socket", where, errno);
+    int result = bind(fd, &a->any, n) < 0
+                     ? refuse_listener(err, "bind", where, errno)
+                     : begin_listening(fd, where, err);
     if (result < 0)
         close(fd);
     return result;
@@ -191,7 +194,7 @@ static int listen_all(int port, struct lh_sock_address *where,
 
 /* A numeric address; 0: it is none.  The resolver is asked for IPv6 alone, for
  * zones as in "fe80::1%eth0"; for IPv4 it takes "80" for an address, too. */
-static socklen_t parse(const char *address, int port, union address *a)
+static socklen_t address_parse(const char *address, int port, union address *a)
 {
     struct addrinfo hints = {.ai_family = AF_INET6,
                              .ai_socktype = SOCK_STREAM,
@@ -219,23 +222,23 @@ static int remove_stale(const union address *a,
     struct stat status;
 
     if (lstat(a->local.sun_path, &status) < 0)
-        return refuse(err, "bind", where, errno);
+        return refuse_listener(err, "bind", where, errno);
     if (!S_ISSOCK(status.st_mode))
         return lh_err_set(err, LHTTPD_EADDRESS,
                           "%s: the file exists and is not a socket",
                           where->text);
     int fd = stream_socket(AF_UNIX);
     if (fd < 0)
-        return refuse(err, "socket", where, errno);
+        return refuse_listener(err, "socket", where, errno);
     int error = connect(fd, &a->any, sizeof(a->local)) < 0 ? errno : 0;
     close(fd);
     if (error == 0 || error == EAGAIN) /* EAGAIN: it has many clients */
         return lh_err_set(err, LHTTPD_EADDRESS,
                           "%s is in use by another server", where->text);
     if (error != ECONNREFUSED)
-        return refuse(err, "connect", where, error);
+        return refuse_listener(err, "connect", where, error);
     if (unlink(a->local.sun_path) < 0)
-        return refuse(err, "unlink", where, errno);
+        return refuse_listener(err, "unlink", where, errno);
     return 0;
 }
 
@@ -245,10 +248,10 @@ static int bind_unix(int fd, const union address *a,
     if (bind(fd, &a->any, sizeof(a->local)) == 0)
         return 0;
     if (errno != EADDRINUSE)
-        return refuse(err, "bind", where, errno);
+        return refuse_listener(err, "bind", where, errno);
     int result = remove_stale(a, where, err);
     if (result == 0 && bind(fd, &a->any, sizeof(a->local)) < 0)
-        result = refuse(err, "bind", where, errno);
+        result = refuse_listener(err, "bind", where, errno);
     return result;
 }
 
@@ -259,16 +262,16 @@ static int set_access(const char *path, const struct lh_sock_access *access,
     struct stat status;
 
     if (lstat(path, &status) < 0)
-        return refuse(err, "stat", where, errno);
+        return refuse_listener(err, "stat", where, errno);
     where->unix_dev = status.st_dev;
     where->unix_ino = status.st_ino;
     if (!access)
         return 0;
     if ((access->uid != LH_SOCK_AS_MADE || access->gid != LH_SOCK_AS_MADE) &&
         lchown(path, access->uid, access->gid) < 0)
-        return refuse(err, "change owner and group of", where, errno);
+        return refuse_listener(err, "change owner and group of", where, errno);
     if (access->mode != LH_SOCK_AS_MADE && chmod(path, access->mode) < 0)
-        return refuse(err, "change mode of", where, errno);
+        return refuse_listener(err, "change mode of", where, errno);
     return 0;
 }
 
@@ -284,13 +287,13 @@ static int listen_unix(const char *path, const struct lh_sock_access *access,
                           "the path of a unix socket has 1 to %zu octets",
                           sizeof(a.local.sun_path) - 1);
     memcpy(a.local.sun_path, path, n);
-    describe(&a, where);
+    address_describe(&a, where);
     where->unix_path = lh_strdup(path);
     if (!where->unix_path)
         return lh_err_memory(err);
     int fd = stream_socket(AF_UNIX);
     if (fd < 0) {
-        result = refuse(err, "socket", where, errno);
+        result = refuse_listener(err, "socket", where, errno);
         goto err_after_path;
     }
     result = bind_unix(fd, &a, where, err);
@@ -298,7 +301,7 @@ static int listen_unix(const char *path, const struct lh_sock_access *access,
         goto err_after_socket;
     result = set_access(path, access, where, err);
     if (result == 0)
-        result = begin(fd, where, err);
+        result = begin_listening(fd, where, err);
     if (result < 0)
         goto err_after_bind;
     return fd;
@@ -328,7 +331,7 @@ int lh_sock_listen(const char *address, int port,
                           "port %d is not between 0 and 65535", port);
     if (!address)
         return listen_all(port, where, err);
-    socklen_t n = parse(address, port, &a);
+    socklen_t n = address_parse(address, port, &a);
     if (n == 0)
         return lh_err_set(err, LHTTPD_EADDRESS,
                           "'%.100s' is not a numeric address, nor unix:/path",
@@ -366,7 +369,7 @@ int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
                           strerror(errno));
     if (is_tcp(&a))
         set_tcp_options(fd);
-    describe(&a, where);
+    address_describe(&a, where);
     return 0;
 }
 
@@ -432,8 +435,8 @@ static void set_ends(int fd, const union address *remote,
 
     if (getsockname(fd, &local.any, &n) < 0)
         local = (union address){.any = {.sa_family = AF_UNSPEC}};
-    numeric(&local, ends->local, &ends->local_port);
-    numeric(remote, ends->remote, &ends->remote_port);
+    address_numeric(&local, ends->local, &ends->local_port);
+    address_numeric(remote, ends->remote, &ends->remote_port);
 }
 
 /* Leaves errno alone. */
@@ -484,7 +487,7 @@ static ssize_t moved(ssize_t n)
     return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : -2;
 }
 
-static ssize_t receive(int fd, void *out, size_t n, int flags)
+static ssize_t receive_some(int fd, void *out, size_t n, int flags)
 {
     ssize_t got;
 
@@ -497,12 +500,12 @@ static ssize_t receive(int fd, void *out, size_t n, int flags)
 
 ssize_t lh_sock_receive(int fd, void *out, size_t n)
 {
-    return receive(fd, out, n, 0);
+    return receive_some(fd, out, n, 0);
 }
 
 ssize_t lh_sock_discard(int fd, void *out, size_t n)
 {
-    return receive(fd, out, n, MSG_TRUNC); /* tcp(7); unix sockets copy */
+    return receive_some(fd, out, n, MSG_TRUNC); /* tcp(7); unix sockets copy */
 }
 
 ssize_t lh_sock_send(int fd, const void *p, size_t n)

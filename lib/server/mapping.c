@@ -1,7 +1,7 @@
 /* URL prefixes and what serves them: see mapping.h. */
 #include "server/mapping.h"
 
-#include "os/file.h"
+#include "os/read_file.h"
 
 #define SCRIPT_BYTES_MAX ((size_t)64 << 20)
 
@@ -154,7 +154,7 @@ int lh_mappings_read(struct lh_mappings *m, struct lh_err *err)
             continue;
         lh_free(mapping->source);
         mapping->source = NULL;
-        int r = lh_file_read(mapping->name, SCRIPT_BYTES_MAX, &mapping->source,
+        int r = lh_read_file(mapping->name, SCRIPT_BYTES_MAX, &mapping->source,
                              &mapping->source_bytes, err);
         if (r < 0) {
             lh_err_prefix(err, "script");

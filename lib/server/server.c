@@ -3,7 +3,7 @@
 
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/process.h"
+#include "os/self.h"
 #include "os/signals.h"
 #include "server/worker.h"
 
@@ -34,7 +34,7 @@ void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
         .log = &s->log,
         .software = s->software,
         .worker = worker,
-        .stack_bytes = lh_process_stack_bytes(),
+        .stack_bytes = lh_self_stack_bytes(),
     };
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
@@ -153,7 +153,7 @@ int lh_server_check(struct lhttpd_server_t *s)
 /* Where descriptors are few, a tenth of them is less than we need ourselves. */
 static void resolve_connections(struct lhttpd_server_t *s)
 {
-    uint64_t descriptors = lh_process_descriptors();
+    uint64_t descriptors = lh_self_descriptors();
     uint64_t own =
         OWN_DESCRIPTORS + (uint64_t)s->workers_n * WORKER_DESCRIPTORS;
 
@@ -266,7 +266,7 @@ static void log_start(const struct lhttpd_server_t *s)
 static int check_descriptors(struct lhttpd_server_t *s)
 {
     unsigned room = lh_fd_room(FEW_DESCRIPTORS);
-    unsigned long long limit = lh_process_descriptors();
+    unsigned long long limit = lh_self_descriptors();
 
     if (room < NEEDED_DESCRIPTORS)
         return lh_err_set(&s->err, LHTTPD_ESYSTEM,
@@ -318,7 +318,7 @@ int lh_server_start(struct lhttpd_server_t *s)
     if (r < 0)
         goto err_after_workers;
     atomic_store(&s->listeners_in_use, s->workers_n);
-    s->process = lh_process_id();
+    s->process = lh_self_id();
     s->state = LH_SERVER_RUNNING; /* before a handler can ask */
     r = launch(s);
     if (r < 0) {

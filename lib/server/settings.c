@@ -1,7 +1,7 @@
 /* Settings by name: see settings.h. */
 #include "server/settings.h"
 
-#include "os/process.h"
+#include "os/user.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -32,17 +32,16 @@ static int set_unix_owner(struct lhttpd_server_t *s, const char *value)
     int r = need_no_unix_socket(s);
 
     return r < 0 ? r
-                 : lh_process_find_user(value, &s->settings.unix_owner,
-                                        &s->settings.unix_owner_group, &s->err);
+                 : lh_user_find(value, &s->settings.unix_owner,
+                                &s->settings.unix_owner_group, &s->err);
 }
 
 static int set_unix_group(struct lhttpd_server_t *s, const char *value)
 {
     int r = need_no_unix_socket(s);
 
-    return r < 0
-               ? r
-               : lh_process_find_group(value, &s->settings.unix_group, &s->err);
+    return r < 0 ? r
+                 : lh_user_find_group(value, &s->settings.unix_group, &s->err);
 }
 
 static int set_unix_mode(struct lhttpd_server_t *s, const char *value)

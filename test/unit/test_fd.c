@@ -8,7 +8,7 @@
 #include "os/aio.h"
 #include "os/child.h"
 #include "os/evq.h"
-#include "os/file.h"
+#include "os/read_file.h"
 #include "os/pipe.h"
 #include "os/sock.h"
 

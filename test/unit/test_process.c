@@ -2,7 +2,9 @@
  * Privileges, background and numbers.  What changes the process is run in a
  * forked child; what only root can do is skipped for others.
  */
-#include "os/process.h"
+#include "os/daemon.h"
+#include "os/self.h"
+#include "os/user.h"
 
 #include "lib/deny.h"
 #include "lib/heap.h"
@@ -91,15 +93,15 @@ static void become_numbers(void)
 {
     gid_t groups[8] = {0};
 
-    CHECK(lh_process_confine("12345:54321", NULL, &err) == 0);
+    CHECK(lh_user_confine("12345:54321", NULL, &err) == 0);
     check_ids(12345, 54321);
     CHECK(getgroups(8, groups) == 1 && groups[0] == 54321);
     /* A second time it is this user already. */
-    CHECK(lh_process_confine("12345:54321", NULL, &err) == 0);
-    CHECK(lh_process_confine("12345:1", NULL, &err) == LHTTPD_EUSER);
-    CHECK(lh_process_confine("0:0", NULL, &err) == LHTTPD_EUSER);
+    CHECK(lh_user_confine("12345:54321", NULL, &err) == 0);
+    CHECK(lh_user_confine("12345:1", NULL, &err) == LHTTPD_EUSER);
+    CHECK(lh_user_confine("0:0", NULL, &err) == LHTTPD_EUSER);
     CHECK(strstr(err.text, "cannot become user '0:0': only root can"));
-    CHECK(lh_process_confine(NULL, "/tmp", &err) == LHTTPD_ESYSTEM);
+    CHECK(lh_user_confine(NULL, "/tmp", &err) == LHTTPD_ESYSTEM);
     CHECK(strstr(err.text, "chroot /tmp: only root can; start as root, or "
                            "leave out -r"));
 }
@@ -109,7 +111,7 @@ static void become_name(void)
     struct passwd *entry = getpwnam("nobody");
 
     CHECK(entry && entry->pw_uid != 0);
-    CHECK(lh_process_confine("nobody", NULL, &err) == 0);
+    CHECK(lh_user_confine("nobody", NULL, &err) == 0);
     check_ids(entry->pw_uid, entry->pw_gid);
 }
 
@@ -120,7 +122,7 @@ static void become_uid(void)
 
     CHECK(entry);
     snprintf(number, sizeof(number), "%u", (unsigned)entry->pw_uid);
-    CHECK(lh_process_confine(number, NULL, &err) == 0);
+    CHECK(lh_user_confine(number, NULL, &err) == 0);
     check_ids(entry->pw_uid, entry->pw_gid);
 }
 
@@ -135,7 +137,7 @@ static void test_become(void **state)
 
 static void stay_root(void)
 {
-    CHECK(lh_process_confine("0:0", NULL, &err) == 0);
+    CHECK(lh_user_confine("0:0", NULL, &err) == 0);
     CHECK(geteuid() == 0);
 }
 
@@ -155,12 +157,12 @@ static void refuse_users(void)
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         err.text[0] = '\0';
-        CHECK(lh_process_confine(bad[i], "/", &err) == LHTTPD_EUSER);
+        CHECK(lh_user_confine(bad[i], "/", &err) == LHTTPD_EUSER);
         CHECK(strlen(err.text) > 10);
     }
-    CHECK(lh_process_confine("no such user", NULL, &err) == LHTTPD_EUSER);
+    CHECK(lh_user_confine("no such user", NULL, &err) == LHTTPD_EUSER);
     CHECK(strcmp(err.text, "there is no user 'no such user'") == 0);
-    CHECK(lh_process_confine("4000000000", NULL, &err) == LHTTPD_EUSER);
+    CHECK(lh_user_confine("4000000000", NULL, &err) == LHTTPD_EUSER);
     CHECK(strstr(err.text, "uid:gid"));
 }
 
@@ -170,13 +172,13 @@ static void refuse_without_root(void)
 
     CHECK(geteuid() != 0 || setresgid(NOBODY, NOBODY, NOBODY) == 0);
     CHECK(geteuid() != 0 || setresuid(NOBODY, NOBODY, NOBODY) == 0);
-    CHECK(lh_process_confine("0:0", NULL, &err) == LHTTPD_EUSER);
+    CHECK(lh_user_confine("0:0", NULL, &err) == LHTTPD_EUSER);
     CHECK(strstr(err.text, "only root can; start as root"));
-    CHECK(lh_process_confine("root", "/", &err) == LHTTPD_EUSER);
+    CHECK(lh_user_confine("root", "/", &err) == LHTTPD_EUSER);
     snprintf(self, sizeof(self), "%u:%u", (unsigned)getuid(),
              (unsigned)getgid());
-    CHECK(lh_process_confine(self, NULL, &err) == 0);
-    CHECK(lh_process_confine(NULL, NULL, &err) == 0);
+    CHECK(lh_user_confine(self, NULL, &err) == 0);
+    CHECK(lh_user_confine(NULL, NULL, &err) == 0);
 }
 
 static void test_refusals(void **state)
@@ -190,7 +192,7 @@ static void no_memory(void)
 {
     test_heap_install();
     test_heap_fail_at(1);
-    CHECK(lh_process_confine("nobody", NULL, &err) == LHTTPD_ENOMEM);
+    CHECK(lh_user_confine("nobody", NULL, &err) == LHTTPD_ENOMEM);
     CHECK(test_heap_live() == 0);
 }
 
@@ -210,7 +212,7 @@ static void enter_root(void)
     char cwd[100];
 
     CHECK(stat(directory, &outside) == 0);
-    CHECK(lh_process_confine("nobody", directory, &err) == 0);
+    CHECK(lh_user_confine("nobody", directory, &err) == 0);
     CHECK(stat("/", &inside) == 0);
     CHECK(inside.st_ino == outside.st_ino && inside.st_dev == outside.st_dev);
     CHECK(getcwd(cwd, sizeof(cwd)) && strcmp(cwd, "/") == 0);
@@ -220,8 +222,7 @@ static void enter_root(void)
 
 static void no_such_root(void)
 {
-    CHECK(lh_process_confine("12345:1", "/nonexistent", &err) ==
-          LHTTPD_ESYSTEM);
+    CHECK(lh_user_confine("12345:1", "/nonexistent", &err) == LHTTPD_ESYSTEM);
     CHECK(strcmp(err.text, "chroot /nonexistent: No such file or directory") ==
           0);
     CHECK(geteuid() == 0);
@@ -249,13 +250,13 @@ static void prepare(void)
     limit.rlim_cur = 100;
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     close(STDIN_FILENO);
-    CHECK(lh_process_prepare(&err) == 0);
+    CHECK(lh_daemon_prepare(&err) == 0);
     CHECK(fcntl(STDIN_FILENO, F_GETFD) == 0);
     CHECK(fcntl(STDERR_FILENO, F_GETFD) == 0);
     CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     CHECK(limit.rlim_cur == limit.rlim_max);
-    CHECK(lh_process_supervise(&err) == 0); /* is none of our business */
+    CHECK(lh_daemon_supervise(&err) == 0); /* is none of our business */
 }
 
 /* As on a kernel before 5.9. */
@@ -289,7 +290,7 @@ static int run_daemon(void (*body)(lhttpd_daemon_t *daemon))
     if (child == 0) {
         lhttpd_daemon_t daemon = lhttpd_daemon_init();
         close(report[0]);
-        CHECK(lh_process_daemonize(&daemon, &err) == 0);
+        CHECK(lh_daemon_start(&daemon, &err) == 0);
         body(&daemon);
         end_child(0);
     }
@@ -326,12 +327,12 @@ static void serve(lhttpd_daemon_t *daemon)
                 (fcntl(daemon->notify_fd, F_GETFD) & FD_CLOEXEC) &&
                 (fcntl(daemon->null_fd, F_GETFD) & FD_CLOEXEC);
 
-    fine = fine && lh_process_ready(daemon, &err) == 0 &&
+    fine = fine && lh_daemon_ready(daemon, &err) == 0 &&
            daemon->notify_fd == -1 && daemon->null_fd == -1;
     for (int fd = 0; fd <= 2; fd++)
         fine = fine && is_null_device(fd) && !(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     /* A second time is a mistake that is told. */
-    fine = fine && lh_process_ready(daemon, &err) == LHTTPD_ESTATE;
+    fine = fine && lh_daemon_ready(daemon, &err) == LHTTPD_ESTATE;
     (void)!write(report[1], fine ? "fine" : err.text, 4);
 }
 
@@ -354,7 +355,7 @@ static void open_terminal(lhttpd_daemon_t *daemon)
     if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
         slave = open(ptsname(master), O_RDWR);
     bool fine = slave >= 0 && open("/dev/tty", O_RDWR) < 0 && errno == ENXIO;
-    lh_process_ready(daemon, &err);
+    lh_daemon_ready(daemon, &err);
     (void)!write(report[1], fine ? "fine" : "tty!", 4);
 }
 
@@ -396,7 +397,7 @@ static void daemon_without_standard(void)
 
     for (int fd = 0; fd <= 2; fd++)
         close(fd);
-    if (lh_process_daemonize(&daemon, &err) != 0)
+    if (lh_daemon_start(&daemon, &err) != 0)
         _exit(2);
     serve(&daemon);
     end_child(0);
@@ -432,7 +433,7 @@ static void lose_parent(void)
     close(ends[0]);
     daemon.null_fd = open("/dev/null", O_RDWR);
     daemon.notify_fd = ends[1];
-    CHECK(lh_process_ready(&daemon, &err) == 0);
+    CHECK(lh_daemon_ready(&daemon, &err) == 0);
 }
 
 static void test_daemon_without_parent(void **state)
@@ -448,10 +449,10 @@ static void no_process_left(void)
 
     /* No descriptor to be had: an error, and nothing is left open. */
     CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
-    CHECK(lh_process_daemonize(&daemon, &err) == LHTTPD_ESYSTEM);
+    CHECK(lh_daemon_start(&daemon, &err) == LHTTPD_ESYSTEM);
     CHECK(strstr(err.text, "open /dev/null: "));
     CHECK(daemon.null_fd == -1 && daemon.notify_fd == -1);
-    CHECK(lh_process_ready(&daemon, &err) == LHTTPD_ESTATE);
+    CHECK(lh_daemon_ready(&daemon, &err) == LHTTPD_ESTATE);
 }
 
 static void test_daemon_errors(void **state)
@@ -472,9 +473,9 @@ static void one_cpu(void)
         if (CPU_ISSET(i, &all))
             CPU_SET(i, &one);
     }
-    CHECK(lh_process_cpus() == (unsigned)CPU_COUNT(&all));
+    CHECK(lh_self_cpus() == (unsigned)CPU_COUNT(&all));
     CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
-    CHECK(lh_process_cpus() == 1);
+    CHECK(lh_self_cpus() == 1);
 }
 
 static void fewer_descriptors(void)
@@ -484,7 +485,7 @@ static void fewer_descriptors(void)
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = 77;
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    CHECK(lh_process_descriptors() == 77);
+    CHECK(lh_self_descriptors() == 77);
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     CHECK(limit.rlim_cur == 77); /* read, not raised */
 }

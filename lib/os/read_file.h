@@ -1,6 +1,6 @@
 /* Reading a whole small file while a server is set up; it may block. */
-#ifndef LH_OS_FILE_H
-#define LH_OS_FILE_H
+#ifndef LH_OS_READ_FILE_H
+#define LH_OS_READ_FILE_H
 
 #include "base/err.h"
 
@@ -8,7 +8,7 @@
  * caller frees with lh_free(); one zero byte follows the contents.
  * LHTTPD_ESYSTEM with words ("'x.lua': No such file or directory"),
  * LHTTPD_ENOMEM. */
-int lh_file_read(const char *path, size_t max, void **bytes, size_t *n,
+int lh_read_file(const char *path, size_t max, void **bytes, size_t *n,
                  struct lh_err *err);
 
 #endif

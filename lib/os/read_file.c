@@ -1,5 +1,5 @@
-/* Reading a whole small file: see file.h. */
-#include "os/file.h"
+/* Reading a whole small file: see read_file.h. */
+#include "os/read_file.h"
 
 #include "base/mem.h"
 #include "os/fd.h"
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int failed(struct lh_err *err, const char *path, const char *why)
+static int read_failed(struct lh_err *err, const char *path, const char *why)
 {
     return lh_err_set(err, LHTTPD_ESYSTEM, "'%s': %s", path, why);
 }
@@ -37,18 +37,18 @@ static int read_open(int fd, const char *path, size_t max, void **bytes,
     struct stat st;
 
     if (fstat(fd, &st) < 0)
-        return failed(err, path, strerror(errno));
+        return read_failed(err, path, strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return failed(err, path, "not a regular file");
+        return read_failed(err, path, "not a regular file");
     if ((uint64_t)st.st_size > max)
-        return failed(err, path, "the file is too large");
+        return read_failed(err, path, "the file is too large");
     char *to = lh_alloc((size_t)st.st_size + 1);
     if (!to)
         return lh_err_memory(err);
     ssize_t got = read_all(fd, to, (size_t)st.st_size);
     if (got < 0) {
         lh_free(to);
-        return failed(err, path, strerror(errno));
+        return read_failed(err, path, strerror(errno));
     }
     to[got] = '\0';
     *bytes = to;
@@ -56,14 +56,14 @@ static int read_open(int fd, const char *path, size_t max, void **bytes,
     return 0;
 }
 
-int lh_file_read(const char *path, size_t max, void **bytes, size_t *n,
+int lh_read_file(const char *path, size_t max, void **bytes, size_t *n,
                  struct lh_err *err)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
     int fd = lh_fd_above(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 
     if (fd < 0)
-        return failed(err, path, strerror(errno));
+        return read_failed(err, path, strerror(errno));
     int r = read_open(fd, path, max, bytes, n, err);
     close(fd);
     return r;

@@ -1,0 +1,213 @@
+/*
+ * What makes this process a good server of its system: see daemon.h.
+ */
+#include "os/daemon.h"
+
+#include "os/fd.h"
+#include "os/self.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int fail_call(struct lh_err *err, const char *call, const char *what)
+{
+    return lh_err_set(err, LHTTPD_ESYSTEM, "%s%s%s: %s", call, *what ? " " : "",
+                      what, strerror(errno));
+}
+
+/* ---- what a process starts with ---- */
+
+/* The highest number that is looked at where the kernel lists none. */
+#define DESCRIPTORS_MAX 65536
+
+static void close_on_exec(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+/* They stay open: a path such as /dev/fd/63, or a program's own convention,
+ * may name one. */
+static void keep_from_children(void)
+{
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U,
+                4 /* CLOSE_RANGE_CLOEXEC */) == 0)
+        return;
+#endif
+    uint64_t max = lh_self_descriptors();
+    for (int fd = STDERR_FILENO + 1; fd < DESCRIPTORS_MAX && (uint64_t)fd < max;
+         fd++)
+        close_on_exec(fd);
+}
+
+int lh_daemon_prepare(struct lh_err *err)
+{
+    struct rlimit files;
+    int result = lh_fd_occupy_standard(err);
+
+    if (result < 0)
+        return result;
+    keep_from_children();
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    return 0;
+}
+
+/* ---- process 1 ---- */
+
+/* Collects who has ended; with the server ends this process. */
+static void collect_ended(pid_t server)
+{
+    int status;
+    pid_t ended;
+
+    while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (ended == server)
+            _exit(WIFEXITED(status) ? WEXITSTATUS(status)
+                                    : 128 + WTERMSIG(status));
+    }
+}
+
+/* Signals that a process sent, not the kernel: a terminal's go to the whole
+ * group, the server has them already. */
+static void pass_on(pid_t server, const siginfo_t *signal)
+{
+    if (signal->si_code <= 0)
+        kill(server, signal->si_signo);
+}
+
+static void supervise_server(pid_t server, const sigset_t *all)
+{
+    siginfo_t signal;
+
+    for (;;) {
+        if (sigwaitinfo(all, &signal) < 0)
+            continue; /* it was stopped and goes on */
+        if (signal.si_signo == SIGCHLD)
+            collect_ended(server);
+        else
+            pass_on(server, &signal);
+    }
+}
+
+int lh_daemon_supervise(struct lh_err *err)
+{
+    sigset_t all, old;
+
+    if (getpid() != 1)
+        return 0;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &old);
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how the server ended */
+    pid_t child = fork();
+    if (child > 0)
+        supervise_server(child, &all);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    return child < 0 ? fail_call(err, "fork", "") : 0;
+}
+
+/* ---- background ---- */
+
+static void wait_until_ready(int fd)
+{
+    char byte;
+    ssize_t n;
+
+    do {
+        n = read(fd, &byte, 1);
+    } while (n < 0 && errno == EINTR);
+    /* Not exit(): what the program registered with atexit() and what waits in
+     * stdio's buffers belongs to the child. */
+    _exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* Who leads a session without a terminal gets the next one that it opens, and
+ * then its signals; who does not lead never does. */
+static int leave_session_to_nobody(struct lh_err *err)
+{
+    pid_t child = fork();
+
+    if (child < 0)
+        return fail_call(err, "fork", "");
+    if (child > 0)
+        _exit(EXIT_SUCCESS); /* the first parent waits for the grandchild */
+    return 0;
+}
+
+int lh_daemon_start(lhttpd_daemon_t *daemon, struct lh_err *err)
+{
+    int ends[2];
+    int result;
+
+    if (getpid() == 1)
+        return lh_err_set(err, LHTTPD_ESTATE,
+                          "process 1 cannot go to the background: its system "
+                          "or container would end; stay in the foreground");
+    result = lh_fd_occupy_standard(err);
+    if (result < 0)
+        return result;
+    daemon->notify_fd = -1;
+    daemon->null_fd = lh_fd_above(lh_fd_open_null());
+    if (daemon->null_fd < 0)
+        return fail_call(err, "open", "/dev/null");
+    /* A socket rather than a pipe: sending can do without SIGPIPE. */
+    if (lh_fd_socketpair(ends) < 0) {
+        result = fail_call(err, "socketpair", "");
+        goto err_after_null;
+    }
+    pid_t child = fork();
+    if (child < 0) {
+        result = fail_call(err, "fork", "");
+        goto err_after_socketpair;
+    }
+    if (child > 0) {
+        close(ends[1]);
+        wait_until_ready(ends[0]);
+    }
+    close(ends[0]);
+    daemon->notify_fd = ends[1];
+    if (setsid() < 0)
+        return fail_call(err, "setsid", "");
+    return leave_session_to_nobody(err);
+
+err_after_socketpair:
+    close(ends[0]);
+    close(ends[1]);
+err_after_null:
+    close(daemon->null_fd);
+    daemon->null_fd = -1;
+    return result;
+}
+
+int lh_daemon_ready(lhttpd_daemon_t *daemon, struct lh_err *err)
+{
+    int result = 0;
+
+    if (daemon->notify_fd < 0 || daemon->null_fd < 0)
+        return lh_err_set(err, LHTTPD_ESTATE,
+                          "this process was not put into the background");
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && result == 0; fd++) {
+        if (dup2(daemon->null_fd, fd) < 0)
+            result = fail_call(err, "dup2", "/dev/null");
+    }
+    /* That the parent is gone (killed) is no reason to stop. */
+    if (result == 0)
+        (void)!send(daemon->notify_fd, "", 1, MSG_NOSIGNAL);
+    close(daemon->notify_fd);
+    close(daemon->null_fd);
+    daemon->notify_fd = daemon->null_fd = -1;
+    return result;
+}
