@@ -1,7 +1,6 @@
 /* The log: see log.h.  Where it goes by default: os/log_sink.c. */
 #include "base/log.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,18 +136,25 @@ void lh_log_text(const struct lh_log *log, lhttpd_log_level_t level,
     log->fn(log->context, &entry);
 }
 
-void lh_log(const struct lh_log *log, lhttpd_log_level_t level,
-            const struct lh_log_about *about, const char *format, ...)
+void lh_log_args(const struct lh_log *log, lhttpd_log_level_t level,
+                 const struct lh_log_about *about, const char *format,
+                 va_list args)
 {
     char raw[MESSAGE_BYTES + 1];
-    va_list args;
 
     if (!lh_log_wants(log, level))
         return;
-    va_start(args, format);
-    int n = vsnprintf(raw, sizeof(raw), format, args);
-    va_end(args);
-    if (n >= 0)
+    if (vsnprintf(raw, sizeof(raw), format, args) >= 0)
         lh_log_text(log, level, about,
                     (struct lh_str){raw, strnlen(raw, sizeof(raw))});
+}
+
+void lh_log(const struct lh_log *log, lhttpd_log_level_t level,
+            const struct lh_log_about *about, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    lh_log_args(log, level, about, format, args);
+    va_end(args);
 }

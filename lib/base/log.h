@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "lhttpd.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -46,6 +47,10 @@ void lh_log_text(const struct lh_log *log, lhttpd_log_level_t level,
 void lh_log(const struct lh_log *log, lhttpd_log_level_t level,
             const struct lh_log_about *about, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+void lh_log_args(const struct lh_log *log, lhttpd_log_level_t level,
+                 const struct lh_log_about *about, const char *format,
+                 va_list args) __attribute__((format(printf, 4, 0)));
 
 /*
  * Where the log goes without a callback; in os/log_sink.c, since base/ makes no

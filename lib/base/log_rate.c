@@ -8,7 +8,16 @@ static const struct {
     [LH_LOG_FAILURES] = {LHTTPD_LOG_ERROR, "failed requests"},
     [LH_LOG_OVERRUNS] = {LHTTPD_LOG_WARNING, "handlers that ran too long"},
     [LH_LOG_CLIENTS] = {LHTTPD_LOG_INFO, "clients' troubles"},
+    [LH_LOG_REFUSED] = {LHTTPD_LOG_INFO, "refused requests"},
+    [LH_LOG_SLOW] = {LHTTPD_LOG_INFO, "clients that were too slow"},
+    [LH_LOG_HANDSHAKES] = {LHTTPD_LOG_INFO, "failed TLS handshakes"},
+    [LH_LOG_NO_ROOM] = {LHTTPD_LOG_INFO, "clients without room"},
 };
+
+lhttpd_log_level_t lh_log_kind_level(enum lh_log_kind kind)
+{
+    return kinds[kind].level;
+}
 
 static void tell(struct lh_log_rates *rates, enum lh_log_kind kind)
 {

@@ -18,6 +18,10 @@ enum lh_log_kind {
     LH_LOG_FAILURES, /* handlers that raised */
     LH_LOG_OVERRUNS, /* handlers that ran for too long */
     LH_LOG_CLIENTS,  /* what clients did wrong */
+    LH_LOG_REFUSED,  /* requests that no handler saw: 4xx, 5xx, a closed one */
+    LH_LOG_SLOW,     /* clients whose time was up */
+    LH_LOG_HANDSHAKES, /* of TLS, that failed */
+    LH_LOG_NO_ROOM,    /* clients that a limit has kept out, or cut */
     LH_LOG_KINDS,
 };
 
@@ -39,6 +43,9 @@ void lh_log_rates_init(struct lh_log_rates *rates, const struct lh_log *log,
 /* Whether one more line of this kind may be logged; false counts it. */
 bool lh_log_rates_allow(struct lh_log_rates *rates, enum lh_log_kind kind,
                         uint64_t now_ms);
+
+/* How grave a line of this kind is. */
+lhttpd_log_level_t lh_log_kind_level(enum lh_log_kind kind);
 
 /* Says what was left out so far; a worker's end calls it, else a timer. */
 void lh_log_rates_tell(struct lh_log_rates *rates);

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+#include <stdarg.h>
+
 struct lh_peer *lh_peer_new(void)
 {
     struct lh_peer *peer = lh_calloc(1, sizeof(*peer));
@@ -37,4 +39,17 @@ void lh_peer_let_go(struct lh_peer *peer)
         return;
     lh_free(peer->own_server_name);
     lh_free(peer);
+}
+
+void lh_log_client(struct lh_context *ctx, const struct lh_peer *peer,
+                   enum lh_log_kind kind, const char *format, ...)
+{
+    struct lh_log_about about = {.client = peer->client_addr};
+    va_list args;
+
+    if (!lh_log_rates_allow(&ctx->log_rates, kind, ctx->now_ms))
+        return;
+    va_start(args, format);
+    lh_log_args(ctx->log, lh_log_kind_level(kind), &about, format, args);
+    va_end(args);
 }

@@ -1,6 +1,7 @@
 /* A connection: drives a transport and a protocol on a socket, see conn.h. */
 #include "server/conn.h"
 
+#include "base/trace.h"
 #include "h1/h1_conn.h"
 #include "net/tls.h"
 #include "server/dispatch.h"
@@ -38,6 +39,39 @@
 
 /* How often in send_timeout_ms a client is asked whether it takes anything. */
 #define SEND_LOOKS 4
+
+/* --- how far it is -------------------------------------------------------- */
+
+#define TO(state) (1u << (state))
+
+static const unsigned legal_moves[] = {
+    [LH_CONN_SPARE] = TO(LH_CONN_HANDSHAKE) | TO(LH_CONN_SNIFF),
+    [LH_CONN_HANDSHAKE] = TO(LH_CONN_OPEN) | TO(LH_CONN_CLOSED),
+    [LH_CONN_SNIFF] = TO(LH_CONN_OPEN) | TO(LH_CONN_CLOSED),
+    [LH_CONN_OPEN] = TO(LH_CONN_LINGER) | TO(LH_CONN_CLOSED),
+    [LH_CONN_LINGER] = TO(LH_CONN_CLOSED),
+    [LH_CONN_CLOSED] = 0,
+};
+
+static const char *const state_names[] = {
+    [LH_CONN_SPARE] = "SPARE",   [LH_CONN_HANDSHAKE] = "HANDSHAKE",
+    [LH_CONN_SNIFF] = "SNIFF",   [LH_CONN_OPEN] = "OPEN",
+    [LH_CONN_LINGER] = "LINGER", [LH_CONN_CLOSED] = "CLOSED",
+};
+
+bool lh_conn_may(enum lh_conn_state from, enum lh_conn_state to)
+{
+    return legal_moves[from] & TO(to);
+}
+
+/* The only place that moves a connection on. */
+static void set_state(struct lh_conn *c, enum lh_conn_state to)
+{
+    assert(lh_conn_may(c->state, to));
+    lh_trace(&c->worker->ctx, c->host.peer->number, "conn", 0,
+             state_names[c->state], state_names[to]);
+    c->state = to;
+}
 
 /* --- queues and what follows from a connection's state -------------------- */
 
@@ -209,7 +243,7 @@ static void lose(struct lh_conn *c)
         if (c->protocol->status(c->p) & LH_PROTO_RESET)
             lh_sock_abort(c->fd);
     }
-    c->state = LH_CONN_CLOSED;
+    set_state(c, LH_CONN_CLOSED);
     lh_timer_disarm(&c->timer);
     lh_list_remove(&c->fed);
     lh_list_remove(&c->dirty);
@@ -318,7 +352,7 @@ static void begin_close(struct lh_conn *c, bool lingers)
     c->protocol->gone(c->p);
     if (c->tail)
         end_tail(c);
-    c->state = LH_CONN_LINGER;
+    set_state(c, LH_CONN_LINGER);
     c->lingers = lingers;
     shut(c);
 }
@@ -388,7 +422,7 @@ static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
     }
     c->protocol = protocol;
     c->p = p;
-    c->state = LH_CONN_OPEN;
+    set_state(c, LH_CONN_OPEN);
     c->state_deadline = LH_NEVER;
     if (c->worker->ctx.stopping)
         protocol->drain(p);
@@ -878,12 +912,16 @@ static struct lh_peer *new_peer(const struct lh_sock_ends *ends)
     return peer;
 }
 
+static bool is_secure(const struct lh_listener *listener)
+{
+    return (listener->flags & LHTTPD_LISTEN_TLS) != 0;
+}
+
 static void init(struct lh_conn *c, struct lh_worker *w,
                  const struct lh_listener *listener, int fd)
 {
-    bool tls = (listener->flags & LHTTPD_LISTEN_TLS) != 0;
-    uint64_t timeout = tls ? w->ctx.limits->handshake_timeout_ms
-                           : w->ctx.limits->idle_timeout_ms;
+    uint64_t timeout = is_secure(listener) ? w->ctx.limits->handshake_timeout_ms
+                                           : w->ctx.limits->idle_timeout_ms;
 
     *c = (struct lh_conn){
         .source.on_event = on_event,
@@ -891,7 +929,7 @@ static void init(struct lh_conn *c, struct lh_worker *w,
         .worker = w,
         .listener = listener,
         .fd = fd,
-        .state = tls ? LH_CONN_HANDSHAKE : LH_CONN_SNIFF,
+        .state = LH_CONN_SPARE,
         .interest = LH_EV_READ,
         .state_deadline = lh_deadline(w->ctx.now_ms, timeout),
         .send_deadline = LH_NEVER,
@@ -910,8 +948,8 @@ static bool equip(struct lh_conn *c, const struct lh_sock_ends *ends)
     c->host.peer = new_peer(ends);
     if (!c->host.peer)
         return false;
-    c->transport = c->state == LH_CONN_HANDSHAKE ? lh_tls_new(&w->pools, c->fd)
-                                                 : lh_tcp_new(&w->pools, c->fd);
+    c->transport = is_secure(c->listener) ? lh_tls_new(&w->pools, c->fd)
+                                          : lh_tcp_new(&w->pools, c->fd);
     if (!c->transport)
         goto err_after_peer;
     c->host.splices = c->transport->ops->splice != NULL;
@@ -954,7 +992,8 @@ void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
     }
     lh_list_append(&w->busy, &c->all);
     count(w, 1);
-    w->ctx.counters.connections_total++;
+    c->host.peer->number = ++w->ctx.counters.connections_total;
+    set_state(c, is_secure(listener) ? LH_CONN_HANDSHAKE : LH_CONN_SNIFF);
     settle(c);
 }
 

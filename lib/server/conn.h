@@ -23,6 +23,9 @@ enum lh_conn_state {
     LH_CONN_CLOSED,    /* to be freed at the end of the turn */
 };
 
+/* Is this a step that a connection takes? */
+bool lh_conn_may(enum lh_conn_state from, enum lh_conn_state to);
+
 struct lh_conn {
     struct lh_source source;
     struct lh_protocol_host host;
