@@ -16,7 +16,8 @@
  *   until lhttpd_server_destroy() has returned.
  * - A server is used by one thread at a time, but for lhttpd_server_shutdown(),
  *   lhttpd_server_log() and lhttpd_server_port(), which any thread may call at
- *   any time.  A call in a state that does not allow it is LHTTPD_ESTATE.
+ *   any time, and for what says that it may change a running server.  A call in
+ * a state that does not allow it is LHTTPD_ESTATE.
  * - A forked child may exec or _exit.  There, every call on a server that the
  *   parent has started is LHTTPD_ESTATE, or does nothing.
  * - Nothing here prints (but for the default log, to standard error), exits,
@@ -196,8 +197,12 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - unix_mode: their mode, an octal number up to 0777; who connects must be
  *   allowed to write.
  *
- * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: not before
- * start, or the unix socket was made already.  What was set last holds.
+ * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: the server
+ * runs and docs/limits.md does not say "running" of this name, or the unix
+ * socket was made already.  What was set last holds, while the server runs from
+ * the return on, on open connections too.  LHTTPD_ENOMEM: nothing has changed.
+ * Before start; or while it runs, from any thread but a worker, where
+ * LHTTPD_ESTATE is also that another thread changes the server just now.
  */
 LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
                                  const char *value);
@@ -406,7 +411,8 @@ LHTTPD_API void lhttpd_server_log(const lhttpd_server_t *server,
 /* The class of an error, a constant string; never NULL. */
 LHTTPD_API const char *lhttpd_strerror(int error);
 
-/* The last error of a server in words, valid until the next call on it.  With
+/* The last error of a server in words, valid until the next call on it; of a
+ * call that any thread may make while it runs, in the same thread only.  With
  * NULL: of this thread's last failed call that had no server. */
 LHTTPD_API const char *lhttpd_server_error(const lhttpd_server_t *server);
 

@@ -11,13 +11,22 @@
 #include "server/server.h"
 #include "server/worker.h"
 
-/* The words of this thread's last failed call that had no server. */
+/* The words of this thread's last failed call that had no server, or one that
+ * was running, since several threads may call that at once. */
 static _Thread_local struct lh_err own_err;
+static _Thread_local const struct lhttpd_server_t *own_err_of;
+
+/* Where the words of a call that fails go. */
+static struct lh_err *words(struct lhttpd_server_t *s)
+{
+    own_err_of = s->state == LH_SERVER_RUNNING ? s : NULL;
+    return own_err_of ? &own_err : &s->err;
+}
 
 static int bad_state(struct lhttpd_server_t *s, const char *function,
                      const char *rule)
 {
-    return lh_err_set(&s->err, LHTTPD_ESTATE, "%s: %s", function, rule);
+    return lh_err_set(words(s), LHTTPD_ESTATE, "%s: %s", function, rule);
 }
 
 /* In a forked child of the process that runs it there is nothing to talk to. */
@@ -30,9 +39,37 @@ static int need_setup(struct lhttpd_server_t *s, const char *function)
 {
     if (s->state == LH_SERVER_SETUP)
         return 0;
-    if (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s))
-        return LHTTPD_ESTATE; /* s->err is another thread's */
     return bad_state(s, function, "only before start");
+}
+
+/* --- changes while it runs ------------------------------------------------ */
+
+/* Before start, or while it runs by one thread at a time; 0 is to be followed
+ * by end_change(). */
+static int begin_change(struct lhttpd_server_t *s, const char *function)
+{
+    if (s->state == LH_SERVER_SETUP)
+        return 0;
+    if (s->state != LH_SERVER_RUNNING)
+        return bad_state(s, function, "the server does not run any more");
+    if (runs_elsewhere(s))
+        return bad_state(s, function, "it runs in another process");
+    if (lh_worker_is_current(s))
+        return bad_state(s, function, "not on a worker thread");
+    if (atomic_flag_test_and_set(&s->changes))
+        return bad_state(s, function,
+                         "another change of this server is under way, or it "
+                         "stops");
+    return 0;
+}
+
+static int end_change(struct lhttpd_server_t *s, int result)
+{
+    if (s->state == LH_SERVER_RUNNING) {
+        atomic_flag_clear(&s->changes);
+        lh_evq_wake(&s->done); /* who waits for the stop may wait for us */
+    }
+    return result;
 }
 
 static int need_argument(struct lhttpd_server_t *s, const void *argument,
@@ -40,7 +77,8 @@ static int need_argument(struct lhttpd_server_t *s, const void *argument,
 {
     if (argument)
         return 0;
-    return lh_err_set(&s->err, LHTTPD_EINVAL, "%s: %s is NULL", function, name);
+    return lh_err_set(words(s), LHTTPD_EINVAL, "%s: %s is NULL", function,
+                      name);
 }
 
 /* --- create and destroy --------------------------------------------------- */
@@ -94,6 +132,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     lh_settings_init(&s->settings);
     s->workers_n = c->workers ? c->workers : lh_self_cpus();
     atomic_init(&s->stop_at_ms, LH_NEVER);
+    atomic_flag_clear(&s->changes);
     s->software = lh_strdup(c->server_name ? c->server_name : "lhttpd");
     s->syslog_name = c->syslog_name ? lh_strdup(c->syslog_name) : NULL;
     s->creds = lh_creds_new();
@@ -121,6 +160,7 @@ int lhttpd_server_create(lhttpd_server_t **server,
                                    "lhttpd_config_init()"
                                  : "server is NULL");
     *server = NULL;
+    own_err_of = NULL;
     lhttpd_config_t c = config_copy(config);
     int r = config_check(&c);
     if (r < 0)
@@ -161,12 +201,12 @@ int lhttpd_server_set(lhttpd_server_t *s, const char *name, const char *value)
 
     if (!s)
         return LHTTPD_EINVAL;
-    int r = need_setup(s, function);
-    if (r == 0)
-        r = need_argument(s, name, function, "name");
+    int r = need_argument(s, name, function, "name");
     if (r == 0)
         r = need_argument(s, value, function, "value");
-    return r < 0 ? r : lh_settings_set(s, name, value);
+    if (r == 0)
+        r = begin_change(s, function);
+    return r < 0 ? r : end_change(s, lh_settings_set(s, name, value, words(s)));
 }
 
 static int check_listener(struct lhttpd_server_t *s, unsigned flags,
@@ -353,13 +393,14 @@ int lhttpd_server_wait(lhttpd_server_t *s)
     if (!s)
         return LHTTPD_EINVAL;
     if (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s))
-        return LHTTPD_ESTATE;
+        return bad_state(s, "lhttpd_server_wait", "not on a worker thread");
     if (runs_elsewhere(s))
         return bad_state(s, "lhttpd_server_wait",
                          "it runs in the process that started it, not in its "
                          "forked child");
     if (s->state != LH_SERVER_RUNNING)
         return bad_state(s, "lhttpd_server_wait", "it does not run");
+    own_err_of = NULL;
     return lh_server_wait(s);
 }
 
@@ -446,7 +487,7 @@ const char *lhttpd_strerror(int error)
 
 const char *lhttpd_server_error(const lhttpd_server_t *s)
 {
-    return s ? s->err.text : own_err.text;
+    return s && s != own_err_of ? s->err.text : own_err.text;
 }
 
 #define TEXT(x)    #x

@@ -13,7 +13,8 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 
 # name default, as lib/base/limits.c has them.
 limits_of_code() {
-    sed -n 's/^ *LIMIT(\([a-z0-9_]*\), \(.*\)),$/\1 \2/p' lib/base/limits.c |
+    sed -n 's/^ *LIMIT(\([a-z0-9_]*\), \(.*\), [A-Z_]*),$/\1 \2/p' \
+        lib/base/limits.c |
         while read -r name value; do
             case $value in
             LHTTPD_UNLIMITED) echo "$name unlimited" ;;
@@ -26,8 +27,25 @@ limits_of_code() {
 # The same from the tables of docs/limits.md, and the header's comments.
 limits_of_docs() {
     sed '/^## Settings/,/^## Fixed/d' docs/limits.md |
-        sed -n 's/^| `\([a-z0-9_]*\)` | \([^|]*\) |.*/\1 \2/p' |
+        sed -n 's/^| `\([a-z0-9_]*\)` | \([^|]*\) | [^|]* |.*/\1 \2/p' |
         sed 's/ 90 % of the descriptor limit$/ of the descriptors/'
+}
+
+# name state, until when each limit and setting may be set.
+states_of_code() {
+    sed -n 's/^ *LIMIT(\([a-z0-9_]*\),.*, \([A-Z_]*\)),$/\1 \2/p' \
+        lib/base/limits.c
+    sed -n '/settings_table\[\] =/,/^}/p' lib/server/settings.c |
+        sed -n 's/^ *{"\([a-z0-9_]*\)", \([A-Z_]*\),.*/\1 \2/p'
+}
+
+states_of_docs() {
+    {
+        sed '/^## Settings/,/^## Fixed/d' docs/limits.md |
+            sed -n 's/^| `\([a-z0-9_]*\)` | [^|]* | \([^|]*\) |.*/\1 \2/p'
+        sed -n '/^## Settings/,/^## Fixed/p' docs/limits.md |
+            sed -n 's/^| `\([a-z0-9_]*\)` | \([^|]*\) |.*/\1 \2/p'
+    } | sed 's/ before start$/ BEFORE_START/; s/ running$/ RUNNING/'
 }
 
 limits_of_header() {
@@ -123,6 +141,7 @@ problems() {
     (
         cd "$1" || exit 1
         differ docs/limits.md limits_of_code limits_of_docs
+        differ docs/limits.md states_of_code states_of_docs
         differ include/lhttpd.h limits_of_code limits_of_header
         differ docs/limits.md settings_of_code settings_of_docs
         differ include/lhttpd.h settings_of_code settings_of_header
@@ -158,9 +177,11 @@ fi
 plant docs/limits.md '/^| `h2_settings`/d'
 plant docs/limits.md 's/^| `idle_timeout_ms` | 60000/| `idle_timeout_ms` | 6000/'
 plant docs/limits.md '$a | `no_limit` | 3 | past it |'
-plant lib/base/limits.c 's/LIMIT(header_fields, 128)/LIMIT(header_fields, 64)/'
+plant lib/base/limits.c 's/LIMIT(header_fields, 128,/LIMIT(header_fields, 64,/'
 plant include/lhttpd.h 's|linger_bytes;  *\/\* 65536|linger_bytes; /* 6553|'
 plant docs/limits.md '/^| `unix_owner`/d'
+plant docs/limits.md 's/^\(| `unix_mode` |\) before start/\1 running/'
+plant docs/limits.md 's/^\(| `idle_timeout_ms` .*|\) running/\1 before start/'
 plant include/lhttpd.h 's/^ \* - unix_mode:/ * - unix_moed:/'
 plant docs/lhttpd.8 '/^\.It Li unix_group/d'
 plant docs/lhttpd.8 '/^\.It Fl w/d'

@@ -3,47 +3,50 @@
 
 #include "base/str.h"
 
+enum last_set { BEFORE_START, RUNNING };
+
 struct limit {
     const char *name;
     size_t offset;
     uint64_t fallback;
+    enum last_set last_set; /* the latest state in which it may be set */
 };
 
-#define LIMIT(name, fallback)                                                  \
+#define LIMIT(name, fallback, last_set)                                        \
     {                                                                          \
-#name, offsetof(lhttpd_limits_t, name), fallback                       \
+#name, offsetof(lhttpd_limits_t, name), fallback, last_set             \
     }
 
 static const struct limit limits_table[] = {
-    LIMIT(request_line_bytes, 8 << 10),
-    LIMIT(header_bytes, 32 << 10),
-    LIMIT(header_fields, 128),
-    LIMIT(header_timeout_ms, 10000),
-    LIMIT(chunk_line_bytes, 256),
-    LIMIT(trailer_bytes, 8 << 10),
-    LIMIT(body_bytes, LHTTPD_UNLIMITED),
-    LIMIT(body_timeout_ms, 30000),
-    LIMIT(body_rate, 500),
-    LIMIT(send_timeout_ms, 30000),
-    LIMIT(idle_timeout_ms, 60000),
-    LIMIT(linger_timeout_ms, 30000),
-    LIMIT(linger_bytes, 64 << 10),
-    LIMIT(handshake_timeout_ms, 10000),
-    LIMIT(connection_requests, LHTTPD_UNLIMITED),
-    LIMIT(connections, 0),
-    LIMIT(stream_buffer_bytes, 64 << 10),
-    LIMIT(connection_buffer_bytes, 256 << 10),
-    LIMIT(handler_run_ms, 5000),
-    LIMIT(vm_memory_bytes, LHTTPD_UNLIMITED),
-    LIMIT(h2_streams, 128),
-    LIMIT(h2_continuations, 8),
-    LIMIT(h2_useless, 1000),
-    LIMIT(h2_useless_refill, 100),
-    LIMIT(h2_queued_reply_bytes, 64 << 10),
-    LIMIT(h2_settings, 32),
-    LIMIT(hpack_table_bytes, 4 << 10),
-    LIMIT(linger_idle_ms, 5000),
-    LIMIT(h2_header_bytes, 512 << 10),
+    LIMIT(request_line_bytes, 8 << 10, RUNNING),
+    LIMIT(header_bytes, 32 << 10, RUNNING),
+    LIMIT(header_fields, 128, RUNNING),
+    LIMIT(header_timeout_ms, 10000, RUNNING),
+    LIMIT(chunk_line_bytes, 256, RUNNING),
+    LIMIT(trailer_bytes, 8 << 10, RUNNING),
+    LIMIT(body_bytes, LHTTPD_UNLIMITED, RUNNING),
+    LIMIT(body_timeout_ms, 30000, RUNNING),
+    LIMIT(body_rate, 500, RUNNING),
+    LIMIT(send_timeout_ms, 30000, RUNNING),
+    LIMIT(idle_timeout_ms, 60000, RUNNING),
+    LIMIT(linger_timeout_ms, 30000, RUNNING),
+    LIMIT(linger_bytes, 64 << 10, RUNNING),
+    LIMIT(handshake_timeout_ms, 10000, RUNNING),
+    LIMIT(connection_requests, LHTTPD_UNLIMITED, RUNNING),
+    LIMIT(connections, 0, RUNNING),
+    LIMIT(stream_buffer_bytes, 64 << 10, RUNNING),
+    LIMIT(connection_buffer_bytes, 256 << 10, RUNNING),
+    LIMIT(handler_run_ms, 5000, RUNNING),
+    LIMIT(vm_memory_bytes, LHTTPD_UNLIMITED, RUNNING),
+    LIMIT(h2_streams, 128, RUNNING),
+    LIMIT(h2_continuations, 8, RUNNING),
+    LIMIT(h2_useless, 1000, RUNNING),
+    LIMIT(h2_useless_refill, 100, RUNNING),
+    LIMIT(h2_queued_reply_bytes, 64 << 10, RUNNING),
+    LIMIT(h2_settings, 32, RUNNING),
+    LIMIT(hpack_table_bytes, 4 << 10, BEFORE_START),
+    LIMIT(linger_idle_ms, 5000, RUNNING),
+    LIMIT(h2_header_bytes, 512 << 10, RUNNING),
 };
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))
@@ -82,6 +85,18 @@ static const struct limit *find(const char *name)
             return &limits_table[i];
     }
     return NULL;
+}
+
+bool lh_limits_is_name(const char *name)
+{
+    return find(name) != NULL;
+}
+
+bool lh_limits_may_change(const char *name)
+{
+    const struct limit *limit = find(name);
+
+    return limit && limit->last_set == RUNNING;
 }
 
 int lhttpd_limits_set(lhttpd_limits_t *limits, const char *name,

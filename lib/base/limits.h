@@ -6,9 +6,24 @@
 
 #include "lhttpd.h"
 
+#include <stdbool.h>
+
 /* Every limit of `given` (NULL: none; read up to its size), with the defaults
  * in place of zeroes.  The default of `connections` is 0 here still: it depends
  * on the process, server/ fills it in. */
 lhttpd_limits_t lh_limits_resolve(const lhttpd_limits_t *given);
+
+bool lh_limits_is_name(const char *name);
+
+/* May it be set while a server runs?  Not what both sides of a connection have
+ * agreed on. */
+bool lh_limits_may_change(const char *name);
+
+/* What a limit leaves beyond what is used, which may be more since the limit
+ * was lowered. */
+static inline uint64_t lh_limit_left(uint64_t limit, uint64_t used)
+{
+    return limit > used ? limit - used : 0;
+}
 
 #endif

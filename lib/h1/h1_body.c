@@ -129,9 +129,9 @@ feed_trailers(struct lh_h1_body *b, const lhttpd_limits_t *limits,
     *used = 0;
     if (starts && p[0] != '\r' && b->fields >= limits->header_fields)
         return LH_H1_BODY_BAD;
-    switch (lh_h1_line_feed(&b->line, ex ? &ex->arena : NULL,
-                            limits->trailer_bytes - b->trailer_bytes, p, n,
-                            used)) {
+    switch (lh_h1_line_feed(
+        &b->line, ex ? &ex->arena : NULL,
+        lh_limit_left(limits->trailer_bytes, b->trailer_bytes), p, n, used)) {
     case LH_H1_LINE_MORE:
         return LH_H1_BODY_MORE;
     case LH_H1_LINE_WHOLE:

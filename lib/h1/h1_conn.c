@@ -251,7 +251,7 @@ static bool take_data(struct lh_h1 *c, struct lh_str data)
     c->expects = false;
     c->pace.last_ms = c->ctx->now_ms;
     c->pace.bytes += data.n;
-    if (data.n > c->ctx->limits->body_bytes - c->body_bytes) {
+    if (data.n > lh_limit_left(c->ctx->limits->body_bytes, c->body_bytes)) {
         give_up_body(c, LH_BODY_TOO_LARGE);
         return false;
     }
@@ -383,8 +383,9 @@ static uint64_t discard_deadline(const struct lh_h1 *c)
  * looked at. */
 static uint64_t window_deadline(const struct lh_h1 *c)
 {
-    return lh_deadline(c->pace.window_ms,
-                       c->ctx->limits->body_timeout_ms - c->pace.waited_ms);
+    return lh_deadline(
+        c->pace.window_ms,
+        lh_limit_left(c->ctx->limits->body_timeout_ms, c->pace.waited_ms));
 }
 
 static void expire_body(struct lh_h1 *c)

@@ -95,7 +95,9 @@ static void earn(struct lh_h2 *c, uint64_t thousandths)
 {
     uint64_t full = budget_full(c);
 
-    c->budget = thousandths < full - c->budget ? c->budget + thousandths : full;
+    c->budget = thousandths < lh_limit_left(full, c->budget)
+                    ? c->budget + thousandths
+                    : full;
 }
 
 bool lh_h2_charge(struct lh_h2 *c, const char *what)

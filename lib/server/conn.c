@@ -397,7 +397,9 @@ static void receive(struct lh_conn *c)
     if (has_input(c))
         return;
     hear(c);
-    switch (c->transport->ops->receive(c->transport)) {
+    enum lh_net outcome = c->transport->ops->receive(c->transport);
+    lh_worker_look(c->worker);
+    switch (outcome) {
     case LH_NET_OK:
     case LH_NET_AGAIN:
         break;

@@ -448,7 +448,7 @@ static int stuck(struct lhttpd_server_t *s)
 static int patience_ms(const struct lhttpd_server_t *s)
 {
     uint64_t stop_at = atomic_load(&s->stop_at_ms);
-    uint64_t run = s->limits.handler_run_ms;
+    uint64_t run = atomic_load(&s->watch.limit_ms);
     uint64_t now = lh_clock_ms();
 
     if (stop_at == LH_NEVER)
@@ -474,6 +474,8 @@ int lh_server_wait(struct lhttpd_server_t *s)
     }
     for (unsigned i = 0; i < s->workers_n; i++)
         pthread_join(s->workers[i].thread, NULL);
+    while (atomic_flag_test_and_set(&s->changes)) /* and for ever */
+        lh_evq_wait(&s->done, none, 1, -1);
     stopped(s);
     if (atomic_load(&s->cut))
         return lh_err_set(&s->err, LHTTPD_ECUT,

@@ -2,14 +2,15 @@
  * A server: its configuration, listeners and scripts, and what its worker
  * threads share.  The shared things are all in here:
  *
- * - read-only while workers run: limits, settings, log, software, mappings,
- * creds;
+ * - read-only while workers run: log, software, mappings; limits and settings
+ *   are of those who hold `changes`, the workers have copies;
  * - listeners: the descriptor is read-only, `owner` says in an atomic whose
  *   event queue it is armed in (handover.h);
  * - the workers' event queues, to arm a listener there or to wake, and their
  *   atomics `waiting` and `load`;
  * - one lock-free mailbox a worker;
  * - what each worker is inside of, for the thread that watches (watch.h);
+ * - what is given to a worker while it runs (news.h);
  * - the atomics below, and those of the log's sink;
  * - the TLS resumption cache (net/session).
  */
@@ -70,7 +71,8 @@ struct lhttpd_server_t {
     _Atomic uint64_t stop_at_ms;       /* LH_NEVER: no stop asked for */
     _Atomic unsigned listeners_in_use; /* workers that still accept */
     _Atomic unsigned workers_done;
-    _Atomic bool cut; /* the grace ran out for somebody */
+    _Atomic bool cut;    /* the grace ran out for somebody */
+    atomic_flag changes; /* a thread changes what runs, or it has ended */
 };
 
 /* As the public functions; arguments and state were checked. */

@@ -2,51 +2,59 @@
 #include "server/settings.h"
 
 #include "os/user.h"
+#include "server/news.h"
 #include "server/server.h"
 
 #include <stdio.h>
 
 #define MODE_MAX 0777
 
+enum last_set { BEFORE_START, RUNNING };
+
 struct setting {
     const char *name;
-    int (*set)(struct lhttpd_server_t *s, const char *value);
+    enum last_set last_set; /* the latest state in which it may be set */
+    int (*set)(struct lhttpd_server_t *s, const char *value,
+               struct lh_err *err);
 };
 
 /* --- of unix sockets ------------------------------------------------------ */
 
 /* listen binds at once, so a later word would come too late. */
-static int need_no_unix_socket(struct lhttpd_server_t *s)
+static int need_no_unix_socket(const struct lhttpd_server_t *s,
+                               struct lh_err *err)
 {
     for (unsigned i = 0; i < s->listeners_n; i++) {
         if (s->listeners[i].where.unix_path)
-            return lh_err_set(&s->err, LHTTPD_ESTATE,
+            return lh_err_set(err, LHTTPD_ESTATE,
                               "it has to be set before %s is listened on",
                               s->listeners[i].where.text);
     }
     return 0;
 }
 
-static int set_unix_owner(struct lhttpd_server_t *s, const char *value)
+static int set_unix_owner(struct lhttpd_server_t *s, const char *value,
+                          struct lh_err *err)
 {
-    int r = need_no_unix_socket(s);
+    int r = need_no_unix_socket(s, err);
 
     return r < 0 ? r
                  : lh_user_find(value, &s->settings.unix_owner,
-                                &s->settings.unix_owner_group, &s->err);
+                                &s->settings.unix_owner_group, err);
 }
 
-static int set_unix_group(struct lhttpd_server_t *s, const char *value)
+static int set_unix_group(struct lhttpd_server_t *s, const char *value,
+                          struct lh_err *err)
 {
-    int r = need_no_unix_socket(s);
+    int r = need_no_unix_socket(s, err);
 
-    return r < 0 ? r
-                 : lh_user_find_group(value, &s->settings.unix_group, &s->err);
+    return r < 0 ? r : lh_user_find_group(value, &s->settings.unix_group, err);
 }
 
-static int set_unix_mode(struct lhttpd_server_t *s, const char *value)
+static int set_unix_mode(struct lhttpd_server_t *s, const char *value,
+                         struct lh_err *err)
 {
-    int r = need_no_unix_socket(s);
+    int r = need_no_unix_socket(s, err);
     uint32_t mode = 0;
     const char *p = value;
 
@@ -55,8 +63,7 @@ static int set_unix_mode(struct lhttpd_server_t *s, const char *value)
     while (*p >= '0' && *p <= '7' && mode <= MODE_MAX)
         mode = mode * 8 + (uint32_t)(*p++ - '0');
     if (p == value || *p || mode > MODE_MAX)
-        return lh_err_set(&s->err, LHTTPD_EINVAL,
-                          "not an octal number up to 0777");
+        return lh_err_set(err, LHTTPD_EINVAL, "not an octal number up to 0777");
     s->settings.unix_mode = mode;
     return 0;
 }
@@ -80,12 +87,12 @@ struct lh_sock_access lh_settings_access(const struct lh_settings *settings)
     return access;
 }
 
-/* --- all ------------------------------------------------------------------ */
+/* --- the table ------------------------------------------------------------ */
 
 static const struct setting settings_table[] = {
-    {"unix_owner", set_unix_owner},
-    {"unix_group", set_unix_group},
-    {"unix_mode", set_unix_mode},
+    {"unix_owner", BEFORE_START, set_unix_owner},
+    {"unix_group", BEFORE_START, set_unix_group},
+    {"unix_mode", BEFORE_START, set_unix_mode},
 };
 
 static const struct setting *find(const char *name)
@@ -98,36 +105,55 @@ static const struct setting *find(const char *name)
     return NULL;
 }
 
-static bool is_limit(const char *name)
-{
-    const char *limit;
+/* --- limits --------------------------------------------------------------- */
 
-    for (unsigned i = 0; (limit = lhttpd_limits_name(i)) != NULL; i++) {
-        if (strcmp(limit, name) == 0)
-            return true;
+static int set_limit(struct lhttpd_server_t *s, const char *name,
+                     const char *value, struct lh_err *err)
+{
+    lhttpd_limits_t limits = s->limits;
+    int r = lhttpd_limits_set(&limits, name, value);
+
+    if (r < 0)
+        return lh_err_set(err, r,
+                          "not a decimal number from 1, or \"unlimited\"");
+    if (s->state == LH_SERVER_RUNNING) {
+        r = lh_news_give_limits(s, &limits);
+        if (r < 0)
+            return lh_err_memory(err);
+        lh_watch_set_limit(&s->watch, limits.handler_run_ms);
     }
-    return false;
+    s->limits = limits;
+    return 0;
+}
+
+/* --- all ------------------------------------------------------------------ */
+
+static int set_any(struct lhttpd_server_t *s, const char *name,
+                   const char *value, struct lh_err *err)
+{
+    const struct setting *setting = find(name);
+    bool late = setting ? setting->last_set == BEFORE_START
+                        : !lh_limits_may_change(name);
+
+    if (late && s->state == LH_SERVER_RUNNING)
+        return lh_err_set(err, LHTTPD_ESTATE,
+                          "it can be set before start only");
+    return setting ? setting->set(s, value, err)
+                   : set_limit(s, name, value, err);
 }
 
 int lh_settings_set(struct lhttpd_server_t *s, const char *name,
-                    const char *value)
+                    const char *value, struct lh_err *err)
 {
-    const struct setting *setting = find(name);
-    int r;
+    char what[200];
 
-    if (setting)
-        r = setting->set(s, value);
-    else if (!is_limit(name))
-        return lh_err_set(&s->err, LHTTPD_EINVAL,
+    if (!find(name) && !lh_limits_is_name(name))
+        return lh_err_set(err, LHTTPD_EINVAL,
                           "%.100s: there is no such setting or limit", name);
-    else if ((r = lhttpd_limits_set(&s->limits, name, value)) < 0)
-        lh_err_set(&s->err, r, "not a decimal number from 1, or \"unlimited\"");
-    if (r == LHTTPD_EUSER)
-        r = LHTTPD_EINVAL;
-    if (r < 0) {
-        char what[200];
-        snprintf(what, sizeof(what), "%s=%.100s", name, value);
-        lh_err_prefix(&s->err, what);
-    }
-    return r;
+    int r = set_any(s, name, value, err);
+    if (r == 0)
+        return 0;
+    snprintf(what, sizeof(what), "%s=%.100s", name, value);
+    lh_err_prefix(err, what);
+    return r == LHTTPD_EUSER ? LHTTPD_EINVAL : r;
 }

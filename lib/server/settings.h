@@ -18,8 +18,8 @@ void lh_settings_init(struct lh_settings *settings);
 /* What they say of a unix socket's file. */
 struct lh_sock_access lh_settings_access(const struct lh_settings *settings);
 
-/* As lhttpd_server_set(); the server was not started yet. */
+/* As lhttpd_server_set(); before start, or while the server runs. */
 int lh_settings_set(struct lhttpd_server_t *s, const char *name,
-                    const char *value);
+                    const char *value, struct lh_err *err);
 
 #endif

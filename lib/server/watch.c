@@ -67,7 +67,7 @@ static uint64_t look(struct lh_watch *w, unsigned number, uint64_t now_ms)
     }
     if (!runs)
         return LH_NEVER;
-    uint64_t late_ms = lh_deadline(run.since_ms, w->limit_ms);
+    uint64_t late_ms = lh_deadline(run.since_ms, atomic_load(&w->limit_ms));
     if (now_ms <= late_ms)
         return lh_deadline(late_ms, 1);
     if (!worker->is_late) {
@@ -87,7 +87,8 @@ static int look_at_all(struct lh_watch *w)
 {
     unsigned n = atomic_load_explicit(&w->workers_n, memory_order_acquire);
     uint64_t now_ms = lh_clock_ms(); /* before the looks: never too late */
-    uint64_t idle_ms = w->limit_ms > LOOK_LATE_MS ? w->limit_ms : LOOK_LATE_MS;
+    uint64_t limit_ms = atomic_load(&w->limit_ms);
+    uint64_t idle_ms = limit_ms > LOOK_LATE_MS ? limit_ms : LOOK_LATE_MS;
     uint64_t next_ms = now_ms + least(idle_ms, LOOK_MAX_MS);
 
     lh_timers_fire(&w->timers, now_ms);
@@ -134,9 +135,8 @@ int lh_watch_begin(struct lh_watch *w, const struct lh_log *log,
 {
     int r;
 
-    *w = (struct lh_watch){.log = log, .limit_ms = limit_ms};
-    if (limit_ms == LHTTPD_UNLIMITED)
-        return 0;
+    *w = (struct lh_watch){.log = log};
+    atomic_init(&w->limit_ms, limit_ms);
     lh_timers_init(&w->timers, lh_clock_ms());
     lh_log_rates_init(&w->rates, log, &w->timers);
     w->workers = lh_calloc(workers, sizeof(*w->workers));
@@ -168,6 +168,13 @@ void lh_watch_add(struct lh_watch *w, const struct lh_running *running)
         return;
     w->workers[n].running = running;
     atomic_store_explicit(&w->workers_n, n + 1, memory_order_release);
+}
+
+void lh_watch_set_limit(struct lh_watch *w, uint64_t limit_ms)
+{
+    atomic_store(&w->limit_ms, limit_ms);
+    if (w->is_on)
+        lh_evq_wake(&w->queue);
 }
 
 void lh_watch_end(struct lh_watch *w)

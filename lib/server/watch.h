@@ -26,7 +26,7 @@ struct lh_watched {
  * what is behind it. */
 struct lh_watch {
     const struct lh_log *log;
-    uint64_t limit_ms; /* handler_run_ms */
+    _Atomic uint64_t limit_ms; /* handler_run_ms */
     struct lh_evq queue;
     bool is_on;
     _Atomic bool ends;
@@ -38,14 +38,17 @@ struct lh_watch {
     struct lh_log_rates rates;
 };
 
-/* Starts the thread for so many workers at most; none where `limit_ms` is
- * unlimited.  LHTTPD_ESYSTEM, LHTTPD_ENOMEM. */
+/* Starts the thread for so many workers at most; where `limit_ms` is unlimited
+ * it names nothing.  LHTTPD_ESYSTEM, LHTTPD_ENOMEM. */
 int lh_watch_begin(struct lh_watch *watch, const struct lh_log *log,
                    uint64_t limit_ms, unsigned workers, struct lh_err *err);
 
 /* Looks at one more worker, number 0 first; `running` and the names in it stay
  * where they are until the end. */
 void lh_watch_add(struct lh_watch *watch, const struct lh_running *running);
+
+/* How long handlers may run from now on.  Any thread. */
+void lh_watch_set_limit(struct lh_watch *watch, uint64_t limit_ms);
 
 /* Ends the thread after a last look, if there is one. */
 void lh_watch_end(struct lh_watch *watch);

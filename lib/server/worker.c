@@ -142,6 +142,7 @@ static void deliver_mail(struct lh_worker *w)
 {
     struct lh_mailbox_node *node = lh_mailbox_take(&w->mailbox);
 
+    lh_worker_look(w);
     while (node) {
         struct lh_mailbox_node *next = node->next;
         struct lh_message *message = LH_OF(node, struct lh_message, node);
@@ -316,10 +317,9 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     read_clocks(w);
     lh_trim_init(w);
     lh_net_pools_init(&w->pools);
-    uint64_t share = s->limits.connections / s->workers_n;
-    w->conns_max = share > UINT32_MAX ? UINT32_MAX
-                   : share            ? (unsigned)share
-                                      : 1;
+    w->limits = s->limits;
+    w->ctx.limits = &w->limits;
+    lh_worker_share(w);
     if (s->tls && !(w->pools.tls = lh_tls_worker_new(s->tls)))
         return lh_err_memory(err);
     if (lh_evq_init(&w->evq) < 0)
@@ -332,8 +332,18 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     return r < 0 ? r : make_vms(w, err);
 }
 
+void lh_worker_share(struct lh_worker *w)
+{
+    uint64_t share = w->limits.connections / w->server->workers_n;
+
+    w->conns_max = share > UINT32_MAX ? UINT32_MAX
+                   : share            ? (unsigned)share
+                                      : 1;
+}
+
 void lh_worker_deinit(struct lh_worker *w)
 {
+    lh_news_deinit(&w->news);
     if (w->vms) {
         for (unsigned i = 0; i < w->server->mappings.n; i++) {
             if (w->vms[i])

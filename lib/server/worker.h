@@ -8,6 +8,7 @@
 #include "base/mailbox.h"
 #include "os/aio.h"
 #include "os/slots.h"
+#include "server/news.h"
 #include "server/server.h"
 #include "server/step.h"
 #include "server/trim.h"
@@ -36,6 +37,7 @@ struct lh_worker {
     pthread_t thread;
     bool launched;
     struct lh_context ctx;
+    lhttpd_limits_t limits; /* ctx.limits */
     struct lh_evq evq;
     struct lh_slots slots;
     struct lh_aio *aio;
@@ -64,6 +66,7 @@ struct lh_worker {
     bool cut;
 
     struct lh_mailbox mailbox;
+    struct lh_news news;
     struct lh_message stop;
     atomic_flag stop_posted;
     _Atomic bool waiting;         /* asleep in its event queue */
@@ -86,6 +89,17 @@ int lh_worker_launch(struct lh_worker *w, struct lh_err *err);
 /* Tells it that a stop was asked for, or asked for sooner.
  * Async-signal-safe. */
 void lh_worker_stop(struct lh_worker *w);
+
+/* Its share of the connections of all, by its limits. */
+void lh_worker_share(struct lh_worker *w);
+
+/* Looks whether another thread has given it something (news.h).  Outside of
+ * every call into a protocol, a VM or a transport. */
+static inline void lh_worker_look(struct lh_worker *w)
+{
+    if (atomic_load_explicit(&w->news.any, memory_order_acquire))
+        lh_news_take(w);
+}
 
 /* Is this thread one of the server's workers? */
 bool lh_worker_is_current(const struct lhttpd_server_t *s);

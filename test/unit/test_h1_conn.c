@@ -769,6 +769,20 @@ static void test_body_too_large(void **state)
     end(&f);
 }
 
+/* A limit may fall below what has come already. */
+static void test_body_limit_is_lowered(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, report);
+    test_driver_feed_str(&f.d, CHUNKED "a\r\n0123456789\r\n");
+    f.t.limits.body_bytes = 5;
+    test_driver_feed_str(&f.d, "1\r\nx\r\n0\r\n\r\n");
+    expect_error(&f, "HTTP/1.1 413 Content Too Large\r\n");
+    end(&f);
+}
+
 /* Bad framing after the answer began: no second answer. */
 static void test_malformed_late(void **state)
 {
@@ -1335,6 +1349,7 @@ int main(void)
         cmocka_unit_test(test_unread_body_after_streaming),
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_body_too_large),
+        cmocka_unit_test(test_body_limit_is_lowered),
         cmocka_unit_test(test_malformed_late),
         cmocka_unit_test(test_malformed_after_the_answer),
         cmocka_unit_test(test_idle_timeout),

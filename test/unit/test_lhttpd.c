@@ -196,6 +196,8 @@ static void assert_not_set(lhttpd_server_t *s, const char *name,
         fail_msg("%s: %s", name, lhttpd_server_error(s));
 }
 
+#define FOUR "POST / HTTP/1.0\r\ncontent-length: 4\r\n\r\nfour"
+
 static void settings_and_limits_are_set_by_name(void **state)
 {
     lhttpd_server_t *s = make(HELLO, 1);
@@ -225,11 +227,21 @@ static void settings_and_limits_are_set_by_name(void **state)
     assert_int_equal(lhttpd_server_listen(s, where, 0, 0), 1);
     assert_not_set(s, "unix_mode", "0660", LHTTPD_ESTATE, where);
     assert_int_equal(lhttpd_server_start(s), 0);
-    assert_not_set(s, "body_bytes", "4", LHTTPD_ESTATE, "before start");
-    ask(s, "POST / HTTP/1.0\r\ncontent-length: 4\r\n\r\nfour", out,
-        sizeof(out));
+    assert_not_set(s, "hpack_table_bytes", "4", LHTTPD_ESTATE,
+                   "hpack_table_bytes=4: it can be set before start only");
+    assert_not_set(s, "unix_mode", "0600", LHTTPD_ESTATE, "before start");
+    assert_not_set(s, "body_byte", "4", LHTTPD_EINVAL, "there is no such");
+    assert_not_set(s, "body_bytes", "four", LHTTPD_EINVAL, "not a decimal");
+    ask(s, FOUR, out, sizeof(out));
     assert_non_null(strstr(out, " 413 "));
+    for (int i = 0; i < 100; i++) { /* whatever the workers do meanwhile */
+        const char *most = i % 2 ? "3" : "4";
+        assert_int_equal(lhttpd_server_set(s, "body_bytes", most), 0);
+        ask(s, FOUR, out, sizeof(out));
+        assert_non_null(strstr(out, i % 2 ? " 413 " : " 200 "));
+    }
     assert_int_equal(lhttpd_server_stop(s, 1000), 0);
+    assert_not_set(s, "body_bytes", "4", LHTTPD_ESTATE, "does not run");
     assert_int_equal(access(where + 5, F_OK), -1);
     lhttpd_server_destroy(s);
 }

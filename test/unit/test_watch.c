@@ -125,14 +125,22 @@ static void in_time_says_nothing(void **state)
     assert_int_equal(atomic_load(&t.seen.late), 0);
 }
 
-static void without_a_limit_there_is_no_thread(void **state)
+static void the_limit_may_change(void **state)
 {
     struct watched t;
 
     (void)state;
     begin(&t, LHTTPD_UNLIMITED);
-    assert_false(t.watch.is_on);
+    lh_running_begin(&t.running[0], "a.lua", "handler /x (line 3)", 1);
+    lh_watch_set_limit(&t.watch, 1000);
+    wait_for(&t.seen.late);
     lh_watch_end(&t.watch);
+    begin(&t, 1000);
+    lh_watch_set_limit(&t.watch, LHTTPD_UNLIMITED);
+    lh_running_begin(&t.running[0], "a.lua", "handler /x (line 3)", 1);
+    lh_evq_wake(&t.watch.queue);
+    lh_watch_end(&t.watch);
+    assert_int_equal(atomic_load(&t.seen.late), 0);
 }
 
 /* --- in a server ---------------------------------------------------------- */
@@ -284,7 +292,7 @@ int main(void)
         cmocka_unit_test(a_late_run_is_named_once),
         cmocka_unit_test(its_end_is_said),
         cmocka_unit_test(in_time_says_nothing),
-        cmocka_unit_test(without_a_limit_there_is_no_thread),
+        cmocka_unit_test(the_limit_may_change),
         cmocka_unit_test(a_handler),
         cmocka_unit_test(the_words_of_an_error),
         cmocka_unit_test(a_script_that_loads),

@@ -1,0 +1,75 @@
+/* Hand-over to running workers: see news.h. */
+#include "server/news.h"
+
+#include "base/mem.h"
+#include "server/worker.h"
+
+/* --- the giver ------------------------------------------------------------ */
+
+static void tell(struct lh_worker *w)
+{
+    atomic_store(&w->news.any, true);
+    lh_evq_wake(&w->evq);
+}
+
+static void free_copies(lhttpd_limits_t **copies, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        lh_free(copies[i]);
+    lh_free(copies);
+}
+
+static lhttpd_limits_t **make_copies(const lhttpd_limits_t *limits, unsigned n)
+{
+    lhttpd_limits_t **copies = lh_calloc(n, sizeof(lhttpd_limits_t *));
+
+    for (unsigned i = 0; copies && i < n; i++) {
+        copies[i] = lh_memdup(limits, sizeof(*limits));
+        if (!copies[i]) {
+            free_copies(copies, i);
+            return NULL;
+        }
+    }
+    return copies;
+}
+
+int lh_news_give_limits(struct lhttpd_server_t *s,
+                        const lhttpd_limits_t *limits)
+{
+    lhttpd_limits_t **copies = make_copies(limits, s->workers_n);
+
+    if (!copies)
+        return LHTTPD_ENOMEM;
+    for (unsigned i = 0; i < s->workers_n; i++) {
+        struct lh_worker *w = &s->workers[i];
+        lh_free(atomic_exchange(&w->news.limits, copies[i]));
+        tell(w);
+    }
+    lh_free(copies);
+    return 0;
+}
+
+/* --- the worker ----------------------------------------------------------- */
+
+static void take_limits(struct lh_worker *w)
+{
+    lhttpd_limits_t *limits = atomic_exchange(&w->news.limits, NULL);
+
+    if (!limits)
+        return;
+    w->limits = *limits;
+    lh_free(limits);
+    lh_worker_share(w);
+}
+
+/* What is given meanwhile raises `any` again. */
+void lh_news_take(struct lh_worker *w)
+{
+    atomic_store(&w->news.any, false);
+    take_limits(w);
+}
+
+void lh_news_deinit(struct lh_news *news)
+{
+    lh_free(atomic_exchange(&news->limits, NULL));
+}
