@@ -334,10 +334,12 @@ class QuickStart(harness.TestCase):
         self.assertRegex(done.stdout, r"https://127\.0\.0\.1:\d+/ answers")
 
     def test_serves_until_it_is_told_to_stop(self):
-        process = subprocess.Popen([self.SCRIPT], text=True,
-                                   stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [self.SCRIPT], text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group, of which nothing is left behind
+            # A shell cannot trap what is ignored, as it is in the background.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         try:
             told = ""
             while "ctrl-C" not in told:
@@ -351,8 +353,8 @@ class QuickStart(harness.TestCase):
             self.assertEqual(process.returncode, 0)
         finally:
             if process.poll() is None:
-                process.kill()
-                process.communicate()
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate(timeout=harness.PATIENCE)
         self.assertNotEqual(run("curl", *command.split()).returncode, 0)
 
     def test_port_in_use(self):
