@@ -212,21 +212,56 @@ const char *lh_api_text(lua_State *L, int index, size_t *n)
 
 /* --- waiting -------------------------------------------------------------- */
 
+static enum lh_outcome poll_turn(struct lh_task *task, lua_State *L)
+{
+    (void)L;
+    (void)task;
+    return LH_OUTCOME_CLOSED;
+}
+
+/* The call's own answer was counted when the wait began. */
+static int finish_turn(lua_State *L, struct lh_task *task)
+{
+    (void)task;
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+}
+
+/* For the other tasks to have had their turn. */
+static const struct lh_wait turn_wait = {
+    .poll = poll_turn,
+    .start = lh_task_ready,
+    .finish = finish_turn,
+};
+
+/* For nothing any more. */
+static const struct lh_wait last_wait = {
+    .poll = poll_turn,
+    .finish = finish_turn,
+    .ends_task = true,
+};
+
+static int note_wait(lua_State *L, struct lh_task *task,
+                     const struct lh_wait *wait, uint64_t timeout_ms)
+{
+    task->serial = ++task->vm->waits_n;
+    task->wait = wait;
+    task->wait_step = LH_WAIT_BEGUN;
+    task->wait_ms = timeout_ms;
+    lua_pushlightuserdata(L, lh_api_tag());
+    return 1;
+}
+
 /* The second time it lets others run; a handler that does not look at answers
  * is not resumed any more, which it cannot catch as it could an error. */
 static int answer_closed(lua_State *L, struct lh_task *task)
 {
     bool ends = ++task->dead_ends >= LH_DEAD_ENDS_MAX;
-    bool begins = task->wait == LH_WAIT_NONE;
+    bool begins = task->wait == NULL;
 
-    if (begins && task->dead_ends > 1 && lh_lua_can_yield(L)) {
-        task->serial = ++task->vm->waits_n;
-        task->suspended = false;
-        task->wait = ends ? LH_WAIT_END : LH_WAIT_TURN;
-        task->wait_ms = LH_NEVER;
-        lua_pushlightuserdata(L, lh_api_tag());
-        return 1;
-    }
+    if (begins && task->dead_ends > 1 && lh_lua_can_yield(L))
+        return note_wait(L, task, ends ? &last_wait : &turn_wait, LH_NEVER);
     if (begins && ends)
         return end_by_error(L, task);
     lua_pushnil(L);
@@ -273,20 +308,24 @@ bool lh_api_stops(const struct lh_task *task)
     return task->vm->ctx->stopping && !task->told && task->wait_ms != LH_NEVER;
 }
 
-int lh_api_begin(lua_State *L, struct lh_task *task, enum lh_wait_kind kind,
+int lh_api_begin(lua_State *L, struct lh_task *task, const struct lh_wait *wait,
                  uint64_t timeout_ms)
 {
-    task->wait = LH_WAIT_NONE;
+    lh_task_end_wait(task);
     task->timed_out = false;
-    task->outcome = lh_waits[kind].poll(task, L);
+    task->outcome = wait->poll(task, L);
     if (task->outcome != LH_OUTCOME_PENDING)
-        return lh_waits[kind].finish(L, task);
-    task->serial = ++task->vm->waits_n;
-    task->suspended = false;
-    task->wait = kind;
-    task->wait_ms = timeout_ms;
-    lua_pushlightuserdata(L, lh_api_tag());
-    return 1;
+        return wait->finish(L, task);
+    if (wait->keeps_handle)
+        lh_task_anchor_file(task, L);
+    if (wait->keeps_data)
+        lh_task_anchor(task, L, 2, true);
+    return note_wait(L, task, wait, timeout_ms);
+}
+
+int lh_api_finish(lua_State *L, struct lh_task *task)
+{
+    return lh_api_answer(L, task, task->outcome);
 }
 
 /* The second step: leaves for the worker. */
@@ -296,7 +335,7 @@ static int suspend(lua_State *L)
 
     if (!lh_lua_can_yield(L)) {
         if (task)
-            task->wait = LH_WAIT_NONE;
+            lh_task_end_wait(task);
         return lh_api_error(L, "cannot suspend here");
     }
     lua_settop(L, 0);
@@ -335,7 +374,7 @@ static int waits(lua_State *L)
 
 static int refused(lua_State *L)
 {
-    lh_api_vm(L)->current->wait = LH_WAIT_NONE;
+    lh_task_end_wait(lh_api_vm(L)->current);
     return lh_api_error(L, "cannot suspend here");
 }
 
@@ -344,12 +383,11 @@ static int finish(lua_State *L)
 {
     struct lh_task *task = lh_api_vm(L)->current;
 
-    if (!task || !task->suspended)
+    if (!task || task->wait_step != LH_WAIT_OVER)
         return lh_api_error(L, "the coroutine waited for nothing that came");
-    int results = lh_waits[task->wait].finish(L, task);
+    int results = task->wait->finish(L, task);
 
-    task->wait = LH_WAIT_NONE;
-    task->suspended = false;
+    lh_task_end_wait(task);
     return results;
 }
 
@@ -463,37 +501,6 @@ static int rethrow(lua_State *L)
 
 /* --- waits without a file of their own ------------------------------------ */
 
-static int finish_plain(lua_State *L, struct lh_task *task)
-{
-    return lh_api_answer(L, task, task->outcome);
-}
-
-static void nothing(struct lh_task *task)
-{
-    (void)task;
-}
-
-static enum lh_outcome poll_turn(struct lh_task *task, lua_State *L)
-{
-    (void)L;
-    (void)task;
-    return LH_OUTCOME_CLOSED;
-}
-
-/* The call's own answer was counted when the wait began. */
-static int finish_turn(lua_State *L, struct lh_task *task)
-{
-    (void)task;
-    lua_pushnil(L);
-    lua_pushliteral(L, "closed");
-    return 2;
-}
-
-static void start_turn(struct lh_task *task)
-{
-    lh_task_ready(task);
-}
-
 static enum lh_outcome poll_sleep(struct lh_task *task, lua_State *L)
 {
     (void)L;
@@ -512,6 +519,12 @@ static void start_sleep(struct lh_task *task)
         lh_exchange_release(task->ex);
 }
 
+static const struct lh_wait sleep_wait = {
+    .poll = poll_sleep,
+    .start = start_sleep,
+    .finish = lh_api_finish,
+};
+
 static int sleep_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sleep");
@@ -520,7 +533,7 @@ static int sleep_begin(lua_State *L)
         return lh_api_refuse(L);
     if (lua_isnoneornil(L, 1))
         return lh_api_argument_error(L, 1, "httpd.sleep", "number");
-    return lh_api_begin(L, task, LH_WAIT_SLEEP,
+    return lh_api_begin(L, task, &sleep_wait,
                         lh_api_timeout(L, 1, "httpd.sleep"));
 }
 
@@ -604,29 +617,4 @@ const luaL_Reg lh_api_functions[] = {
     {"closed", closed},
     {"stopping", stopping},
     {NULL, NULL},
-};
-
-const struct lh_wait lh_waits[LH_WAIT_KINDS] = {
-    [LH_WAIT_NONE] = {poll_turn, nothing, nothing, finish_plain},
-    [LH_WAIT_TURN] = {poll_turn, start_turn, nothing, finish_turn},
-    [LH_WAIT_END] = {poll_turn, nothing, nothing, finish_turn},
-    [LH_WAIT_SLEEP] = {poll_sleep, start_sleep, nothing, finish_plain},
-    [LH_WAIT_READ] = {lh_read_poll, lh_read_start, lh_read_cancel,
-                      lh_read_finish},
-    [LH_WAIT_WRITE] = {lh_write_poll, lh_write_start, nothing, lh_write_finish},
-    [LH_WAIT_FLUSH] = {lh_flush_poll, lh_flush_start, nothing, finish_plain},
-    [LH_WAIT_FINISH] = {lh_finish_poll, lh_finish_start, nothing,
-                        lh_finish_finish},
-    [LH_WAIT_FILE_READ] = {lh_file_read_poll, lh_file_read_start,
-                           lh_file_detach, lh_file_read_finish},
-    [LH_WAIT_FILE_WRITE] = {lh_file_write_poll, lh_file_write_start,
-                            lh_file_detach, lh_file_write_finish},
-    [LH_WAIT_PROCESS] = {lh_process_poll, lh_process_wait, lh_process_cancel,
-                         lh_process_finish},
-    [LH_WAIT_OPEN] = {lh_operation_poll, lh_open_start, lh_open_cancel,
-                      lh_open_finish},
-    [LH_WAIT_SYNC] = {lh_operation_poll, lh_sync_start, lh_file_detach,
-                      finish_plain},
-    [LH_WAIT_SENDFILE] = {lh_send_poll, lh_send_start, lh_send_cancel,
-                          lh_send_finish},
 };

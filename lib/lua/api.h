@@ -9,23 +9,6 @@
 
 #include "lua/task.h"
 
-/* One kind of wait. */
-struct lh_wait {
-    /* Is it over?  Called from begin, and in the turn on every news. */
-    enum lh_outcome (*poll)(struct lh_task *task, lua_State *L);
-    void (*start)(struct lh_task *task);  /* the tag has reached the worker */
-    void (*cancel)(struct lh_task *task); /* it is over, for whatever reason */
-    int (*finish)(lua_State *L, struct lh_task *task); /* pushes the answer */
-};
-
-extern const struct lh_wait lh_waits[LH_WAIT_KINDS];
-
-/* api_read.c */
-enum lh_outcome lh_read_poll(struct lh_task *task, lua_State *L);
-void lh_read_start(struct lh_task *task);
-void lh_read_cancel(struct lh_task *task);
-int lh_read_finish(lua_State *L, struct lh_task *task);
-
 /* What reading the body and reading files have in common: the second argument;
  * the octets that wait, and room for n more; what of them the call may have,
  * DONE, TOO_LARGE or PENDING; how many more it can use; the answer. */
@@ -40,15 +23,6 @@ int lh_read_push(lua_State *L, const struct lh_task *task, struct lh_input *in);
 /* api_write.c */
 /* Can the handler still add to its response? */
 bool lh_write_is_open(const struct lh_task *task);
-
-enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L);
-void lh_write_start(struct lh_task *task);
-int lh_write_finish(lua_State *L, struct lh_task *task);
-enum lh_outcome lh_flush_poll(struct lh_task *task, lua_State *L);
-void lh_flush_start(struct lh_task *task);
-enum lh_outcome lh_finish_poll(struct lh_task *task, lua_State *L);
-void lh_finish_start(struct lh_task *task);
-int lh_finish_finish(lua_State *L, struct lh_task *task);
 
 /* Functions of httpd, and those that only boot.lua uses. */
 extern const luaL_Reg lh_api_functions[], lh_api_header_functions[],
@@ -93,9 +67,13 @@ uint64_t lh_api_timeout(lua_State *L, int index, const char *function);
  * goes on waiting is not to do so in a busy loop. */
 bool lh_api_stops(const struct lh_task *task);
 
-/* Begins a wait: answers at once where it is over. */
-int lh_api_begin(lua_State *L, struct lh_task *task, enum lh_wait_kind kind,
+/* Begins a wait: answers at once where it is over, else anchors what it keeps
+ * and returns the tag.  The time-out is in milliseconds, LH_NEVER for none. */
+int lh_api_begin(lua_State *L, struct lh_task *task, const struct lh_wait *wait,
                  uint64_t timeout_ms);
+
+/* The finish of waits whose answer is their outcome alone. */
+int lh_api_finish(lua_State *L, struct lh_task *task);
 
 /* Answers with an outcome that is none of the wait's successes. */
 int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome);

@@ -175,7 +175,7 @@ static enum lh_outcome body_outcome(const struct lh_task *task)
     return LH_OUTCOME_CLOSED;
 }
 
-enum lh_outcome lh_read_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_body(struct lh_task *task, lua_State *L)
 {
     enum lh_outcome outcome;
 
@@ -192,13 +192,13 @@ enum lh_outcome lh_read_poll(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
-void lh_read_start(struct lh_task *task)
+static void start_reading(struct lh_task *task)
 {
     lh_exchange_release(task->ex);
     lh_exchange_want_body(task->ex, true);
 }
 
-void lh_read_cancel(struct lh_task *task)
+static void stop_reading(struct lh_task *task)
 {
     if (task->ex)
         lh_exchange_want_body(task->ex, false);
@@ -236,7 +236,7 @@ int lh_read_push(lua_State *L, const struct lh_task *task, struct lh_input *in)
     return push_bytes(L, in, n, n);
 }
 
-int lh_read_finish(lua_State *L, struct lh_task *task)
+static int push_body(lua_State *L, struct lh_task *task)
 {
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
@@ -282,6 +282,13 @@ void lh_read_mode(lua_State *L, struct lh_task *task)
     task->read_bytes = (size_t)n;
 }
 
+static const struct lh_wait read_wait = {
+    .poll = poll_body,
+    .start = start_reading,
+    .cancel = stop_reading,
+    .finish = push_body,
+};
+
 static int read_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.read");
@@ -292,7 +299,7 @@ static int read_begin(lua_State *L)
         return lh_file_read_begin(L, task);
     lh_api_stream(L, "httpd.read");
     lh_read_mode(L, task);
-    return lh_api_begin(L, task, LH_WAIT_READ,
+    return lh_api_begin(L, task, &read_wait,
                         lh_api_timeout(L, 3, "httpd.read"));
 }
 

@@ -87,7 +87,7 @@ static void anchor_waiting(struct lh_task *task, lua_State *L)
     lua_pop(L, 2);
 }
 
-enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_write(struct lh_task *task, lua_State *L)
 {
     if (!lh_write_is_open(task))
         return LH_OUTCOME_CLOSED;
@@ -97,12 +97,13 @@ enum lh_outcome lh_write_poll(struct lh_task *task, lua_State *L)
     return put(task);
 }
 
-void lh_write_start(struct lh_task *task)
+/* What the response holds back is what it waits for. */
+static void release_response(struct lh_task *task)
 {
     lh_exchange_release(task->ex);
 }
 
-int lh_write_finish(lua_State *L, struct lh_task *task)
+static int push_written(lua_State *L, struct lh_task *task)
 {
     if (task->outcome == LH_OUTCOME_DONE) {
         lua_pushinteger(L, (lua_Integer)task->data_n);
@@ -155,6 +156,13 @@ static void note_line(lua_State *L, struct lh_task *task)
         task->header_line = lh_api_line(L, 2);
 }
 
+static const struct lh_wait write_wait = {
+    .poll = poll_write,
+    .start = release_response,
+    .finish = push_written,
+    .keeps_data = true,
+};
+
 static int write_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.write");
@@ -182,16 +190,17 @@ static int write_begin(lua_State *L)
     if (goes_at_once(task)) {
         note_line(L, task);
         task->outcome = put(task);
-        return lh_write_finish(L, task);
+        return push_written(L, task);
     }
     note_line(L, task);
+    /* Before the wait: the string may be lent at once. */
     lh_task_anchor(task, L, 2, true);
-    return lh_api_begin(L, task, LH_WAIT_WRITE, timeout_ms);
+    return lh_api_begin(L, task, &write_wait, timeout_ms);
 }
 
 /* --- flush ---------------------------------------------------------------- */
 
-enum lh_outcome lh_flush_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_flush(struct lh_task *task, lua_State *L)
 {
     (void)L;
     if (!lh_write_is_open(task))
@@ -202,10 +211,11 @@ enum lh_outcome lh_flush_poll(struct lh_task *task, lua_State *L)
     return LH_OUTCOME_DONE;
 }
 
-void lh_flush_start(struct lh_task *task)
-{
-    lh_exchange_release(task->ex);
-}
+static const struct lh_wait flush_wait = {
+    .poll = poll_flush,
+    .start = release_response,
+    .finish = lh_api_finish,
+};
 
 static int flush_begin(lua_State *L)
 {
@@ -213,13 +223,13 @@ static int flush_begin(lua_State *L)
 
     if (!task)
         return lh_api_refuse(L);
-    return lh_api_begin(L, task, LH_WAIT_FLUSH,
+    return lh_api_begin(L, task, &flush_wait,
                         lh_api_timeout(L, 1, "httpd.flush"));
 }
 
 /* --- finish --------------------------------------------------------------- */
 
-enum lh_outcome lh_finish_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_finish(struct lh_task *task, lua_State *L)
 {
     (void)L;
     if (!task->ex || task->ex->gone || task->cut ||
@@ -230,7 +240,7 @@ enum lh_outcome lh_finish_poll(struct lh_task *task, lua_State *L)
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
 }
 
-void lh_finish_start(struct lh_task *task)
+static void start_finish(struct lh_task *task)
 {
     /* Without memory for the status the client gets 500 at the end. */
     if (lh_task_start_response(task))
@@ -239,12 +249,18 @@ void lh_finish_start(struct lh_task *task)
     lh_exchange_want_body(task->ex, false);
 }
 
-int lh_finish_finish(lua_State *L, struct lh_task *task)
+static int push_finished(lua_State *L, struct lh_task *task)
 {
     if (task->outcome == LH_OUTCOME_DONE && !task->ex->response.lent_n)
         lh_task_let_go(task);
     return lh_api_answer(L, task, task->outcome);
 }
+
+static const struct lh_wait finish_wait = {
+    .poll = poll_finish,
+    .start = start_finish,
+    .finish = push_finished,
+};
 
 static int finish_begin(lua_State *L)
 {
@@ -253,7 +269,7 @@ static int finish_begin(lua_State *L)
     if (!task)
         return lh_api_refuse(L);
     note_line(L, task);
-    return lh_api_begin(L, task, LH_WAIT_FINISH,
+    return lh_api_begin(L, task, &finish_wait,
                         lh_api_timeout(L, 1, "httpd.finish"));
 }
 

@@ -161,22 +161,9 @@ int lh_file_push_behind(struct lh_file *file);
 bool lh_file_has_budget(const struct lh_task *task);
 void lh_file_pause(struct lh_task *task);
 
-enum lh_outcome lh_file_read_poll(struct lh_task *task, lua_State *L);
-void lh_file_read_start(struct lh_task *task);
-int lh_file_read_finish(lua_State *L, struct lh_task *task);
-enum lh_outcome lh_file_write_poll(struct lh_task *task, lua_State *L);
-void lh_file_write_start(struct lh_task *task);
-int lh_file_write_finish(lua_State *L, struct lh_task *task);
-
 /* --- file_open.c ---------------------------------------------------------- */
 
 extern const luaL_Reg lh_file_open_begins[];
-
-enum lh_outcome lh_operation_poll(struct lh_task *task, lua_State *L);
-void lh_open_start(struct lh_task *task);
-void lh_open_cancel(struct lh_task *task);
-int lh_open_finish(lua_State *L, struct lh_task *task);
-void lh_sync_start(struct lh_task *task);
 
 /* --- through.c ------------------------------------------------------------ */
 
@@ -185,10 +172,5 @@ extern const luaL_Reg lh_through_begins[];
 /* --- file_send.c ---------------------------------------------------------- */
 
 extern const luaL_Reg lh_file_send_begins[];
-
-enum lh_outcome lh_send_poll(struct lh_task *task, lua_State *L);
-void lh_send_start(struct lh_task *task);
-void lh_send_cancel(struct lh_task *task);
-int lh_send_finish(lua_State *L, struct lh_task *task);
 
 #endif

@@ -221,7 +221,7 @@ static void read_on(struct lh_task *task)
         start_read(task);
 }
 
-enum lh_outcome lh_file_read_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_file_read(struct lh_task *task, lua_State *L)
 {
     enum lh_outcome outcome = read_now(task, task->file);
 
@@ -233,7 +233,7 @@ enum lh_outcome lh_file_read_poll(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
-void lh_file_read_start(struct lh_task *task)
+static void start_file_read(struct lh_task *task)
 {
     lh_file_attach(task);
     if (interrupted(task, true) == LH_OUTCOME_PENDING)
@@ -242,7 +242,7 @@ void lh_file_read_start(struct lh_task *task)
         lh_task_ready(task);
 }
 
-int lh_file_read_finish(lua_State *L, struct lh_task *task)
+static int push_file_read(lua_State *L, struct lh_task *task)
 {
     struct lh_input *in = &task->file->ahead;
 
@@ -256,10 +256,18 @@ int lh_file_read_finish(lua_State *L, struct lh_task *task)
     return results;
 }
 
+static const struct lh_wait file_read_wait = {
+    .poll = poll_file_read,
+    .start = start_file_read,
+    .cancel = lh_file_detach,
+    .finish = push_file_read,
+    .keeps_handle = true,
+};
+
 int lh_file_read_begin(lua_State *L, struct lh_task *task)
 {
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.read");
-    int error, results;
+    int error;
 
     lh_read_mode(L, task);
     task->file = lh_file_use(L, "httpd.read", true, &error);
@@ -267,10 +275,7 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
         error = -EBADF;
     if (error < 0)
         return lh_file_error(L, -error);
-    results = lh_api_begin(L, task, LH_WAIT_FILE_READ, timeout_ms);
-    if (task->wait == LH_WAIT_FILE_READ)
-        lh_task_anchor_file(task, L);
-    return results;
+    return lh_api_begin(L, task, &file_read_wait, timeout_ms);
 }
 
 /* --- write ---------------------------------------------------------------- */
@@ -385,7 +390,7 @@ static void write_on(struct lh_task *task)
         wait_for_event(file, LH_EV_WRITE);
 }
 
-enum lh_outcome lh_file_write_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_file_write(struct lh_task *task, lua_State *L)
 {
     enum lh_outcome outcome = write_now(task, task->file);
 
@@ -397,7 +402,7 @@ enum lh_outcome lh_file_write_poll(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
-void lh_file_write_start(struct lh_task *task)
+static void start_file_write(struct lh_task *task)
 {
     lh_file_attach(task);
     if (interrupted(task, false) == LH_OUTCOME_PENDING)
@@ -406,7 +411,7 @@ void lh_file_write_start(struct lh_task *task)
         lh_task_ready(task);
 }
 
-int lh_file_write_finish(lua_State *L, struct lh_task *task)
+static int push_file_written(lua_State *L, struct lh_task *task)
 {
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
@@ -423,9 +428,18 @@ static void forget_ahead(struct lh_file *file)
         file->ahead.at = file->ahead.n = 0;
 }
 
+static const struct lh_wait file_write_wait = {
+    .poll = poll_file_write,
+    .start = start_file_write,
+    .cancel = lh_file_detach,
+    .finish = push_file_written,
+    .keeps_handle = true,
+    .keeps_data = true,
+};
+
 int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
 {
-    int error, results;
+    int error;
 
     task->file = lh_file_use(L, "httpd.write", false, &error);
     if (error == 0 && !task->file->writable)
@@ -434,12 +448,7 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
         return lh_file_error(L, -error);
     forget_ahead(task->file);
     task->data_done = 0;
-    results = lh_api_begin(L, task, LH_WAIT_FILE_WRITE, timeout_ms);
-    if (task->wait == LH_WAIT_FILE_WRITE) {
-        lh_task_anchor_file(task, L);
-        lh_task_anchor(task, L, 2, true);
-    }
-    return results;
+    return lh_api_begin(L, task, &file_write_wait, timeout_ms);
 }
 
 /* --- what a FILE held back ------------------------------------------------ */
@@ -474,12 +483,20 @@ static bool holds_back(lua_State *L, const struct lh_vm *vm,
     return lh_input_bytes(&file->behind) || lh_stdio_behind(fp);
 }
 
+static const struct lh_wait drain_wait = {
+    .poll = poll_file_write,
+    .start = start_file_write,
+    .cancel = lh_file_detach,
+    .finish = push_file_written,
+    .keeps_handle = true,
+};
+
 int lh_file_drain_begin(lua_State *L)
 {
     struct lh_vm *vm = lh_api_vm(L);
     uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.close");
     struct lh_task *task = vm->current;
-    int error, results;
+    int error;
 
     lua_settop(L, 2);
     if (!lh_file_is_first(L) || !holds_back(L, vm, lh_file_find(L, vm, 1))) {
@@ -490,8 +507,5 @@ int lh_file_drain_begin(lua_State *L)
     if (error < 0)
         return lh_file_error(L, -error);
     task->data_n = task->data_done = 0;
-    results = lh_api_begin(L, task, LH_WAIT_FILE_WRITE, timeout_ms);
-    if (task->wait == LH_WAIT_FILE_WRITE)
-        lh_task_anchor_file(task, L);
-    return results;
+    return lh_api_begin(L, task, &drain_wait, timeout_ms);
 }

@@ -8,6 +8,24 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+static enum lh_outcome poll_operation(struct lh_task *task, lua_State *L)
+{
+    struct lh_file *file = task->file;
+
+    (void)L;
+    if (task->cut)
+        return LH_OUTCOME_CLOSED;
+    if (!task->on_file)
+        return LH_OUTCOME_PENDING;
+    if (file->operation)
+        return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+    if (!file->error)
+        return LH_OUTCOME_DONE;
+    task->error = file->error;
+    file->error = 0;
+    return LH_OUTCOME_ERROR;
+}
+
 /* --- open ----------------------------------------------------------------- */
 
 static const struct mode {
@@ -78,7 +96,7 @@ static void deliver_open(struct lh_operation *op)
     lh_task_ready(file->task);
 }
 
-void lh_open_start(struct lh_task *task)
+static void start_open(struct lh_task *task)
 {
     struct lh_file *file = task->file;
     struct lh_operation *op =
@@ -100,13 +118,13 @@ void lh_open_start(struct lh_task *task)
 }
 
 /* Nobody would know of a file that opens later. */
-void lh_open_cancel(struct lh_task *task)
+static void cancel_open(struct lh_task *task)
 {
     lh_file_leave_operation(task->file);
     lh_file_detach(task);
 }
 
-int lh_open_finish(lua_State *L, struct lh_task *task)
+static int push_opened(lua_State *L, struct lh_task *task)
 {
     if (task->outcome == LH_OUTCOME_DONE) {
         lh_task_push_file(task, L);
@@ -118,12 +136,21 @@ int lh_open_finish(lua_State *L, struct lh_task *task)
     return lh_file_path_error(L, task->data, task->error);
 }
 
+static const struct lh_wait open_wait = {
+    .poll = poll_operation,
+    .start = start_open,
+    .cancel = cancel_open,
+    .finish = push_opened,
+    .keeps_handle = true,
+    .keeps_data = true,
+};
+
 static int open_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.open");
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.open");
     const struct mode *mode;
-    int error, results;
+    int error;
 
     if (!task)
         return lh_api_refuse(L);
@@ -147,32 +174,7 @@ static int open_begin(lua_State *L)
         return lh_file_path_error(L, task->data, error);
     task->handle = lua_touserdata(L, -1);
     lua_insert(L, 1);
-    results = lh_api_begin(L, task, LH_WAIT_OPEN, timeout_ms);
-    if (task->wait == LH_WAIT_OPEN) {
-        lh_task_anchor_file(task, L);
-        lh_task_anchor(task, L, 2, true);
-    }
-    return results;
-}
-
-/* --- both ----------------------------------------------------------------- */
-
-enum lh_outcome lh_operation_poll(struct lh_task *task, lua_State *L)
-{
-    struct lh_file *file = task->file;
-
-    (void)L;
-    if (task->cut)
-        return LH_OUTCOME_CLOSED;
-    if (!task->on_file)
-        return LH_OUTCOME_PENDING;
-    if (file->operation)
-        return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
-    if (!file->error)
-        return LH_OUTCOME_DONE;
-    task->error = file->error;
-    file->error = 0;
-    return LH_OUTCOME_ERROR;
+    return lh_api_begin(L, task, &open_wait, timeout_ms);
 }
 
 /* --- sync ----------------------------------------------------------------- */
@@ -189,7 +191,7 @@ static void deliver_sync(struct lh_operation *op)
         lh_task_ready(file->task);
 }
 
-void lh_sync_start(struct lh_task *task)
+static void start_sync(struct lh_task *task)
 {
     struct lh_file *file = task->file;
     struct lh_operation *op =
@@ -205,11 +207,19 @@ void lh_sync_start(struct lh_task *task)
     lh_file_start(file, op);
 }
 
+static const struct lh_wait sync_wait = {
+    .poll = poll_operation,
+    .start = start_sync,
+    .cancel = lh_file_detach,
+    .finish = lh_api_finish,
+    .keeps_handle = true,
+};
+
 static int sync_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sync");
     uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.sync");
-    int error, results;
+    int error;
 
     if (!task)
         return lh_api_refuse(L);
@@ -218,10 +228,7 @@ static int sync_begin(lua_State *L)
     task->file = lh_file_use(L, "httpd.sync", false, &error);
     if (error < 0)
         return lh_file_error(L, -error);
-    results = lh_api_begin(L, task, LH_WAIT_SYNC, timeout_ms);
-    if (task->wait == LH_WAIT_SYNC)
-        lh_task_anchor_file(task, L);
-    return results;
+    return lh_api_begin(L, task, &sync_wait, timeout_ms);
 }
 
 const luaL_Reg lh_file_open_begins[] = {

@@ -289,7 +289,7 @@ static void send_on(struct lh_task *task)
     lh_file_pause(task);
 }
 
-enum lh_outcome lh_send_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_sending(struct lh_task *task, lua_State *L)
 {
     enum lh_outcome outcome = LH_OUTCOME_CLOSED;
 
@@ -303,21 +303,21 @@ enum lh_outcome lh_send_poll(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
-void lh_send_start(struct lh_task *task)
+static void start_sending(struct lh_task *task)
 {
     lh_file_attach(task);
     lh_exchange_release(task->ex);
     send_on(task);
 }
 
-void lh_send_cancel(struct lh_task *task)
+static void cancel_sending(struct lh_task *task)
 {
     lh_file_leave_operation(task->file);
     empty_pipe(task, &task->file->sending);
     lh_file_detach(task);
 }
 
-int lh_send_finish(lua_State *L, struct lh_task *task)
+static int push_sent(lua_State *L, struct lh_task *task)
 {
     struct lh_sending *s = &task->file->sending;
 
@@ -368,12 +368,20 @@ static int sendfile_check(lua_State *L)
     return 0;
 }
 
+static const struct lh_wait send_wait = {
+    .poll = poll_sending,
+    .start = start_sending,
+    .cancel = cancel_sending,
+    .finish = push_sent,
+    .keeps_handle = true,
+};
+
 static int begin(lua_State *L, bool owns)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sendfile");
     struct lh_sending sending = {.owns = owns};
     uint64_t timeout_ms = read_arguments(L, &sending);
-    int error, results;
+    int error;
 
     if (!task)
         return lh_api_refuse(L);
@@ -391,14 +399,11 @@ static int begin(lua_State *L, bool owns)
     if (error < 0) {
         task->outcome = LH_OUTCOME_ERROR;
         task->error = -error;
-        return lh_send_finish(L, task);
+        return push_sent(L, task);
     }
     if (!task->header_line)
         task->header_line = lh_api_line(L, 2);
-    results = lh_api_begin(L, task, LH_WAIT_SENDFILE, timeout_ms);
-    if (task->wait == LH_WAIT_SENDFILE)
-        lh_task_anchor_file(task, L);
-    return results;
+    return lh_api_begin(L, task, &send_wait, timeout_ms);
 }
 
 static int sendfile_begin(lua_State *L)

@@ -407,7 +407,7 @@ int lh_process_push_end(lua_State *L, const struct lh_child *child)
     return 3;
 }
 
-enum lh_outcome lh_process_poll(struct lh_task *task, lua_State *L)
+static enum lh_outcome poll_end(struct lh_task *task, lua_State *L)
 {
     struct lh_process *p = task->file->process;
 
@@ -422,7 +422,7 @@ enum lh_outcome lh_process_poll(struct lh_task *task, lua_State *L)
 }
 
 /* Only now: where the handler cannot be suspended nothing has happened. */
-void lh_process_wait(struct lh_task *task)
+static void wait_for_end(struct lh_task *task)
 {
     struct lh_process *p = task->file->process;
 
@@ -432,18 +432,18 @@ void lh_process_wait(struct lh_task *task)
     if (task->ex)
         lh_exchange_release(task->ex);
     p->task = task;
-    if (lh_process_poll(task, NULL) != LH_OUTCOME_PENDING)
+    if (poll_end(task, NULL) != LH_OUTCOME_PENDING)
         lh_task_ready(task);
 }
 
-void lh_process_cancel(struct lh_task *task)
+static void leave_waiting(struct lh_task *task)
 {
     if (task->file->process)
         task->file->process->task = NULL;
     lh_file_detach(task);
 }
 
-int lh_process_finish(lua_State *L, struct lh_task *task)
+static int push_end(lua_State *L, struct lh_task *task)
 {
     struct lh_process *p = task->file->process;
     struct lh_child child = p->child;
@@ -455,6 +455,14 @@ int lh_process_finish(lua_State *L, struct lh_task *task)
     lh_process_leave(p);
     return lh_process_push_end(L, &child);
 }
+
+static const struct lh_wait end_wait = {
+    .poll = poll_end,
+    .start = wait_for_end,
+    .cancel = leave_waiting,
+    .finish = push_end,
+    .keeps_handle = true,
+};
 
 /* While the script loads, where waiting is all right. */
 static int wait_here(lua_State *L, struct lh_file *file)
@@ -486,15 +494,11 @@ static int leave_here(lua_State *L, struct lh_file *file)
 int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms)
 {
     struct lh_task *task = file->vm->current;
-    int results;
 
     if (!task)
         return file->vm->loading && !file->vm->collects ? wait_here(L, file)
                                                         : leave_here(L, file);
     task->file = file;
     task->handle = lua_touserdata(L, 1);
-    results = lh_api_begin(L, task, LH_WAIT_PROCESS, timeout_ms);
-    if (task->wait == LH_WAIT_PROCESS)
-        lh_task_anchor_file(task, L);
-    return results;
+    return lh_api_begin(L, task, &end_wait, timeout_ms);
 }

@@ -62,12 +62,6 @@ void lh_process_sweep(lua_State *L, struct lh_vm *vm);
 void lh_processes_init(struct lh_vm *vm);
 void lh_processes_deinit(struct lh_vm *vm); /* ends all of them */
 
-/* What httpd.close waits for. */
-enum lh_outcome lh_process_poll(struct lh_task *task, lua_State *L);
-void lh_process_wait(struct lh_task *task);
-void lh_process_cancel(struct lh_task *task);
-int lh_process_finish(lua_State *L, struct lh_task *task);
-
 /* Begins httpd.close for the file, which has a process. */
 int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms);
 

@@ -77,11 +77,12 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->ex = ex;
     task->env = NULL;
     task->state = LH_TASK_NEW;
-    task->wait = LH_WAIT_NONE;
+    task->wait = NULL;
+    task->wait_step = LH_WAIT_NONE;
     task->header_line = 0;
     task->dead_ends = task->idle_yields = 0;
     task->serial = 0;
-    task->suspended = task->exposed = false;
+    task->exposed = false;
     task->moved_bytes = 0;
     task->timed_out = task->overran = task->cut = task->told = false;
     task->again_begun = false;
@@ -165,8 +166,8 @@ static void clear_key(lua_State *L, int key)
 
 static void release_anchors(struct lh_task *task, lua_State *L)
 {
-    if (!task->anchored || task->wait == LH_WAIT_WRITE || task->on_file ||
-        (task->ex && task->ex->response.lent_n))
+    if (!task->anchored || (task->ex && task->ex->response.lent_n) ||
+        (task->wait && (task->wait->keeps_handle || task->wait->keeps_data)))
         return;
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
     clear_key(L, task->slot * 2 - 1);
@@ -200,12 +201,29 @@ static void keep_input(struct lh_task *task)
     vm->spare_input = in;
 }
 
+/* What was started is cancelled, once. */
+static void cancel_wait(struct lh_task *task)
+{
+    if (task->wait_step != LH_WAIT_STARTED)
+        return;
+    lh_timer_disarm(&task->timer);
+    task->wait_step = LH_WAIT_OVER;
+    if (task->wait->cancel)
+        task->wait->cancel(task);
+}
+
+void lh_task_end_wait(struct lh_task *task)
+{
+    cancel_wait(task);
+    task->wait = NULL;
+    task->wait_step = LH_WAIT_NONE;
+}
+
 static void retire(struct lh_task *task)
 {
     struct lh_vm *vm = task->vm;
 
-    lh_timer_disarm(&task->timer);
-    lh_file_detach(task);
+    lh_task_end_wait(task);
     lh_process_task_ended(task);
     if (task->ex)
         lh_task_let_go(task);
@@ -223,8 +241,7 @@ static void retire(struct lh_task *task)
 /* The handler has returned or failed; what it lent may be on its way still. */
 static void end(struct lh_task *task, lua_State *L)
 {
-    task->wait = LH_WAIT_NONE;
-    lh_file_detach(task);
+    lh_task_end_wait(task);
     lh_process_task_ended(task);
     if (task->ex && task->ex->response.lent_n && !task->ex->gone) {
         task->state = LH_TASK_DRAINING;
@@ -274,6 +291,7 @@ void lh_task_fail(struct lh_task *task, struct lh_str message)
     if (lh_log_rates_allow(&ctx->log_rates, LH_LOG_FAILURES, ctx->now_ms))
         lh_task_log(task->vm, task, LHTTPD_LOG_ERROR, message);
     drop_coroutine(task, L);
+    lh_task_end_wait(task);
     if (task->ex)
         lh_exchange_fail(task->ex, 500);
     end(task, L);
@@ -427,12 +445,13 @@ static void wait_begins(struct lh_task *task)
     struct lh_context *ctx = task->vm->ctx;
 
     task->state = LH_TASK_WAITING;
-    task->suspended = true;
+    task->wait_step = LH_WAIT_STARTED;
     task->timed_out = false;
     if (task->wait_ms != LH_NEVER)
         lh_timer_arm(&ctx->timers, &task->timer,
                      lh_deadline(ctx->now_ms, task->wait_ms));
-    lh_waits[task->wait].start(task);
+    if (task->wait->start)
+        task->wait->start(task);
 }
 
 /* It is not resumed any more. */
@@ -449,16 +468,37 @@ static void abandon(struct lh_task *task, lua_State *L)
     lua_pop(L, 1);
 }
 
-/* A coroutine.yield() by the handler itself: the others may run. */
-static void wait_for_turn(struct lh_task *task)
+/* --- a coroutine.yield() by the handler itself ---------------------------- */
+
+static enum lh_outcome poll_yield(struct lh_task *task, lua_State *L)
+{
+    (void)task;
+    (void)L;
+    return LH_OUTCOME_DONE;
+}
+
+/* The others may run. */
+static const struct lh_wait yield_wait = {
+    .poll = poll_yield,
+    .start = lh_task_ready,
+};
+
+/* Nobody waits for what it does, and it does not end. */
+static bool yields_for_ever(struct lh_task *task)
 {
     bool alone = task->cut || (task->ex && task->ex->gone);
     unsigned most = task->cut ? LH_DEAD_ENDS_MAX : IDLE_YIELDS_MAX;
 
-    task->wait = LH_WAIT_TURN;
+    return alone && ++task->idle_yields >= most;
+}
+
+/* Whatever call it had begun never reached the worker. */
+static void wait_for_turn(struct lh_task *task)
+{
+    lh_task_end_wait(task);
+    task->wait = &yield_wait;
     task->wait_ms = LH_NEVER;
-    if (alone && ++task->idle_yields >= most)
-        task->wait = LH_WAIT_END;
+    wait_begins(task);
 }
 
 static void yielded(struct lh_task *task, lua_State *L, int results)
@@ -467,12 +507,16 @@ static void yielded(struct lh_task *task, lua_State *L, int results)
     bool ours = results > 0 && lua_touserdata(co, -results) == lh_api_tag();
 
     lua_pop(co, results);
-    if (!ours || task->wait == LH_WAIT_NONE)
-        wait_for_turn(task);
-    if (task->wait == LH_WAIT_END)
+    if (!ours || !task->wait) {
+        if (yields_for_ever(task))
+            abandon(task, L);
+        else
+            wait_for_turn(task);
+    } else if (task->wait->ends_task) {
         abandon(task, L);
-    else
+    } else {
         wait_begins(task);
+    }
 }
 
 static void resume(struct lh_task *task, lua_State *L, int args)
@@ -531,14 +575,15 @@ static void begin(struct lh_task *task, lua_State *L)
 
 static void look(struct lh_task *task, lua_State *L)
 {
-    task->outcome = lh_waits[task->wait].poll(task, L);
+    task->outcome = task->wait->poll(task, L);
     if (task->outcome == LH_OUTCOME_PENDING)
         return;
     run_begins(task);
-    lh_timer_disarm(&task->timer);
     if (!task->on_file)
         task->moved_bytes = 0;
-    lh_waits[task->wait].cancel(task);
+    cancel_wait(task);
+    if (!task->wait->finish)
+        lh_task_end_wait(task);
     resume(task, L, 0);
 }
 

@@ -5,10 +5,10 @@
  *                        |  ^----------woken--------------'
  *                        '--ends, something still lent--> DRAINING --> IDLE
  *
- * A waiting task has one wait, a row of the table in api.c.  Whoever has news
- * (the exchange's hook, the timer, a stop) puts the task into the VM's ready
- * list; the turn looks at the wait and resumes the coroutine once it is over.
- * All Lua runs inside the turn's pcall.
+ * A waiting task has one wait, a struct lh_wait of the file whose call waits.
+ * Whoever has news (the exchange's hook, the timer, a stop) puts the task into
+ * the VM's ready list; the turn looks at the wait and resumes the coroutine
+ * once it is over.  All Lua runs inside the turn's pcall.
  */
 #ifndef LH_LUA_TASK_H
 #define LH_LUA_TASK_H
@@ -18,6 +18,7 @@
 #include "lua/vm.h"
 
 struct lh_file;
+struct lh_task;
 
 enum lh_task_state {
     LH_TASK_IDLE,
@@ -25,25 +26,6 @@ enum lh_task_state {
     LH_TASK_RUNNING,
     LH_TASK_WAITING,
     LH_TASK_DRAINING, /* the handler has ended, its last string is still lent */
-};
-
-/* What a task waits for. */
-enum lh_wait_kind {
-    LH_WAIT_NONE,
-    LH_WAIT_TURN, /* for the other tasks to have had theirs */
-    LH_WAIT_END,  /* for nothing: it is not resumed any more */
-    LH_WAIT_SLEEP,
-    LH_WAIT_READ,
-    LH_WAIT_WRITE,
-    LH_WAIT_FLUSH,
-    LH_WAIT_FINISH,
-    LH_WAIT_FILE_READ,
-    LH_WAIT_FILE_WRITE,
-    LH_WAIT_PROCESS,
-    LH_WAIT_OPEN,
-    LH_WAIT_SYNC,
-    LH_WAIT_SENDFILE,
-    LH_WAIT_KINDS
 };
 
 /* How a wait, or a call that need not wait, came out. */
@@ -75,6 +57,33 @@ struct lh_input {
     size_t at, n, room; /* p[at] to p[n - 1] were not read yet */
 };
 
+/*
+ * A kind of wait.  The file that begins it has one of these, static and
+ * constant, and nobody else needs to know it.  lh_api_begin() notes it in the
+ * task; from `start` on, which is called once the tag has reached the worker,
+ * `cancel` will be called exactly once: when the wait is over, or when the
+ * task ends before.  Then `finish` gives the answer, unless the task has ended.
+ */
+struct lh_wait {
+    /* Is it over?  Called from begin, and in the turn on every news. */
+    enum lh_outcome (*poll)(struct lh_task *task, lua_State *L);
+    void (*start)(struct lh_task *task);  /* NULL: there is nothing to start */
+    void (*cancel)(struct lh_task *task); /* NULL: nor to cancel */
+    /* Pushes the answer.  NULL: nobody asks for one. */
+    int (*finish)(lua_State *L, struct lh_task *task);
+    bool keeps_handle; /* the value at index 1 lives until it is over */
+    bool keeps_data;   /* the one at index 2, likewise */
+    bool ends_task;    /* the task is not resumed any more */
+};
+
+/* How far the task's wait has got. */
+enum lh_wait_step {
+    LH_WAIT_NONE,    /* there is none, task->wait is NULL */
+    LH_WAIT_BEGUN,   /* the call has returned the tag */
+    LH_WAIT_STARTED, /* which has reached the worker */
+    LH_WAIT_OVER,    /* `finish` has not given the answer yet */
+};
+
 struct lh_task {
     struct lh_list link;       /* vm->tasks, or vm->idle */
     struct lh_list ready_link; /* vm->ready or vm->batch */
@@ -87,7 +96,8 @@ struct lh_task {
     struct lh_str path_info;
     const void *env; /* the identity of the handler's env table */
 
-    enum lh_wait_kind wait;
+    const struct lh_wait *wait; /* NULL: none */
+    enum lh_wait_step wait_step;
     enum lh_outcome outcome;
     uint64_t wait_ms; /* LH_NEVER: no time-out */
     struct lh_timer timer;
@@ -112,7 +122,6 @@ struct lh_task {
     int error;             /* errno of LH_OUTCOME_ERROR */
 
     double serial;      /* of its last wait, no other wait of the VM has it */
-    bool suspended;     /* and that has reached the worker */
     bool exposed;       /* the script knows its coroutine, or has changed it */
     int header_line;    /* where the response was started; 0: unknown */
     unsigned dead_ends; /* calls answered with "closed" */
@@ -242,6 +251,9 @@ void lh_task_run(struct lh_task *task, lua_State *L);
 
 /* Its part of the turn raised: fails it.  Outside of any protected call. */
 void lh_task_fail(struct lh_task *task, struct lh_str message);
+
+/* It waits for nothing any more: cancels what was started. */
+void lh_task_end_wait(struct lh_task *task);
 
 /* The VM goes: frees it, whatever it does. */
 void lh_task_free(struct lh_task *task);
