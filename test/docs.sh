@@ -116,7 +116,7 @@ functions_of_page() {
 # httpd's functions: from the lists in C, and those that boot.lua makes.
 httpd_of_code() {
     for file in lib/lua/*.c; do
-        sed -n '/^const luaL_Reg lh_api_[a-z_]*functions\[\]/,/^}/p' "$file"
+        sed -n '/^const luaL_Reg lh_[a-z_]*functions\[\]/,/^}/p' "$file"
     done | grep -o '{"[a-z_]*"' | tr -d '{"'
     sed -n 's/^ *httpd\.\([a-z_]*\) =.*/\1/p' lib/lua/boot.lua
 }

@@ -1,21 +1,16 @@
 /*
- * The httpd module: what its functions share, the kinds of waits that need no
- * file of their own, suspending.  See api.h; docs/lua-api.md is the contract.
+ * What the functions of the httpd module share: errors, arguments, the begin
+ * of a wait, answers.  See api.h; docs/lua-api.md is the contract.
  */
 #include "lua/api.h"
 #include "lua/gc.h"
-#include "lua/process.h"
 
 #include "os/clock.h"
 
+#include <errno.h>
+
 #include <math.h>
 #include <stdarg.h>
-
-/* How deep coroutines may run inside each other on LuaJIT. */
-#define NESTED_MAX 190
-
-/* A log line has no room for more. */
-#define TRACEBACK_BYTES 4096
 
 /* How far up the stack a script's line is looked for. */
 #define LEVELS_MAX 16
@@ -48,11 +43,6 @@ int lh_api_refuse(lua_State *L)
     return 2;
 }
 
-struct lh_vm *lh_api_vm(lua_State *L)
-{
-    return lua_touserdata(L, lua_upvalueindex(1));
-}
-
 /* --- errors --------------------------------------------------------------- */
 
 /* Finds the innermost frame of the script itself. */
@@ -80,15 +70,21 @@ int lh_api_line(lua_State *L, int level)
     return script_frame(L, &ar) ? ar.currentline : 0;
 }
 
-int lh_api_error(lua_State *L, const char *format, ...)
+void lh_api_push_place(lua_State *L)
 {
     lua_Debug ar;
-    va_list args;
 
     if (script_frame(L, &ar))
         lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
     else
         lua_pushliteral(L, "");
+}
+
+int lh_api_error(lua_State *L, const char *format, ...)
+{
+    va_list args;
+
+    lh_api_push_place(L);
     va_start(args, format);
     lua_pushvfstring(L, format, args);
     va_end(args);
@@ -151,7 +147,7 @@ static void check_time(lua_State *L, struct lh_task *task, const char *function)
 
 struct lh_task *lh_api_task(lua_State *L, const char *function)
 {
-    const struct lh_vm *vm = lh_api_vm(L);
+    const struct lh_vm *vm = lh_vm_of(L);
     struct lh_task *task = vm->current;
 
     if (!lh_gc_runs_script(L, vm))
@@ -208,6 +204,33 @@ const char *lh_api_text(lua_State *L, int index, size_t *n)
     else if (type != LUA_TSTRING)
         return NULL;
     return lua_tolstring(L, index, n);
+}
+
+/* --- errors of the system ------------------------------------------------- */
+
+void lh_api_note_error(const struct lh_vm *vm, int error)
+{
+    if (error == EMFILE || error == ENFILE)
+        vm->ctx->short_of_descriptors = true;
+}
+
+int lh_api_path_error(lua_State *L, const char *path, int error)
+{
+    const char *text = error == EPIPE ? "closed" : strerror(error);
+
+    lh_api_note_error(lh_vm_of(L), error);
+    lua_pushnil(L);
+    if (path)
+        lua_pushfstring(L, "%s: %s", path, text);
+    else
+        lua_pushstring(L, text);
+    lua_pushinteger(L, error);
+    return 3;
+}
+
+int lh_api_system_error(lua_State *L, int error)
+{
+    return lh_api_path_error(L, NULL, error);
 }
 
 /* --- waiting -------------------------------------------------------------- */
@@ -296,7 +319,7 @@ int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
         lua_pushliteral(L, "malformed");
         return 2;
     case LH_OUTCOME_ERROR:
-        return lh_file_error(L, task->error);
+        return lh_api_system_error(L, task->error);
     case LH_OUTCOME_MEMORY:
         break;
     }
@@ -327,294 +350,3 @@ int lh_api_finish(lua_State *L, struct lh_task *task)
 {
     return lh_api_answer(L, task, task->outcome);
 }
-
-/* The second step: leaves for the worker. */
-static int suspend(lua_State *L)
-{
-    struct lh_task *task = lh_api_vm(L)->current;
-
-    if (!lh_lua_can_yield(L)) {
-        if (task)
-            lh_task_end_wait(task);
-        return lh_api_error(L, "cannot suspend here");
-    }
-    lua_settop(L, 0);
-    lua_pushlightuserdata(L, lh_api_tag());
-    return lua_yield(L, 1);
-}
-
-/* The number of the wait that a coroutine is to be suspended for; false: it
- * cannot be. */
-static int can_suspend(lua_State *L)
-{
-    const struct lh_task *task = lh_api_vm(L)->current;
-
-    if (task && lh_lua_can_yield(L))
-        lua_pushnumber(L, task->serial);
-    else
-        lua_pushboolean(L, 0);
-    return 1;
-}
-
-/* waits(serial): 5.1 may have refused to suspend after all. */
-static int waits(lua_State *L)
-{
-    const struct lh_vm *vm = lh_api_vm(L);
-    double serial = (double)lua_tonumber(L, 1);
-    bool found = false;
-
-    for (const struct lh_list *l = vm->tasks.next; l != &vm->tasks;
-         l = l->next) {
-        const struct lh_task *task = LH_OF(l, struct lh_task, link);
-        found |= task->state == LH_TASK_WAITING && task->serial == serial;
-    }
-    lua_pushboolean(L, found);
-    return 1;
-}
-
-static int refused(lua_State *L)
-{
-    lh_task_end_wait(lh_api_vm(L)->current);
-    return lh_api_error(L, "cannot suspend here");
-}
-
-/* The third step, once woken: the turn has polled. */
-static int finish(lua_State *L)
-{
-    struct lh_task *task = lh_api_vm(L)->current;
-
-    if (!task || task->wait_step != LH_WAIT_OVER)
-        return lh_api_error(L, "the coroutine waited for nothing that came");
-    int results = task->wait->finish(L, task);
-
-    lh_task_end_wait(task);
-    return results;
-}
-
-/* --- coroutines ----------------------------------------------------------- */
-
-/* Is this the handler's own coroutine?  The script will know it from now on,
- * and no other request gets it. */
-static int expose(lua_State *L)
-{
-    struct lh_task *task = lh_api_vm(L)->current;
-    bool own = task && task->co == L;
-
-    if (own)
-        task->exposed = true;
-    lua_pushboolean(L, own);
-    return 1;
-}
-
-/* setfenv(0, t) changes the coroutine.  The function itself is called in this
- * frame, since it counts them. */
-static int set_environment(lua_State *L)
-{
-    lua_CFunction own = lua_tocfunction(L, lua_upvalueindex(2));
-    struct lh_task *task = lh_api_vm(L)->current;
-
-    if (task && lua_type(L, 1) == LUA_TNUMBER && lua_tonumber(L, 1) == 0)
-        task->exposed = true;
-    return own(L);
-}
-
-static int wrap_setfenv(lua_State *L)
-{
-    lua_settop(L, 1);
-    if (!lua_tocfunction(L, 1))
-        return 1;
-    lua_pushlightuserdata(L, lh_api_vm(L));
-    lua_insert(L, 1);
-    lua_pushcclosure(L, set_environment, 2);
-    return 1;
-}
-
-/* LuaJIT counts no calls from C: before one that takes much of its stack.  The
- * other half is for those that take less, which its own stack's limit ends. */
-static int check_stack(lua_State *L)
-{
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-
-    if (here < lh_api_vm(L)->stack_low)
-        return lh_api_error(L, "C stack overflow");
-    return 0;
-}
-
-/* Around a resume: as on the other VMs. */
-static int enter(lua_State *L)
-{
-    struct lh_vm *vm = lh_api_vm(L);
-
-    if (vm->nested >= NESTED_MAX)
-        return lh_api_error(L, "C stack overflow");
-    vm->nested++;
-    return check_stack(L);
-}
-
-static int leave(lua_State *L)
-{
-    struct lh_vm *vm = lh_api_vm(L);
-
-    vm->nested -= vm->nested > 0;
-    return 0;
-}
-
-/* traceback(coroutine, error): of a coroutine that failed, and before it of the
- * one inside whose error it has passed on. */
-static int traceback(lua_State *L)
-{
-    lua_State *co = lua_tothread(L, 1);
-
-    lua_settop(L, 2);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_api_vm(L)->failure);
-    lua_rawgeti(L, 3, 1);
-    if (lua_rawequal(L, 2, -1))
-        lua_rawgeti(L, 3, 2);
-    else
-        lua_pushliteral(L, "in a coroutine:");
-    if (lh_lua_len(L, -1) > TRACEBACK_BYTES)
-        return 1;
-    lh_lua_traceback(L, co);
-    return 1;
-}
-
-/* rethrow(traceback, error): with the position of the script's line, as
- * coroutine.wrap does. */
-static int rethrow(lua_State *L)
-{
-    lua_Debug ar;
-
-    lua_settop(L, 2);
-    if (lua_type(L, 2) == LUA_TSTRING && script_frame(L, &ar)) {
-        lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-        lua_insert(L, 2);
-        lua_concat(L, 2);
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_api_vm(L)->failure);
-    lua_pushvalue(L, 2);
-    lua_rawseti(L, -2, 1);
-    lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 2);
-    lua_settop(L, 2);
-    return lua_error(L);
-}
-
-/* --- waits without a file of their own ------------------------------------ */
-
-static enum lh_outcome poll_sleep(struct lh_task *task, lua_State *L)
-{
-    (void)L;
-    if (task->timed_out)
-        return LH_OUTCOME_DONE;
-    if (task->cut || (task->ex && lh_task_is_closed(task)))
-        return LH_OUTCOME_CLOSED;
-    if (task->vm->ctx->stopping && !task->told)
-        return LH_OUTCOME_STOPPING;
-    return LH_OUTCOME_PENDING;
-}
-
-static void start_sleep(struct lh_task *task)
-{
-    if (task->ex)
-        lh_exchange_release(task->ex);
-}
-
-static const struct lh_wait sleep_wait = {
-    .poll = poll_sleep,
-    .start = start_sleep,
-    .finish = lh_api_finish,
-};
-
-static int sleep_begin(lua_State *L)
-{
-    struct lh_task *task = lh_api_task(L, "httpd.sleep");
-
-    if (!task)
-        return lh_api_refuse(L);
-    if (lua_isnoneornil(L, 1))
-        return lh_api_argument_error(L, 1, "httpd.sleep", "number");
-    return lh_api_begin(L, task, &sleep_wait,
-                        lh_api_timeout(L, 1, "httpd.sleep"));
-}
-
-/* For a state without the base library. */
-static int set_metatable(lua_State *L)
-{
-    lua_settop(L, 2);
-    lua_setmetatable(L, 1);
-    return 1;
-}
-
-const luaL_Reg lh_api_begins[] = {
-    {"suspend", suspend},
-    {"can_suspend", can_suspend},
-    {"refused", refused},
-    {"finish", finish},
-    {"waits", waits},
-    {"expose", expose},
-    {"setfenv", wrap_setfenv},
-    {"traceback", traceback},
-    {"check_stack", check_stack},
-    {"enter", enter},
-    {"leave", leave},
-    {"rethrow", rethrow},
-    {"sleep_begin", sleep_begin},
-    {"setmetatable", set_metatable},
-    {NULL, NULL},
-};
-
-/* --- functions that never wait -------------------------------------------- */
-
-static int closed(lua_State *L)
-{
-    const struct lh_task *task = lh_api_task(L, "httpd.closed");
-
-    if (!task)
-        return lh_api_refuse(L);
-    lua_pushboolean(L, lh_task_is_closed(task) || !lh_write_is_open(task));
-    return 1;
-}
-
-static int stopping(lua_State *L)
-{
-    lua_pushboolean(L, lh_api_vm(L)->ctx->stopping);
-    return 1;
-}
-
-static int register_handler(lua_State *L)
-{
-    struct lh_vm *vm = lh_api_vm(L);
-    struct lh_str name = {NULL, 0};
-
-    if (!lh_gc_runs_script(L, vm))
-        return lh_api_refuse(L);
-    if (lua_type(L, 1) != LUA_TSTRING)
-        return lh_api_argument_error(L, 1, "httpd.register_handler", "string");
-    if (lua_type(L, 2) != LUA_TFUNCTION)
-        return lh_api_argument_error(L, 2, "httpd.register_handler",
-                                     "function");
-    if (!vm->loading)
-        return lh_api_error(L, "httpd.register_handler: handlers are "
-                               "registered while the script loads");
-    name.p = lua_tolstring(L, 1, &name.n);
-    if (memchr(name.p, 0, name.n))
-        return lh_api_error(L, "httpd.register_handler: a zero in the name");
-    int index = lh_vm_add_handler(vm, L, name);
-    if (index == LHTTPD_EINVAL) {
-        lua_pushfstring(L, "%s is registered already, the first one stays",
-                        name.p);
-        lh_task_log(vm, NULL, LHTTPD_LOG_WARNING,
-                    lh_str_of(lua_tostring(L, -1)));
-        return 0;
-    }
-    if (index < 0)
-        return lh_api_error(L, "not enough memory");
-    return 0;
-}
-
-const luaL_Reg lh_api_functions[] = {
-    {"register_handler", register_handler},
-    {"closed", closed},
-    {"stopping", stopping},
-    {NULL, NULL},
-};

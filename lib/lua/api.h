@@ -9,25 +9,17 @@
 
 #include "lua/task.h"
 
-/* What reading the body and reading files have in common: the second argument;
- * the octets that wait, and room for n more; what of them the call may have,
- * DONE, TOO_LARGE or PENDING; how many more it can use; the answer. */
-void lh_read_mode(lua_State *L, struct lh_task *task);
-size_t lh_input_bytes(const struct lh_input *in);
-bool lh_input_room(struct lh_input *in, size_t n);
-enum lh_outcome lh_read_enough(const struct lh_task *task,
-                               const struct lh_input *in);
-size_t lh_read_wants(const struct lh_task *task, const struct lh_input *in);
-int lh_read_push(lua_State *L, const struct lh_task *task, struct lh_input *in);
-
 /* api_write.c */
 /* Can the handler still add to its response? */
 bool lh_write_is_open(const struct lh_task *task);
 
-/* Functions of httpd, and those that only boot.lua uses. */
-extern const luaL_Reg lh_api_functions[], lh_api_header_functions[],
-    lh_api_tool_functions[], lh_api_begins[], lh_api_read_begins[],
-    lh_api_write_begins[];
+/* Functions of httpd. */
+extern const luaL_Reg lh_handler_functions[], lh_header_functions[],
+    lh_sleep_functions[], lh_tool_functions[], lh_write_functions[];
+
+/* Functions that only boot.lua uses. */
+extern const luaL_Reg lh_coroutine_begins[], lh_failure_begins[],
+    lh_gc_begins[], lh_read_begins[], lh_sleep_begins[], lh_write_begins[];
 
 /* What a coroutine yields to the worker, and what it gets back when one of
  * those around it cannot be suspended. */
@@ -36,8 +28,6 @@ void *lh_api_refused(void);
 
 /* Adds the functions to the table at the top, the VM their upvalue. */
 void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions);
-
-struct lh_vm *lh_api_vm(lua_State *L);
 
 /* The running request.  NULL: a finalizer runs, to be refused.  Raises where
  * there is no request, or it runs for too long. */
@@ -50,6 +40,9 @@ int lh_api_refuse(lua_State *L);
 int lh_api_error(lua_State *L, const char *format, ...);
 int lh_api_argument_error(lua_State *L, int index, const char *function,
                           const char *expected);
+
+/* Pushes "script.lua:12: ", or "" where no line of the script runs. */
+void lh_api_push_place(lua_State *L);
 
 /* The script's line that runs, 0 where unknown; it is mostly at `level`. */
 int lh_api_line(lua_State *L, int level);
@@ -77,6 +70,15 @@ int lh_api_finish(lua_State *L, struct lh_task *task);
 
 /* Answers with an outcome that is none of the wait's successes. */
 int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome);
+
+/* Answers nil, the text and the number, as io does; the text with its path, if
+ * there is one.  `error` is an errno. */
+int lh_api_system_error(lua_State *L, int error);
+int lh_api_path_error(lua_State *L, const char *path, int error);
+
+/* Has the worker run out of descriptors?  Then those that scripts have lost are
+ * looked for. */
+void lh_api_note_error(const struct lh_vm *vm, int error);
 
 /* The value as text; a whole number has no fraction.  NULL: neither string nor
  * number.  It may replace the value at `index` by a string. */

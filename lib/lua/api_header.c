@@ -335,7 +335,7 @@ static int trailer(lua_State *L)
     return 1;
 }
 
-const luaL_Reg lh_api_header_functions[] = {
+const luaL_Reg lh_header_functions[] = {
     {"header", header},
     {"trailer", trailer},
     {NULL, NULL},

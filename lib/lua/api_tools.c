@@ -62,7 +62,7 @@ static void push_text(lua_State *L, int index)
 
 static int log_line(lua_State *L)
 {
-    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_vm *vm = lh_vm_of(L);
     lhttpd_log_level_t level = level_of(L);
     struct lh_str text;
     int top = lua_gettop(L), first = level == LHTTPD_LOG_DEFAULT ? 1 : 2;
@@ -283,7 +283,7 @@ static int query(lua_State *L)
     return 2;
 }
 
-const luaL_Reg lh_api_tool_functions[] = {
+const luaL_Reg lh_tool_functions[] = {
     {"log", log_line},  {"random", random_bytes}, {"query", query},
     {"escape", escape}, {"unescape", unescape},   {"escape_html", escape_html},
     {NULL, NULL},

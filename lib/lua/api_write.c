@@ -273,9 +273,26 @@ static int finish_begin(lua_State *L)
                         lh_api_timeout(L, 1, "httpd.finish"));
 }
 
-const luaL_Reg lh_api_write_begins[] = {
+/* --- closed --------------------------------------------------------------- */
+
+static int closed(lua_State *L)
+{
+    const struct lh_task *task = lh_api_task(L, "httpd.closed");
+
+    if (!task)
+        return lh_api_refuse(L);
+    lua_pushboolean(L, lh_task_is_closed(task) || !lh_write_is_open(task));
+    return 1;
+}
+
+const luaL_Reg lh_write_begins[] = {
     {"write_begin", write_begin},
     {"flush_begin", flush_begin},
     {"finish_begin", finish_begin},
+    {NULL, NULL},
+};
+
+const luaL_Reg lh_write_functions[] = {
+    {"closed", closed},
     {NULL, NULL},
 };

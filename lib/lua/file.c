@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "lua/api.h"
 #include "lua/gc.h"
-#include "lua/process.h"
 #include "os/evq.h"
 #include "os/pipe.h"
 #include "os/stdio.h"
@@ -109,23 +108,6 @@ void lh_file_forget(struct lh_file *file)
     drop_ahead(file);
 }
 
-static void kill_state(struct lh_file *file)
-{
-    if (file->dead)
-        return;
-    file->dead = true;
-    file->left = file->process != NULL;
-    lh_file_forget(file);
-    if (file->process)
-        lh_process_leave(file->process);
-}
-
-static int collect_file(lua_State *L)
-{
-    kill_state(lua_touserdata(L, 1));
-    return 0;
-}
-
 /* --- a descriptor of our own ---------------------------------------------- */
 
 /* Devices that cannot be waited for are left to operations. */
@@ -206,6 +188,23 @@ static int take_behind(struct lh_file *file, FILE *fp)
     return 0;
 }
 
+static int push_behind(struct lh_file *file)
+{
+    struct lh_input *in = &file->behind;
+    ssize_t n = 0;
+
+    while (n >= 0 && lh_input_bytes(in)) {
+        n = lh_pipe_write(file->descriptor->fd, in->p + in->at,
+                          lh_input_bytes(in));
+        in->at += n > 0 ? (size_t)n : 0;
+    }
+    if (n < 0 && n != -EAGAIN) {
+        in->at = in->n = 0;
+        return (int)n;
+    }
+    return 0;
+}
+
 static int take_over(struct lh_file *file, FILE *fp)
 {
     struct lh_input *in = &file->ahead;
@@ -229,7 +228,7 @@ static int take_over(struct lh_file *file, FILE *fp)
         in->n += lh_stdio_take(fp, in->p + in->n, n);
     }
     change_hands(file, true);
-    return lh_file_push_behind(file);
+    return push_behind(file);
 }
 
 bool lh_file_is_busy(const struct lh_file *file)
@@ -238,7 +237,7 @@ bool lh_file_is_busy(const struct lh_file *file)
            (file->operation && file->operation->aio.kind != LH_AIO_READ);
 }
 
-static void give_back(struct lh_file *file, FILE *fp)
+void lh_file_give_back(struct lh_file *file, FILE *fp)
 {
     struct lh_input *in = &file->ahead, *behind = &file->behind;
     size_t n = lh_input_bytes(in);
@@ -270,54 +269,8 @@ static int give_back_call(lua_State *L)
     if (lh_file_is_busy(file))
         return lh_api_error(L, "an operation on the file is under way");
     if (fp && file->ours)
-        give_back(file, fp);
+        lh_file_give_back(file, fp);
     return 0;
-}
-
-/* As io does it: standard files stay open. */
-static int close_plainly(lua_State *L, struct lh_vm *vm, struct lh_file *file)
-{
-    FILE *fp = lh_lua_file(L, 1);
-
-    if (file) {
-        if (fp && file->ours)
-            give_back(file, fp);
-        lh_file_forget(file);
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->file_close);
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 3);
-    return 3;
-}
-
-/* How the process ended will never be known. */
-static int close_left(lua_State *L)
-{
-    lh_file_close_handle(lua_touserdata(L, 1));
-    lua_pushnil(L);
-    lua_pushliteral(L, "the process was left");
-    return 2;
-}
-
-static int close_begin(lua_State *L)
-{
-    struct lh_vm *vm = lh_api_vm(L);
-    uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.close");
-    struct lh_file *file;
-
-    if (!lh_gc_runs_alone(L, vm))
-        return lh_api_refuse(L);
-    lua_settop(L, 2);
-    if (!lh_file_is_first(L))
-        return lh_api_argument_error(L, 1, "httpd.close", "file");
-    file = lh_file_find(L, vm, 1);
-    if (file && lh_file_is_busy(file))
-        return lh_api_error(L, "an operation on the file is under way");
-    if (file && file->process)
-        return lh_process_close(L, file, timeout_ms);
-    if (file && file->left && lh_lua_file(L, 1))
-        return close_left(L);
-    return close_plainly(L, vm, file);
 }
 
 void lh_file_close_handle(void *handle)
@@ -378,7 +331,7 @@ bool lh_file_is_first(lua_State *L)
 struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
                             int *error)
 {
-    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_vm *vm = lh_vm_of(L);
     FILE *fp = lh_lua_file(L, 1);
     struct lh_file *file = lh_file_find(L, vm, 1);
 
@@ -399,31 +352,6 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
     file->ended = false;
     file->moved = 0;
     return file;
-}
-
-void lh_file_note_error(const struct lh_vm *vm, int error)
-{
-    if (error == EMFILE || error == ENFILE)
-        vm->ctx->short_of_descriptors = true;
-}
-
-int lh_file_path_error(lua_State *L, const char *path, int error)
-{
-    const char *text = error == EPIPE ? "closed" : strerror(error);
-
-    lh_file_note_error(lh_api_vm(L), error);
-    lua_pushnil(L);
-    if (path)
-        lua_pushfstring(L, "%s: %s", path, text);
-    else
-        lua_pushstring(L, text);
-    lua_pushinteger(L, error);
-    return 3;
-}
-
-int lh_file_error(lua_State *L, int error)
-{
-    return lh_file_path_error(L, NULL, error);
 }
 
 /* --- tasks ---------------------------------------------------------------- */
@@ -466,54 +394,7 @@ void lh_file_detach(struct lh_task *task)
     lh_timer_disarm(&task->again);
 }
 
-/* --- lost handles ------------------------------------------------------------
- */
-
-/* Before io closes it: without waiting, and with our descriptor. */
-static int collect_handle(lua_State *L)
-{
-    struct lh_file *file = lh_file_find(L, lh_api_vm(L), 1);
-
-    if (file && !file->standard) {
-        kill_state(file);
-        if (lh_lua_file(L, 1))
-            lh_file_close_handle(lua_touserdata(L, 1));
-    }
-    lua_pushvalue(L, lua_upvalueindex(2));
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 0);
-    return 0;
-}
-
-/* The metatable of io's handles is at the top. */
-static void watch_handles(lua_State *L, struct lh_vm *vm)
-{
-    lua_pushlightuserdata(L, vm);
-    lua_getfield(L, -2, "__gc");
-    if (lua_isfunction(L, -1)) {
-        lua_pushcclosure(L, collect_handle, 2);
-        lua_setfield(L, -2, "__gc");
-    } else {
-        lua_pop(L, 2);
-    }
-}
-
 /* --- the VM --------------------------------------------------------------- */
-
-static const luaL_Reg begins[] = {
-    {"give_back", give_back_call},
-    {"close_begin", close_begin},
-    {"drain_begin", lh_file_drain_begin},
-    {NULL, NULL},
-};
-
-static void push_metatable(lua_State *L, struct lh_vm *vm)
-{
-    lua_newtable(L);
-    lua_pushcfunction(L, collect_file);
-    lua_setfield(L, -2, "__gc");
-    vm->file_meta = luaL_ref(L, LUA_REGISTRYINDEX);
-}
 
 static int new_weak_table(lua_State *L, const char *mode)
 {
@@ -526,34 +407,29 @@ static int new_weak_table(lua_State *L, const char *mode)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* Without the io library there are no files. */
-void lh_file_prepare(lua_State *L, struct lh_vm *vm)
+bool lh_file_prepare(lua_State *L, struct lh_vm *vm)
 {
     int to = lua_gettop(L);
 
-    lh_api_register(L, vm, lh_execute_begins);
-    push_metatable(L, vm);
     vm->files = new_weak_table(L, "k");
     lua_setfield(L, to, "files");
     vm->popens = new_weak_table(L, "v");
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_FILEHANDLE);
     lua_getglobal(L, "io");
-    if (lua_istable(L, -1) && lua_istable(L, -2)) {
-        lua_pushvalue(L, -2);
-        watch_handles(L, vm);
-        lua_pop(L, 1);
+    bool there = lua_istable(L, -1) && lua_istable(L, -2);
+    if (there) {
         lua_getfield(L, -1, "open");
         vm->file_open = luaL_ref(L, LUA_REGISTRYINDEX);
         lua_getfield(L, -2, "__index");
         lua_getfield(L, -1, "close");
         vm->file_close = luaL_ref(L, LUA_REGISTRYINDEX);
         lua_setfield(L, to, "methods");
-        lua_settop(L, to);
-        lh_api_register(L, vm, lh_through_begins);
-        lh_api_register(L, vm, begins);
-        lh_api_register(L, vm, lh_popen_begins);
-        lh_api_register(L, vm, lh_file_open_begins);
-        lh_api_register(L, vm, lh_file_send_begins);
     }
     lua_settop(L, to);
+    return there;
 }
+
+const luaL_Reg lh_file_begins[] = {
+    {"give_back", give_back_call},
+    {NULL, NULL},
+};

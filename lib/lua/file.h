@@ -95,8 +95,11 @@ void lh_pipe_drop(struct lh_pipe *pipe);          /* likewise */
 
 /* --- file.c --------------------------------------------------------------- */
 
-/* Makes the VM's tables; adds to the table at the top what boot.lua needs. */
-void lh_file_prepare(lua_State *L, struct lh_vm *vm);
+extern const luaL_Reg lh_file_begins[];
+
+/* Makes the VM's tables; adds to the table at the top what boot.lua needs.
+ * False: there is no io library. */
+bool lh_file_prepare(lua_State *L, struct lh_vm *vm);
 
 /* Is the first argument a file? */
 bool lh_file_is_first(lua_State *L);
@@ -125,15 +128,6 @@ void lh_file_unwatch(struct lh_file *file);
 /* As if httpd had never seen it: gives up its descriptor. */
 void lh_file_forget(struct lh_file *file);
 
-/* Pushes nil, the text and the number, as io does; the text with its path, if
- * there is one. */
-int lh_file_error(lua_State *L, int error);
-int lh_file_path_error(lua_State *L, const char *path, int error);
-
-/* Has the worker run out of descriptors?  Then those that scripts have lost are
- * looked for. */
-void lh_file_note_error(const struct lh_vm *vm, int error);
-
 /* Is something under way that the file must not be touched during? */
 bool lh_file_is_busy(const struct lh_file *file);
 
@@ -145,17 +139,16 @@ void lh_file_leave_operation(struct lh_file *file);
 void lh_file_attach(struct lh_task *task);
 void lh_file_detach(struct lh_task *task);
 
+/* Gives the position and what was read ahead back to the FILE. */
+void lh_file_give_back(struct lh_file *file, FILE *fp);
+
 /* --- file_io.c ------------------------------------------------------------ */
+
+extern const luaL_Reg lh_file_io_begins[];
 
 int lh_file_read_begin(lua_State *L, struct lh_task *task);
 int lh_file_write_begin(lua_State *L, struct lh_task *task,
                         uint64_t timeout_ms);
-
-/* Writes what is held back, before the file is closed. */
-int lh_file_drain_begin(lua_State *L);
-
-/* As far as that needs no waiting.  0 or a negative errno. */
-int lh_file_push_behind(struct lh_file *file);
 
 /* May the task move more before the others have their turn? */
 bool lh_file_has_budget(const struct lh_task *task);
@@ -164,6 +157,13 @@ void lh_file_pause(struct lh_task *task);
 /* --- file_open.c ---------------------------------------------------------- */
 
 extern const luaL_Reg lh_file_open_begins[];
+
+/* --- close.c -------------------------------------------------------------- */
+
+extern const luaL_Reg lh_close_begins[];
+
+/* Sees to handles that scripts lose. */
+void lh_close_watch(lua_State *L, struct lh_vm *vm);
 
 /* --- through.c ------------------------------------------------------------ */
 

@@ -133,9 +133,9 @@ static void deliver_read(struct lh_operation *op)
 static void start_read(struct lh_task *task)
 {
     struct lh_file *file = task->file;
-    size_t n = least(lh_read_wants(task, &file->ahead), PIECE_BYTES);
+    size_t n = least(lh_read_wants(&task->read, &file->ahead), PIECE_BYTES);
 
-    if (task->read_mode != LH_READ_BYTES && n < LINE_BYTES)
+    if (task->read.mode != LH_READ_BYTES && n < LINE_BYTES)
         n = LINE_BYTES;
     struct lh_operation *op =
         lh_operation_new(file->vm->ctx, LH_AIO_READ, file->descriptor, n);
@@ -162,7 +162,7 @@ static ssize_t unless_unwatched(struct lh_file *file, ssize_t error)
 static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
 {
     struct lh_input *in = &file->ahead;
-    size_t n = least(lh_read_wants(task, in), BUDGET_BYTES);
+    size_t n = least(lh_read_wants(&task->read, in), BUDGET_BYTES);
     int fd = file->descriptor->fd;
     ssize_t got;
 
@@ -189,7 +189,7 @@ static enum lh_outcome read_now(struct lh_task *task, struct lh_file *file)
 {
     enum lh_outcome outcome;
 
-    while ((outcome = lh_read_enough(task, &file->ahead)) ==
+    while ((outcome = lh_read_enough(task->vm, &task->read, &file->ahead)) ==
            LH_OUTCOME_PENDING) {
         if (file->operation)
             return LH_OUTCOME_PENDING;
@@ -248,7 +248,7 @@ static int push_file_read(lua_State *L, struct lh_task *task)
 
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
-    int results = lh_read_push(L, task, in);
+    int results = lh_read_push(L, &task->read, in);
     if (in->n == 0 && in->room > KEEP_BYTES) {
         lh_free(in->p);
         *in = (struct lh_input){.p = NULL};
@@ -269,12 +269,12 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.read");
     int error;
 
-    lh_read_mode(L, task);
+    lh_read_mode(L, &task->read);
     task->file = lh_file_use(L, "httpd.read", true, &error);
     if (error == 0 && !task->file->readable)
         error = -EBADF;
     if (error < 0)
-        return lh_file_error(L, -error);
+        return lh_api_system_error(L, -error);
     return lh_api_begin(L, task, &file_read_wait, timeout_ms);
 }
 
@@ -445,30 +445,13 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
     if (error == 0 && !task->file->writable)
         error = -EBADF;
     if (error < 0)
-        return lh_file_error(L, -error);
+        return lh_api_system_error(L, -error);
     forget_ahead(task->file);
     task->data_done = 0;
     return lh_api_begin(L, task, &file_write_wait, timeout_ms);
 }
 
 /* --- what a FILE held back ------------------------------------------------ */
-
-int lh_file_push_behind(struct lh_file *file)
-{
-    struct lh_input *in = &file->behind;
-    ssize_t n = 0;
-
-    while (n >= 0 && lh_input_bytes(in)) {
-        n = lh_pipe_write(file->descriptor->fd, in->p + in->at,
-                          lh_input_bytes(in));
-        in->at += n > 0 ? (size_t)n : 0;
-    }
-    if (n < 0 && n != -EAGAIN) {
-        in->at = in->n = 0;
-        return (int)n;
-    }
-    return 0;
-}
 
 /* Does a pipe hold back octets for somebody who can wait? */
 static bool holds_back(lua_State *L, const struct lh_vm *vm,
@@ -491,9 +474,9 @@ static const struct lh_wait drain_wait = {
     .keeps_handle = true,
 };
 
-int lh_file_drain_begin(lua_State *L)
+static int drain_begin(lua_State *L)
 {
-    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_vm *vm = lh_vm_of(L);
     uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.close");
     struct lh_task *task = vm->current;
     int error;
@@ -505,7 +488,12 @@ int lh_file_drain_begin(lua_State *L)
     }
     task->file = lh_file_use(L, "httpd.close", false, &error);
     if (error < 0)
-        return lh_file_error(L, -error);
+        return lh_api_system_error(L, -error);
     task->data_n = task->data_done = 0;
     return lh_api_begin(L, task, &drain_wait, timeout_ms);
 }
+
+const luaL_Reg lh_file_io_begins[] = {
+    {"drain_begin", drain_begin},
+    {NULL, NULL},
+};

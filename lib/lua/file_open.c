@@ -133,7 +133,7 @@ static int push_opened(lua_State *L, struct lh_task *task)
     lh_file_close_handle(task->handle); /* it came too late */
     if (task->outcome != LH_OUTCOME_ERROR)
         return lh_api_answer(L, task, task->outcome);
-    return lh_file_path_error(L, task->data, task->error);
+    return lh_api_path_error(L, task->data, task->error);
 }
 
 static const struct lh_wait open_wait = {
@@ -171,7 +171,7 @@ static int open_begin(lua_State *L)
         return lh_api_error(L, "httpd.open: there is no server here");
     task->file = lh_file_push_handle(L, task->vm, &error);
     if (!task->file)
-        return lh_file_path_error(L, task->data, error);
+        return lh_api_path_error(L, task->data, error);
     task->handle = lua_touserdata(L, -1);
     lua_insert(L, 1);
     return lh_api_begin(L, task, &open_wait, timeout_ms);
@@ -227,7 +227,7 @@ static int sync_begin(lua_State *L)
         return lh_api_argument_error(L, 1, "httpd.sync", "file");
     task->file = lh_file_use(L, "httpd.sync", false, &error);
     if (error < 0)
-        return lh_file_error(L, -error);
+        return lh_api_system_error(L, -error);
     return lh_api_begin(L, task, &sync_wait, timeout_ms);
 }
 

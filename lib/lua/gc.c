@@ -142,7 +142,7 @@ void lh_gc_collect(struct lh_vm *vm)
 /* A script asks: it has its request again afterwards. */
 static int collect_now(lua_State *L)
 {
-    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_vm *vm = lh_vm_of(L);
     struct lh_task *task = vm->current;
 
     lua_settop(L, 1);
@@ -185,7 +185,7 @@ bool lh_gc_runs_alone(lua_State *L, const struct lh_vm *vm)
 /* stop(whether): before collectgarbage does it.  A finalizer stops nothing. */
 static int stop(lua_State *L)
 {
-    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_vm *vm = lh_vm_of(L);
 
     if (lh_gc_runs_script(L, vm))
         vm->gc_stopped = lua_toboolean(L, 1) != 0;
@@ -197,7 +197,7 @@ static int stop(lua_State *L)
  * would end whatever allocates. */
 static int run_finalizer(lua_State *L)
 {
-    struct lh_vm *vm = lh_api_vm(L);
+    struct lh_vm *vm = lh_vm_of(L);
     struct lh_task *task = vm->current;
 
     lua_settop(L, 1);
@@ -215,7 +215,7 @@ static int run_finalizer(lua_State *L)
 
 static int finalizer(lua_State *L)
 {
-    lua_pushlightuserdata(L, lh_api_vm(L));
+    lua_pushlightuserdata(L, lh_vm_of(L));
     lua_pushvalue(L, 1);
     lua_pushcclosure(L, run_finalizer, 2);
     return 1;

@@ -40,7 +40,4 @@ bool lh_gc_runs_script(lua_State *L, const struct lh_vm *vm);
  * interrupts somebody. */
 bool lh_gc_runs_alone(lua_State *L, const struct lh_vm *vm);
 
-/* Functions that only boot.lua uses. */
-extern const luaL_Reg lh_gc_begins[];
-
 #endif

@@ -6,6 +6,7 @@
 #include "lua/boot.h"
 #include "lua/file.h"
 #include "lua/gc.h"
+#include "lua/process.h"
 #include "lua/traces.h"
 
 #include "base/mem.h"
@@ -42,9 +43,11 @@ static void push_index_metatable(lua_State *L, struct lh_vm *vm,
 static void open_httpd(lua_State *L, struct lh_vm *vm)
 {
     lua_newtable(L);
-    lh_api_register(L, vm, lh_api_functions);
-    lh_api_register(L, vm, lh_api_header_functions);
-    lh_api_register(L, vm, lh_api_tool_functions);
+    lh_api_register(L, vm, lh_handler_functions);
+    lh_api_register(L, vm, lh_header_functions);
+    lh_api_register(L, vm, lh_write_functions);
+    lh_api_register(L, vm, lh_sleep_functions);
+    lh_api_register(L, vm, lh_tool_functions);
     lua_pushfstring(L, "%d.%d.%d", LHTTPD_VERSION_MAJOR, LHTTPD_VERSION_MINOR,
                     LHTTPD_VERSION_PATCH);
     lua_setfield(L, -2, "_VERSION");
@@ -62,6 +65,34 @@ static void open_httpd(lua_State *L, struct lh_vm *vm)
     lua_pop(L, 1);
 }
 
+/* For a state without the base library. */
+static int set_metatable(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
+static const luaL_Reg load_begins[] = {
+    {"setmetatable", set_metatable},
+    {NULL, NULL},
+};
+
+/* Without the io library there are no files. */
+static void add_files(lua_State *L, struct lh_vm *vm)
+{
+    if (!lh_file_prepare(L, vm))
+        return;
+    lh_close_watch(L, vm);
+    lh_api_register(L, vm, lh_through_begins);
+    lh_api_register(L, vm, lh_file_begins);
+    lh_api_register(L, vm, lh_file_io_begins);
+    lh_api_register(L, vm, lh_close_begins);
+    lh_api_register(L, vm, lh_popen_begins);
+    lh_api_register(L, vm, lh_file_open_begins);
+    lh_api_register(L, vm, lh_file_send_begins);
+}
+
 /* Runs boot.lua with httpd at `httpd`; leaves what it returns. */
 static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
 {
@@ -70,10 +101,14 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lua_pushvalue(L, httpd);
     lua_newtable(L);
     lh_api_register(L, vm, lh_gc_begins);
-    lh_api_register(L, vm, lh_api_begins);
-    lh_api_register(L, vm, lh_api_read_begins);
-    lh_api_register(L, vm, lh_api_write_begins);
-    lh_file_prepare(L, vm);
+    lh_api_register(L, vm, load_begins);
+    lh_api_register(L, vm, lh_coroutine_begins);
+    lh_api_register(L, vm, lh_failure_begins);
+    lh_api_register(L, vm, lh_read_begins);
+    lh_api_register(L, vm, lh_write_begins);
+    lh_api_register(L, vm, lh_sleep_begins);
+    lh_api_register(L, vm, lh_execute_begins);
+    add_files(L, vm);
     lua_pushlightuserdata(L, lh_api_tag());
     lua_pushlightuserdata(L, lh_api_refused());
     lua_pushvalue(L, constants);
@@ -228,92 +263,6 @@ static int load(lua_State *L)
     return 0;
 }
 
-/* --- handlers ------------------------------------------------------------- */
-
-/* How many of its arguments the function at index 2 can see.  Lua 5.1 does not
- * tell. */
-static int parameters(lua_State *L)
-{
-    int top = lua_gettop(L), n = LH_HANDLER_ARGUMENTS;
-
-    lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.getinfo");
-    if (lua_isfunction(L, -1)) {
-        lua_pushvalue(L, 2);
-        lua_pushliteral(L, "u");
-        lua_call(L, 2, 1);
-        lua_getfield(L, -1, "nparams");
-        lua_getfield(L, -2, "isvararg");
-        if (lua_isnumber(L, -2) && !lua_toboolean(L, -1) &&
-            lua_tointeger(L, -2) < n)
-            n = (int)lua_tointeger(L, -2);
-    }
-    lua_settop(L, top);
-    return n;
-}
-
-static int add_known(struct lh_vm *vm, struct lh_str name, int line,
-                     int arguments)
-{
-    char clean[900], text[1024], where[32] = "in C";
-    struct lh_handler *known =
-        lh_realloc(vm->known, (vm->known_n + 1) * sizeof(*known));
-
-    if (!known)
-        return LHTTPD_ENOMEM;
-    vm->known = known;
-    lh_log_clean(clean, sizeof(clean), name);
-    if (line >= 0)
-        snprintf(where, sizeof(where), "line %d", line);
-    snprintf(text, sizeof(text), "handler %s%s (%s)",
-             clean[0] == '/' ? "" : "/", clean, where);
-    known[vm->known_n] =
-        (struct lh_handler){.what = lh_strdup(text), .arguments = arguments};
-    if (!known[vm->known_n].what)
-        return LHTTPD_ENOMEM;
-    vm->known_n++;
-    return 0;
-}
-
-/* What the handler's index leads to.  It may raise: the name comes last, so
- * that no request finds one without the rest. */
-static void push_handler(lua_State *L, const struct lh_vm *vm,
-                         struct lh_str name, int index)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->handlers);
-    lua_pushvalue(L, 2);
-    lua_rawseti(L, -2, index + 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->constants);
-    lua_pushstring(L, name.n && name.p[0] == '/' ? "" : "/");
-    lua_pushlstring(L, name.p, name.n);
-    lua_concat(L, 2);
-    lua_rawseti(L, -2, LH_CONST_HANDLERS + index);
-    lua_pop(L, 2);
-}
-
-int lh_vm_add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
-{
-    lua_Debug ar;
-    int arguments = parameters(L), index = (int)vm->names.n;
-
-    push_handler(L, vm, name, index);
-    lua_pushvalue(L, 2);
-    lua_getinfo(L, ">S", &ar);
-    if (add_known(vm, name, ar.linedefined, arguments))
-        return LHTTPD_ENOMEM;
-    index = lh_names_add(&vm->names, name);
-    if (index < 0)
-        lh_free(vm->known[--vm->known_n].what);
-    return index;
-}
-
-static int exact(const struct lh_vm *vm, struct lh_str name)
-{
-    struct lh_str path_info = {NULL, 0};
-    int index = lh_names_find(&vm->names, name, &path_info);
-
-    return path_info.p ? -1 : index;
-}
-
 /* --- all of it ------------------------------------------------------------ */
 
 static int new_state(struct lh_vm *vm, struct lh_err *err)
@@ -377,7 +326,6 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
     lua_getfield(vm->L, LUA_REGISTRYINDEX, "lhttpd.turn");
     /* What loading left behind goes now, not beside the first requests. */
     lh_gc_collect(vm);
-    vm->not_found = exact(vm, LH_STR("/notfound"));
-    vm->root = exact(vm, LH_STR("/"));
+    lh_handlers_registered(vm);
     return 0;
 }

@@ -41,7 +41,7 @@ static struct lh_process_start usual_start(void)
 
 static int io_popen(lua_State *L)
 {
-    if (!lh_gc_runs_script(L, lh_api_vm(L)))
+    if (!lh_gc_runs_script(L, lh_vm_of(L)))
         return lh_api_refuse(L);
     const char *command = luaL_checkstring(L, 1);
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
@@ -49,7 +49,7 @@ static int io_popen(lua_State *L)
 
     start.reads = mode_reads(L, luaL_optstring(L, 2, "r"), "io.popen");
     start.child.argv = argv;
-    struct lh_process *p = lh_process_start(L, lh_api_vm(L), &start);
+    struct lh_process *p = lh_process_start(L, lh_vm_of(L), &start);
     if (!p)
         return 3;
     p->ends_when_left = start.reads;
@@ -168,17 +168,17 @@ static int httpd_popen(lua_State *L)
 {
     struct options o = {.start = usual_start()};
 
-    if (!lh_gc_runs_script(L, lh_api_vm(L)))
+    if (!lh_gc_runs_script(L, lh_vm_of(L)))
         return lh_api_refuse(L);
     lua_settop(L, 2);
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     read_arguments(L, &o);
     read_options(L, &o);
-    struct lh_process *p = lh_process_start(L, lh_api_vm(L), &o.start);
+    struct lh_process *p = lh_process_start(L, lh_vm_of(L), &o.start);
     if (!p)
         return 3;
     p->detached = o.detach;
-    p->bound = p->ends_when_left = !o.detach;
+    p->ends_with_task = p->ends_when_left = !o.detach;
     return 1;
 }
 
@@ -210,7 +210,8 @@ static int os_execute(lua_State *L)
     }
     int error = lh_child_execute(&child, command);
     if (in_words)
-        return error ? lh_file_error(L, error) : lh_process_push_end(L, &child);
+        return error ? lh_api_system_error(L, error)
+                     : lh_process_push_end(L, &child);
     lua_pushinteger(L, wait_status(error, &child));
     return 1;
 }

@@ -7,7 +7,6 @@
 #include "os/pipe.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -40,6 +39,7 @@ static void free_process(struct lh_process *p)
     unwatch(p);
     lh_timer_disarm(&p->timer);
     lh_list_remove(&p->link);
+    lh_list_remove(&p->bound.link);
     lh_free(p);
 }
 
@@ -55,7 +55,7 @@ static void hurry(struct lh_process *p)
         lh_timer_arm(&ctx->timers, &p->timer, due_ms);
 }
 
-static bool reap(struct lh_process *p)
+bool lh_process_reap(struct lh_process *p)
 {
     if (p->ended)
         return true;
@@ -74,7 +74,7 @@ static void on_end(struct lh_source *source, unsigned ready)
     struct lh_process *p = LH_OF(source, struct lh_process, source);
 
     (void)ready;
-    if (!reap(p))
+    if (!lh_process_reap(p))
         return;
     if (p->task)
         lh_task_ready(p->task);
@@ -144,6 +144,42 @@ void lh_processes_deinit(struct lh_vm *vm)
         free_process(p);
     }
     lh_timer_disarm(&vm->sweep_timer);
+}
+
+static void sweep_now(struct lh_vm *vm)
+{
+    vm->sweep = true;
+    if (!lh_list_linked(&vm->ready_link))
+        lh_list_append(vm->ready_list, &vm->ready_link);
+}
+
+static void sweep_due(struct lh_timer *timer)
+{
+    sweep_now(LH_OF(timer, struct lh_vm, sweep_timer));
+}
+
+void lh_process_sweep_soon(struct lh_vm *vm)
+{
+    struct lh_context *ctx = vm->ctx;
+    uint64_t due_ms = lh_deadline(vm->swept_ms, SWEEP_MS);
+
+    if (vm->sweep || lh_timer_armed(&vm->sweep_timer))
+        return;
+    if (vm->swept_ms == 0 || due_ms <= ctx->now_ms)
+        sweep_now(vm);
+    else
+        lh_timer_arm(&ctx->timers, &vm->sweep_timer, due_ms);
+}
+
+/* Its handle may be left behind. */
+static void on_task_end(struct lh_bound *bound)
+{
+    struct lh_process *p = LH_OF(bound, struct lh_process, bound);
+
+    if (p->ends_with_task)
+        terminate(p);
+    if (p->file)
+        lh_process_sweep_soon(p->vm);
 }
 
 /* --- starting ------------------------------------------------------------- */
@@ -248,7 +284,10 @@ static struct lh_process *new_process(struct lh_vm *vm)
         return NULL;
     p->vm = vm;
     p->source.on_event = on_end;
-    p->owner = vm->current;
+    lh_list_init(&p->bound.link);
+    p->bound.on_task_end = on_task_end;
+    if (vm->current)
+        lh_list_append(&vm->current->bound, &p->bound.link);
     p->child.pid = p->child.ended_fd = -1;
     lh_timer_init(&p->timer, kill_late);
     lh_timer_init(&p->look_timer, look);
@@ -288,7 +327,7 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     struct lh_file *file = lh_file_push_handle(L, vm, &error);
     if (!file) {
-        lh_file_note_error(vm, error);
+        lh_api_note_error(vm, error);
         return refuse(L, strerror(error), error);
     }
     id = remember_handle(L, vm);
@@ -297,8 +336,9 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
         return refuse(L, strerror(ENOMEM), ENOMEM);
     FILE *fp = open_ends(p, start, &error, &err);
     if (!fp) {
+        lh_list_remove(&p->bound.link);
         lh_free(p);
-        lh_file_note_error(vm, error);
+        lh_api_note_error(vm, error);
         return refuse(L, err.text, error);
     }
     lh_file_open_handle(file, lua_touserdata(L, -1), fp);
@@ -310,49 +350,6 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
 }
 
 /* --- lost handles --------------------------------------------------------- */
-
-static void sweep_now(struct lh_vm *vm)
-{
-    vm->sweep = true;
-    if (!lh_list_linked(&vm->ready_link))
-        lh_list_append(vm->ready_list, &vm->ready_link);
-}
-
-static void sweep_due(struct lh_timer *timer)
-{
-    sweep_now(LH_OF(timer, struct lh_vm, sweep_timer));
-}
-
-void lh_process_sweep_soon(struct lh_vm *vm)
-{
-    struct lh_context *ctx = vm->ctx;
-    uint64_t due_ms = lh_deadline(vm->swept_ms, SWEEP_MS);
-
-    if (vm->sweep || lh_timer_armed(&vm->sweep_timer))
-        return;
-    if (vm->swept_ms == 0 || due_ms <= ctx->now_ms)
-        sweep_now(vm);
-    else
-        lh_timer_arm(&ctx->timers, &vm->sweep_timer, due_ms);
-}
-
-void lh_process_task_ended(struct lh_task *task)
-{
-    struct lh_vm *vm = task->vm;
-    struct lh_list *l, *next;
-
-    for (l = vm->processes.next; l != &vm->processes; l = next) {
-        struct lh_process *p = LH_OF(l, struct lh_process, link);
-        next = l->next;
-        if (p->owner != task)
-            continue;
-        p->owner = NULL;
-        if (p->bound)
-            terminate(p);
-        if (p->file)
-            lh_process_sweep_soon(vm);
-    }
-}
 
 void lh_process_sweep(lua_State *L, struct lh_vm *vm)
 {
@@ -381,7 +378,7 @@ void lh_processes_init(struct lh_vm *vm)
     lh_timer_init(&vm->sweep_timer, sweep_due);
 }
 
-/* --- waiting for its end -------------------------------------------------- */
+/* --- how it has ended ----------------------------------------------------- */
 
 static int push_unknown(lua_State *L)
 {
@@ -405,100 +402,4 @@ int lh_process_push_end(lua_State *L, const struct lh_child *child)
     lua_pushstring(L, exited ? "exit" : "signal");
     lua_pushinteger(L, child->code);
     return 3;
-}
-
-static enum lh_outcome poll_end(struct lh_task *task, lua_State *L)
-{
-    struct lh_process *p = task->file->process;
-
-    (void)L;
-    if (reap(p))
-        return LH_OUTCOME_DONE;
-    if (task->cut || (task->ex && lh_task_is_closed(task)))
-        return LH_OUTCOME_CLOSED;
-    if (task->on_file && lh_api_stops(task))
-        return LH_OUTCOME_STOPPING;
-    return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
-}
-
-/* Only now: where the handler cannot be suspended nothing has happened. */
-static void wait_for_end(struct lh_task *task)
-{
-    struct lh_process *p = task->file->process;
-
-    lh_file_forget(task->file);
-    lh_file_close_handle(task->handle);
-    lh_file_attach(task);
-    if (task->ex)
-        lh_exchange_release(task->ex);
-    p->task = task;
-    if (poll_end(task, NULL) != LH_OUTCOME_PENDING)
-        lh_task_ready(task);
-}
-
-static void leave_waiting(struct lh_task *task)
-{
-    if (task->file->process)
-        task->file->process->task = NULL;
-    lh_file_detach(task);
-}
-
-static int push_end(lua_State *L, struct lh_task *task)
-{
-    struct lh_process *p = task->file->process;
-    struct lh_child child = p->child;
-
-    if (task->outcome != LH_OUTCOME_DONE)
-        return lh_api_answer(L, task, task->outcome);
-    lh_file_forget(task->file);
-    lh_file_close_handle(task->handle);
-    lh_process_leave(p);
-    return lh_process_push_end(L, &child);
-}
-
-static const struct lh_wait end_wait = {
-    .poll = poll_end,
-    .start = wait_for_end,
-    .cancel = leave_waiting,
-    .finish = push_end,
-    .keeps_handle = true,
-};
-
-/* While the script loads, where waiting is all right. */
-static int wait_here(lua_State *L, struct lh_file *file)
-{
-    struct lh_process *p = file->process;
-    struct pollfd end = {.fd = p->child.ended_fd, .events = POLLIN};
-    int patience_ms = end.fd < 0 ? LOOK_LAST_MS : -1;
-
-    lh_file_forget(file);
-    lh_file_close_handle(lua_touserdata(L, 1));
-    while (!reap(p))
-        poll(&end, 1, patience_ms);
-    struct lh_child child = p->child;
-    lh_process_leave(p);
-    return lh_process_push_end(L, &child);
-}
-
-/* In a finalizer between requests: the child is reaped by its event. */
-static int leave_here(lua_State *L, struct lh_file *file)
-{
-    lh_file_forget(file);
-    lh_file_close_handle(lua_touserdata(L, 1));
-    lh_process_leave(file->process);
-    lua_pushnil(L);
-    lua_pushliteral(L, "nobody waits here");
-    return 2;
-}
-
-int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms)
-{
-    struct lh_task *task = file->vm->current;
-
-    if (!task)
-        return file->vm->loading && !file->vm->collects ? wait_here(L, file)
-                                                        : leave_here(L, file);
-    task->file = file;
-    task->handle = lua_touserdata(L, 1);
-    return lh_api_begin(L, task, &end_wait, timeout_ms);
 }

@@ -21,10 +21,10 @@ struct lh_process {
     struct lh_timer timer;      /* SIGKILL follows SIGTERM */
     struct lh_file *file;       /* of its handle; NULL: left */
     int id;                     /* its handle's key in vm->popens */
-    struct lh_task *owner;      /* whose handler started it */
+    struct lh_bound bound;      /* to the task whose handler started it */
     struct lh_task *task;       /* waits for its end */
-    bool bound;                 /* it ends with its owner */
-    bool ends_when_left;        /* it may never end by itself */
+    bool ends_with_task;
+    bool ends_when_left; /* it may never end by itself */
     bool detached;
     bool ended; /* and was reaped: `child` knows how */
 };
@@ -46,12 +46,11 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
  * words and errno where that is not known. */
 int lh_process_push_end(lua_State *L, const struct lh_child *child);
 
+/* Has it ended?  Then `child` tells how. */
+bool lh_process_reap(struct lh_process *p);
+
 /* The handle's state is going. */
 void lh_process_leave(struct lh_process *p);
-
-/* Its task ends: what is bound to it ends too, and handles that it may have
- * left behind are looked for. */
-void lh_process_task_ended(struct lh_task *task);
 
 /* Has it done soon, at most once a second. */
 void lh_process_sweep_soon(struct lh_vm *vm);
@@ -61,9 +60,6 @@ void lh_process_sweep(lua_State *L, struct lh_vm *vm);
 
 void lh_processes_init(struct lh_vm *vm);
 void lh_processes_deinit(struct lh_vm *vm); /* ends all of them */
-
-/* Begins httpd.close for the file, which has a process. */
-int lh_process_close(lua_State *L, struct lh_file *file, uint64_t timeout_ms);
 
 /* popen.c */
 extern const luaL_Reg lh_popen_begins[];

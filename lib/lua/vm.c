@@ -88,22 +88,6 @@ void lh_vm_free(struct lh_vm *vm)
     lh_free(vm);
 }
 
-int lh_vm_find(const struct lh_vm *vm, struct lh_str rest,
-               struct lh_str *path_info)
-{
-    return lh_names_find(&vm->names, rest.n ? rest : LH_STR("/"), path_info);
-}
-
-int lh_vm_not_found(const struct lh_vm *vm)
-{
-    return vm->not_found;
-}
-
-bool lh_vm_has_root(const struct lh_vm *vm)
-{
-    return vm->root >= 0;
-}
-
 int lh_vm_serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,
                 struct lh_str path_info)
 {
@@ -123,108 +107,6 @@ unsigned lh_vm_tasks(const struct lh_vm *vm)
 void lh_vm_find_lost(struct lh_vm *vm)
 {
     lh_process_sweep_soon(vm);
-}
-
-/* --- running -------------------------------------------------------------- */
-
-/* One task at least has run. */
-static bool is_late(const struct lh_vm *vm)
-{
-    const struct lh_context *ctx = vm->ctx;
-
-    return ctx->tasks_until_ms && ctx->resumed_ms >= ctx->tasks_until_ms;
-}
-
-int lh_vm_turn(lua_State *L)
-{
-    struct lh_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
-    struct lh_list *link;
-
-    for (int i = 1; i <= LH_AT_LAST; i++)
-        lua_pushvalue(L, lua_upvalueindex(1 + i));
-    lh_gc_note_stopped(L, vm);
-    while ((link = lh_list_take(&vm->batch)) != NULL) {
-        vm->current = LH_OF(link, struct lh_task, ready_link);
-        lh_task_run(vm->current, L);
-        vm->current = NULL;
-        if (lh_gc_is_due(vm) || is_late(vm))
-            break;
-    }
-    return 0;
-}
-
-/* A finalizer that raised where we allocate took the turn from a request that
- * had not begun, which is tried again once. */
-static bool begins_again(struct lh_vm *vm, struct lh_task *task, int status)
-{
-    if (status == LUA_ERRMEM || task->state != LH_TASK_NEW || task->again_begun)
-        return false;
-    task->again_begun = true;
-    lh_list_append(&vm->batch, &task->ready_link);
-    return true;
-}
-
-/* The turn was ended by an error.  Lack of memory is the present task's, and
- * what a script has raised outside of its handler is what the log says; the
- * other tasks go on. */
-static void fail_current(struct lh_vm *vm, int status)
-{
-    const char *message = lua_tostring(vm->L, -1);
-    struct lh_task *task = vm->current;
-    struct lh_list *link;
-    char text[512];
-
-    if (!task && (link = lh_list_take(&vm->batch)) != NULL)
-        task = LH_OF(link, struct lh_task, ready_link);
-    snprintf(text, sizeof(text), "%s",
-             status == LUA_ERRMEM || !message ? "not enough memory" : message);
-    lua_settop(vm->L, 1);
-    vm->current = NULL;
-    vm->short_of_memory = true;
-    if (task && !begins_again(vm, task, status))
-        lh_task_fail(task, lh_str_of(text));
-}
-
-/* What there was no time for is first next time. */
-static void put_back(struct lh_vm *vm)
-{
-    if (lh_list_empty(&vm->batch))
-        return;
-    lh_list_put_first(&vm->ready, &vm->batch);
-    if (!lh_list_linked(&vm->ready_link))
-        lh_list_append(vm->ready_list, &vm->ready_link);
-}
-
-void lh_vm_note_stack(struct lh_vm *vm)
-{
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-
-    if (vm->ctx->stack_bytes)
-        vm->stack_low = here - vm->ctx->stack_bytes / 2;
-}
-
-void lh_vm_run(struct lh_vm *vm)
-{
-    lh_vm_note_stack(vm);
-    lh_list_remove(&vm->ready_link);
-    lh_list_move(&vm->batch, &vm->ready);
-    /* First: the tasks may need what it finds. */
-    if (vm->sweep) {
-        lh_gc_collect(vm);
-        lh_process_sweep(vm->L, vm);
-    }
-    while (!lh_list_empty(&vm->batch)) {
-        lua_pushvalue(vm->L, 1);
-        int status = lua_pcall(vm->L, 0, 0, 0);
-        if (status)
-            fail_current(vm, status);
-        if (lh_gc_is_due(vm))
-            lh_gc_collect(vm);
-        if (is_late(vm))
-            break;
-    }
-    lh_running_end(&vm->ctx->running);
-    put_back(vm);
 }
 
 /* --- a stop --------------------------------------------------------------- */

@@ -1,0 +1,114 @@
+/*
+ * Inside lib/lua: what a VM is made of.  Its counts agree with its lists:
+ * tasks_n with `tasks`, idle_coroutines with the tasks in `idle` that have one.
+ */
+#ifndef LH_LUA_STATE_H
+#define LH_LUA_STATE_H
+
+#include "http/route.h"
+#include "lua/input.h"
+#include "lua/vm.h"
+
+struct lh_task;
+
+/* Keys of the constants table, whose strings stay interned. */
+enum {
+    LH_CONST_PROTOCOL = 1, /* and the next two, by enum lh_http_version */
+    LH_CONST_DATE = 4,
+    LH_CONST_METHOD,
+    LH_CONST_PATH,
+    LH_CONST_SCHEME,
+    LH_CONST_AUTHORITY,
+    LH_CONST_COMMON = 16, /* usual field names */
+    LH_CONST_CACHE = 64,  /* by slot of vm->cache */
+    LH_CONST_HANDLERS = 64 + 128,
+};
+
+#define LH_VM_CACHE 128 /* a power of two */
+
+/* What requests said lately: clients repeat themselves, and comparing is
+ * cheaper than making a string.  The text is the Lua string's own. */
+struct lh_vm_cached {
+    const char *p;
+    size_t n;
+};
+
+/* A handler is called with env and header. */
+#define LH_HANDLER_ARGUMENTS 2
+
+struct lh_handler {
+    char *what;    /* "handler /x (line 12)" */
+    int arguments; /* those that it can see, no others are made */
+};
+
+struct lh_vm {
+    lua_State *L;
+    struct lh_context *ctx;
+    struct lh_list ready_link; /* in the worker's list */
+    struct lh_list *ready_list;
+    struct lh_list ready; /* tasks with news */
+    struct lh_list batch; /* those of them that run now */
+    struct lh_list tasks;
+    struct lh_list idle; /* tasks to be used again, some with a coroutine */
+    unsigned idle_coroutines;
+    unsigned tasks_n;
+    double waits_n;
+    int slots_n;
+    struct lh_task *current; /* whose handler runs */
+
+    char *prefix;
+    const char *name; /* as the configuration has it */
+    const lhttpd_vm_factory_t *factory;
+    lhttpd_vm_factory_t factory_copy;
+
+    struct lh_names names;
+    struct lh_handler *known; /* by handler */
+    unsigned known_n;
+    int not_found, root;
+    bool loading;
+    uintptr_t stack_low; /* below it nothing calls back; 0: unknown */
+    unsigned nested;     /* coroutines that run inside another */
+
+    int64_t date_s; /* the time that LH_CONST_DATE is for */
+    struct lh_vm_cached cache[LH_VM_CACHE];
+    struct lh_input spare_input;
+
+    /* References in the registry. */
+    int anchors, handlers, threads, constants;
+    int files, file_meta, file_open, file_close, popens;
+    int failure;   /* the last error of a wrapped coroutine, its traceback */
+    int hook_mask; /* of the script's own hook, where all share one */
+
+    struct lh_list processes; /* that the script has started */
+    int popens_n;
+    bool sweep; /* lost handles are looked for after the next run */
+    uint64_t swept_ms;
+    struct lh_timer sweep_timer;
+
+    lua_Alloc alloc; /* where memory is limited: what is behind the limit */
+    void *alloc_data;
+    uint64_t bytes, bytes_max, collect_at;
+    int collector;        /* its function, in the registry */
+    bool short_of_memory; /* an allocation failed: collect before going on */
+    bool collects;        /* a whole collection runs, without limit */
+    bool gc_stopped;      /* by the script */
+    unsigned finalizers;  /* of the script that run now */
+};
+
+/* Where the turn keeps its tables on the main state's stack. */
+enum {
+    LH_AT_THREADS = 1,
+    LH_AT_HANDLERS,
+    LH_AT_CONSTANTS,
+    LH_AT_MAKE_ENV,
+    LH_AT_HEADER_META,
+    LH_AT_LAST = LH_AT_HEADER_META
+};
+
+/* The VM of a C function that lh_api_register() has made. */
+static inline struct lh_vm *lh_vm_of(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+#endif
