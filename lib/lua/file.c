@@ -8,6 +8,7 @@
 #include "lua/api.h"
 #include "lua/gc.h"
 #include "os/evq.h"
+#include "os/error.h"
 #include "os/pipe.h"
 #include "os/stdio.h"
 
@@ -119,13 +120,13 @@ static int watch(struct lh_file *file, int fd)
         return -ENOTSUP;
     if (lh_slots_add(ctx->slots, &file->source, &file->tag) < 0)
         return -ENOMEM;
-    if (lh_evq_add(ctx->evq, fd, LH_EV_ONESHOT, file->tag) == 0) {
+    int error = lh_evq_add(ctx->evq, fd, LH_EV_ONESHOT, file->tag);
+    if (error == 0) {
         file->pollable = true;
         return 0;
     }
-    int error = errno;
     lh_slots_remove(ctx->slots, file->tag);
-    return error == EPERM ? 0 : -error;
+    return error == LH_SYS_EPERM ? 0 : error;
 }
 
 static int open_twin(struct lh_file *file, FILE *fp)

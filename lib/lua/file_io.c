@@ -59,9 +59,10 @@ static enum lh_outcome interrupted(const struct lh_task *task, bool reads)
 static void wait_for_event(struct lh_file *file, unsigned interest)
 {
     file->task->moved_bytes = 0;
-    if (lh_evq_change(file->vm->ctx->evq, file->descriptor->fd,
-                      interest | LH_EV_ONESHOT, file->tag) < 0) {
-        file->error = errno;
+    int r = lh_evq_change(file->vm->ctx->evq, file->descriptor->fd,
+                          interest | LH_EV_ONESHOT, file->tag);
+    if (r < 0) {
+        file->error = -r;
         lh_task_ready(file->task);
     }
 }

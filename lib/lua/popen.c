@@ -208,7 +208,7 @@ static int os_execute(lua_State *L)
             lua_pushinteger(L, shell);
         return 1;
     }
-    int error = lh_child_execute(&child, command);
+    int error = -lh_child_execute(&child, command);
     if (in_words)
         return error ? lh_api_system_error(L, error)
                      : lh_process_push_end(L, &child);

@@ -196,10 +196,10 @@ static int watch(struct lh_process *p)
     }
     if (lh_slots_add(ctx->slots, &p->source, &p->tag) < 0)
         return ENOMEM;
-    if (lh_evq_add(ctx->evq, p->child.ended_fd, LH_EV_READ, p->tag) < 0) {
-        int error = errno;
+    int r = lh_evq_add(ctx->evq, p->child.ended_fd, LH_EV_READ, p->tag);
+    if (r < 0) {
         lh_slots_remove(ctx->slots, p->tag);
-        return error;
+        return -r;
     }
     p->watched = true;
     return 0;
@@ -210,7 +210,6 @@ static int spawn(struct lh_process *p, struct lh_process_start *start,
                  int theirs, struct lh_err *err)
 {
     struct lh_child_start *child = &start->child;
-    int error = 0;
 
     if (start->reads)
         child->out = theirs;
@@ -218,9 +217,10 @@ static int spawn(struct lh_process *p, struct lh_process_start *start,
         child->in = theirs;
     if (start->merge)
         child->error = child->out;
-    if (lh_child_spawn(&p->child, child, &error, err) < 0)
-        return error ? error : ECHILD;
-    error = watch(p);
+    int r = lh_child_spawn(&p->child, child, err);
+    if (r < 0)
+        return -r;
+    int error = watch(p);
     if (error) {
         lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s", child->argv[0],
                    strerror(error));

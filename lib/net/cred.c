@@ -8,8 +8,9 @@
 #include "base/str.h"
 #include "net/keypair.h"
 #include "net/pem.h"
+#include "os/error.h"
+#include "os/read_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,26 +68,27 @@ static int refuse_source(struct lh_err *err, const struct source *source,
 }
 
 static int refuse_system(struct lh_err *err, const struct source *source,
-                         int number)
+                         int error)
 {
-    const char *words = strerror(number);
+    const char *words = lh_sys_text(error);
 
     return lh_err_set(err, LHTTPD_ECERT, "%s: %c%s", source->what,
                       lh_lower(words[0]), words + 1);
 }
 
 /* One read of at most the limit: no second copy of a key is left behind. */
-static int file_read(struct source *source, FILE *file, struct lh_err *err)
+static int file_read(struct source *source, const char *path,
+                     struct lh_err *err)
 {
     source->owned = lh_alloc(FILE_BYTES_MAX + 1);
     if (!source->owned)
         return lh_err_memory(err);
-    setvbuf(file, NULL, _IONBF, 0);
-    errno = 0;
-    source->n = fread(source->owned, 1, FILE_BYTES_MAX + 1, file);
+    source->n = FILE_BYTES_MAX + 1; /* all is wiped if it cannot be read */
+    int64_t n = lh_read_path(path, source->owned, FILE_BYTES_MAX + 1);
+    if (n < 0)
+        return refuse_system(err, source, (int)n);
+    source->n = (size_t)n;
     source->p = source->owned;
-    if (ferror(file))
-        return refuse_system(err, source, errno);
     if (source->n > FILE_BYTES_MAX)
         return refuse_source(err, source, "the file is longer than 1 MiB");
     return 0;
@@ -103,12 +105,7 @@ static int source_open(struct source *source, const char *kind,
              kind, source->where);
     if (!path)
         return p ? 0 : refuse_source(err, source, "none was given");
-    FILE *file = fopen(path, "rbe");
-    if (!file)
-        return refuse_system(err, source, errno);
-    int code = file_read(source, file, err);
-    fclose(file);
-    return code;
+    return file_read(source, path, err);
 }
 
 static void source_close(struct source *source)

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "net/chunk.h"
+#include "os/error.h"
 #include "os/sock.h"
 
 #include <assert.h>
@@ -48,7 +49,7 @@ static enum lh_net tcp_receive(struct lh_transport *t)
     lh_chunk_give(tcp->base.pools, &tcp->in);
     if (n == 0)
         return LH_NET_EOF;
-    return n == -1 ? LH_NET_AGAIN : tcp_lose(tcp);
+    return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tcp_lose(tcp);
 }
 
 static enum lh_net tcp_discard(struct lh_transport *t)
@@ -111,7 +112,7 @@ static enum lh_net tcp_send(struct lh_transport *t)
         return LH_NET_LOST;
     if (n) {
         ssize_t sent = lh_sock_send(t->fd, tcp->out.p + tcp->out.from, n);
-        if (sent == -2)
+        if (sent < 0 && sent != LH_SYS_EAGAIN)
             return tcp_lose(tcp);
         if (sent > 0)
             tcp->out.from += (size_t)sent;
@@ -132,7 +133,7 @@ static enum lh_net tcp_splice(struct lh_transport *t, int pipe, size_t n,
     if (tcp->lost)
         return LH_NET_LOST;
     moved = lh_sock_splice(t->fd, pipe, n);
-    if (moved == -2)
+    if (moved < 0 && moved != LH_SYS_EAGAIN)
         return tcp_lose(tcp);
     *sent = moved > 0 ? (size_t)moved : 0;
     return *sent < n ? LH_NET_AGAIN : LH_NET_OK;

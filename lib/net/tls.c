@@ -16,6 +16,7 @@
 
 #include "net/chunk.h"
 #include "net/tls_context.h"
+#include "os/error.h"
 #include "os/sock.h"
 
 #include <assert.h>
@@ -163,7 +164,7 @@ static enum lh_net send_record(struct tls *tls)
 
     while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
         ssize_t sent = lh_sock_send(tls->base.fd, p, n);
-        if (sent == -2)
+        if (sent < 0 && sent != LH_SYS_EAGAIN)
             return tls_lose(tls);
         if (sent > 0)
             br_ssl_engine_sendrec_ack(tls->engine, (size_t)sent);
@@ -203,7 +204,7 @@ static enum lh_net flight_send(struct tls *tls)
     if (lh_chunk_waits(flight)) {
         ssize_t sent = lh_sock_send(tls->base.fd, flight->p + flight->from,
                                     flight->to - flight->from);
-        if (sent == -2)
+        if (sent < 0 && sent != LH_SYS_EAGAIN)
             return tls_lose(tls);
         if (sent > 0)
             flight->from += (size_t)sent;
@@ -417,7 +418,7 @@ static enum lh_net raw_receive(struct tls *tls)
     lh_chunk_give(tls->base.pools, raw);
     if (n == 0)
         return LH_NET_EOF;
-    return n == -1 ? LH_NET_AGAIN : tls_lose(tls);
+    return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tls_lose(tls);
 }
 
 /* A record's first octet is 20 to 23 (RFC 5246, A.1), never a letter. */

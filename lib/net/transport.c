@@ -2,6 +2,7 @@
 #include "net/transport.h"
 
 #include "base/mem.h"
+#include "os/error.h"
 #include "os/sock.h"
 
 /* 4 MiB a worker: enough for the connections of one turn. */
@@ -28,5 +29,5 @@ enum lh_net lh_net_discard(struct lh_transport *t)
     lh_pool_give(&t->pools->chunks, scratch);
     if (n == 0)
         return LH_NET_EOF;
-    return n > 0 ? LH_NET_OK : n == -1 ? LH_NET_AGAIN : LH_NET_LOST;
+    return n > 0 ? LH_NET_OK : n == LH_SYS_EAGAIN ? LH_NET_AGAIN : LH_NET_LOST;
 }

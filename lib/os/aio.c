@@ -114,9 +114,10 @@ void lh_aio_finished(struct lh_aio *aio, struct lh_aio_op *op, int64_t moved)
     lh_list_append(&aio->done, &op->link);
 }
 
-ssize_t lh_aio_read_cached(int fd, void *p, size_t n, uint64_t offset)
+ssize_t lh_aio_read_cached(int fd, void *p, size_t room, uint64_t offset)
 {
-    struct iovec part = {p, n};
+    struct iovec part = {p, room};
+    ssize_t n = preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT);
 
-    return preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT);
+    return n < 0 ? -errno : n;
 }

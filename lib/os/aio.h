@@ -87,7 +87,8 @@ void lh_aio_deliver(struct lh_aio *aio);
 unsigned lh_aio_pending(const struct lh_aio *aio);
 
 /* Reads what is in the page cache without waiting: octets (0: the end of the
- * file), or -1: it must be added as an operation.  The count may be short. */
-ssize_t lh_aio_read_cached(int fd, void *p, size_t n, uint64_t offset);
+ * file), or a negative errno: it must be added as an operation.  The count may
+ * be short. */
+ssize_t lh_aio_read_cached(int fd, void *p, size_t room, uint64_t offset);
 
 #endif

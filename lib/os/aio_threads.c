@@ -8,12 +8,13 @@
 #include "os/aio_linux.h"
 
 #include "base/mem.h"
+#include "os/error.h"
 #include "os/fd.h"
 #include "os/signals.h"
+#include "os/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ struct threads {
     unsigned put;
     _Atomic unsigned taken;
     struct lh_mailbox finished;
-    pthread_t helpers[HELPERS];
+    struct lh_thread helpers[HELPERS];
     unsigned helpers_n;
 };
 
@@ -87,8 +88,7 @@ static int64_t helper_run(struct lh_aio_op *op)
         r = plain ? write(op->fd, p, n) : pwrite(op->fd, p, n, at);
         break;
     case LH_AIO_OPEN:
-        r = lh_fd_above(open(op->path, flags, op->mode));
-        break;
+        return lh_fd_above(open(op->path, flags, op->mode));
     case LH_AIO_SYNC:
         r = fsync(op->fd);
         break;
@@ -177,7 +177,7 @@ static int helpers_launch(struct threads *t)
 
     lh_signals_for_helpers(&before);
     while (t->helpers_n < HELPERS && r == 0) {
-        r = pthread_create(&t->helpers[t->helpers_n], NULL, help, t);
+        r = lh_thread_start(&t->helpers[t->helpers_n], 0, help, t);
         t->helpers_n += r == 0;
     }
     lh_signals_restore(&before);
@@ -192,7 +192,7 @@ static void threads_free(struct lh_aio *aio)
         queue_put(t, NULL); /* the queue is empty */
     raise_count(t->work_fd, t->helpers_n);
     for (unsigned i = 0; i < t->helpers_n; i++)
-        pthread_join(t->helpers[i], NULL);
+        lh_thread_join(&t->helpers[i]);
     close(t->work_fd);
     close(aio->fd);
     lh_free(t);
@@ -210,7 +210,9 @@ static int threads_new(struct lh_aio **aio, struct lh_err *err)
     lh_mailbox_init(&t->finished);
     for (unsigned i = 0; i < CELLS; i++)
         atomic_init(&t->cells[i].turn, i);
-    int r = t->aio.fd < 0 || t->work_fd < 0 ? errno : helpers_launch(t);
+    int r = t->aio.fd < 0    ? t->aio.fd
+            : t->work_fd < 0 ? t->work_fd
+                             : helpers_launch(t);
     if (r == 0) {
         *aio = &t->aio;
         return 0;
@@ -220,7 +222,8 @@ static int threads_new(struct lh_aio **aio, struct lh_err *err)
     if (t->work_fd >= 0)
         close(t->work_fd);
     lh_free(t);
-    return lh_err_set(err, LHTTPD_ESYSTEM, "file operations: %s", strerror(r));
+    return lh_err_set(err, LHTTPD_ESYSTEM, "file operations: %s",
+                      lh_sys_text(r));
 }
 
 const struct lh_aio_ways lh_aio_threads = {

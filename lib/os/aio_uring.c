@@ -5,9 +5,9 @@
 #include "os/aio_linux.h"
 
 #include "base/mem.h"
+#include "os/error.h"
 #include "os/fd.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 
@@ -94,7 +94,7 @@ static int uring_new(struct lh_aio **aio, struct lh_err *err)
     }
     if (r < 0) {
         lh_free(u);
-        return lh_err_set(err, LHTTPD_ESYSTEM, "io_uring: %s", strerror(-r));
+        return lh_err_set(err, LHTTPD_ESYSTEM, "io_uring: %s", lh_sys_text(r));
     }
     fcntl(u->ring.ring_fd, F_SETFD, FD_CLOEXEC);
     lh_aio_init(&u->aio, &lh_aio_uring, u->ring.ring_fd);
@@ -177,10 +177,8 @@ static void uring_reap(struct lh_aio *aio)
         int moved = cqe->res;
         io_uring_cqe_seen(&u->ring, cqe);
         u->in_kernel--;
-        if (op->kind == LH_AIO_OPEN && moved >= 0) {
+        if (op->kind == LH_AIO_OPEN && moved >= 0)
             moved = lh_fd_above(moved);
-            moved = moved < 0 ? -errno : moved;
-        }
         lh_list_init(&op->link);
         lh_aio_finished(aio, op, moved);
     }

@@ -1,13 +1,12 @@
 /* Child processes that nobody waits for: see child.h. */
 #include "os/child.h"
 
+#include "os/error.h"
 #include "os/fd.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -80,6 +79,8 @@ static void fill_attributes(posix_spawnattr_t *attributes, short more)
                                                  POSIX_SPAWN_SETSIGDEF | more));
 }
 
+/* 0 or a negative errno; inside, posix_spawn's functions return it
+ * positive. */
 static int spawn_child(pid_t *pid, const struct lh_child_start *start, int null)
 {
     posix_spawn_file_actions_t actions;
@@ -88,7 +89,7 @@ static int spawn_child(pid_t *pid, const struct lh_child_start *start, int null)
     int r = posix_spawn_file_actions_init(&actions);
 
     if (r != 0)
-        return r;
+        return -r;
     r = posix_spawnattr_init(&attributes);
     if (r != 0)
         goto err_after_actions;
@@ -100,74 +101,76 @@ static int spawn_child(pid_t *pid, const struct lh_child_start *start, int null)
     posix_spawnattr_destroy(&attributes);
 err_after_actions:
     posix_spawn_file_actions_destroy(&actions);
-    return r;
+    return -r;
 }
 
-/* What is wrong with the directory; 0: nothing. */
+/* 0: nothing is wrong with it; or a negative errno. */
 static int directory_error(const char *path)
 {
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int error = 0;
 
     if (fd < 0)
-        return errno;
+        return -errno;
     if (faccessat(fd, ".", X_OK, AT_EACCESS) < 0)
-        error = errno;
+        error = -errno;
     close(fd);
     return error;
 }
 
 /* The number alone does not tell what it is about. */
-static int spawn_blame(const struct lh_child_start *start, int *error,
+static int spawn_blame(const struct lh_child_start *start, int error,
                        struct lh_err *err)
 {
-    const char *program = start->argv[0];
+    const char *program = start->argv[0], *what = "";
     int of_directory = start->directory ? directory_error(start->directory) : 0;
 
-    if (of_directory) {
-        *error = of_directory;
-        return lh_err_set(err, LHTTPD_ESYSTEM, "directory %s: %s",
-                          start->directory, strerror(*error));
+    if (of_directory < 0) {
+        lh_err_set(err, LHTTPD_ESYSTEM, "directory %s: %s", start->directory,
+                   lh_sys_text(of_directory));
+        return of_directory;
     }
-    if (*error == ENOENT && program[0] == '/' && access(program, F_OK) == 0)
-        return lh_err_set(err, LHTTPD_ESYSTEM,
-                          "%s: %s: the interpreter or the dynamic loader that "
-                          "it names",
-                          program, strerror(*error));
-    return lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s", program, strerror(*error));
+    if (error == -ENOENT && program[0] == '/' && access(program, F_OK) == 0)
+        what = ": the interpreter or the dynamic loader that it names";
+    lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s%s", program, lh_sys_text(error),
+               what);
+    return error;
 }
 
 int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
-                   int *error, struct lh_err *err)
+                   struct lh_err *err)
 {
     bool all_given = start->in >= 0 && start->out >= 0 && start->error >= 0;
-    int null = all_given ? -1 : lh_fd_above(lh_fd_open_null());
+    int null = all_given ? -1 : lh_fd_open_null();
 
     *child = (struct lh_child){.pid = -1, .ended_fd = -1};
     if (!all_given && null < 0) {
-        *error = errno;
-        return lh_err_set(err, LHTTPD_ESYSTEM, "%s: /dev/null: %s",
-                          start->argv[0], strerror(*error));
+        lh_err_set(err, LHTTPD_ESYSTEM, "%s: /dev/null: %s", start->argv[0],
+                   lh_sys_text(null));
+        return null;
     }
-    *error = spawn_child(&child->pid, start, null);
+    int error = spawn_child(&child->pid, start, null);
     if (null >= 0)
         close(null);
-    if (*error != 0) {
+    if (error < 0) {
         child->pid = -1;
         return spawn_blame(start, error, err);
     }
     /* Refused by kernels before 5.3, containers and valgrind: one asks. */
     child->ended_fd = lh_fd_above((int)syscall(SYS_pidfd_open, child->pid, 0));
+    if (child->ended_fd < 0)
+        child->ended_fd = -1;
     return 0;
 }
 
 int lh_child_pipe(int fds[2])
 {
-    return lh_fd_pipe(fds, 0) < 0 ? -errno : 0;
+    return lh_fd_pipe(fds, 0);
 }
 
 /* --- its end -------------------------------------------------------------- */
 
+/* 0 or a negative errno. */
 static int wait_for(const struct lh_child *child, int options, siginfo_t *info)
 {
     int r;
@@ -176,9 +179,10 @@ static int wait_for(const struct lh_child *child, int options, siginfo_t *info)
     if (child->ended_fd >= 0) {
         r = waitid(WAIT_BY_PIDFD, (id_t)child->ended_fd, info, options);
         if (r == 0 || errno != EINVAL)
-            return r;
+            return r == 0 ? 0 : -errno;
     }
-    return waitid(P_PID, (id_t)child->pid, info, options);
+    r = waitid(P_PID, (id_t)child->pid, info, options);
+    return r == 0 ? 0 : -errno;
 }
 
 bool lh_child_has_ended(struct lh_child *child)
@@ -187,8 +191,9 @@ bool lh_child_has_ended(struct lh_child *child)
 
     if (child->fate != LH_CHILD_RUNS)
         return true;
-    if (wait_for(child, WEXITED | WNOHANG | WNOWAIT, &info) < 0) {
-        if (errno != EINTR)
+    int r = wait_for(child, WEXITED | WNOHANG | WNOWAIT, &info);
+    if (r < 0) {
+        if (r != -EINTR)
             child->fate = LH_CHILD_UNKNOWN;
     } else if (info.si_pid != 0) {
         child->fate =
@@ -259,8 +264,7 @@ void lh_child_end(struct lh_child *child)
     if (child->pid < 0)
         return;
     lh_child_signal(child, SIGKILL);
-    while (has_its_number(child) && wait_for(child, WEXITED, &info) < 0 &&
-           errno == EINTR)
+    while (has_its_number(child) && wait_for(child, WEXITED, &info) == -EINTR)
         continue;
     lh_child_leave(child);
 }
@@ -274,14 +278,14 @@ int lh_child_execute(struct lh_child *child, const char *command)
     *child = (struct lh_child){.pid = -1, .ended_fd = -1};
     int error = posix_spawnattr_init(&attributes);
     if (error)
-        return error;
+        return -error;
     fill_attributes(&attributes, 0);
     error = posix_spawn(&child->pid, argv[0], NULL, &attributes,
                         (char *const *)argv, environ);
     posix_spawnattr_destroy(&attributes);
     if (error)
-        return error;
-    while (wait_for(child, WEXITED | WNOWAIT, &info) < 0 && errno == EINTR)
+        return -error;
+    while (wait_for(child, WEXITED | WNOWAIT, &info) == -EINTR)
         continue;
     lh_child_reap(child);
     return 0;

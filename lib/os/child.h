@@ -40,12 +40,13 @@ struct lh_child_start {
 };
 
 /* In a process group of its own, no signal blocked or ignored, no further
- * descriptor open.  LHTTPD_ESYSTEM with words and errno in *error. */
+ * descriptor open.  0, or a negative errno with words in *err. */
 int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
-                   int *error, struct lh_err *err);
+                   struct lh_err *err);
 
 /* A shell command in our directory, with our descriptors and in our process
- * group, but with no signal blocked or ignored; waits for its end.  0 or errno;
+ * group, but with no signal blocked or ignored; waits for its end.  0 or a
+ * negative errno;
  * then `fate` and `code` tell how it has ended. */
 int lh_child_execute(struct lh_child *child, const char *command);
 

@@ -3,24 +3,24 @@
  */
 #include "os/daemon.h"
 
+#include "os/error.h"
 #include "os/fd.h"
 #include "os/self.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int fail_call(struct lh_err *err, const char *call, const char *what)
+static int fail_call(struct lh_err *err, const char *call, const char *what,
+                     int error)
 {
     return lh_err_set(err, LHTTPD_ESYSTEM, "%s%s%s: %s", call, *what ? " " : "",
-                      what, strerror(errno));
+                      what, lh_sys_text(error));
 }
 
 /* ---- what a process starts with ---- */
@@ -116,7 +116,7 @@ int lh_daemon_supervise(struct lh_err *err)
     if (child > 0)
         supervise_server(child, &all);
     sigprocmask(SIG_SETMASK, &old, NULL);
-    return child < 0 ? fail_call(err, "fork", "") : 0;
+    return child < 0 ? fail_call(err, "fork", "", -errno) : 0;
 }
 
 /* ---- background ---- */
@@ -141,7 +141,7 @@ static int leave_session_to_nobody(struct lh_err *err)
     pid_t child = fork();
 
     if (child < 0)
-        return fail_call(err, "fork", "");
+        return fail_call(err, "fork", "", -errno);
     if (child > 0)
         _exit(EXIT_SUCCESS); /* the first parent waits for the grandchild */
     return 0;
@@ -159,18 +159,20 @@ int lh_daemon_start(lhttpd_daemon_t *daemon, struct lh_err *err)
     result = lh_fd_occupy_standard(err);
     if (result < 0)
         return result;
-    daemon->notify_fd = -1;
-    daemon->null_fd = lh_fd_above(lh_fd_open_null());
-    if (daemon->null_fd < 0)
-        return fail_call(err, "open", "/dev/null");
+    daemon->notify_fd = daemon->null_fd = -1;
+    int null = lh_fd_open_null();
+    if (null < 0)
+        return fail_call(err, "open", "/dev/null", null);
+    daemon->null_fd = null;
     /* A socket rather than a pipe: sending can do without SIGPIPE. */
-    if (lh_fd_socketpair(ends) < 0) {
-        result = fail_call(err, "socketpair", "");
+    int error = lh_fd_socketpair(ends);
+    if (error < 0) {
+        result = fail_call(err, "socketpair", "", error);
         goto err_after_null;
     }
     pid_t child = fork();
     if (child < 0) {
-        result = fail_call(err, "fork", "");
+        result = fail_call(err, "fork", "", -errno);
         goto err_after_socketpair;
     }
     if (child > 0) {
@@ -180,7 +182,7 @@ int lh_daemon_start(lhttpd_daemon_t *daemon, struct lh_err *err)
     close(ends[0]);
     daemon->notify_fd = ends[1];
     if (setsid() < 0)
-        return fail_call(err, "setsid", "");
+        return fail_call(err, "setsid", "", -errno);
     return leave_session_to_nobody(err);
 
 err_after_socketpair:
@@ -201,7 +203,7 @@ int lh_daemon_ready(lhttpd_daemon_t *daemon, struct lh_err *err)
                           "this process was not put into the background");
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && result == 0; fd++) {
         if (dup2(daemon->null_fd, fd) < 0)
-            result = fail_call(err, "dup2", "/dev/null");
+            result = fail_call(err, "dup2", "/dev/null", -errno);
     }
     /* That the parent is gone (killed) is no reason to stop. */
     if (result == 0)

@@ -1,8 +1,6 @@
 /* Random bytes from the kernel: see entropy.h. */
 #include "os/entropy.h"
 
-#include "lhttpd.h"
-
 #include <errno.h>
 #include <stdint.h>
 #include <sys/random.h>
@@ -13,12 +11,12 @@ int lh_entropy(void *out, size_t n)
 
     while (n) {
         ssize_t got = getrandom(to, n, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return LHTTPD_ESYSTEM;
-        to += got;
-        n -= (size_t)got;
+        if (got < 0 && errno != EINTR)
+            return -errno;
+        if (got > 0) {
+            to += got;
+            n -= (size_t)got;
+        }
     }
     return 0;
 }

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* 0 or LHTTPD_ESYSTEM. */
+/* 0 or a negative errno. */
 int lh_entropy(void *out, size_t n);
 
 #endif

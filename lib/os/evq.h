@@ -32,12 +32,13 @@ struct lh_evq {
 
 #define LH_EVENTS_MAX 256
 
-/* 0 or LHTTPD_ESYSTEM. */
+/* 0 or a negative errno. */
 int lh_evq_init(struct lh_evq *q);
 void lh_evq_deinit(struct lh_evq *q);
 
-/* Adds a descriptor.  Interest 0 reports only LH_EV_LOST and
- * LH_EV_HANGUP. */
+/* Adds a descriptor.  Interest 0 reports only LH_EV_LOST and LH_EV_HANGUP.
+ * Here and below 0 or a negative errno; LH_SYS_EPERM: it is of a kind that is
+ * always ready and cannot be watched, such as a file. */
 int lh_evq_add(struct lh_evq *q, int fd, unsigned interest, uint64_t tag);
 /* Changes the interest, or re-arms a one-shot one. */
 int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag);

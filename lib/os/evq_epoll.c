@@ -1,7 +1,6 @@
 /* The event queue by epoll, woken by an eventfd: see evq.h. */
 #include "os/evq.h"
 
-#include "lhttpd.h"
 #include "os/fd.h"
 
 #include <assert.h>
@@ -50,7 +49,7 @@ static int control(struct lh_evq *q, int op, int fd, uint32_t events,
 {
     struct epoll_event event = {.events = events, .data.u64 = tag};
 
-    return epoll_ctl(q->fd, op, fd, &event) == 0 ? 0 : LHTTPD_ESYSTEM;
+    return epoll_ctl(q->fd, op, fd, &event) == 0 ? 0 : -errno;
 }
 
 int lh_evq_init(struct lh_evq *q)
@@ -58,14 +57,14 @@ int lh_evq_init(struct lh_evq *q)
     q->wake_fd = -1;
     q->fd = lh_fd_above(epoll_create1(EPOLL_CLOEXEC));
     if (q->fd < 0)
-        return LHTTPD_ESYSTEM;
+        return q->fd;
     q->wake_fd = lh_fd_above(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (q->wake_fd < 0 ||
-        control(q, EPOLL_CTL_ADD, q->wake_fd, EPOLLIN, WAKE_TAG) < 0) {
+    int r = q->wake_fd < 0
+                ? q->wake_fd
+                : control(q, EPOLL_CTL_ADD, q->wake_fd, EPOLLIN, WAKE_TAG);
+    if (r < 0)
         lh_evq_deinit(q);
-        return LHTTPD_ESYSTEM;
-    }
-    return 0;
+    return r;
 }
 
 void lh_evq_deinit(struct lh_evq *q)

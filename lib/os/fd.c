@@ -1,27 +1,30 @@
 /* Descriptors above the standard ones: see fd.h. */
 #include "os/fd.h"
 
-#include <errno.h>
+#include "os/error.h"
+
 #include <fcntl.h>
-#include <string.h>
+#include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int lh_fd_above(int fd)
 {
-    if (fd < 0 || fd > STDERR_FILENO)
+    if (fd < 0)
+        return -errno;
+    if (fd > STDERR_FILENO)
         return fd;
     int moved = lh_fd_duplicate(fd);
-    int error = errno;
     close(fd);
-    errno = error;
     return moved;
 }
 
 int lh_fd_duplicate(int fd)
 {
-    return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    return other < 0 ? -errno : other;
 }
 
 static int both_above(int fds[2])
@@ -30,22 +33,21 @@ static int both_above(int fds[2])
     fds[1] = lh_fd_above(fds[1]);
     if (fds[0] >= 0 && fds[1] >= 0)
         return 0;
-    int error = errno;
-    close(fds[0] >= 0 ? fds[0] : fds[1]);
-    errno = error;
-    return -1;
+    bool first = fds[0] >= 0;
+    close(fds[first ? 0 : 1]);
+    return fds[first ? 1 : 0];
 }
 
 int lh_fd_pipe(int fds[2], int flags)
 {
-    return pipe2(fds, flags | O_CLOEXEC) < 0 ? -1 : both_above(fds);
+    return pipe2(fds, flags | O_CLOEXEC) < 0 ? -errno : both_above(fds);
 }
 
 int lh_fd_socketpair(int fds[2])
 {
     int type = SOCK_STREAM | SOCK_CLOEXEC;
 
-    return socketpair(AF_UNIX, type, 0, fds) < 0 ? -1 : both_above(fds);
+    return socketpair(AF_UNIX, type, 0, fds) < 0 ? -errno : both_above(fds);
 }
 
 unsigned lh_fd_room(unsigned max)
@@ -77,16 +79,30 @@ void lh_fd_release(struct lh_fd_hold *hold)
         close(hold->fds[--hold->n]);
 }
 
-int lh_fd_open_null(void)
+/* With the lowest free number. */
+static int open_null_lowest(void)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (fd >= 0)
         return fd;
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0)
-        shutdown(fd, SHUT_RD);
+    if (fd < 0)
+        return -errno;
+    shutdown(fd, SHUT_RD);
     return fd;
+}
+
+int lh_fd_open_null(void)
+{
+    int fd = open_null_lowest();
+
+    return fd < 0 ? fd : lh_fd_above(fd);
+}
+
+void lh_fd_close(int fd)
+{
+    close(fd);
 }
 
 int lh_fd_occupy_standard(struct lh_err *err)
@@ -94,9 +110,12 @@ int lh_fd_occupy_standard(struct lh_err *err)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) >= 0)
             continue;
-        if (lh_fd_open_null() != fd || fcntl(fd, F_SETFD, 0) < 0)
+        int opened = open_null_lowest();
+        if (opened >= 0 && fcntl(opened, F_SETFD, 0) < 0)
+            opened = -errno;
+        if (opened < 0)
             return lh_err_set(err, LHTTPD_ESYSTEM, "open /dev/null: %s",
-                              strerror(errno));
+                              lh_sys_text(opened));
     }
     return 0;
 }

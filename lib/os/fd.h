@@ -8,15 +8,16 @@
 
 #include "base/err.h"
 
-/* `fd`, or one above 2 in its place, close-on-exec; negative stays as it is.
- * -1 with errno, and fd is closed: there is no room. */
+/* Around a system call that opens one, for what that returned: the descriptor,
+ * or one above 2 in its place, close-on-exec; or a negative errno, of the call
+ * itself or since there is no room, and then nothing stays open. */
 int lh_fd_above(int fd);
 
-/* Another descriptor of the same, close-on-exec; -1 with errno. */
+/* Another descriptor of the same, close-on-exec; or a negative errno. */
 int lh_fd_duplicate(int fd);
 
-/* pipe2() and a socketpair() of local streams, close-on-exec; 0, or -1 with
- * errno. */
+/* pipe2() and a socketpair() of local streams, close-on-exec; 0 or a
+ * negative errno. */
 int lh_fd_pipe(int fds[2], int flags);
 int lh_fd_socketpair(int fds[2]);
 
@@ -31,13 +32,15 @@ struct lh_fd_hold {
 void lh_fd_hold(struct lh_fd_hold *hold);
 void lh_fd_release(struct lh_fd_hold *hold);
 
-/* /dev/null, with the lowest free number, close-on-exec; -1 with errno.  Where
- * there is none, in a jail say, a socket that is connected to nobody: reading
- * it is the end, and writing an error, without a signal. */
+/* /dev/null, close-on-exec; or a negative errno.  Where there is none, in a
+ * jail say, a socket that is connected to nobody: reading it is the end, and
+ * writing an error, without a signal. */
 int lh_fd_open_null(void);
 
-/* Opens that for good as each of 0 to 2 that is closed; children inherit
- * it.  0 or LHTTPD_ESYSTEM. */
+void lh_fd_close(int fd);
+
+/* Opens that, with its own number, for good as each of 0 to 2 that is closed;
+ * children inherit it.  0 or LHTTPD_ESYSTEM. */
 int lh_fd_occupy_standard(struct lh_err *err);
 
 #endif

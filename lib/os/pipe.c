@@ -84,13 +84,20 @@ ssize_t lh_pipe_write(int fd, const void *p, size_t n)
 
 ssize_t lh_pipe_open(int fds[2])
 {
-    int room;
+    int room = lh_fd_pipe(fds, O_NONBLOCK);
 
-    if (lh_fd_pipe(fds, O_NONBLOCK) < 0)
-        return -errno;
+    if (room < 0)
+        return room;
     /* Refused to a user that has much in pipes: the usual size will do. */
     room = fcntl(fds[1], F_SETPIPE_SZ, HELD_BYTES);
-    return room > 0 ? room : fcntl(fds[1], F_GETPIPE_SZ);
+    if (room < 0)
+        room = fcntl(fds[1], F_GETPIPE_SZ);
+    if (room >= 0)
+        return room;
+    int error = -errno;
+    close(fds[0]);
+    close(fds[1]);
+    return error;
 }
 
 /* All of it, at the start. */
@@ -123,9 +130,10 @@ static int open_temporary(void)
 static int pipe_of(const void *p, size_t n)
 {
     int fds[2];
+    int error = lh_fd_pipe(fds, O_NONBLOCK);
 
-    if (lh_fd_pipe(fds, O_NONBLOCK) < 0)
-        return -errno;
+    if (error < 0)
+        return error;
     if (n > PIPE_BUF)
         fcntl(fds[1], F_SETPIPE_SZ, (int)(n < INT_MAX ? n : INT_MAX));
     ssize_t r = write(fds[1], p, n);

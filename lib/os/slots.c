@@ -2,7 +2,7 @@
 #include "os/slots.h"
 
 #include "base/mem.h"
-#include "lhttpd.h"
+#include "os/error.h"
 
 #include <assert.h>
 
@@ -23,7 +23,7 @@ static int slots_grow(struct lh_slots *slots)
     struct lh_slot *v = lh_realloc(slots->v, room * sizeof(*v));
 
     if (!v)
-        return LHTTPD_ENOMEM;
+        return LH_SYS_ENOMEM;
     for (unsigned i = slots->room; i < room; i++)
         v[i] = (struct lh_slot){.next_free = i + 1 < room ? i + 2 : 0};
     slots->v = v;
@@ -36,7 +36,7 @@ int lh_slots_add(struct lh_slots *slots, struct lh_source *source,
                  uint64_t *tag)
 {
     if (!slots->free && slots_grow(slots) < 0)
-        return LHTTPD_ENOMEM;
+        return LH_SYS_ENOMEM;
     unsigned i = slots->free - 1;
     struct lh_slot *slot = &slots->v[i];
     slots->free = slot->next_free;

@@ -19,7 +19,7 @@ struct lh_slots {
     unsigned free; /* first free slot + 1; 0: none */
 };
 
-/* Gives the source a tag.  LHTTPD_ENOMEM. */
+/* Gives the source a tag.  0 or LH_SYS_ENOMEM. */
 int lh_slots_add(struct lh_slots *slots, struct lh_source *source,
                  uint64_t *tag);
 void lh_slots_remove(struct lh_slots *slots, uint64_t tag);

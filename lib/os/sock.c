@@ -2,11 +2,11 @@
 #include "os/sock.h"
 
 #include "base/mem.h"
+#include "os/error.h"
 #include "os/fd.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -83,15 +83,15 @@ static bool is_tcp(const union address *a)
 static int refuse_listener(struct lh_err *err, const char *call,
                            const struct lh_sock_address *where, int error)
 {
-    const char *words = strerror(error);
+    const char *words = lh_sys_text(error);
 
-    if (error == EACCES && where->port)
+    if (error == -EACCES && where->port)
         words = "permission denied; choose another port with -p";
-    else if (error == EACCES)
+    else if (error == -EACCES)
         words = "permission denied";
-    else if (error == EADDRINUSE)
+    else if (error == -EADDRINUSE)
         words = "address in use; choose another port with -p";
-    else if (error == EADDRNOTAVAIL)
+    else if (error == -EADDRNOTAVAIL)
         words = "not an address of this machine";
     return lh_err_set(err, LHTTPD_EADDRESS, "%s %s: %s", call, where->text,
                       words);
@@ -127,7 +127,7 @@ static int tcp_socket(int family, bool dual_stack)
     int fd = stream_socket(family);
 
     if (fd < 0)
-        return -1;
+        return fd;
     set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     set_tcp_options(fd);
     if (family == AF_INET6)
@@ -143,9 +143,9 @@ static int begin_listening(int fd, struct lh_sock_address *where,
     socklen_t n = sizeof(a);
 
     if (listen(fd, SOMAXCONN) < 0)
-        return refuse_listener(err, "listen", where, errno);
+        return refuse_listener(err, "listen", where, -errno);
     if (getsockname(fd, &a.any, &n) < 0)
-        return refuse_listener(err, "getsockname", where, errno);
+        return refuse_listener(err, "getsockname", where, -errno);
     if (is_tcp(&a))
         address_describe(&a, where);
     return fd;
@@ -158,9 +158,9 @@ static int listen_tcp(const union address *a, socklen_t n, bool dual_stack,
 
     address_describe(a, where);
     if (fd < 0)
-        return refuse_listener(err, "socket", where, errno);
+        return refuse_listener(err, "socket", where, fd);
     int result = bind(fd, &a->any, n) < 0
-                     ? refuse_listener(err, "bind", where, errno)
+                     ? refuse_listener(err, "bind", where, -errno)
                      : begin_listening(fd, where, err);
     if (result < 0)
         close(fd);
@@ -174,7 +174,7 @@ static bool have_ipv6(void)
     int fd = stream_socket(AF_INET6);
 
     if (fd < 0)
-        return errno != EAFNOSUPPORT;
+        return fd != -EAFNOSUPPORT;
     bool have = bind(fd, &a.any, sizeof(a.v6)) == 0 || errno != EADDRNOTAVAIL;
     close(fd);
     return have;
@@ -222,23 +222,23 @@ static int remove_stale(const union address *a,
     struct stat status;
 
     if (lstat(a->local.sun_path, &status) < 0)
-        return refuse_listener(err, "bind", where, errno);
+        return refuse_listener(err, "bind", where, -errno);
     if (!S_ISSOCK(status.st_mode))
         return lh_err_set(err, LHTTPD_EADDRESS,
                           "%s: the file exists and is not a socket",
                           where->text);
     int fd = stream_socket(AF_UNIX);
     if (fd < 0)
-        return refuse_listener(err, "socket", where, errno);
-    int error = connect(fd, &a->any, sizeof(a->local)) < 0 ? errno : 0;
+        return refuse_listener(err, "socket", where, fd);
+    int error = connect(fd, &a->any, sizeof(a->local)) < 0 ? -errno : 0;
     close(fd);
-    if (error == 0 || error == EAGAIN) /* EAGAIN: it has many clients */
+    if (error == 0 || error == -EAGAIN) /* EAGAIN: it has many clients */
         return lh_err_set(err, LHTTPD_EADDRESS,
                           "%s is in use by another server", where->text);
-    if (error != ECONNREFUSED)
+    if (error != -ECONNREFUSED)
         return refuse_listener(err, "connect", where, error);
     if (unlink(a->local.sun_path) < 0)
-        return refuse_listener(err, "unlink", where, errno);
+        return refuse_listener(err, "unlink", where, -errno);
     return 0;
 }
 
@@ -248,10 +248,10 @@ static int bind_unix(int fd, const union address *a,
     if (bind(fd, &a->any, sizeof(a->local)) == 0)
         return 0;
     if (errno != EADDRINUSE)
-        return refuse_listener(err, "bind", where, errno);
+        return refuse_listener(err, "bind", where, -errno);
     int result = remove_stale(a, where, err);
     if (result == 0 && bind(fd, &a->any, sizeof(a->local)) < 0)
-        result = refuse_listener(err, "bind", where, errno);
+        result = refuse_listener(err, "bind", where, -errno);
     return result;
 }
 
@@ -262,16 +262,16 @@ static int set_access(const char *path, const struct lh_sock_access *access,
     struct stat status;
 
     if (lstat(path, &status) < 0)
-        return refuse_listener(err, "stat", where, errno);
+        return refuse_listener(err, "stat", where, -errno);
     where->unix_dev = status.st_dev;
     where->unix_ino = status.st_ino;
     if (!access)
         return 0;
     if ((access->uid != LH_SOCK_AS_MADE || access->gid != LH_SOCK_AS_MADE) &&
         lchown(path, access->uid, access->gid) < 0)
-        return refuse_listener(err, "change owner and group of", where, errno);
+        return refuse_listener(err, "change owner and group of", where, -errno);
     if (access->mode != LH_SOCK_AS_MADE && chmod(path, access->mode) < 0)
-        return refuse_listener(err, "change mode of", where, errno);
+        return refuse_listener(err, "change mode of", where, -errno);
     return 0;
 }
 
@@ -293,7 +293,7 @@ static int listen_unix(const char *path, const struct lh_sock_access *access,
         return lh_err_memory(err);
     int fd = stream_socket(AF_UNIX);
     if (fd < 0) {
-        result = refuse_listener(err, "socket", where, errno);
+        result = refuse_listener(err, "socket", where, fd);
         goto err_after_path;
     }
     result = bind_unix(fd, &a, where, err);
@@ -357,7 +357,7 @@ int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
         !int_option(fd, SO_ACCEPTCONN, &listens) ||
         getsockname(fd, &a.any, &n) < 0)
         return lh_err_set(err, LHTTPD_EADDRESS, "descriptor %d: %s", fd,
-                          strerror(errno));
+                          lh_sys_text(-errno));
     if (type != SOCK_STREAM || !listens ||
         (!is_tcp(&a) && a.any.sa_family != AF_UNIX))
         return lh_err_set(err, LHTTPD_EADDRESS,
@@ -366,7 +366,7 @@ int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return lh_err_set(err, LHTTPD_EADDRESS, "descriptor %d: %s", fd,
-                          strerror(errno));
+                          lh_sys_text(-errno));
     if (is_tcp(&a))
         set_tcp_options(fd);
     address_describe(&a, where);
@@ -397,7 +397,7 @@ int lh_sock_address_deinit(struct lh_sock_address *where, struct lh_err *err)
     if (where->unix_path && is_still_there(where) &&
         unlink(where->unix_path) < 0 && errno != ENOENT)
         result = lh_err_set(err, LHTTPD_ESYSTEM, "%s stays behind: %s",
-                            where->text, strerror(errno));
+                            where->text, lh_sys_text(-errno));
     lh_free(where->unix_path);
     where->unix_path = NULL;
     return result;
@@ -415,16 +415,10 @@ static bool concerns_one_client(int error)
         ENETUNREACH,  ETIMEDOUT, ECONNRESET};
 
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        if (errors[i] == error)
+        if (-errors[i] == error)
             return true;
     }
     return false;
-}
-
-static bool is_no_room(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOBUFS ||
-           error == ENOMEM;
 }
 
 static void set_ends(int fd, const union address *remote,
@@ -439,38 +433,40 @@ static void set_ends(int fd, const union address *remote,
     address_numeric(remote, ends->remote, &ends->remote_port);
 }
 
-/* Leaves errno alone. */
-static bool listens(int fd)
+static bool is_listening(int fd)
 {
-    int error = errno, yes = 0;
-    bool known = int_option(fd, SO_ACCEPTCONN, &yes);
+    int yes = 0;
 
-    errno = error;
-    return known && yes;
+    return int_option(fd, SO_ACCEPTCONN, &yes) && yes;
 }
 
-enum lh_accepted lh_sock_accept(int listener, int *fd,
-                                struct lh_sock_ends *ends)
+int lh_sock_accept(int listener, struct lh_sock_ends *ends)
 {
     const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+    int fd = -EAGAIN;
 
     for (int tries = 0; tries < ACCEPT_TRIES; tries++) {
         union address remote = {.any = {.sa_family = AF_UNSPEC}};
         socklen_t n = sizeof(remote);
 
-        *fd = lh_fd_above(accept4(listener, &remote.any, &n, flags));
-        if (*fd >= 0) {
-            set_ends(*fd, &remote, ends);
-            return LH_ACCEPTED;
+        fd = lh_fd_above(accept4(listener, &remote.any, &n, flags));
+        if (fd >= 0) {
+            set_ends(fd, &remote, ends);
+            return fd;
         }
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return LH_ACCEPT_NONE;
-        if (is_no_room(errno))
-            return LH_ACCEPT_NO_ROOM;
-        if (!concerns_one_client(errno))
+        if (!concerns_one_client(fd))
             break;
     }
-    return listens(listener) ? LH_ACCEPT_FAILED : LH_ACCEPT_BROKEN;
+    return fd == -EWOULDBLOCK ? -EAGAIN : fd;
+}
+
+enum lh_not_accepted lh_sock_not_accepted(int listener, int error)
+{
+    if (error == -EAGAIN)
+        return LH_ACCEPT_NONE;
+    if (lh_sys_is_no_room(error))
+        return LH_ACCEPT_NO_ROOM;
+    return is_listening(listener) ? LH_ACCEPT_FAILED : LH_ACCEPT_BROKEN;
 }
 
 bool lh_sock_has_client(int listener)
@@ -484,7 +480,7 @@ static ssize_t moved(ssize_t n)
 {
     if (n >= 0)
         return n;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : -2;
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
 static ssize_t receive_some(int fd, void *out, size_t n, int flags)

@@ -55,24 +55,25 @@ struct lh_sock_ends {
     int local_port, remote_port;
 };
 
-enum lh_accepted {
-    LH_ACCEPTED,
+/* One client: its descriptor, or a negative errno.  TCP_NODELAY is set, and who
+ * vanishes without a word is lost after two minutes. */
+int lh_sock_accept(int listener, struct lh_sock_ends *ends);
+
+/* What such an error says of the listener. */
+enum lh_not_accepted {
     LH_ACCEPT_NONE,    /* no client waits (any longer) */
     LH_ACCEPT_NO_ROOM, /* out of descriptors or kernel memory: pause */
-    LH_ACCEPT_FAILED,  /* errno says why; perhaps not next time: pause */
-    LH_ACCEPT_BROKEN,  /* ... and it is no listening socket (any more) */
+    LH_ACCEPT_FAILED,  /* it may work the next time: pause */
+    LH_ACCEPT_BROKEN,  /* it is no listening socket (any more) */
 };
-
-/* One client; TCP_NODELAY is set, and one that vanishes without a word is lost
- * after two minutes. */
-enum lh_accepted lh_sock_accept(int listener, int *fd,
-                                struct lh_sock_ends *ends);
+enum lh_not_accepted lh_sock_not_accepted(int listener, int error);
 
 /* Does a client wait?  Lack of room is told without looking. */
 bool lh_sock_has_client(int listener);
 
-/* Bytes moved; 0 from receive: the peer's FIN; -1: would block; -2: lost.
- * EINTR is retried; sending never raises SIGPIPE. */
+/* Octets moved; 0 from receive: the peer's FIN; LH_SYS_EAGAIN: would block;
+ * another negative errno: the connection is lost.  EINTR is retried; sending
+ * never raises SIGPIPE. */
 ssize_t lh_sock_receive(int fd, void *out, size_t n);
 /* As receive, of octets that nobody wants: `out` has room for n, and holds
  * nothing afterwards.  TCP drops them without a copy. */

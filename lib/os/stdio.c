@@ -19,7 +19,8 @@
 #define PUTTING 0x0800
 
 /* A FIFO or a terminal that others have too is opened once more: only then is
- * it ours alone not to wait.  -1: there is no way (/proc is not there). */
+ * it ours alone not to wait.  Negative: there is no way (/proc is not there).
+ */
 static int open_anew(int fd, int flags)
 {
     char path[40];
@@ -50,7 +51,7 @@ int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
     twin->fd = twin->standard ? open_anew(fileno(fp), flags) : -1;
     if (twin->fd < 0)
         twin->fd = lh_fd_duplicate(fileno(fp));
-    return twin->fd < 0 ? -errno : 0;
+    return twin->fd < 0 ? twin->fd : 0;
 }
 
 size_t lh_stdio_behind(FILE *fp)

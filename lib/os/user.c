@@ -7,8 +7,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "os/error.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -32,7 +32,7 @@ struct identity {
 static int refuse_call(struct lh_err *err, const char *call, const char *what)
 {
     return lh_err_set(err, LHTTPD_ESYSTEM, "%s%s%s: %s", call, *what ? " " : "",
-                      what, strerror(errno));
+                      what, lh_sys_text(-errno));
 }
 
 /* Takes the ids of a user that the database knows. */

@@ -1,10 +1,9 @@
 /* Accepting clients: see accept.h. */
 #include "server/accept.h"
 
+#include "os/error.h"
 #include "server/conn.h"
 #include "server/handover.h"
-
-#include <errno.h>
 
 #define ACCEPT_MAX       8    /* clients a listener's event takes in */
 #define ACCEPT_ALONE_MAX 64   /* ... where there is no other worker */
@@ -63,12 +62,11 @@ static void report_trouble(struct lh_acceptor *a, const char *why)
     a->in_trouble = true;
 }
 
-static void not_accepted(struct lh_acceptor *a, enum lh_accepted how)
+static void not_accepted(struct lh_acceptor *a, int error)
 {
-    const char *why = strerror(errno);
+    const char *why = lh_sys_text(error);
 
-    switch (how) {
-    case LH_ACCEPTED:
+    switch (lh_sock_not_accepted(a->listener->fd, error)) {
     case LH_ACCEPT_NONE:
         return;
     case LH_ACCEPT_BROKEN:
@@ -95,15 +93,14 @@ static bool accept_client(struct lh_acceptor *a)
     struct lh_worker *w = a->worker;
     bool full = w->conns_n >= w->conns_max;
     struct lh_sock_ends ends;
-    int fd;
 
     if (full && !lh_conns_find_idle(w)) {
         pause_accepting(w);
         return false;
     }
-    enum lh_accepted r = lh_sock_accept(a->listener->fd, &fd, &ends);
-    if (r != LH_ACCEPTED) {
-        not_accepted(a, r);
+    int fd = lh_sock_accept(a->listener->fd, &ends);
+    if (fd < 0) {
+        not_accepted(a, fd);
         return false;
     }
     a->in_trouble = false;

@@ -239,7 +239,7 @@ static void end_launched(struct lhttpd_server_t *s)
         if (!w->launched)
             continue;
         lh_worker_stop(w);
-        pthread_join(w->thread, NULL);
+        lh_thread_join(&w->thread);
     }
     lh_server_close_listeners(s);
 }
@@ -431,7 +431,7 @@ static int stuck(struct lhttpd_server_t *s)
     lh_watch_end(&s->watch);
     vacate_listeners(s);
     for (unsigned i = 0; i < s->workers_n; i++)
-        pthread_detach(s->workers[i].thread);
+        lh_thread_detach(&s->workers[i].thread);
     s->state = LH_SERVER_STUCK;
     if (!script_that_runs(s, &run))
         return lh_err_set(&s->err, LHTTPD_ESTUCK,
@@ -473,7 +473,7 @@ int lh_server_wait(struct lhttpd_server_t *s)
         lh_evq_wait(&s->done, none, 1, timeout);
     }
     for (unsigned i = 0; i < s->workers_n; i++)
-        pthread_join(s->workers[i].thread, NULL);
+        lh_thread_join(&s->workers[i].thread);
     while (atomic_flag_test_and_set(&s->changes)) /* and for ever */
         lh_evq_wait(&s->done, none, 1, -1);
     stopped(s);

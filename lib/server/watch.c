@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "lhttpd.h"
 #include "os/clock.h"
+#include "os/error.h"
 #include "os/signals.h"
 
 #include <string.h>
@@ -122,12 +123,12 @@ static int start_thread(struct lh_watch *w, struct lh_err *err)
     sigset_t before;
 
     lh_signals_for_helpers(&before);
-    int r = pthread_create(&w->thread, NULL, watch_workers, w);
+    int r = lh_thread_start(&w->thread, 0, watch_workers, w);
     lh_signals_restore(&before);
     if (r == 0)
         return 0;
     return lh_err_set(err, LHTTPD_ESYSTEM, "no thread to watch the workers: %s",
-                      strerror(r));
+                      lh_sys_text(r));
 }
 
 int lh_watch_begin(struct lh_watch *w, const struct lh_log *log,
@@ -184,7 +185,7 @@ void lh_watch_end(struct lh_watch *w)
     w->is_on = false;
     atomic_store(&w->ends, true);
     lh_evq_wake(&w->queue);
-    pthread_join(w->thread, NULL);
+    lh_thread_join(&w->thread);
     lh_evq_deinit(&w->queue);
     lh_free(w->workers);
 }

@@ -11,8 +11,7 @@
 #include "base/log_rate.h"
 #include "base/running.h"
 #include "os/evq.h"
-
-#include <pthread.h>
+#include "os/thread.h"
 
 /* One worker, as the thread knows it. */
 struct lh_watched {
@@ -32,7 +31,7 @@ struct lh_watch {
     _Atomic bool ends;
     _Atomic unsigned workers_n; /* that were added */
     struct lh_watched *workers;
-    pthread_t thread;
+    struct lh_thread thread;
 
     struct lh_timers timers; /* of the log's rates alone */
     struct lh_log_rates rates;

@@ -9,6 +9,7 @@
 #include "server/worker.h"
 
 #include "os/clock.h"
+#include "os/error.h"
 #include "os/signals.h"
 #include "server/accept.h"
 #include "server/conn.h"
@@ -398,15 +399,11 @@ static void *run(void *arg)
 
 int lh_worker_launch(struct lh_worker *w, struct lh_err *err)
 {
-    pthread_attr_t attributes;
+    int r = lh_thread_start(&w->thread, w->ctx.stack_bytes, run, w);
 
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, w->ctx.stack_bytes);
-    int r = pthread_create(&w->thread, &attributes, run, w);
-    pthread_attr_destroy(&attributes);
-    if (r != 0)
+    if (r < 0)
         return lh_err_set(err, LHTTPD_ESYSTEM, "worker %d: no thread: %s",
-                          w->number, strerror(r));
+                          w->number, lh_sys_text(r));
     w->launched = true;
     return 0;
 }

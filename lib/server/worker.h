@@ -8,12 +8,11 @@
 #include "base/mailbox.h"
 #include "os/aio.h"
 #include "os/slots.h"
+#include "os/thread.h"
 #include "server/news.h"
 #include "server/server.h"
 #include "server/step.h"
 #include "server/trim.h"
-
-#include <pthread.h>
 
 /* What others send to a worker; `deliver` runs on its thread. */
 struct lh_message {
@@ -34,7 +33,7 @@ struct lh_acceptor {
 struct lh_worker {
     struct lhttpd_server_t *server;
     int number;
-    pthread_t thread;
+    struct lh_thread thread;
     bool launched;
     struct lh_context ctx;
     lhttpd_limits_t limits; /* ctx.limits */

@@ -320,7 +320,7 @@ static void reads_what_is_cached(void **state)
 
     assert_int_equal(write(f->fd, "0123456789", 10), 10);
     ssize_t n = lh_aio_read_cached(f->fd, back, 16, 2);
-    assert_true(n == 8 || n == -1); /* not every file system can tell */
+    assert_true(n == 8 || n < 0); /* not every file system can tell */
     if (n == 8)
         assert_memory_equal(back, "23456789", 8);
 }

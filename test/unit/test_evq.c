@@ -1,6 +1,8 @@
 /* The event queue on pipes and socket pairs. */
 #include "os/evq.h"
 
+#include "os/error.h"
+
 #include "lhttpd.h"
 
 #include <errno.h>
@@ -85,10 +87,10 @@ static void test_level_triggered(void **state)
 static void test_errors(void **state)
 {
     (void)state;
-    assert_true(lh_evq_add(&q, -1, LH_EV_READ, 1) < 0);
+    assert_int_equal(lh_evq_add(&q, -1, LH_EV_READ, 1), LH_SYS_EBADF);
     assert_true(lh_evq_change(&q, ends[0], LH_EV_READ, 1) < 0);
     assert_int_equal(lh_evq_add(&q, ends[0], 0, 1), 0);
-    assert_true(lh_evq_add(&q, ends[0], 0, 1) < 0);
+    assert_int_equal(lh_evq_add(&q, ends[0], 0, 1), -EEXIST);
     lh_evq_forget(&q, ends[1]); /* never added: nothing happens */
 }
 
@@ -261,7 +263,7 @@ static void test_no_descriptors(void **state)
     for (int more = 0; more < 2; more++) {
         few.rlim_cur = (rlim_t)(next + more);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-        assert_int_equal(lh_evq_init(&other), LHTTPD_ESYSTEM);
+        assert_int_equal(lh_evq_init(&other), LH_SYS_EMFILE);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
         assert_int_equal(fcntl(next, F_GETFD), -1); /* nothing left open */
     }

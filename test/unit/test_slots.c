@@ -10,6 +10,8 @@
 #include "lhttpd.h"
 #include "os/slots.h"
 
+#include "os/error.h"
+
 #define MANY 300
 
 static void finds_what_was_added(void **state)
@@ -60,7 +62,7 @@ static void lack_of_memory_adds_nothing(void **state)
 
     (void)state;
     lh_realloc_hook = no_memory;
-    assert_int_equal(lh_slots_add(&slots, &source, &tag), LHTTPD_ENOMEM);
+    assert_int_equal(lh_slots_add(&slots, &source, &tag), LH_SYS_ENOMEM);
     lh_realloc_hook = hook;
     assert_int_equal(lh_slots_add(&slots, &source, &tag), 0);
     lh_slots_deinit(&slots);

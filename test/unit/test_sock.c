@@ -1,6 +1,8 @@
 /* Sockets on loopback and in a directory of their own. */
 #include "os/sock.h"
 
+#include "os/error.h"
+
 #include "base/mem.h"
 #include "lib/deny.h"
 #include "lib/heap.h"
@@ -107,10 +109,9 @@ static void wait_readable(int fd)
 
 static int accept_one(int listener, struct lh_sock_ends *ends)
 {
-    int fd = -1;
-
     wait_readable(listener);
-    assert_int_equal(lh_sock_accept(listener, &fd, ends), LH_ACCEPTED);
+    int fd = lh_sock_accept(listener, ends);
+    assert_true(fd >= 0);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
     return fd;
@@ -134,7 +135,7 @@ static void test_ipv4(void **state)
     assert_string_equal(a.text, text);
     assert_null(a.unix_path);
     assert_true(fcntl(listener, F_GETFD) & FD_CLOEXEC);
-    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_NONE);
+    assert_int_equal(lh_sock_accept(listener, &ends), LH_SYS_EAGAIN);
     int client = dial(AF_INET, "127.0.0.1", a.port);
     fd = accept_one(listener, &ends);
     assert_string_equal(ends.local, "127.0.0.1");
@@ -440,7 +441,6 @@ static void test_no_descriptors(void **state)
     struct lh_sock_address a;
     struct lh_sock_ends ends;
     struct rlimit old, none;
-    int fd;
 
     (void)state;
     int listener = listen_at("127.0.0.1", 0, &a);
@@ -450,12 +450,12 @@ static void test_no_descriptors(void **state)
     none = old;
     none.rlim_cur = (rlim_t)client + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_NO_ROOM);
+    assert_int_equal(lh_sock_accept(listener, &ends), LH_SYS_EMFILE);
     assert_true(lh_sock_has_client(listener));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     lh_sock_close(accept_one(listener, &ends)); /* the client was kept */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_NO_ROOM);
+    assert_int_equal(lh_sock_accept(listener, &ends), LH_SYS_EMFILE);
     assert_false(lh_sock_has_client(listener));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     close(client);
@@ -480,14 +480,19 @@ static void test_listen_without_descriptors(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
-static void test_not_a_listener(void **state)
+/* It is no listening socket any more. */
+static void refuses(int listener, int error)
 {
     struct lh_sock_ends ends;
-    int fd;
 
+    assert_int_equal(lh_sock_accept(listener, &ends), -error);
+    assert_int_equal(lh_sock_not_accepted(listener, -error), LH_ACCEPT_BROKEN);
+}
+
+static void test_not_a_listener(void **state)
+{
     (void)state;
-    assert_int_equal(lh_sock_accept(-1, &fd, &ends), LH_ACCEPT_BROKEN);
-    assert_int_equal(fd, -1);
+    refuses(-1, EBADF);
 }
 
 /* ---- with system calls that fail, in forked children ---- */
@@ -520,16 +525,17 @@ static void in_child(int (*body)(int error), int error)
         fail_msg("with errno %d: %s", error, strerror(error));
 }
 
-static int accept_fails(int error, enum lh_accepted expected)
+static int accept_fails(int error, enum lh_not_accepted expected)
 {
     struct lh_sock_address a;
     struct lh_sock_ends ends;
-    int fd = 7, listener = listen_at("127.0.0.1", 0, &a);
+    int listener = listen_at("127.0.0.1", 0, &a);
 
     if (!test_deny(SYS_accept4, TEST_ANY_ARGUMENT, error))
         return NOT_POSSIBLE;
-    enum lh_accepted result = lh_sock_accept(listener, &fd, &ends);
-    return fd != -1 || result != expected || errno != error ? FAILED : 0;
+    if (lh_sock_accept(listener, &ends) != -error)
+        return FAILED;
+    return lh_sock_not_accepted(listener, -error) == expected ? 0 : FAILED;
 }
 
 static int accept_none(int error)
@@ -566,22 +572,19 @@ static void test_accept_errors(void **state)
 static void test_accept_of_no_listener(void **state)
 {
     struct lh_sock_address a;
-    struct lh_sock_ends ends;
-    int fd, listener = listen_at("127.0.0.1", 0, &a);
+    int listener = listen_at("127.0.0.1", 0, &a);
 
     (void)state;
     assert_int_equal(shutdown(listener, SHUT_RD), 0);
-    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_BROKEN);
-    assert_int_equal(errno, EINVAL);
+    refuses(listener, EINVAL);
     int other = dup(STDERR_FILENO);
     lh_sock_replace(listener, other); /* the port is free */
     close(other);
-    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_BROKEN);
-    assert_int_equal(errno, ENOTSOCK);
+    refuses(listener, ENOTSOCK);
     other = listen_at("127.0.0.1", a.port, &a);
     lh_sock_close(other);
     lh_sock_close(listener);
-    assert_int_equal(lh_sock_accept(listener, &fd, &ends), LH_ACCEPT_BROKEN);
+    refuses(listener, EBADF);
 }
 
 static void test_same(void **state)
@@ -690,7 +693,7 @@ static void test_send_and_receive(void **state)
 
     (void)state;
     make_pair(fds);
-    assert_int_equal(lh_sock_receive(fds[0], in, sizeof(in)), -1);
+    assert_int_equal(lh_sock_receive(fds[0], in, sizeof(in)), LH_SYS_EAGAIN);
     assert_int_equal(lh_sock_send(fds[1], "hello", 5), 5);
     assert_int_equal(lh_sock_receive(fds[0], in, sizeof(in)), 5);
     assert_memory_equal(in, "hello", 5);
@@ -700,9 +703,9 @@ static void test_send_and_receive(void **state)
     assert_int_equal(lh_sock_receive(fds[1], in, sizeof(in)), 5);
     lh_sock_close(fds[0]);
     /* Without SIGPIPE, which would end this test. */
-    assert_int_equal(lh_sock_send(fds[1], "x", 1), -2);
+    assert_int_equal(lh_sock_send(fds[1], "x", 1), LH_SYS_EPIPE);
     lh_sock_close(fds[1]);
-    assert_int_equal(lh_sock_receive(fds[1], in, 1), -2);
+    assert_int_equal(lh_sock_receive(fds[1], in, 1), LH_SYS_EBADF);
 }
 
 static void test_send_blocks(void **state)
@@ -715,7 +718,7 @@ static void test_send_blocks(void **state)
     while (n < 10000 && lh_sock_send(fds[0], many, sizeof(many)) > 0)
         n++;
     assert_true(n < 10000);
-    assert_int_equal(lh_sock_send(fds[0], many, sizeof(many)), -1);
+    assert_int_equal(lh_sock_send(fds[0], many, sizeof(many)), LH_SYS_EAGAIN);
     lh_sock_close(fds[0]);
     lh_sock_close(fds[1]);
 }
@@ -734,7 +737,7 @@ static void test_abort(void **state)
     lh_sock_abort(fd);
     lh_sock_close(fd);
     wait_readable(client);
-    assert_int_equal(lh_sock_receive(client, &byte, 1), -2);
+    assert_int_equal(lh_sock_receive(client, &byte, 1), -ECONNRESET);
     close(client);
     lh_sock_close(listener);
     lh_sock_address_deinit(&a, &err);
@@ -756,8 +759,8 @@ static void test_reset(void **state)
         setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
     close(client);
     wait_readable(fd);
-    assert_int_equal(lh_sock_receive(fd, &byte, 1), -2);
-    assert_int_equal(lh_sock_send(fd, "x", 1), -2);
+    assert_int_equal(lh_sock_receive(fd, &byte, 1), -ECONNRESET);
+    assert_int_equal(lh_sock_send(fd, "x", 1), LH_SYS_EPIPE);
     lh_sock_close(fd);
     lh_sock_close(listener);
 }

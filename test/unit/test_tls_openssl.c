@@ -74,9 +74,9 @@ static void *server(void *unused)
     while (pools.tls && !stopping) {
         struct pollfd p = {.fd = listener, .events = POLLIN};
         struct lh_sock_ends ends;
-        int fd;
         poll(&p, 1, 50);
-        if (lh_sock_accept(listener, &fd, &ends) != LH_ACCEPTED)
+        int fd = lh_sock_accept(listener, &ends);
+        if (fd < 0)
             continue;
         struct lh_transport *t = lh_tls_new(&pools, fd);
         if (t) {

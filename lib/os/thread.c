@@ -1,0 +1,28 @@
+/* Threads: see thread.h. */
+#include "os/thread.h"
+
+int lh_thread_start(struct lh_thread *thread, size_t stack_bytes,
+                    void *(*run)(void *argument), void *argument)
+{
+    pthread_attr_t attributes;
+    int r = pthread_attr_init(&attributes);
+
+    if (r != 0)
+        return -r;
+    if (stack_bytes)
+        r = pthread_attr_setstacksize(&attributes, stack_bytes);
+    if (r == 0)
+        r = pthread_create(&thread->handle, &attributes, run, argument);
+    pthread_attr_destroy(&attributes);
+    return -r;
+}
+
+void lh_thread_join(struct lh_thread *thread)
+{
+    pthread_join(thread->handle, NULL);
+}
+
+void lh_thread_detach(struct lh_thread *thread)
+{
+    pthread_detach(thread->handle);
+}
