@@ -263,7 +263,11 @@ static inline lhttpd_certificate_t lhttpd_certificate_init(void)
 /* Adds a certificate.  Files are read now.  Several: chosen by the client's
  * server name (SNI) and by the key types that it can verify; the first is for
  * clients without SNI.  LHTTPD_ECERT: cannot be read or used, or the key does
- * not match.  Before start. */
+ * not match; nothing has changed.  Before start; or while the server runs, from
+ * any thread but a worker: it then takes the place of the first one of the same
+ * names and type of key (RSA or EC), or is added, for all handshakes that begin
+ * from the return on, while what has begun goes on and sessions are resumed.
+ * LHTTPD_ESTATE: also that another thread changes the server just now. */
 LHTTPD_API int
 lhttpd_server_add_certificate(lhttpd_server_t *server,
                               const lhttpd_certificate_t *certificate);

@@ -285,6 +285,20 @@ int lhttpd_server_port(const lhttpd_server_t *s, int listener)
     return s->listeners[listener].where.port;
 }
 
+static int add_certificate(struct lhttpd_server_t *s,
+                           const lhttpd_certificate_t *certificate,
+                           struct lh_err *err)
+{
+    struct lh_creds *creds;
+
+    if (s->state == LH_SERVER_SETUP)
+        return lh_creds_add(s->creds, certificate, err);
+    int r = lh_creds_replace(&creds, s->creds, certificate, err);
+    if (r == 0)
+        lh_news_give_creds(s, creds);
+    return r;
+}
+
 int lhttpd_server_add_certificate(lhttpd_server_t *s,
                                   const lhttpd_certificate_t *certificate)
 {
@@ -293,20 +307,19 @@ int lhttpd_server_add_certificate(lhttpd_server_t *s,
 
     if (!s)
         return LHTTPD_EINVAL;
-    int r = need_setup(s, function);
-    if (r == 0)
-        r = need_argument(s, certificate, function, "certificate");
+    int r = need_argument(s, certificate, function, "certificate");
     if (r < 0)
         return r;
     if (certificate->size < sizeof(size_t))
-        return lh_err_set(&s->err, LHTTPD_EINVAL,
+        return lh_err_set(words(s), LHTTPD_EINVAL,
                           "%s: size is not set; start from "
                           "lhttpd_certificate_init()",
                           function);
     memcpy(&all, certificate,
            certificate->size < sizeof(all) ? certificate->size : sizeof(all));
     all.size = sizeof(all);
-    return lh_creds_add(s->creds, &all, &s->err);
+    r = begin_change(s, function);
+    return r < 0 ? r : end_change(s, add_certificate(s, &all, words(s)));
 }
 
 int lhttpd_server_map_script(lhttpd_server_t *s, const char *prefix,

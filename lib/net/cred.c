@@ -16,11 +16,6 @@
 
 #define FILE_BYTES_MAX (1024 * 1024)
 
-struct lh_creds {
-    struct lh_keypair **pairs;
-    size_t n;
-};
-
 /* One of the two inputs of a certificate. */
 struct source {
     const uint8_t *p;
@@ -29,37 +24,6 @@ struct source {
     char what[256];  /* "certificate 'x.pem'" */
     char where[240]; /* "'x.pem'" or "memory" */
 };
-
-struct lh_creds *lh_creds_new(void)
-{
-    return lh_calloc(1, sizeof(struct lh_creds));
-}
-
-static void pair_free(struct lh_keypair *pair)
-{
-    lh_keypair_deinit(pair);
-    lh_free(pair);
-}
-
-void lh_creds_free(struct lh_creds *creds)
-{
-    if (!creds)
-        return;
-    for (size_t i = 0; i < creds->n; i++)
-        pair_free(creds->pairs[i]);
-    lh_free(creds->pairs);
-    lh_free(creds);
-}
-
-bool lh_creds_empty(const struct lh_creds *creds)
-{
-    return creds->n == 0;
-}
-
-const struct lh_keypair *lh_creds_at(const struct lh_creds *creds, size_t i)
-{
-    return i < creds->n ? creds->pairs[i] : NULL;
-}
 
 static int refuse_source(struct lh_err *err, const struct source *source,
                          const char *why)
@@ -302,8 +266,8 @@ static int key_read(struct lh_keypair *pair, const struct source *key,
     return code;
 }
 
-static int pair_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
-                     struct lh_err *err)
+int lh_cred_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
+                 struct lh_err *err)
 {
     struct source chain, key = {0};
     int code = source_open(&chain, "certificate", from->chain_file, from->chain,
@@ -321,26 +285,4 @@ static int pair_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
     source_close(&key);
     source_close(&chain);
     return code;
-}
-
-int lh_creds_add(struct lh_creds *creds, const lhttpd_certificate_t *from,
-                 struct lh_err *err)
-{
-    size_t room = (creds->n + 1) * sizeof(struct lh_keypair *);
-    struct lh_keypair **pairs = lh_realloc(creds->pairs, room);
-
-    if (!pairs)
-        return lh_err_memory(err);
-    creds->pairs = pairs;
-    struct lh_keypair *pair = lh_alloc(sizeof(*pair));
-    if (!pair)
-        return lh_err_memory(err);
-    lh_keypair_init(pair);
-    int code = pair_read(pair, from, err);
-    if (code) {
-        pair_free(pair);
-        return code;
-    }
-    pairs[creds->n++] = pair;
-    return 0;
 }

@@ -6,24 +6,52 @@
 #define LH_NET_CRED_H
 
 #include "base/err.h"
+#include "base/log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Several chains with their keys, in the order in which they were added. */
+/* Several chains with their keys, in the order in which they were added.  A set
+ * does not change once it is shared: what runs gets another one. */
 struct lh_creds;
 
-struct lh_creds *lh_creds_new(void);        /* NULL: no memory */
-void lh_creds_free(struct lh_creds *creds); /* NULL allowed; wipes keys */
+struct lh_creds *lh_creds_new(void); /* one share; NULL: no memory */
+
+/* One share more, or one less; the last one wipes the keys.  Any thread that
+ * has a share.  lh_creds_free(): NULL allowed. */
+struct lh_creds *lh_creds_share(struct lh_creds *creds);
+void lh_creds_free(struct lh_creds *creds);
 
 /* Reads, checks and adds one; all of it is copied.  LHTTPD_ECERT with words
  * ("certificate 'x.pem': the key in 'y.pem' does not match"), LHTTPD_ENOMEM. */
 int lh_creds_add(struct lh_creds *creds, const lhttpd_certificate_t *from,
                  struct lh_err *err);
+
+/* A new set: `old`, in which this one takes the place of the first that has the
+ * same names and type of key, or is the last.  Errors as lh_creds_add(). */
+int lh_creds_replace(struct lh_creds **out, const struct lh_creds *old,
+                     const lhttpd_certificate_t *from, struct lh_err *err);
+
+/* Logs which of their files cannot be read any more, as after privileges were
+ * given up, and marks them. */
+void lh_creds_look(struct lh_creds *creds, const struct lh_log *log);
+
+/* A new set: `old`, with every file read again.  Those that are marked and
+ * still cannot be read stay as they were, and the log says so.  Errors as
+ * lh_creds_add(). */
+int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
+                        const struct lh_log *log, struct lh_err *err);
+
 bool lh_creds_empty(const struct lh_creds *creds);
 
-/* For policy.c: the i-th pair (keypair.h), NULL past the last. */
 struct lh_keypair;
+
+/* In cred.c: reads and checks what `from` says into a pair that was initialised
+ * (keypair.h).  Errors as lh_creds_add(). */
+int lh_cred_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
+                 struct lh_err *err);
+
+/* For policy.c: the i-th pair, NULL past the last. */
 const struct lh_keypair *lh_creds_at(const struct lh_creds *creds, size_t i);
 
 #endif

@@ -336,3 +336,20 @@ bool lh_keypair_has_name(const struct lh_keypair *pair, const char *wanted,
     }
     return false;
 }
+
+static bool has_names_of(const struct lh_keypair *pair,
+                         const struct lh_keypair *other)
+{
+    for (const char *name = other->names; *name; name += strlen(name) + 1) {
+        if (!lh_keypair_has_name(pair, name, false))
+            return false;
+    }
+    return true;
+}
+
+bool lh_keypair_is_alike(const struct lh_keypair *a, const struct lh_keypair *b)
+{
+    return br_skey_decoder_key_type(&a->key) ==
+               br_skey_decoder_key_type(&b->key) &&
+           has_names_of(a, b) && has_names_of(b, a);
+}

@@ -44,6 +44,10 @@ enum lh_keypair_fault lh_keypair_set_key(struct lh_keypair *pair,
 /* Once all is added: checks it and reads the leaf's names. */
 enum lh_keypair_fault lh_keypair_check(struct lh_keypair *pair);
 
+/* Have both the same names (in any order and case) and type of key? */
+bool lh_keypair_is_alike(const struct lh_keypair *a,
+                         const struct lh_keypair *b);
+
 /* Is one of its names this one (any case)?  With `wildcards`, "*.example.org"
  * stands for one label. */
 bool lh_keypair_has_name(const struct lh_keypair *pair, const char *name,

@@ -12,13 +12,17 @@
 
 struct lh_policy {
     const br_ssl_server_policy_class *vtable; /* first: BearSSL casts */
-    const struct lh_creds *creds;
+    struct lh_creds *creds; /* a share, from the begin of a handshake to its end
+                             */
     const char *server_name; /* the present client's */
     const struct lh_keypair *chosen;
 };
 
 /* `server_name` is where it will be when one is chosen. */
-void lh_policy_init(struct lh_policy *policy, const struct lh_creds *creds,
-                    const char *server_name);
+void lh_policy_init(struct lh_policy *policy, const char *server_name);
+
+/* A handshake begins, or it has ended in any way. */
+void lh_policy_begin(struct lh_policy *policy, struct lh_creds *creds);
+void lh_policy_end(struct lh_policy *policy);
 
 #endif

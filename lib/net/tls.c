@@ -247,6 +247,7 @@ static bool handshake_passed(struct tls *tls, unsigned state)
         return false;
     set_phase(tls, PHASE_OPEN);
     tls->agreed = true;
+    lh_policy_end(&tls->context->policy);
     return true;
 }
 
@@ -441,7 +442,8 @@ static enum lh_net begin_handshake(struct tls *tls)
         return tls->raw.to < HELLO_BYTES_MAX && hello_keep(tls) ? LH_NET_AGAIN
                                                                 : tls_lose(tls);
     if (!buffers_hold(tls) ||
-        !lh_tls_context_start(tls->context, tls->input, tls->output))
+        !lh_tls_context_start(worker_of(tls), tls->context, tls->input,
+                              tls->output))
         return tls_lose(tls);
     set_phase(tls, PHASE_HANDSHAKE);
     return pump(tls);

@@ -13,15 +13,23 @@
 /* Shared by the workers: credentials and the resumption cache. */
 struct lh_tls_shared;
 
-/* `creds` must outlive it.  LHTTPD_ENOMEM, LHTTPD_ESYSTEM (no entropy). */
-int lh_tls_shared_new(struct lh_tls_shared **shared,
-                      const struct lh_creds *creds, bool http2,
-                      struct lh_err *err);
+/* `creds` must last until all workers are made.  LHTTPD_ENOMEM, LHTTPD_ESYSTEM
+ * (no entropy). */
+int lh_tls_shared_new(struct lh_tls_shared **shared, struct lh_creds *creds,
+                      bool http2, struct lh_err *err);
 void lh_tls_shared_free(struct lh_tls_shared *shared); /* NULL allowed */
 
 /* One worker's pool of contexts. */
 struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared);
 void lh_tls_worker_free(struct lh_tls_worker *worker); /* NULL allowed */
+
+/* Handshakes that begin from the return on use these credentials, of which it
+ * takes a share.  Any thread; any number of times. */
+void lh_tls_worker_give(struct lh_tls_worker *worker, struct lh_creds *creds);
+
+/* On the worker's thread, now and then: lets go of credentials that were
+ * replaced. */
+void lh_tls_worker_take(struct lh_tls_worker *worker);
 
 /* A TLS server transport on a connected socket; NULL: no memory. */
 struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd);

@@ -25,7 +25,7 @@
 #define ALPN_TABLE   0xFFFF
 
 struct lh_tls_shared {
-    const struct lh_creds *creds;
+    struct lh_creds *creds; /* of the workers that are made from now on */
     struct lh_sessions *sessions;
     /* Written at three places only, so most of its pages are never touched. */
     const char **protocols;
@@ -71,7 +71,7 @@ static const char **protocols_new(bool http2, uint16_t *n)
     return table;
 }
 
-int lh_tls_shared_new(struct lh_tls_shared **out, const struct lh_creds *creds,
+int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
                       bool http2, struct lh_err *err)
 {
     struct lh_tls_shared *shared = lh_calloc(1, sizeof(*shared));
@@ -113,6 +113,8 @@ struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared)
     if (!worker)
         return NULL;
     worker->shared = shared;
+    worker->creds = lh_creds_share(shared->creds);
+    atomic_init(&worker->given, NULL);
     lh_pool_init(&worker->inputs, BR_SSL_BUFSIZE_INPUT, BUFFERS_KEPT);
     lh_pool_init(&worker->outputs, BR_SSL_BUFSIZE_OUTPUT, BUFFERS_KEPT);
     return worker;
@@ -123,6 +125,8 @@ void lh_tls_worker_free(struct lh_tls_worker *worker)
     if (!worker)
         return;
     assert(worker->out == 0);
+    lh_creds_free(atomic_exchange(&worker->given, NULL));
+    lh_creds_free(worker->creds);
     while (worker->idle) {
         struct lh_tls_context *context = worker->idle;
         worker->idle = context->next;
@@ -133,6 +137,23 @@ void lh_tls_worker_free(struct lh_tls_worker *worker)
     lh_pool_deinit(&worker->outputs);
     lh_free(worker);
 }
+
+/* --- other credentials ---------------------------------------------------- */
+
+void lh_tls_worker_give(struct lh_tls_worker *worker, struct lh_creds *creds)
+{
+    lh_creds_free(atomic_exchange(&worker->given, lh_creds_share(creds)));
+}
+
+void lh_tls_worker_take(struct lh_tls_worker *worker)
+{
+    if (!atomic_load_explicit(&worker->given, memory_order_acquire))
+        return;
+    lh_creds_free(worker->creds);
+    worker->creds = atomic_exchange(&worker->given, NULL);
+}
+
+/* --- contexts ------------------------------------------------------------- */
 
 /* Ours are AES-GCM first where the CPU has it, else ChaCha20 first. */
 static void set_suites(br_ssl_engine_context *engine, bool has_aes)
@@ -171,7 +192,7 @@ static void context_init(struct lh_tls_context *context,
                                             BR_OPT_FAIL_ON_ALPN_MISMATCH);
     br_ssl_engine_set_protocol_names(engine, shared->protocols,
                                      shared->protocols_n);
-    lh_policy_init(&context->policy, shared->creds, context->server_name);
+    lh_policy_init(&context->policy, context->server_name);
     br_ssl_server_set_policy(&context->server, &context->policy.vtable);
     lh_session_link_init(&context->session, shared->sessions,
                          context->server_name);
@@ -217,6 +238,7 @@ void lh_tls_context_give(struct lh_tls_worker *worker,
 {
     assert(worker->out > 0);
     worker->out--;
+    lh_policy_end(&context->policy);
     if (worker->idle_n >= CONTEXTS_KEPT) {
         explicit_bzero(context, sizeof(*context));
         lh_free(context);
@@ -231,10 +253,12 @@ void lh_tls_context_give(struct lh_tls_worker *worker,
 
 /* A reset alone would keep a former client's maximum fragment length: setting
  * the buffers anew clears it. */
-bool lh_tls_context_start(struct lh_tls_context *context, void *input,
+bool lh_tls_context_start(struct lh_tls_worker *worker,
+                          struct lh_tls_context *context, void *input,
                           void *output)
 {
-    context->policy.chosen = NULL;
+    lh_tls_worker_take(worker);
+    lh_policy_begin(&context->policy, worker->creds);
     br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
                                    BR_SSL_BUFSIZE_INPUT, output,
                                    BR_SSL_BUFSIZE_OUTPUT);

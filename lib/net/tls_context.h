@@ -12,6 +12,7 @@
 #include "net/tls.h"
 
 #include <bearssl.h>
+#include <stdatomic.h>
 
 struct lh_tls_context {
     br_ssl_server_context server;
@@ -23,6 +24,8 @@ struct lh_tls_context {
 
 struct lh_tls_worker {
     struct lh_tls_shared *shared;
+    struct lh_creds *creds;           /* a share, for handshakes that begin */
+    _Atomic(struct lh_creds *) given; /* a share of newer ones, or NULL */
     struct lh_tls_context *idle;
     unsigned idle_n, out;
     struct lh_pool inputs, outputs; /* record buffers */
@@ -35,7 +38,8 @@ void lh_tls_context_give(struct lh_tls_worker *worker,
 
 /* Makes it ready for a client's first byte, server_name known; false: it cannot
  * be used.  Both buffers are from the worker's pools. */
-bool lh_tls_context_start(struct lh_tls_context *context, void *input,
+bool lh_tls_context_start(struct lh_tls_worker *worker,
+                          struct lh_tls_context *context, void *input,
                           void *output);
 
 /* After a handshake: is it one that we want to go on with?  No: only unknown

@@ -49,6 +49,16 @@ int lh_news_give_limits(struct lhttpd_server_t *s,
     return 0;
 }
 
+void lh_news_give_creds(struct lhttpd_server_t *s, struct lh_creds *creds)
+{
+    for (unsigned i = 0; s->tls && i < s->workers_n; i++) {
+        lh_tls_worker_give(s->workers[i].pools.tls, creds);
+        tell(&s->workers[i]); /* so that idle ones let go of the old */
+    }
+    lh_creds_free(s->creds);
+    s->creds = creds;
+}
+
 /* --- the worker ----------------------------------------------------------- */
 
 static void take_limits(struct lh_worker *w)
@@ -67,6 +77,8 @@ void lh_news_take(struct lh_worker *w)
 {
     atomic_store(&w->news.any, false);
     take_limits(w);
+    if (w->pools.tls)
+        lh_tls_worker_take(w->pools.tls);
 }
 
 void lh_news_deinit(struct lh_news *news)

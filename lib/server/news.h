@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct lh_creds;
 struct lh_worker;
 
 /* All zero at first. */
@@ -24,6 +25,10 @@ struct lh_news {
  * LHTTPD_ENOMEM. */
 int lh_news_give_limits(struct lhttpd_server_t *s,
                         const lhttpd_limits_t *limits);
+
+/* Handshakes that begin from now on use these credentials; takes over the
+ * caller's share. */
+void lh_news_give_creds(struct lhttpd_server_t *s, struct lh_creds *creds);
 
 /* On the worker's thread: takes what there is. */
 void lh_news_take(struct lh_worker *w);

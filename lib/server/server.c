@@ -290,6 +290,8 @@ static int make_shared(struct lhttpd_server_t *s)
         r = lh_mappings_read(&s->mappings, &s->err);
     if (r == 0 && tls_listeners(s))
         r = lh_tls_shared_new(&s->tls, s->creds, LHTTPD_HTTP2 != 0, &s->err);
+    if (r == 0)
+        lh_creds_look(s->creds, &s->log);
     return r;
 }
 

@@ -2,8 +2,8 @@
  * A server: its configuration, listeners and scripts, and what its worker
  * threads share.  The shared things are all in here:
  *
- * - read-only while workers run: log, software, mappings; limits and settings
- *   are of those who hold `changes`, the workers have copies;
+ * - read-only while workers run: log, software, mappings; limits, settings and
+ *   creds are of those who hold `changes`, the workers have copies and shares;
  * - listeners: the descriptor is read-only, `owner` says in an atomic whose
  *   event queue it is armed in (handover.h);
  * - the workers' event queues, to arm a listener there or to wake, and their

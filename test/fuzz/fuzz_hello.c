@@ -48,11 +48,12 @@ static const br_ssl_server_policy_class spy_class = {
 };
 static const br_ssl_server_policy_class *spy = &spy_class;
 
+static struct lh_tls_worker *worker;
+
 static struct lh_tls_context *context_make(void)
 {
     static struct lh_creds *creds; /* kept, so that nothing leaks */
     static struct lh_tls_shared *shared;
-    static struct lh_tls_worker *worker;
     struct lh_err err;
 
     creds = lh_creds_new();
@@ -76,7 +77,7 @@ static void ask_engine(const uint8_t *p, size_t n)
     accepted = false;
     br_ssl_engine_context *engine = &context->server.eng;
     engine->server_name[0] = '\0';
-    check(lh_tls_context_start(context, input, output));
+    check(lh_tls_context_start(worker, context, input, output));
     while (n && !accepted && (to = br_ssl_engine_recvrec_buf(engine, &room))) {
         room = room < n ? room : n;
         memcpy(to, p, room);

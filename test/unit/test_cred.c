@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -502,6 +504,122 @@ static void keeps_the_chain(void **state)
     lh_creds_free(NULL);
 }
 
+/* --- sets that follow each other ------------------------------------------ */
+
+static int replace(struct lh_creds **out, const struct lh_creds *old,
+                   const char *chain, const char *key, struct lh_err *err)
+{
+    lhttpd_certificate_t from = lhttpd_certificate_init();
+
+    from.chain_file = path_of(chain);
+    from.key_file = path_of(key);
+    return lh_creds_replace(out, old, &from, err);
+}
+
+static void replaces_the_one_of_the_same_names_and_key_type(void **state)
+{
+    struct lh_creds *old = lh_creds_new(), *new, *more;
+    struct lh_err err = {""};
+
+    (void)state;
+    assert_int_equal(add(old, "ec256.pem", "ec256.key", &err), 0);
+    assert_int_equal(add(old, "rsa2048.pem", "rsa2048.key", &err), 0);
+    assert_int_equal(replace(&new, old, "cut.pem", "cut.key", &err),
+                     LHTTPD_ECERT);
+    assert_int_equal(replace(&new, old, "both.pem", "both.pem", &err), 0);
+    assert_ptr_not_equal(lh_creds_at(new, 0), lh_creds_at(old, 0));
+    assert_ptr_equal(lh_creds_at(new, 1), lh_creds_at(old, 1));
+    assert_null(lh_creds_at(new, 2));
+    lh_creds_free(old);
+    assert_int_equal(replace(&more, new, "ec384.pem", "ec384.key", &err), 0);
+    assert_ptr_equal(lh_creds_at(more, 1), lh_creds_at(new, 1));
+    assert_non_null(lh_creds_at(more, 2));
+    lh_creds_free(new);
+    lh_creds_free(more);
+}
+
+struct lines {
+    unsigned notices, warnings;
+    char last[2048];
+};
+
+static void keep_line(void *context, const lhttpd_log_entry_t *entry)
+{
+    struct lines *lines = context;
+
+    lines->notices += entry->level == LHTTPD_LOG_NOTICE;
+    lines->warnings += entry->level == LHTTPD_LOG_WARNING;
+    snprintf(lines->last, sizeof(lines->last), "%s", entry->message);
+}
+
+static void copy(const char *from, const char *to)
+{
+    char command[1200];
+
+    snprintf(command, sizeof(command), "cp " DATA "%s %s", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+static bool has_name(const struct lh_creds *creds, const char *name)
+{
+    return lh_keypair_has_name(lh_creds_at(creds, 0), name, false);
+}
+
+static void reads_its_files_again(void **state)
+{
+    char dir[] = "/tmp/test_cred.XXXXXX", chain[64], key[64];
+    lhttpd_certificate_t from = lhttpd_certificate_init();
+    struct lines lines = {0};
+    struct lh_log log = {
+        .level = LHTTPD_LOG_DEBUG, .fn = keep_line, .context = &lines};
+    struct lh_creds *a = lh_creds_new(), *b;
+    struct lh_err err = {""};
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(chain, sizeof(chain), "%s/chain.pem", dir);
+    snprintf(key, sizeof(key), "%s/key.pem", dir);
+    copy("ec256.pem", chain);
+    copy("ec256.key", key);
+    from.chain_file = chain;
+    from.key_file = key;
+    assert_int_equal(lh_creds_add(a, &from, &err), 0);
+    lh_creds_look(a, &log);
+    assert_int_equal(lines.notices, 0);
+    copy("ec384.pem", chain);
+    assert_int_equal(lh_creds_read_again(&b, a, &log, &err), LHTTPD_ECERT);
+    assert_non_null(strstr(err.text, "does not match"));
+    copy("ec384.key", key);
+    assert_int_equal(lh_creds_read_again(&b, a, &log, &err), 0);
+    assert_true(has_name(a, "a.example.org"));
+    assert_true(has_name(b, "b.example.org"));
+    lh_creds_free(a);
+    /* It could be read when the server started. */
+    assert_int_equal(unlink(key), 0);
+    assert_int_equal(lh_creds_read_again(&a, b, &log, &err), LHTTPD_ECERT);
+    assert_non_null(strstr(err.text, key));
+    /* It could not. */
+    lh_creds_look(b, &log);
+    assert_int_equal(lines.notices, 1);
+    assert_non_null(strstr(lines.last, key));
+    copy("ec256.pem", chain);
+    assert_int_equal(lh_creds_read_again(&a, b, &log, &err), 0);
+    assert_int_equal(lines.warnings, 1);
+    assert_non_null(strstr(lines.last, key));
+    assert_ptr_equal(lh_creds_at(a, 0), lh_creds_at(b, 0));
+    lh_creds_free(b);
+    /* It is there again. */
+    copy("ec256.key", key);
+    assert_int_equal(lh_creds_read_again(&b, a, &log, &err), 0);
+    assert_true(has_name(b, "a.example.org"));
+    lh_creds_free(a);
+    lh_creds_free(b);
+    assert_int_equal(lines.warnings, 1);
+    unlink(chain);
+    unlink(key);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void fails_at_every_allocation(void **state)
 {
     struct lh_err err;
@@ -516,7 +634,15 @@ static void fails_at_every_allocation(void **state)
         code =
             creds ? add(creds, "ec256.pem", "ec256.key", &err) : LHTTPD_ENOMEM;
         assert_true(code == 0 || code == LHTTPD_ENOMEM);
+        struct lh_creds *again = NULL, *other = NULL;
+        if (code == 0)
+            code = lh_creds_read_again(&again, creds, NULL, &err);
+        if (code == 0)
+            code = replace(&other, again, "ec256.pem", "ec256.key", &err);
+        assert_true(code == 0 || code == LHTTPD_ENOMEM);
         lh_creds_free(creds);
+        lh_creds_free(again);
+        lh_creds_free(other);
         assert_int_equal(test_heap_live(), 0);
     }
     test_heap_uninstall();
@@ -527,6 +653,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_kind_of_key),
         cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(replaces_the_one_of_the_same_names_and_key_type),
+        cmocka_unit_test(reads_its_files_again),
         cmocka_unit_test(refuses_other_kinds),
         cmocka_unit_test(says_how_to_decrypt),
         cmocka_unit_test(reads_what_people_make),

@@ -421,6 +421,42 @@ static void refuses_what_no_key_fits(void **state)
     end();
 }
 
+/* RSA alone is replaced by EC alone while one handshake is under way. */
+static void handshakes_that_begin_get_new_credentials(void **state)
+{
+    static const char *const only_rsa[] = {"rsa2048", NULL};
+    static const char *const only_ec[] = {"ec256", NULL};
+    br_ssl_session_parameters session;
+    bool moved;
+
+    (void)state;
+    begin(only_rsa, true);
+    struct lh_creds *old = creds;
+    connect_client();
+    test_tls_client_start(&client, "a.example.org", false, 0);
+    assert_int_not_equal(step(&moved), LH_NET_LOST); /* the hello is there */
+    creds_make(only_ec);
+    lh_tls_worker_give(pools.tls, creds);
+    lh_creds_free(old); /* the handshake has its share */
+    assert_true(shake());
+    assert_int_equal(seen_key()->key_type, BR_KEYTYPE_RSA);
+    br_ssl_engine_get_session_parameters(&client.ssl.eng, &session);
+    exchange();
+    hang_up();
+    connect_client();
+    assert_true(start_and_shake("a.example.org", false));
+    assert_int_equal(seen_key()->key_type, BR_KEYTYPE_EC);
+    hang_up();
+    connect_client();
+    br_ssl_engine_set_session_parameters(&client.ssl.eng, &session);
+    assert_true(start_and_shake("a.example.org", true));
+    br_ssl_session_parameters resumed;
+    br_ssl_engine_get_session_parameters(&client.ssl.eng, &resumed);
+    assert_memory_equal(resumed.session_id, session.session_id, 32);
+    hang_up();
+    end();
+}
+
 static size_t slurp(const char *name, char *out, size_t room)
 {
     char path[512];
@@ -1196,6 +1232,7 @@ int main(void)
         WITH_SERVER(picks_by_name),
         WITH_SERVER(picks_what_the_client_can_verify),
         cmocka_unit_test(refuses_what_no_key_fits),
+        cmocka_unit_test(handshakes_that_begin_get_new_credentials),
         cmocka_unit_test(sends_a_flight_in_pieces),
         WITH_SERVER(agrees_on_a_protocol),
         cmocka_unit_test(http2_may_be_off),

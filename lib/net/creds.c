@@ -1,0 +1,256 @@
+/*
+ * Sets of credentials: see cred.h.  Sets that follow each other share the pairs
+ * that have not changed, and what uses a set holds a share of it, so that its
+ * keys last as long as the handshakes that began with them.
+ */
+#include "base/mem.h"
+#include "base/str.h"
+#include "net/cred.h"
+#include "net/keypair.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A chain with its key, and where it is from. */
+struct pair {
+    _Atomic unsigned shares;
+    struct lh_keypair keys;
+    char *chain_file, *key_file; /* NULL: it was in memory */
+    bool unreadable;             /* since privileges were given up */
+};
+
+struct lh_creds {
+    _Atomic unsigned shares;
+    struct pair **pairs;
+    size_t n;
+};
+
+/* --- sets ----------------------------------------------------------------- */
+
+static struct lh_creds *creds_with_room(size_t n)
+{
+    struct lh_creds *creds = lh_calloc(1, sizeof(*creds));
+
+    if (!creds)
+        return NULL;
+    atomic_init(&creds->shares, 1);
+    creds->pairs = lh_calloc(n + 1, sizeof(struct pair *));
+    if (!creds->pairs) {
+        lh_free(creds);
+        return NULL;
+    }
+    return creds;
+}
+
+struct lh_creds *lh_creds_new(void)
+{
+    return creds_with_room(0);
+}
+
+static struct pair *pair_new(void)
+{
+    struct pair *pair = lh_calloc(1, sizeof(*pair));
+
+    if (!pair)
+        return NULL;
+    atomic_init(&pair->shares, 1);
+    lh_keypair_init(&pair->keys);
+    return pair;
+}
+
+static struct pair *pair_share(struct pair *pair)
+{
+    atomic_fetch_add(&pair->shares, 1);
+    return pair;
+}
+
+static void pair_free(struct pair *pair)
+{
+    if (atomic_fetch_sub(&pair->shares, 1) > 1)
+        return;
+    lh_keypair_deinit(&pair->keys);
+    lh_free(pair->chain_file);
+    lh_free(pair->key_file);
+    lh_free(pair);
+}
+
+struct lh_creds *lh_creds_share(struct lh_creds *creds)
+{
+    atomic_fetch_add(&creds->shares, 1);
+    return creds;
+}
+
+void lh_creds_free(struct lh_creds *creds)
+{
+    if (!creds || atomic_fetch_sub(&creds->shares, 1) > 1)
+        return;
+    for (size_t i = 0; i < creds->n; i++)
+        pair_free(creds->pairs[i]);
+    lh_free(creds->pairs);
+    lh_free(creds);
+}
+
+bool lh_creds_empty(const struct lh_creds *creds)
+{
+    return creds->n == 0;
+}
+
+const struct lh_keypair *lh_creds_at(const struct lh_creds *creds, size_t i)
+{
+    return i < creds->n ? &creds->pairs[i]->keys : NULL;
+}
+
+/* --- adding --------------------------------------------------------------- */
+
+static int pair_note_files(struct pair *pair, const lhttpd_certificate_t *from,
+                           struct lh_err *err)
+{
+    if (from->chain_file && !(pair->chain_file = lh_strdup(from->chain_file)))
+        return lh_err_memory(err);
+    if (from->key_file && !(pair->key_file = lh_strdup(from->key_file)))
+        return lh_err_memory(err);
+    return 0;
+}
+
+static int pair_make(struct pair **out, const lhttpd_certificate_t *from,
+                     struct lh_err *err)
+{
+    struct pair *pair = pair_new();
+
+    if (!pair)
+        return lh_err_memory(err);
+    int code = pair_note_files(pair, from, err);
+    if (!code)
+        code = lh_cred_read(&pair->keys, from, err);
+    if (code)
+        pair_free(pair);
+    else
+        *out = pair;
+    return code;
+}
+
+int lh_creds_add(struct lh_creds *creds, const lhttpd_certificate_t *from,
+                 struct lh_err *err)
+{
+    size_t room = (creds->n + 1) * sizeof(struct pair *);
+    struct pair **pairs = lh_realloc(creds->pairs, room);
+
+    if (!pairs)
+        return lh_err_memory(err);
+    creds->pairs = pairs;
+    int code = pair_make(&pairs[creds->n], from, err);
+    if (!code)
+        creds->n++;
+    return code;
+}
+
+int lh_creds_replace(struct lh_creds **out, const struct lh_creds *old,
+                     const lhttpd_certificate_t *from, struct lh_err *err)
+{
+    struct lh_creds *creds = creds_with_room(old->n + 1);
+    struct pair *pair;
+    bool placed = false;
+
+    if (!creds)
+        return lh_err_memory(err);
+    int code = pair_make(&pair, from, err);
+    if (code) {
+        lh_creds_free(creds);
+        return code;
+    }
+    for (size_t i = 0; i < old->n; i++) {
+        bool goes =
+            !placed && lh_keypair_is_alike(&old->pairs[i]->keys, &pair->keys);
+        creds->pairs[creds->n++] = goes ? pair : pair_share(old->pairs[i]);
+        placed |= goes;
+    }
+    if (!placed)
+        creds->pairs[creds->n++] = pair;
+    *out = creds;
+    return 0;
+}
+
+/* --- files again ---------------------------------------------------------- */
+
+/* 0, or errno of the one that cannot be opened. */
+static int files_open(const struct pair *pair, const char **which)
+{
+    const char *const paths[] = {pair->chain_file, pair->key_file};
+
+    for (size_t i = 0; i < 2; i++) {
+        FILE *file = paths[i] ? fopen(paths[i], "rbe") : NULL;
+        if (paths[i] && !file) {
+            *which = paths[i];
+            return errno;
+        }
+        if (file)
+            fclose(file);
+    }
+    return 0;
+}
+
+static void log_unreadable(const struct lh_log *log, lhttpd_log_level_t level,
+                           const char *words, const char *which, int error)
+{
+    lh_log(log, level, NULL,
+           "%s %s: %s; to renew it, restart, or let the user that the server "
+           "has become read this path (inside of -r's directory)",
+           which, words, strerror(error));
+}
+
+void lh_creds_look(struct lh_creds *creds, const struct lh_log *log)
+{
+    const char *which;
+
+    for (size_t i = 0; i < creds->n; i++) {
+        struct pair *pair = creds->pairs[i];
+        int error = files_open(pair, &which);
+        pair->unreadable = error != 0;
+        if (error)
+            log_unreadable(log, LHTTPD_LOG_NOTICE,
+                           "will not be read again by a reload, its "
+                           "certificate will stay as it is",
+                           which, error);
+    }
+}
+
+static int pair_read_again(struct pair **out, struct pair *old,
+                           const struct lh_log *log, struct lh_err *err)
+{
+    lhttpd_certificate_t from = lhttpd_certificate_init();
+    const char *which;
+    int error = old->unreadable ? files_open(old, &which) : 0;
+
+    if (error)
+        log_unreadable(log, LHTTPD_LOG_WARNING,
+                       "is not read again, its certificate stays as it was",
+                       which, error);
+    if (error || !old->chain_file || !old->key_file) {
+        *out = pair_share(old);
+        return 0;
+    }
+    from.chain_file = old->chain_file;
+    from.key_file = old->key_file;
+    return pair_make(out, &from, err);
+}
+
+int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
+                        const struct lh_log *log, struct lh_err *err)
+{
+    struct lh_creds *creds = creds_with_room(old->n);
+
+    if (!creds)
+        return lh_err_memory(err);
+    for (size_t i = 0; i < old->n; i++) {
+        int code = pair_read_again(&creds->pairs[i], old->pairs[i], log, err);
+        if (code) {
+            lh_creds_free(creds);
+            return code;
+        }
+        creds->n++;
+    }
+    *out = creds;
+    return 0;
+}
