@@ -3,7 +3,7 @@
  * ones, trailers and promises (RFC 9113, 8.1 to 8.4).  They are encoded when it
  * is their stream's turn and not before, so that what waits stays small.
  */
-#include "h2/h2_parts.h"
+#include "h2/h2_answer.h"
 
 /* --- header blocks -------------------------------------------------------- */
 

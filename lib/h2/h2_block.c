@@ -3,7 +3,9 @@
  * 6.2, 6.10), to a request or to its trailers.  Whatever becomes of a stream,
  * its block is decoded, so that the tables stay in step.
  */
-#include "h2/h2_parts.h"
+#include "h2/h2_block.h"
+
+#include "h2/h2_early.h"
 
 static void take_field(void *to, struct lh_str name, struct lh_str value)
 {

@@ -2,7 +2,7 @@
  * Priorities of requests that have not come yet (RFC 9218, 7.1): a client may
  * send PRIORITY_UPDATE for a stream before its HEADERS.
  */
-#include "h2/h2_parts.h"
+#include "h2/h2_early.h"
 
 struct lh_h2_early *lh_h2_early_of(const struct lh_h2 *c, uint32_t id)
 {

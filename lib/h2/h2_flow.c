@@ -8,7 +8,7 @@
  * that, and the connection's grows with it.  What we may send is decreased in
  * h2_output.
  */
-#include "h2/h2_parts.h"
+#include "h2/h2_flow.h"
 
 static void put_update(struct lh_h2 *c, uint32_t stream, int64_t increment)
 {

@@ -3,7 +3,12 @@
  * does (RFC 9113, 6).  A frame's content is handed on as it comes, DATA and
  * header blocks without a copy; only small contents are collected.
  */
-#include "h2/h2_parts.h"
+#include "h2/h2_input.h"
+
+#include "h2/h2_block.h"
+#include "h2/h2_early.h"
+#include "h2/h2_flow.h"
+#include "h2/h2_settings.h"
 
 #include <string.h>
 
@@ -152,8 +157,8 @@ static void priority_end(struct lh_h2 *c)
         lh_h2_spend(c, "PRIORITY frames");
 }
 
-void lh_h2_set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
-                        struct lh_str value)
+static void set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
+                         struct lh_str value)
 {
     lh_h2_leave(c, s);
     lh_h2_priority_parse(value, &s->urgency, &s->incremental);
@@ -174,7 +179,7 @@ static void priority_update_end(struct lh_h2 *c)
     if (!lh_h2_spend(c, "PRIORITY_UPDATE frames"))
         return;
     if (s && !s->whole)
-        lh_h2_set_priority(c, s, value);
+        set_priority(c, s, value);
     else if (!s && lh_h2_is_idle(c, id))
         lh_h2_keep_early(c, id, value);
 }
@@ -416,7 +421,7 @@ static size_t take_padding(struct lh_h2 *c, size_t n)
     return k;
 }
 
-static size_t take(struct lh_h2 *c, const uint8_t *p, size_t n)
+size_t lh_h2_take(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
     switch (c->phase) {
     case LH_H2_AT_PREFACE:
@@ -433,16 +438,4 @@ static size_t take(struct lh_h2 *c, const uint8_t *p, size_t n)
         return take_padding(c, n);
     }
     return n;
-}
-
-int lh_h2_feed(void *vc, const uint8_t *p, size_t n, size_t *used)
-{
-    struct lh_h2 *c = vc;
-
-    lh_h2_look_through(c);
-    *used = 0;
-    while (*used < n && lh_h2_reads(c))
-        *used += take(c, p + *used, n - *used);
-    lh_h2_look_through(c);
-    return c->life == LH_H2_ENDED ? -1 : 0;
 }

@@ -3,7 +3,9 @@
  * into the control buffer and copied out from there; a DATA frame is written
  * where it will be sent from, and only when the control buffer is empty.
  */
-#include "h2/h2_parts.h"
+#include "h2/h2_output.h"
+
+#include "h2/h2_answer.h"
 
 #include <string.h>
 
@@ -29,12 +31,6 @@ static enum next next_of(const struct lh_h2_stream *s)
     return lh_exchange_complete(ex) ? FRAMES : NOTHING;
 }
 
-void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s)
-{
-    if (!s->whole && lh_list_linked(&s->turn))
-        lh_h2_send_leave(&c->send, s);
-}
-
 void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (s->whole || !lh_h2_stream_sends(s))
@@ -56,7 +52,7 @@ void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_leave(c, s);
 }
 
-/* --- pull ----------------------------------------------------------------- */
+/* --- frames --------------------------------------------------------------- */
 
 /* The next of a stream's frames that need no window. */
 static void step(struct lh_h2 *c, struct lh_h2_stream *s)
@@ -133,9 +129,7 @@ static void data_through_control(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_put(c, frame, write_data(c, s, frame, n));
 }
 
-/* One DATA frame; 0: none, or it is in the control buffer.  `first`: nothing
- * else is in the room yet. */
-static size_t pull_data(struct lh_h2 *c, uint8_t *out, size_t room, bool first)
+size_t lh_h2_put_data(struct lh_h2 *c, uint8_t *out, size_t room, bool first)
 {
     struct lh_h2_stream *s = lh_h2_send_next(&c->send);
     size_t n = data_size(c, s);
@@ -151,38 +145,15 @@ static size_t pull_data(struct lh_h2 *c, uint8_t *out, size_t room, bool first)
     return 0;
 }
 
-/* Encodes the frames of streams that have some, as long as not too much
- * waits. */
-static void encode_heads(struct lh_h2 *c)
+bool lh_h2_put_next(struct lh_h2 *c)
 {
     struct lh_list *link;
 
-    while (c->control.n < LH_H2_CONTROL_BYTES &&
-           (link = lh_list_take(&c->heads)) != NULL) {
-        struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, turn);
-        step(c, s);
-        lh_h2_mark(c, s);
-        lh_h2_look_at_news(c);
-    }
-}
-
-size_t lh_h2_pull(void *vc, uint8_t *out, size_t room)
-{
-    struct lh_h2 *c = vc;
-    size_t n = 0, k;
-
-    lh_h2_look_through(c);
-    do {
-        lh_h2_look_at_news(c);
-        encode_heads(c);
-        n += lh_buf_take(&c->control, out + n, room - n);
-        if (n == room || c->control.n)
-            break;
-        k = 0;
-        if (c->send_window > 0 && !lh_h2_send_empty(&c->send))
-            k = pull_data(c, out + n, room - n, n == 0);
-        n += k;
-    } while (k || c->control.n || !lh_list_empty(&c->news));
-    lh_h2_look_through(c);
-    return n;
+    if (c->control.n >= LH_H2_CONTROL_BYTES ||
+        !(link = lh_list_take(&c->heads)))
+        return false;
+    struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, turn);
+    step(c, s);
+    lh_h2_mark(c, s);
+    return true;
 }

@@ -1,5 +1,7 @@
 /* SETTINGS, the client's and ours (RFC 9113, 6.5). */
-#include "h2/h2_parts.h"
+#include "h2/h2_settings.h"
+
+#include "h2/h2_flow.h"
 
 #include <string.h>
 

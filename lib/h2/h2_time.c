@@ -3,7 +3,7 @@
  * times; the connection knows only the earliest of them, and looks at all when
  * it has come.
  */
-#include "h2/h2_parts.h"
+#include "h2/h2_time.h"
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -157,12 +157,10 @@ uint64_t lh_h2_deadline(const void *vc)
     return earlier(due, earlier(c->shut_due, c->streams_due));
 }
 
-void lh_h2_expire(void *vc)
+void lh_h2_end_what_is_due(struct lh_h2 *c)
 {
-    struct lh_h2 *c = vc;
     uint64_t now = c->ctx->now_ms;
 
-    lh_h2_look_through(c);
     if (c->preface_due <= now || c->block_due <= now)
         lh_h2_fail(c, LH_H2_ENHANCE_YOUR_CALM, "a header section took long");
     if (c->idle_due <= now)
@@ -173,5 +171,4 @@ void lh_h2_expire(void *vc)
         window_is_due(c);
     if (c->streams_due <= now)
         streams_are_due(c);
-    lh_h2_look_through(c);
 }

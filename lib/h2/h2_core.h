@@ -1,22 +1,27 @@
 /*
- * The inside of an HTTP/2 connection, shared by its parts:
+ * The floor of an HTTP/2 connection, on which all of its parts stand: the
+ * connection itself, its errors, its budget, its streams, its end.  Arrows go
+ * downwards only, as the include lines show:
  *
- *      h2_conn     life and end, errors, the budget of useless work
- *      h2_input    feed: octets to frames, a table of handlers by type
+ *      h2_conn     the roof: feed, pull, expire and what follows from each;
+ *                  it alone looks at streams that have news, and frees them
+ *      h2_input    octets to frames, a table of handlers by type
  *      h2_block    header blocks: requests and trailers
  *      h2_early    priorities of requests that have not come yet
  *      h2_settings the client's settings and ours
- *      h2_flow     windows, both ways
- *      h2_output   pull: whose turn it is, DATA
+ *      h2_output   whose turn it is, DATA
  *      h2_answer   header sections of responses, trailers, promises
+ *      h2_flow     windows, both ways
  *      h2_time     deadlines
+ *      h2_core     this file
+ *      h2_stream, h2_send, h2_request, h2_hpack, h2_frame   know no connection
  *
- * A stream is never freed where it is closed, but when the news are looked
- * through, at the start of feed, pull and expire: so a handler of frames may
+ * A stream is never freed where it is closed, but when the roof looks through
+ * the news, at the start and the end of each step: so a handler of frames may
  * close it and go on.
  */
-#ifndef LH_H2_PARTS_H
-#define LH_H2_PARTS_H
+#ifndef LH_H2_CORE_H
+#define LH_H2_CORE_H
 
 #include "h2/h2_frame.h"
 #include "h2/h2_hpack.h"
@@ -153,7 +158,9 @@ struct lh_h2 {
     uint64_t streams_due; /* not after the earliest of all streams' */
 };
 
-/* --- h2_conn -------------------------------------------------------------- */
+/* All zeroes before. */
+void lh_h2_core_init(struct lh_h2 *c, struct lh_protocol_host *host);
+void lh_h2_core_deinit(struct lh_h2 *c); /* it has no streams */
 
 /* A connection error: GOAWAY, and nothing more. */
 void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why);
@@ -189,74 +196,14 @@ void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s);
 bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id);
 
 void lh_h2_news(struct lh_exchange *ex); /* the exchange's on_output */
+/* Something of the stream may have changed: the roof looks at it. */
 void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_look_through(struct lh_h2 *c);
-void lh_h2_look_at_news(struct lh_h2 *c); /* without the connection's own */
+/* It waits for nothing any more: neither in `heads` nor in `send`. */
+void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s);
 /* Hands the exchange to its handler, or answers with `status` (0: none). */
 void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status);
 
 void lh_h2_drain(void *c);
 void lh_h2_drain_ends(struct lh_h2 *c);
-
-/* --- h2_input, h2_block --------------------------------------------------- */
-
-int lh_h2_feed(void *c, const uint8_t *p, size_t n, size_t *used);
-bool lh_h2_reads(const struct lh_h2 *c);
-
-extern const struct lh_h2_handler lh_h2_headers, lh_h2_continuation;
-
-void lh_h2_set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
-                        struct lh_str value);
-
-/* --- h2_early ------------------------------------------------------------- */
-
-/* Keeps what was said of an idle stream; the newest for a stream counts. */
-void lh_h2_keep_early(struct lh_h2 *c, uint32_t id, struct lh_str value);
-/* What was said of a request before it came; NULL: nothing. */
-struct lh_h2_early *lh_h2_early_of(const struct lh_h2 *c, uint32_t id);
-
-/* --- h2_settings ---------------------------------------------------------- */
-
-extern const struct lh_h2_handler lh_h2_settings;
-
-bool lh_h2_send_settings(struct lh_h2 *c);
-
-/* --- h2_flow -------------------------------------------------------------- */
-
-extern const struct lh_h2_handler lh_h2_window_update;
-
-/* A DATA frame of n octets; false: it does not fit, and that was dealt with. */
-bool lh_h2_flow_takes(struct lh_h2 *c, struct lh_h2_stream *s, uint32_t n);
-/* The windows follow what the handler has read. */
-void lh_h2_flow_read(struct lh_h2 *c, struct lh_h2_stream *s);
-/* What it has not read does not count against the connection any more. */
-void lh_h2_flow_release(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_flow_connection(struct lh_h2 *c);
-/* The stream is freed: what it had grown by is free for others. */
-void lh_h2_flow_shrink(struct lh_h2 *c, struct lh_h2_stream *s);
-
-/* --- h2_output ------------------------------------------------------------ */
-
-size_t lh_h2_pull(void *c, uint8_t *out, size_t room);
-/* Puts the stream where it belongs: into `heads`, `send` or nowhere. */
-void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s);
-
-/* --- h2_answer ------------------------------------------------------------ */
-
-/* Each queues one header section; the stream has it and may send it. */
-void lh_h2_put_head(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_put_interim(struct lh_h2 *c, struct lh_h2_stream *s,
-                       const struct lh_interim *interim);
-void lh_h2_put_end(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_send_continue(struct lh_h2 *c, struct lh_h2_stream *s);
-
-/* --- h2_time -------------------------------------------------------------- */
-
-uint64_t lh_h2_deadline(const void *c);
-void lh_h2_expire(void *c);
-/* The stream's times follow from its state. */
-void lh_h2_clock(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_clock_connection(struct lh_h2 *c);
 
 #endif

@@ -1,0 +1,341 @@
+/* The floor of an HTTP/2 connection: see h2_core.h. */
+#include "h2/h2_core.h"
+
+#include <assert.h>
+
+/* --- errors --------------------------------------------------------------- */
+
+bool lh_h2_put(struct lh_h2 *c, const void *p, size_t n)
+{
+    if (c->life == LH_H2_ENDED)
+        return false;
+    if (lh_buf_append(&c->control, p, n))
+        return true;
+    lh_h2_drop(c);
+    return false;
+}
+
+static void close_all(struct lh_h2 *c)
+{
+    struct lh_list *link = c->all.next;
+
+    while (link != &c->all) {
+        struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, all);
+        link = link->next;
+        if (s->state != LH_H2_CLOSED)
+            lh_h2_close(c, s, LH_H2_PAST_RESET);
+    }
+}
+
+static void end(struct lh_h2 *c)
+{
+    c->life = LH_H2_ENDED;
+    close_all(c);
+}
+
+void lh_h2_drop(struct lh_h2 *c)
+{
+    lh_buf_clear(&c->control);
+    end(c);
+}
+
+static bool put_goaway(struct lh_h2 *c, uint32_t last, enum lh_h2_error code)
+{
+    uint8_t frame[LH_H2_GOAWAY_BYTES];
+
+    return lh_h2_put(c, frame, lh_h2_put_goaway(frame, last, code));
+}
+
+void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
+{
+    struct lh_log_about about = {.client = c->host->peer->client_addr};
+
+    if (c->life == LH_H2_ENDED)
+        return;
+    if (code != LH_H2_NO_ERROR &&
+        lh_log_rates_allow(&c->ctx->log_rates, LH_LOG_CLIENTS, c->ctx->now_ms))
+        lh_log(c->ctx->log, LHTTPD_LOG_INFO, &about,
+               "HTTP/2 connection ended: %s (%s)", why, lh_h2_error_name(code));
+    if (put_goaway(c, c->accepted_id, code))
+        end(c);
+}
+
+void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
+{
+    uint8_t frame[LH_H2_RST_BYTES];
+
+    lh_h2_put(c, frame, lh_h2_put_rst(frame, id, code));
+}
+
+/* An end that the client has provoked costs it budget; one after a whole
+ * answer, or by the handler's own doing, does not. */
+void lh_h2_reset(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_error code)
+{
+    lh_h2_reset_id(c, s->id, code);
+    if (s->state != LH_H2_CLOSED)
+        lh_h2_close(c, s, LH_H2_PAST_RESET);
+    if (code != LH_H2_NO_ERROR && code != LH_H2_INTERNAL_ERROR)
+        lh_h2_charge(c, "streams that had to be reset");
+}
+
+/* --- the budget of useless work ------------------------------------------- */
+
+#define BUDGET_MAX ((uint64_t)1 << 40)
+
+static uint64_t budget_full(const struct lh_h2 *c)
+{
+    uint64_t most = c->ctx->limits->h2_useless;
+
+    return (most < BUDGET_MAX ? most : BUDGET_MAX) * 1000;
+}
+
+static void earn(struct lh_h2 *c, uint64_t thousandths)
+{
+    uint64_t full = budget_full(c);
+
+    c->budget = thousandths < lh_limit_left(full, c->budget)
+                    ? c->budget + thousandths
+                    : full;
+}
+
+bool lh_h2_charge(struct lh_h2 *c, const char *what)
+{
+    uint64_t passed = c->ctx->now_ms - c->budget_ms;
+    uint64_t rate = c->ctx->limits->h2_useless_refill;
+
+    if (c->life == LH_H2_ENDED)
+        return false;
+    c->budget_ms = c->ctx->now_ms;
+    if (rate > BUDGET_MAX)
+        rate = BUDGET_MAX;
+    earn(c, (passed < 100000 ? passed : 100000) * rate);
+    if (c->budget < 1000) {
+        lh_h2_fail(c, LH_H2_ENHANCE_YOUR_CALM, what);
+        return false;
+    }
+    c->budget -= 1000;
+    return true;
+}
+
+/* A client gives both windows back for each piece that it reads, measures the
+ * link by a PING for each frame that it gets, or moves priorities and settings
+ * as it goes: two frames for each kilobyte are usual, and some for each of our
+ * frames, however short. */
+#define CREDIT_OF_FRAME ((uint64_t)128)
+#define FRAMES_OF_DATA  3
+
+void lh_h2_credit(struct lh_h2 *c, size_t n)
+{
+    c->credit += n + FRAMES_OF_DATA * CREDIT_OF_FRAME;
+}
+
+bool lh_h2_spend(struct lh_h2 *c, const char *what)
+{
+    if (c->credit < CREDIT_OF_FRAME)
+        return lh_h2_charge(c, what);
+    c->credit -= CREDIT_OF_FRAME;
+    return true;
+}
+
+/* Also one without a body, for which there was no DATA frame. */
+void lh_h2_refund(struct lh_h2 *c)
+{
+    earn(c, 1000);
+    lh_h2_credit(c, 0);
+}
+
+/* --- the beginning -------------------------------------------------------- */
+
+static size_t table_bytes(const lhttpd_limits_t *limits)
+{
+    return limits->hpack_table_bytes < UINT32_MAX
+               ? (size_t)limits->hpack_table_bytes
+               : UINT32_MAX;
+}
+
+void lh_h2_core_init(struct lh_h2 *c, struct lh_protocol_host *host)
+{
+    const lhttpd_limits_t *limits = host->ctx->limits;
+
+    c->host = host;
+    c->ctx = host->ctx;
+    lh_list_init(&c->all);
+    lh_list_init(&c->news);
+    lh_list_init(&c->heads);
+    lh_list_init(&c->unsent);
+    lh_h2_send_init(&c->send);
+    lh_pool_init(&c->streams, sizeof(struct lh_h2_stream), 2);
+    lh_buf_init(&c->control, &c->ctx->bufs);
+    lh_h2_hpack_init(&c->hpack, table_bytes(limits));
+    c->peer_window = LH_H2_WINDOW_BYTES;
+    c->peer_frame = LH_H2_FRAME_BYTES;
+    c->peer_streams = UINT32_MAX;
+    c->peer_list_bytes = UINT64_MAX;
+    c->peer_push = true;
+    c->send_window = c->recv_window = LH_H2_WINDOW_BYTES;
+    c->recv_size = LH_H2_RECV_CONNECTION_BYTES;
+    c->budget = budget_full(c);
+    c->budget_ms = c->ctx->now_ms;
+    c->preface_due = lh_deadline(c->ctx->now_ms, limits->header_timeout_ms);
+    c->idle_due = lh_deadline(c->ctx->now_ms, limits->idle_timeout_ms);
+    c->block_due = c->drain_due = c->shut_due = c->streams_due = LH_NEVER;
+}
+
+void lh_h2_core_deinit(struct lh_h2 *c)
+{
+    assert(lh_list_empty(&c->all));
+    lh_buf_clear(&c->control);
+    lh_h2_hpack_deinit(&c->hpack);
+    lh_pool_deinit(&c->streams);
+    lh_free(c->early);
+}
+
+/* --- streams -------------------------------------------------------------- */
+
+void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (!s->whole && lh_list_linked(&s->turn))
+        lh_h2_send_leave(&c->send, s);
+}
+
+bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id)
+{
+    return id > (id & 1 ? c->last_id : c->last_push);
+}
+
+struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id)
+{
+    struct lh_h2_stream *s = lh_pool_take(&c->streams);
+
+    if (!s)
+        return NULL;
+    lh_h2_stream_init(s, id);
+    s->ex = lh_exchange_new(c->ctx, c->host->peer);
+    if (!s->ex) {
+        lh_pool_give(&c->streams, s);
+        return NULL;
+    }
+    s->conn = c;
+    s->ex->protocol = s;
+    s->ex->on_output = lh_h2_news;
+    s->ex->connection_queued = &c->queued;
+    s->send_window = c->peer_window;
+    s->recv_window = s->recv_size = LH_H2_RECV_BYTES;
+    s->pushed = !(id & 1);
+    *(s->pushed ? &c->pushes_now : &c->requests_now) += 1;
+    lh_h2_streams_add(&c->table, s);
+    lh_list_append(&c->all, &s->all);
+    c->idle_due = LH_NEVER;
+    return s;
+}
+
+void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
+{
+    lh_h2_stream_set(s, LH_H2_CLOSED);
+    lh_h2_streams_remove(&c->table, s);
+    lh_h2_streams_remember(&c->table, s->id, past);
+    lh_h2_leave(c, s);
+    if (c->data == s)
+        c->data = NULL;
+    if (c->block.s == s) {
+        c->block.s = NULL;
+        c->block.reader.request = NULL;
+    }
+    if (!s->whole)
+        lh_exchange_cancel(s->ex);
+    lh_exchange_body_end(s->ex, LH_BODY_CLOSED);
+    if (!s->served)
+        lh_exchange_let_go_handler(s->ex);
+    s->served = true;
+    lh_h2_mark(c, s);
+}
+
+void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    lh_h2_leave(c, s);
+    s->whole = true;
+    s->shut_due = LH_NEVER;
+    lh_list_append(&c->unsent, &s->turn);
+    if (!s->refused)
+        lh_h2_refund(c);
+    if (s->state == LH_H2_OPEN)
+        lh_h2_stream_set(s, LH_H2_HALF_LOCAL);
+    else
+        lh_h2_close(c, s, LH_H2_PAST_ENDED);
+    lh_h2_mark(c, s);
+}
+
+void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    lh_exchange_body_end(s->ex, LH_BODY_ENDED);
+    if (s->state == LH_H2_OPEN)
+        lh_h2_stream_set(s, LH_H2_HALF_REMOTE);
+    else
+        lh_h2_close(c, s, LH_H2_PAST_ENDED);
+    lh_h2_mark(c, s);
+}
+
+void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
+{
+    struct lh_exchange *ex = s->ex;
+
+    s->served = true;
+    s->refused = status != 0;
+    s->expects_continue = c->block.reader.expects_continue && !s->pushed;
+    if (status) {
+        lh_exchange_fail(ex, status);
+        lh_exchange_let_go_handler(ex);
+    } else {
+        c->host->request(c->host, ex);
+    }
+    lh_h2_mark(c, s);
+}
+
+/* --- news ----------------------------------------------------------------- */
+
+void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (!lh_list_linked(&s->news))
+        lh_list_append(&c->news, &s->news);
+}
+
+void lh_h2_news(struct lh_exchange *ex)
+{
+    struct lh_h2_stream *s = ex->protocol;
+
+    lh_h2_mark(s->conn, s);
+    s->conn->host->wake(s->conn->host);
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+/* In two steps (RFC 9113, 6.8): requests that are on their way when the first
+ * GOAWAY leaves are still served.  The answer to a PING tells that the client
+ * has seen it.  A client that has asked for nothing yet would have connected in
+ * vain: its first request is waited for, and calls this again. */
+void lh_h2_drain(void *vc)
+{
+    static const uint8_t opaque[8] = "goaway.";
+    struct lh_h2 *c = vc;
+    uint8_t ping[LH_H2_PING_BYTES];
+
+    if (c->life != LH_H2_SERVING ||
+        (c->requests == 0 && c->drain_due != LH_NEVER))
+        return;
+    c->drain_due = lh_deadline(c->ctx->now_ms, LH_PROTO_DRAIN_MS);
+    if (c->requests == 0)
+        return;
+    c->life = LH_H2_DRAINING;
+    if (put_goaway(c, LH_H2_STREAM_MAX, LH_H2_NO_ERROR))
+        lh_h2_put(c, ping, lh_h2_put_ping(ping, 0, opaque));
+}
+
+void lh_h2_drain_ends(struct lh_h2 *c)
+{
+    if (c->life > LH_H2_DRAINING)
+        return;
+    c->drain_due = LH_NEVER;
+    if (!put_goaway(c, c->accepted_id, LH_H2_NO_ERROR))
+        return;
+    c->life = lh_list_empty(&c->all) ? LH_H2_ENDED : LH_H2_DRAINED;
+}
