@@ -1,106 +1,24 @@
-/* An HTTP/1 connection's input and time: see h1_conn.h and h1_state.h. */
+/* An HTTP/1 connection's input, and its table of functions: see h1_conn.h. */
 #include "h1/h1_conn.h"
 
-#include "h1/h1_state.h"
+#include "h1/h1_send.h"
+#include "h1/h1_time.h"
 
 #include <assert.h>
-
-/* --- states --------------------------------------------------------------- */
-
-#define TO(state) (1u << (state))
-
-static const unsigned legal_moves[] = {
-    [LH_H1_IDLE] = TO(LH_H1_HEAD) | TO(LH_H1_CLOSING),
-    [LH_H1_HEAD] = TO(LH_H1_BODY) | TO(LH_H1_ANSWER) | TO(LH_H1_CLOSING),
-    [LH_H1_BODY] = TO(LH_H1_ANSWER) | TO(LH_H1_DISCARD) | TO(LH_H1_CLOSING),
-    [LH_H1_ANSWER] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
-    [LH_H1_DISCARD] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
-    [LH_H1_CLOSING] = TO(LH_H1_CLOSING),
-};
-
-void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state)
-{
-    bool legal = (legal_moves[c->state] & TO(state)) != 0;
-
-    assert(legal);
-    (void)legal;
-    c->state = state;
-    c->since_ms = c->ctx->now_ms;
-}
-
-void lh_h1_close(struct lh_h1 *c, bool linger)
-{
-    if (c->state == LH_H1_CLOSING)
-        return;
-    c->linger = linger;
-    lh_h1_set_state(c, LH_H1_CLOSING);
-}
-
-void lh_h1_cancel(struct lh_h1 *c)
-{
-    struct lh_exchange *ex = c->ex;
-
-    c->ex = NULL;
-    if (!ex)
-        return;
-    lh_exchange_cancel(ex);
-    if (c->state <= LH_H1_HEAD)
-        lh_exchange_let_go_handler(ex); /* it never came to one */
-    lh_exchange_let_go_protocol(ex);
-}
-
-static void become_idle(struct lh_h1 *c)
-{
-    c->blank_cr = c->blank_line = false;
-    lh_h1_set_state(c, LH_H1_IDLE);
-}
-
-/* After a response whose request's body has not all come. */
-static void discard_body(struct lh_h1 *c)
-{
-    uint64_t left = lh_h1_body_left(&c->body);
-    uint64_t budget = c->ctx->limits->linger_bytes;
-
-    if (left != LH_LENGTH_UNKNOWN && left > budget) {
-        lh_h1_close(c, true);
-        return;
-    }
-    c->body_bytes = budget;
-    lh_h1_set_state(c, LH_H1_DISCARD);
-    c->since_ms = LH_NEVER; /* not before the response has left */
-}
-
-void lh_h1_abort(struct lh_h1 *c)
-{
-    c->reset = c->until_close;
-    lh_h1_cancel(c);
-    lh_h1_close(c, false);
-}
-
-void lh_h1_answered(struct lh_h1 *c)
-{
-    struct lh_exchange *ex = c->ex;
-    bool whole = c->state == LH_H1_ANSWER;
-
-    c->ex = NULL;
-    if (ex->owners > 1)
-        c->unsent = ex;
-    else
-        lh_exchange_let_go_protocol(ex);
-    if (c->last)
-        lh_h1_close(c, true); /* a further request may be on its way */
-    else if (whole)
-        become_idle(c);
-    else
-        discard_body(c);
-}
 
 /* --- input: one step for each state --------------------------------------- */
 
 /* Each uses up to n octets; false: nothing can be done with them now. */
 typedef bool step_fn(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used);
 
-static void on_output(struct lh_exchange *ex);
+static void on_output(struct lh_exchange *ex)
+{
+    struct lh_h1 *c = ex->protocol;
+
+    if (c->state == LH_H1_BODY && c->ex == ex)
+        lh_h1_keep_pace(c);
+    c->host->wake(c->host);
+}
 
 static bool begin_request(struct lh_h1 *c)
 {
@@ -152,14 +70,6 @@ static void fin_exchange(struct lh_h1 *c)
         lh_exchange_fin(c->ex);
 }
 
-/* When a client that may have half-closed is taken for gone. */
-static uint64_t fin_deadline(const struct lh_h1 *c)
-{
-    if (!c->fin || !c->ex || c->ex->fin)
-        return LH_NEVER;
-    return lh_deadline(c->fin_ms, c->ctx->limits->send_timeout_ms);
-}
-
 static void begin_answer(struct lh_h1 *c)
 {
     struct lh_exchange *ex = c->ex;
@@ -209,22 +119,13 @@ static bool step_head(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
     }
 }
 
-/* Nothing more is expected of the body; the handler may still answer, and then
- * the connection ends. */
-static void give_up_body(struct lh_h1 *c, enum lh_body_state why)
-{
-    c->last = true;
-    lh_h1_set_state(c, LH_H1_ANSWER);
-    lh_exchange_body_end(c->ex, why);
-}
-
 /* Bad framing ends the connection: with a 400 where nothing was answered. */
 static void malformed_body(struct lh_h1 *c)
 {
     bool head = c->ex->request.head, left = c->ex->response.head_left;
 
     if (lh_exchange_complete(c->ex)) {
-        give_up_body(c, LH_BODY_MALFORMED);
+        lh_h1_give_up_body(c, LH_BODY_MALFORMED);
         return;
     }
     lh_exchange_body_end(c->ex, LH_BODY_MALFORMED);
@@ -252,7 +153,7 @@ static bool take_data(struct lh_h1 *c, struct lh_str data)
     c->pace.last_ms = c->ctx->now_ms;
     c->pace.bytes += data.n;
     if (data.n > lh_limit_left(c->ctx->limits->body_bytes, c->body_bytes)) {
-        give_up_body(c, LH_BODY_TOO_LARGE);
+        lh_h1_give_up_body(c, LH_BODY_TOO_LARGE);
         return false;
     }
     c->body_bytes += data.n;
@@ -322,7 +223,7 @@ static bool step_discard(struct lh_h1 *c, const uint8_t *p, size_t n,
     case LH_H1_BODY_MORE:
         break;
     case LH_H1_BODY_ENDS:
-        become_idle(c);
+        lh_h1_become_idle(c);
         return true;
     case LH_H1_BODY_BAD:
     case LH_H1_BODY_MEMORY:
@@ -352,154 +253,6 @@ static int feed(void *v, const uint8_t *p, size_t n, size_t *used)
             break;
     }
     return c->state == LH_H1_CLOSING ? LHTTPD_ESTATE : 0;
-}
-
-/* --- time ----------------------------------------------------------------- */
-
-/* When body_timeout is over since the last octets, or since the handler waits.
- */
-static uint64_t stall_deadline(const struct lh_h1 *c)
-{
-    const struct lh_h1_pace *pace = &c->pace;
-    uint64_t last =
-        pace->last_ms > pace->since_ms ? pace->last_ms : pace->since_ms;
-
-    return lh_deadline(last, c->ctx->limits->body_timeout_ms);
-}
-
-/* The answer has left, the rest of the body still comes. */
-static uint64_t discard_deadline(const struct lh_h1 *c)
-{
-    const lhttpd_limits_t *limits = c->ctx->limits;
-    uint64_t last =
-        c->pace.last_ms > c->since_ms ? c->pace.last_ms : c->since_ms;
-    uint64_t idle = lh_deadline(last, limits->linger_idle_ms);
-    uint64_t all = lh_deadline(c->since_ms, limits->linger_timeout_ms);
-
-    return idle < all ? idle : all;
-}
-
-/* When the handler will have waited for body_timeout in all: then the rate is
- * looked at. */
-static uint64_t window_deadline(const struct lh_h1 *c)
-{
-    return lh_deadline(
-        c->pace.window_ms,
-        lh_limit_left(c->ctx->limits->body_timeout_ms, c->pace.waited_ms));
-}
-
-static void expire_body(struct lh_h1 *c)
-{
-    struct lh_h1_pace *pace = &c->pace;
-    const lhttpd_limits_t *limits = c->ctx->limits;
-    uint64_t now = c->ctx->now_ms;
-    uint64_t per_s = limits->body_rate < UINT32_MAX ? limits->body_rate : 0;
-    bool window_over = now >= window_deadline(c);
-
-    if (now >= stall_deadline(c) ||
-        (window_over &&
-         pace->bytes < per_s * (limits->body_timeout_ms / 1000))) {
-        give_up_body(c, LH_BODY_TIMEOUT);
-    } else if (window_over) {
-        pace->waited_ms = pace->bytes = 0;
-        pace->window_ms = now;
-    }
-}
-
-/* The handler began or ceased to wait for the body. */
-static void keep_pace(struct lh_h1 *c)
-{
-    struct lh_h1_pace *pace = &c->pace;
-    uint64_t now = c->ctx->now_ms, most = c->ctx->limits->body_timeout_ms;
-
-    if (pace->waiting == c->ex->body_wanted)
-        return;
-    pace->waiting = c->ex->body_wanted;
-    if (pace->waiting) {
-        pace->since_ms = pace->window_ms = now;
-        return;
-    }
-    pace->waited_ms += now - pace->window_ms;
-    if (pace->waited_ms > most)
-        pace->waited_ms = most;
-}
-
-static void on_output(struct lh_exchange *ex)
-{
-    struct lh_h1 *c = ex->protocol;
-
-    if (c->state == LH_H1_BODY && c->ex == ex)
-        keep_pace(c);
-    c->host->wake(c->host);
-}
-
-static uint64_t idle_deadline(const struct lh_h1 *c)
-{
-    uint64_t most = c->ctx->limits->idle_timeout_ms;
-
-    if (c->last && most > LH_PROTO_DRAIN_MS)
-        most = LH_PROTO_DRAIN_MS;
-    return lh_deadline(c->since_ms, most);
-}
-
-static uint64_t deadline(const void *v)
-{
-    const struct lh_h1 *c = v;
-    const lhttpd_limits_t *limits = c->ctx->limits;
-    uint64_t stall, window, fin_at = fin_deadline(c);
-
-    switch (c->state) {
-    case LH_H1_IDLE:
-        return idle_deadline(c);
-    case LH_H1_HEAD:
-        return lh_deadline(c->since_ms, limits->header_timeout_ms);
-    case LH_H1_BODY:
-        if (!c->pace.waiting)
-            return fin_at;
-        stall = stall_deadline(c);
-        window = window_deadline(c);
-        return stall < window ? stall : window;
-    case LH_H1_DISCARD:
-        return discard_deadline(c);
-    case LH_H1_ANSWER:
-        return fin_at;
-    case LH_H1_CLOSING:
-        break;
-    }
-    return LH_NEVER;
-}
-
-static void expire(void *v)
-{
-    struct lh_h1 *c = v;
-    bool head;
-
-    if (c->ctx->now_ms < deadline(c))
-        return;
-    switch (c->state) {
-    case LH_H1_HEAD:
-        head = c->ex->request.head;
-        lh_h1_cancel(c);
-        lh_h1_refuse(c, 408, NULL, head);
-        return;
-    case LH_H1_BODY:
-        if (c->pace.waiting)
-            expire_body(c);
-        else
-            lh_exchange_fin(c->ex);
-        return;
-    case LH_H1_ANSWER:
-        lh_exchange_fin(c->ex);
-        return;
-    case LH_H1_IDLE:
-        lh_h1_close(c, false);
-        return;
-    case LH_H1_DISCARD:
-        lh_h1_close(c, true);
-        return;
-    case LH_H1_CLOSING:
-        return;
-    }
 }
 
 /* --- the rest of struct lh_protocol --------------------------------------- */
@@ -634,8 +387,8 @@ const struct lh_protocol lh_h1_protocol = {
     .eof = eof,
     .gone = gone,
     .status = status,
-    .deadline = deadline,
-    .expire = expire,
+    .deadline = lh_h1_deadline,
+    .expire = lh_h1_expire,
     .drain = drain,
     .free = free_connection,
 };

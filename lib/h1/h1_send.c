@@ -1,5 +1,5 @@
-/* An HTTP/1 connection's output: see h1_state.h. */
-#include "h1/h1_state.h"
+/* An HTTP/1 connection's output: see h1_send.h. */
+#include "h1/h1_send.h"
 
 #include "http/status.h"
 

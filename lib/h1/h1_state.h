@@ -1,11 +1,13 @@
 /*
- * What h1_conn.c (input, time) and h1_send.c (output) share: the connection.
+ * The floor of an HTTP/1 connection: the connection itself and the moves
+ * between its states.  On it stand h1_send (output), h1_time and, on these,
+ * h1_conn (input, the table of functions); below are h1_head, h1_body and
+ * h1_out, which know no connection.
  */
 #ifndef LH_H1_STATE_H
 #define LH_H1_STATE_H
 
 #include "h1/h1_body.h"
-#include "h1/h1_out.h"
 #include "http/protocol.h"
 
 /*
@@ -75,21 +77,14 @@ void lh_h1_abort(struct lh_h1 *c);
 /* Cancels the current exchange and lets go of it. */
 void lh_h1_cancel(struct lh_h1 *c);
 
-/* Queues an answer of our own and closes.  `page` NULL: the usual one. */
-void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
-                  bool no_body);
-
 /* The response was written: on to the next request, or to the end. */
 void lh_h1_answered(struct lh_h1 *c);
 
-/* May a whole response be put into the queue, to make place for the next
- * request?  And do it. */
-bool lh_h1_can_queue(const struct lh_h1 *c);
-void lh_h1_queue_response(struct lh_h1 *c);
+/* Between requests. */
+void lh_h1_become_idle(struct lh_h1 *c);
 
-bool lh_h1_has_output(const struct lh_h1 *c);
-size_t lh_h1_pull(void *c, uint8_t *out, size_t room);
-size_t lh_h1_piped(const void *c, int *pipe);
-void lh_h1_piped_left(void *c, size_t n);
+/* Nothing more is expected of the body; the handler may still answer, and then
+ * the connection ends. */
+void lh_h1_give_up_body(struct lh_h1 *c, enum lh_body_state why);
 
 #endif

@@ -1,0 +1,99 @@
+/* The states of an HTTP/1 connection: see h1_state.h. */
+#include "h1/h1_state.h"
+
+#include <assert.h>
+
+#define TO(state) (1u << (state))
+
+static const unsigned legal_moves[] = {
+    [LH_H1_IDLE] = TO(LH_H1_HEAD) | TO(LH_H1_CLOSING),
+    [LH_H1_HEAD] = TO(LH_H1_BODY) | TO(LH_H1_ANSWER) | TO(LH_H1_CLOSING),
+    [LH_H1_BODY] = TO(LH_H1_ANSWER) | TO(LH_H1_DISCARD) | TO(LH_H1_CLOSING),
+    [LH_H1_ANSWER] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
+    [LH_H1_DISCARD] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
+    [LH_H1_CLOSING] = TO(LH_H1_CLOSING),
+};
+
+void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state)
+{
+    bool legal = (legal_moves[c->state] & TO(state)) != 0;
+
+    assert(legal);
+    (void)legal;
+    c->state = state;
+    c->since_ms = c->ctx->now_ms;
+}
+
+void lh_h1_close(struct lh_h1 *c, bool linger)
+{
+    if (c->state == LH_H1_CLOSING)
+        return;
+    c->linger = linger;
+    lh_h1_set_state(c, LH_H1_CLOSING);
+}
+
+void lh_h1_cancel(struct lh_h1 *c)
+{
+    struct lh_exchange *ex = c->ex;
+
+    c->ex = NULL;
+    if (!ex)
+        return;
+    lh_exchange_cancel(ex);
+    if (c->state <= LH_H1_HEAD)
+        lh_exchange_let_go_handler(ex); /* it never came to one */
+    lh_exchange_let_go_protocol(ex);
+}
+
+void lh_h1_become_idle(struct lh_h1 *c)
+{
+    c->blank_cr = c->blank_line = false;
+    lh_h1_set_state(c, LH_H1_IDLE);
+}
+
+/* After a response whose request's body has not all come. */
+static void discard_body(struct lh_h1 *c)
+{
+    uint64_t left = lh_h1_body_left(&c->body);
+    uint64_t budget = c->ctx->limits->linger_bytes;
+
+    if (left != LH_LENGTH_UNKNOWN && left > budget) {
+        lh_h1_close(c, true);
+        return;
+    }
+    c->body_bytes = budget;
+    lh_h1_set_state(c, LH_H1_DISCARD);
+    c->since_ms = LH_NEVER; /* not before the response has left */
+}
+
+void lh_h1_abort(struct lh_h1 *c)
+{
+    c->reset = c->until_close;
+    lh_h1_cancel(c);
+    lh_h1_close(c, false);
+}
+
+void lh_h1_answered(struct lh_h1 *c)
+{
+    struct lh_exchange *ex = c->ex;
+    bool whole = c->state == LH_H1_ANSWER;
+
+    c->ex = NULL;
+    if (ex->owners > 1)
+        c->unsent = ex;
+    else
+        lh_exchange_let_go_protocol(ex);
+    if (c->last)
+        lh_h1_close(c, true); /* a further request may be on its way */
+    else if (whole)
+        lh_h1_become_idle(c);
+    else
+        discard_body(c);
+}
+
+void lh_h1_give_up_body(struct lh_h1 *c, enum lh_body_state why)
+{
+    c->last = true;
+    lh_h1_set_state(c, LH_H1_ANSWER);
+    lh_exchange_body_end(c->ex, why);
+}

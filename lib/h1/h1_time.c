@@ -1,0 +1,154 @@
+/*
+ * What may last how long on an HTTP/1 connection.
+ */
+#include "h1/h1_time.h"
+
+#include "h1/h1_send.h"
+
+/* --- a body that comes slowly --------------------------------------------- */
+
+/* When body_timeout is over since the last octets, or since the handler waits.
+ */
+static uint64_t stall_deadline(const struct lh_h1 *c)
+{
+    const struct lh_h1_pace *pace = &c->pace;
+    uint64_t last =
+        pace->last_ms > pace->since_ms ? pace->last_ms : pace->since_ms;
+
+    return lh_deadline(last, c->ctx->limits->body_timeout_ms);
+}
+
+/* The answer has left, the rest of the body still comes. */
+static uint64_t discard_deadline(const struct lh_h1 *c)
+{
+    const lhttpd_limits_t *limits = c->ctx->limits;
+    uint64_t last =
+        c->pace.last_ms > c->since_ms ? c->pace.last_ms : c->since_ms;
+    uint64_t idle = lh_deadline(last, limits->linger_idle_ms);
+    uint64_t all = lh_deadline(c->since_ms, limits->linger_timeout_ms);
+
+    return idle < all ? idle : all;
+}
+
+/* When the handler will have waited for body_timeout in all: then the rate is
+ * looked at. */
+static uint64_t window_deadline(const struct lh_h1 *c)
+{
+    return lh_deadline(
+        c->pace.window_ms,
+        lh_limit_left(c->ctx->limits->body_timeout_ms, c->pace.waited_ms));
+}
+
+static void expire_body(struct lh_h1 *c)
+{
+    struct lh_h1_pace *pace = &c->pace;
+    const lhttpd_limits_t *limits = c->ctx->limits;
+    uint64_t now = c->ctx->now_ms;
+    uint64_t per_s = limits->body_rate < UINT32_MAX ? limits->body_rate : 0;
+    bool window_over = now >= window_deadline(c);
+
+    if (now >= stall_deadline(c) ||
+        (window_over &&
+         pace->bytes < per_s * (limits->body_timeout_ms / 1000))) {
+        lh_h1_give_up_body(c, LH_BODY_TIMEOUT);
+    } else if (window_over) {
+        pace->waited_ms = pace->bytes = 0;
+        pace->window_ms = now;
+    }
+}
+
+void lh_h1_keep_pace(struct lh_h1 *c)
+{
+    struct lh_h1_pace *pace = &c->pace;
+    uint64_t now = c->ctx->now_ms, most = c->ctx->limits->body_timeout_ms;
+
+    if (pace->waiting == c->ex->body_wanted)
+        return;
+    pace->waiting = c->ex->body_wanted;
+    if (pace->waiting) {
+        pace->since_ms = pace->window_ms = now;
+        return;
+    }
+    pace->waited_ms += now - pace->window_ms;
+    if (pace->waited_ms > most)
+        pace->waited_ms = most;
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+/* When a client that may have half-closed is taken for gone. */
+static uint64_t fin_deadline(const struct lh_h1 *c)
+{
+    if (!c->fin || !c->ex || c->ex->fin)
+        return LH_NEVER;
+    return lh_deadline(c->fin_ms, c->ctx->limits->send_timeout_ms);
+}
+
+static uint64_t idle_deadline(const struct lh_h1 *c)
+{
+    uint64_t most = c->ctx->limits->idle_timeout_ms;
+
+    if (c->last && most > LH_PROTO_DRAIN_MS)
+        most = LH_PROTO_DRAIN_MS;
+    return lh_deadline(c->since_ms, most);
+}
+
+uint64_t lh_h1_deadline(const void *v)
+{
+    const struct lh_h1 *c = v;
+    const lhttpd_limits_t *limits = c->ctx->limits;
+    uint64_t stall, window, fin_at = fin_deadline(c);
+
+    switch (c->state) {
+    case LH_H1_IDLE:
+        return idle_deadline(c);
+    case LH_H1_HEAD:
+        return lh_deadline(c->since_ms, limits->header_timeout_ms);
+    case LH_H1_BODY:
+        if (!c->pace.waiting)
+            return fin_at;
+        stall = stall_deadline(c);
+        window = window_deadline(c);
+        return stall < window ? stall : window;
+    case LH_H1_DISCARD:
+        return discard_deadline(c);
+    case LH_H1_ANSWER:
+        return fin_at;
+    case LH_H1_CLOSING:
+        break;
+    }
+    return LH_NEVER;
+}
+
+void lh_h1_expire(void *v)
+{
+    struct lh_h1 *c = v;
+    bool head;
+
+    if (c->ctx->now_ms < lh_h1_deadline(c))
+        return;
+    switch (c->state) {
+    case LH_H1_HEAD:
+        head = c->ex->request.head;
+        lh_h1_cancel(c);
+        lh_h1_refuse(c, 408, NULL, head);
+        return;
+    case LH_H1_BODY:
+        if (c->pace.waiting)
+            expire_body(c);
+        else
+            lh_exchange_fin(c->ex);
+        return;
+    case LH_H1_ANSWER:
+        lh_exchange_fin(c->ex);
+        return;
+    case LH_H1_IDLE:
+        lh_h1_close(c, false);
+        return;
+    case LH_H1_DISCARD:
+        lh_h1_close(c, true);
+        return;
+    case LH_H1_CLOSING:
+        return;
+    }
+}
