@@ -100,9 +100,7 @@ static int feed(void *vc, const uint8_t *p, size_t n, size_t *used)
     struct lh_h2 *c = vc;
 
     look_through(c);
-    *used = 0;
-    while (*used < n && lh_h2_reads(c))
-        *used += lh_h2_take(c, p + *used, n - *used);
+    *used = lh_h2_take(c, p, n);
     look_through(c);
     return c->life == LH_H2_ENDED ? -1 : 0;
 }
@@ -115,7 +113,7 @@ static size_t pull(void *vc, uint8_t *out, size_t room)
     look_through(c);
     do {
         look_at_news(c);
-        while (lh_h2_put_next(c))
+        while (!lh_list_empty(&c->heads) && lh_h2_put_next(c))
             look_at_news(c);
         n += lh_buf_take(&c->control, out + n, room - n);
         if (n == room || c->control.n)

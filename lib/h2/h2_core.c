@@ -293,12 +293,6 @@ void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
 
 /* --- news ----------------------------------------------------------------- */
 
-void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s)
-{
-    if (!lh_list_linked(&s->news))
-        lh_list_append(&c->news, &s->news);
-}
-
 void lh_h2_news(struct lh_exchange *ex)
 {
     struct lh_h2_stream *s = ex->protocol;

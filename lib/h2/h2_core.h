@@ -197,7 +197,12 @@ bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id);
 
 void lh_h2_news(struct lh_exchange *ex); /* the exchange's on_output */
 /* Something of the stream may have changed: the roof looks at it. */
-void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s);
+static inline void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    if (!lh_list_linked(&s->news))
+        lh_list_append(&c->news, &s->news);
+}
+
 /* It waits for nothing any more: neither in `heads` nor in `send`. */
 void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s);
 /* Hands the exchange to its handler, or answers with `status` (0: none). */

@@ -421,7 +421,7 @@ static size_t take_padding(struct lh_h2 *c, size_t n)
     return k;
 }
 
-size_t lh_h2_take(struct lh_h2 *c, const uint8_t *p, size_t n)
+static size_t take(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
     switch (c->phase) {
     case LH_H2_AT_PREFACE:
@@ -438,4 +438,13 @@ size_t lh_h2_take(struct lh_h2 *c, const uint8_t *p, size_t n)
         return take_padding(c, n);
     }
     return n;
+}
+
+size_t lh_h2_take(struct lh_h2 *c, const uint8_t *p, size_t n)
+{
+    size_t used = 0;
+
+    while (used < n && lh_h2_reads(c))
+        used += take(c, p + used, n - used);
+    return used;
 }

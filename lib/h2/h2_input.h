@@ -6,7 +6,7 @@
 
 /* May a further octet be taken? */
 bool lh_h2_reads(const struct lh_h2 *c);
-/* Takes some of n octets, at least one; returns how many. */
+/* Takes up to n octets, as long as it may; returns how many. */
 size_t lh_h2_take(struct lh_h2 *c, const uint8_t *p, size_t n);
 
 #endif

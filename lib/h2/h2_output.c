@@ -147,12 +147,10 @@ size_t lh_h2_put_data(struct lh_h2 *c, uint8_t *out, size_t room, bool first)
 
 bool lh_h2_put_next(struct lh_h2 *c)
 {
-    struct lh_list *link;
-
-    if (c->control.n >= LH_H2_CONTROL_BYTES ||
-        !(link = lh_list_take(&c->heads)))
+    if (c->control.n >= LH_H2_CONTROL_BYTES)
         return false;
-    struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, turn);
+    struct lh_h2_stream *s =
+        LH_OF(lh_list_take(&c->heads), struct lh_h2_stream, turn);
     step(c, s);
     lh_h2_mark(c, s);
     return true;

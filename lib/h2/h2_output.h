@@ -7,8 +7,8 @@
 /* Puts the stream where it belongs: into `heads`, `send` or nowhere. */
 void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s);
 
-/* Encodes one of the frames that need no window; false: there is none, or
- * enough waits. */
+/* Encodes the next of the frames that need no window, for a stream that waits
+ * in `heads`; false: enough is encoded already. */
 bool lh_h2_put_next(struct lh_h2 *c);
 
 /* Writes one DATA frame of the stream whose turn it is, which there is; 0:
