@@ -124,6 +124,11 @@ static struct lh_str decimal(struct lh_arena *a, uint64_t value)
     return lh_arena_copy(a, digits, lh_u64_to_dec(digits, value));
 }
 
+static struct lh_str status_text(struct lh_arena *a, unsigned status)
+{
+    return status == 200 ? LH_STR("200") : decimal(a, status);
+}
+
 /* Known if the handler said so, or has given all of it. */
 static uint64_t length_of(const struct lh_exchange *ex)
 {
@@ -154,7 +159,7 @@ static void make_head(struct list *l, struct lh_exchange *ex)
     uint64_t length = length_of(ex);
 
     list_init(l, &ex->arena, r->fields.n + 4);
-    add(l, LH_STR(":status"), decimal(&ex->arena, r->status));
+    add(l, LH_STR(":status"), status_text(&ex->arena, r->status));
     if (!has_field(&r->fields, LH_STR("date")))
         add(l, LH_STR("date"), lh_str_of(ctx->date));
     if (software.n && !has_field(&r->fields, LH_STR("server")))
