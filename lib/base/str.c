@@ -14,18 +14,13 @@ bool lh_str_equal_nocase(struct lh_str a, struct lh_str b)
     return true;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 struct lh_str lh_str_trim(struct lh_str s)
 {
-    while (s.n && is_blank(s.p[0])) {
+    while (s.n && lh_is_blank(s.p[0])) {
         s.p++;
         s.n--;
     }
-    while (s.n && is_blank(s.p[s.n - 1]))
+    while (s.n && lh_is_blank(s.p[s.n - 1]))
         s.n--;
     return s;
 }

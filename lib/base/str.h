@@ -27,6 +27,11 @@ static inline bool lh_str_equal(struct lh_str a, struct lh_str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+static inline bool lh_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static inline char lh_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;

@@ -1,6 +1,8 @@
 /* The body of an HTTP/1 request: see h1_body.h. */
 #include "h1/h1_body.h"
 
+#include "base/num.h"
+
 void lh_h1_body_init(struct lh_h1_body *body, uint64_t length, unsigned fields)
 {
     bool chunks = length == LH_LENGTH_UNKNOWN;
@@ -147,12 +149,11 @@ feed_trailers(struct lh_h1_body *b, const lhttpd_limits_t *limits,
 
 /* --- the whole ------------------------------------------------------------ */
 
-static enum lh_h1_body_result take_data(struct lh_h1_body *b, const uint8_t *p,
+static enum lh_h1_body_result body_data(struct lh_h1_body *b, const uint8_t *p,
                                         size_t n, size_t *used,
                                         struct lh_str *data)
 {
-    if (n > b->left)
-        n = (size_t)b->left;
+    n = (size_t)lh_min64(n, b->left);
     *data = (struct lh_str){(const char *)p, n};
     *used += n;
     b->left -= n;
@@ -178,7 +179,7 @@ enum lh_h1_body_result lh_h1_body_feed(struct lh_h1_body *b,
         size_t k = 1;
         enum lh_h1_body_result result = LH_H1_BODY_MORE;
         if (b->state == LH_H1_BODY_LENGTH || b->state == LH_H1_BODY_DATA)
-            return take_data(b, p + *used, n - *used, used, data);
+            return body_data(b, p + *used, n - *used, used, data);
         if (b->state == LH_H1_BODY_TRAILERS)
             result = feed_trailers(b, limits, ex, p + *used, n - *used, &k);
         else if (!framing_octet(b, limits->chunk_line_bytes, (char)p[*used]))

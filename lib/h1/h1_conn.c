@@ -1,6 +1,7 @@
 /* An HTTP/1 connection's input, and its table of functions: see h1_conn.h. */
 #include "h1/h1_conn.h"
 
+#include "base/num.h"
 #include "h1/h1_send.h"
 #include "h1/h1_time.h"
 
@@ -11,7 +12,7 @@
 /* Each uses up to n octets; false: nothing can be done with them now. */
 typedef bool step_fn(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used);
 
-static void on_output(struct lh_exchange *ex)
+static void h1_on_output(struct lh_exchange *ex)
 {
     struct lh_h1 *c = ex->protocol;
 
@@ -20,7 +21,7 @@ static void on_output(struct lh_exchange *ex)
     c->host->wake(c->host);
 }
 
-static bool begin_request(struct lh_h1 *c)
+static bool h1_begin_request(struct lh_h1 *c)
 {
     c->ex = lh_exchange_new(c->ctx, c->host->peer);
     if (!c->ex) {
@@ -60,7 +61,7 @@ static bool step_idle(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
         return true;
     }
     *used = 0;
-    return !c->unsent && begin_request(c);
+    return !c->unsent && h1_begin_request(c);
 }
 
 static void fin_exchange(struct lh_h1 *c)
@@ -80,11 +81,11 @@ static void begin_answer(struct lh_h1 *c)
     c->requests++;
     c->last |=
         c->head.close || c->requests >= c->ctx->limits->connection_requests;
-    c->expects = c->head.expect_continue && length != 0;
+    c->expects_continue = c->head.expects_continue && length != 0;
     c->body_bytes = 0;
     c->pace = (struct lh_h1_pace){.waiting = false};
     ex->protocol = c;
-    ex->on_output = on_output;
+    ex->on_output = h1_on_output;
     if (length == 0) {
         lh_exchange_body_end(ex, LH_BODY_ENDED);
         lh_h1_set_state(c, LH_H1_ANSWER);
@@ -145,11 +146,11 @@ static bool nobody_reads(const struct lh_h1 *c)
 }
 
 /* False: no memory, or too large. */
-static bool take_data(struct lh_h1 *c, struct lh_str data)
+static bool queue_body(struct lh_h1 *c, struct lh_str data)
 {
     if (data.n == 0 || nobody_reads(c))
         return true;
-    c->expects = false;
+    c->expects_continue = false;
     c->pace.last_ms = c->ctx->now_ms;
     c->pace.bytes += data.n;
     if (data.n > lh_limit_left(c->ctx->limits->body_bytes, c->body_bytes)) {
@@ -173,15 +174,15 @@ static bool step_body(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
     if (room == 0)
         return false;
     enum lh_h1_body_result result = lh_h1_body_feed(
-        &c->body, c->ctx->limits, c->ex, p, n < room ? n : room, used, &data);
-    if (!take_data(c, data))
+        &c->body, c->ctx->limits, c->ex, p, lh_min(n, room), used, &data);
+    if (!queue_body(c, data))
         return false;
     switch (result) {
     case LH_H1_BODY_MORE:
         return true;
     case LH_H1_BODY_ENDS:
         lh_h1_set_state(c, LH_H1_ANSWER);
-        c->expects = false;
+        c->expects_continue = false;
         lh_exchange_body_end(c->ex, LH_BODY_ENDED);
         return true;
     case LH_H1_BODY_BAD:
@@ -209,7 +210,7 @@ static bool step_answer(struct lh_h1 *c, const uint8_t *p, size_t n,
 static bool step_discard(struct lh_h1 *c, const uint8_t *p, size_t n,
                          size_t *used)
 {
-    size_t most = n < c->body_bytes ? n : (size_t)c->body_bytes;
+    size_t most = (size_t)lh_min64(n, c->body_bytes);
     struct lh_str data;
 
     *used = 0;
@@ -240,7 +241,7 @@ static step_fn *const steps[] = {
     [LH_H1_DISCARD] = step_discard,
 };
 
-static int feed(void *v, const uint8_t *p, size_t n, size_t *used)
+static int h1_feed(void *v, const uint8_t *p, size_t n, size_t *used)
 {
     struct lh_h1 *c = v;
 
@@ -257,7 +258,7 @@ static int feed(void *v, const uint8_t *p, size_t n, size_t *used)
 
 /* --- the rest of struct lh_protocol --------------------------------------- */
 
-static void sent(void *v)
+static void h1_sent(void *v)
 {
     struct lh_h1 *c = v;
     struct lh_exchange *ex = c->unsent;
@@ -272,7 +273,7 @@ static void sent(void *v)
 }
 
 /* A body may still be whole, and pipelined requests are answered. */
-static void fin(void *v)
+static void h1_fin(void *v)
 {
     struct lh_h1 *c = v;
 
@@ -281,7 +282,7 @@ static void fin(void *v)
         fin_exchange(c);
 }
 
-static void eof(void *v)
+static void h1_eof(void *v)
 {
     struct lh_h1 *c = v;
 
@@ -290,7 +291,7 @@ static void eof(void *v)
         /* The request is whole: its answer is finished (RFC 9112, 9.5). */
         c->last = true;
         if (!c->fin)
-            fin(c);
+            h1_fin(c);
         return;
     case LH_H1_HEAD:
     case LH_H1_BODY:
@@ -305,7 +306,7 @@ static void eof(void *v)
     }
 }
 
-static void gone(void *v)
+static void h1_gone(void *v)
 {
     struct lh_h1 *c = v;
 
@@ -339,7 +340,7 @@ static bool wants_input(const struct lh_h1 *c)
     return false;
 }
 
-static unsigned status(const void *v)
+static unsigned h1_status(const void *v)
 {
     const struct lh_h1 *c = v;
     unsigned s = 0;
@@ -356,7 +357,7 @@ static unsigned status(const void *v)
     return s;
 }
 
-static void drain(void *v)
+static void h1_drain(void *v)
 {
     struct lh_h1 *c = v;
 
@@ -367,7 +368,7 @@ static void drain(void *v)
         lh_h1_close(c, true);
 }
 
-static void free_connection(void *v)
+static void h1_free(void *v)
 {
     struct lh_h1 *c = v;
 
@@ -378,19 +379,19 @@ static void free_connection(void *v)
 
 const struct lh_protocol lh_h1_protocol = {
     .name = "http/1.1",
-    .feed = feed,
+    .feed = h1_feed,
     .pull = lh_h1_pull,
     .piped = lh_h1_piped,
     .piped_left = lh_h1_piped_left,
-    .sent = sent,
-    .fin = fin,
-    .eof = eof,
-    .gone = gone,
-    .status = status,
+    .sent = h1_sent,
+    .fin = h1_fin,
+    .eof = h1_eof,
+    .gone = h1_gone,
+    .status = h1_status,
     .deadline = lh_h1_deadline,
     .expire = lh_h1_expire,
-    .drain = drain,
-    .free = free_connection,
+    .drain = h1_drain,
+    .free = h1_free,
 };
 
 void *lh_h1_new(struct lh_protocol_host *host)

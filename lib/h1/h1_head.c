@@ -1,6 +1,7 @@
 /* The head of an HTTP/1 request: see h1_head.h. */
 #include "h1/h1_head.h"
 
+#include "base/num.h"
 #include "http/target.h"
 
 /* Room for white space around a value, which the limits do not count. */
@@ -8,9 +9,9 @@
 
 /* --- lines ---------------------------------------------------------------- */
 
-static enum lh_h1_line_result line_add(struct lh_h1_line *line,
-                                       struct lh_arena *arena, const uint8_t *p,
-                                       size_t n)
+static enum lh_h1_line_result add_to_line(struct lh_h1_line *line,
+                                          struct lh_arena *arena,
+                                          const uint8_t *p, size_t n)
 {
     if (arena && n) {
         if (!lh_arena_grow(arena, &line->p, line->n, n))
@@ -37,22 +38,17 @@ enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
     bool cr = before && p[before - 1] == '\r';
     size_t text = before - cr, room = (size_t)(max - line->n);
 
-    if (lh_has_control(p, text < room ? text : room))
+    if (lh_has_control(p, lh_min(text, room)))
         return LH_H1_LINE_BAD;
     if (text > room) /* a CR just past the limit is bare, as no LF follows */
         return p[room] == '\r' ? LH_H1_LINE_BAD : LH_H1_LINE_LONG;
     if (lf && !cr)
         return LH_H1_LINE_BAD;
-    if (line_add(line, arena, p, text) == LH_H1_LINE_MEMORY)
+    if (add_to_line(line, arena, p, text) == LH_H1_LINE_MEMORY)
         return LH_H1_LINE_MEMORY;
     *used = before + (lf != NULL);
     line->cr = cr;
     return lf ? LH_H1_LINE_WHOLE : LH_H1_LINE_MORE;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
 }
 
 bool lh_h1_field_parse(char *line, size_t n, struct lh_str *name,
@@ -69,9 +65,9 @@ bool lh_h1_field_parse(char *line, size_t n, struct lh_str *name,
     if (i == 0 || i == n || line[i] != ':')
         return false;
     *name = (struct lh_str){line, i++};
-    while (i < end && is_blank(line[i]))
+    while (i < end && lh_is_blank(line[i]))
         i++;
-    while (end > i && is_blank(line[end - 1]))
+    while (end > i && lh_is_blank(line[end - 1]))
         end--;
     *value = (struct lh_str){line + i, end - i};
     return true;
@@ -219,16 +215,16 @@ static void take_expect(struct lh_h1_head *head, struct lh_str value)
 
     while (lh_str_next_element(&value, &expectation)) {
         if (lh_str_equal_nocase(expectation, LH_STR("100-continue")))
-            head->expect_continue = true;
+            head->expects_continue = true;
         else
-            head->expect_other = true;
+            head->expects_other = true;
     }
 }
 
 /* *listed: scripts see it. */
-static unsigned take_field(struct lh_h1_head *head, struct lh_request *r,
-                           struct lh_str name, struct lh_str value,
-                           bool *listed)
+static unsigned h1_take_field(struct lh_h1_head *head, struct lh_request *r,
+                              struct lh_str name, struct lh_str value,
+                              bool *listed)
 {
     uint64_t length;
 
@@ -275,7 +271,7 @@ static unsigned parse_field(struct lh_h1_head *head, struct lh_exchange *ex)
     head->bytes += name.n + value.n + 32;
     if (head->bytes > ex->ctx->limits->header_bytes)
         return 431;
-    unsigned error = take_field(head, &ex->request, name, value, &listed);
+    unsigned error = h1_take_field(head, &ex->request, name, value, &listed);
     if (error || !listed)
         return error;
     if (!lh_fields_add(&ex->request.fields, &ex->arena, name, value))
@@ -301,7 +297,7 @@ static unsigned check_codings(const struct lh_h1_head *head,
     return head->codings == 1 && head->chunked ? 0 : 400;
 }
 
-static unsigned finish(struct lh_h1_head *head, struct lh_exchange *ex)
+static unsigned finish_head(struct lh_h1_head *head, struct lh_exchange *ex)
 {
     struct lh_request *r = &ex->request;
     bool old = r->version == LH_HTTP_1_0;
@@ -311,13 +307,13 @@ static unsigned finish(struct lh_h1_head *head, struct lh_exchange *ex)
         return error;
     if (!old && head->hosts == 0)
         return 400;
-    if (!old && head->expect_other)
+    if (!old && head->expects_other)
         return 417;
     if (r->content_length != LH_LENGTH_UNKNOWN &&
         r->content_length > ex->ctx->limits->body_bytes)
         return 413;
     if (old) {
-        head->expect_continue = false;
+        head->expects_continue = false;
         head->close |= !head->keep_alive;
     }
     r->scheme = ex->peer->tls_protocol ? LH_STR("https") : LH_STR("http");
@@ -361,7 +357,7 @@ static unsigned whole_line(struct lh_h1_head *head, struct lh_exchange *ex)
     unsigned error;
 
     if (head->in_fields && line.n == 0)
-        return finish(head, ex);
+        return finish_head(head, ex);
     if (head->in_fields)
         error = parse_field(head, ex);
     else

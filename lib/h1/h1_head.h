@@ -41,16 +41,16 @@ struct lh_h1_head {
     uint64_t bytes; /* of the fields, 32 added for each */
     unsigned fields;
     unsigned hosts;
-    unsigned codings;     /* elements of transfer-encoding */
-    bool in_fields;       /* the request line is done */
-    bool first;           /* of its connection */
-    bool from_target;     /* the authority is the target's */
-    bool chunked;         /* the last coding is */
-    bool has_chunked;     /* one coding is */
-    bool unknown_coding;  /* one is not */
-    bool empty_coding;    /* one is an empty list element */
-    bool expect_continue; /* and no other expectation */
-    bool expect_other;
+    unsigned codings;      /* elements of transfer-encoding */
+    bool in_fields;        /* the request line is done */
+    bool first;            /* of its connection */
+    bool from_target;      /* the authority is the target's */
+    bool chunked;          /* the last coding is */
+    bool has_chunked;      /* one coding is */
+    bool unknown_coding;   /* one is not */
+    bool empty_coding;     /* one is an empty list element */
+    bool expects_continue; /* and no other expectation */
+    bool expects_other;
     bool close, keep_alive; /* connection options */
 };
 

@@ -16,7 +16,7 @@ void lh_h1_out_to_queue(struct lh_h1_out *o, char *scratch, size_t n,
     o->scratch = scratch;
 }
 
-static void queue(struct lh_h1_out *o, const void *p, size_t n)
+static void queue_octets(struct lh_h1_out *o, const void *p, size_t n)
 {
     /* After a failure nothing follows: what is there stays a beginning. */
     if (n && !o->failed && !lh_buf_append(o->over, p, n))
@@ -25,7 +25,7 @@ static void queue(struct lh_h1_out *o, const void *p, size_t n)
 
 void lh_h1_out_flush(struct lh_h1_out *o)
 {
-    queue(o, o->scratch, (size_t)(o->at - o->scratch));
+    queue_octets(o, o->scratch, (size_t)(o->at - o->scratch));
     o->at = o->scratch;
 }
 
@@ -35,13 +35,13 @@ void lh_h1_put_over(struct lh_h1_out *o, const void *p, size_t n)
 
     if (o->scratch) {
         lh_h1_out_flush(o);
-        queue(o, p, n);
+        queue_octets(o, p, n);
         return;
     }
     if (fits)
         memcpy(o->at, p, fits);
     o->at = o->end;
-    queue(o, (const char *)p + fits, n - fits);
+    queue_octets(o, (const char *)p + fits, n - fits);
 }
 
 void lh_h1_put_status(struct lh_h1_out *o, unsigned status)
@@ -118,7 +118,7 @@ static bool asks_for(struct lh_str value, struct lh_str option)
 }
 
 /* May this field of a handler be sent as it is? */
-static bool look_at(const struct lh_field *x, struct seen *seen)
+static bool passes_on(const struct lh_field *x, struct seen *seen)
 {
     switch (x->name.n) {
     case 4:
@@ -170,7 +170,7 @@ void lh_h1_put_head(struct lh_h1_out *o, const struct lh_context *ctx,
     lh_h1_put_status(o, r->status);
     for (unsigned i = 0; i < r->fields.n; i++) {
         const struct lh_field *x = &r->fields.v[i];
-        if (look_at(x, &seen))
+        if (passes_on(x, &seen))
             lh_h1_put_field(o, x->name, x->value);
     }
     framing->close |= seen.close;

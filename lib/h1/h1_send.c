@@ -1,6 +1,7 @@
 /* An HTTP/1 connection's output: see h1_send.h. */
 #include "h1/h1_send.h"
 
+#include "base/num.h"
 #include "http/status.h"
 
 /* How much of finished responses may wait while further pipelined requests are
@@ -37,7 +38,7 @@ static bool must_close(const struct lh_h1 *c)
     if (c->state != LH_H1_BODY)
         return false;
     /* The client may keep its body back and send the next request instead. */
-    if (c->expects)
+    if (c->expects_continue)
         return true;
     return lh_exchange_complete(c->ex) &&
            lh_h1_body_left(&c->body) != LH_LENGTH_UNKNOWN &&
@@ -45,7 +46,7 @@ static bool must_close(const struct lh_h1 *c)
 }
 
 /* RFC 9112, 6.3; 9110, 8.6. */
-static struct lh_h1_framing frame(const struct lh_h1 *c)
+static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
 {
     const struct lh_exchange *ex = c->ex;
     const struct lh_response *r = &ex->response;
@@ -71,7 +72,7 @@ static struct lh_h1_framing frame(const struct lh_h1 *c)
 
 static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
 {
-    struct lh_h1_framing f = frame(c);
+    struct lh_h1_framing f = choose_framing(c);
 
     lh_h1_put_head(o, c->ctx, &c->ex->response, &f);
     c->last |= f.close;
@@ -87,9 +88,9 @@ static void put_interims(struct lh_h1 *c, struct lh_h1_out *o)
     struct lh_exchange *ex = c->ex;
     struct lh_interim *interim;
 
-    if (c->expects && ex->body_wanted && !ex->response.head_left) {
+    if (c->expects_continue && ex->body_wanted && !ex->response.head_left) {
         lh_h1_put_str(o, LH_STR("HTTP/1.1 100 Continue\r\n\r\n"));
-        c->expects = false;
+        c->expects_continue = false;
     }
     while ((interim = lh_exchange_take_interim(ex))) {
         /* HTTP/1.0 knows no 1xx (RFC 9110, 15.2), HTTP/1 no promises. */
@@ -118,10 +119,9 @@ static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
         const uint8_t *p = lh_exchange_out_peek(ex, &n);
         if (!p)
             return;
-        if (c->is_chunked && n > c->chunk_left)
-            n = c->chunk_left;
-        if (n > room)
-            n = room;
+        if (c->is_chunked)
+            n = lh_min(n, c->chunk_left);
+        n = lh_min(n, room);
         lh_h1_put(o, p, n);
         lh_exchange_out_drop(ex, n);
         if (!c->is_chunked)
@@ -149,7 +149,7 @@ static void put_response(struct lh_h1 *c, struct lh_h1_out *o)
 {
     struct lh_exchange *ex = c->ex;
 
-    if (ex->response.interim || c->expects)
+    if (ex->response.interim || c->expects_continue)
         put_interims(c, o);
     if (ex->response.state == LH_RESPONSE_ABORTED) {
         abort_response(c);
@@ -181,7 +181,8 @@ bool lh_h1_has_output(const struct lh_h1 *c)
     if (ex->response.interim || ex->response.state == LH_RESPONSE_ABORTED)
         return true;
     if (!ex->response.head_left)
-        return lh_exchange_head_ready(ex) || (c->expects && ex->body_wanted);
+        return lh_exchange_head_ready(ex) ||
+               (c->expects_continue && ex->body_wanted);
     return lh_exchange_complete(ex) || lh_exchange_out_bytes(ex) > 0 ||
            c->chunk_ends;
 }
@@ -219,7 +220,7 @@ size_t lh_h1_piped(const void *v, int *pipe)
         ex->response.state == LH_RESPONSE_ABORTED)
         return 0;
     n = lh_exchange_out_piped(ex, pipe);
-    return c->is_chunked && n > c->chunk_left ? c->chunk_left : n;
+    return c->is_chunked ? lh_min(n, c->chunk_left) : n;
 }
 
 void lh_h1_piped_left(void *v, size_t n)

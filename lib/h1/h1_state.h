@@ -42,19 +42,19 @@ struct lh_h1 {
     struct lh_protocol_host *host;
     struct lh_context *ctx;
     enum lh_h1_state state;
-    bool last;         /* no further request after this one */
-    bool fin;          /* the client sends no more than is on its way */
-    bool linger;       /* CLOSING: the client may still be sending */
-    bool expects;      /* the client waits for 100 Continue */
-    bool is_chunked;   /* the response is */
-    bool chunk_ends;   /* the CRLF after a chunk from a pipe is due */
-    bool until_close;  /* the response ends with the connection */
-    bool reset;        /* CLOSING: not by an orderly end */
-    bool refuse;       /* see lh_h1_refuse_plain */
-    bool blank_cr;     /* IDLE: the CR of an empty line was seen */
-    bool blank_line;   /* IDLE: one empty line was skipped */
-    uint64_t since_ms; /* when the state was entered */
-    uint64_t fin_ms;   /* `fin`: when ex knew */
+    bool last;             /* no further request after this one */
+    bool fin;              /* the client sends no more than is on its way */
+    bool linger;           /* CLOSING: the client may still be sending */
+    bool expects_continue; /* the client waits for 100 Continue */
+    bool is_chunked;       /* the response is */
+    bool chunk_ends;       /* the CRLF after a chunk from a pipe is due */
+    bool until_close;      /* the response ends with the connection */
+    bool reset;            /* CLOSING: not by an orderly end */
+    bool refuse;           /* see lh_h1_refuse_plain */
+    bool blank_cr;         /* IDLE: the CR of an empty line was seen */
+    bool blank_line;       /* IDLE: one empty line was skipped */
+    uint64_t since_ms;     /* when the state was entered */
+    uint64_t fin_ms;       /* `fin`: when ex knew */
     uint64_t requests;
     uint64_t body_bytes;    /* of this request; DISCARD: that may still come */
     size_t chunk_left;      /* of the chunk whose size was written */

@@ -3,6 +3,7 @@
  */
 #include "h1/h1_time.h"
 
+#include "base/num.h"
 #include "h1/h1_send.h"
 
 /* --- a body that comes slowly --------------------------------------------- */
@@ -12,8 +13,7 @@
 static uint64_t stall_deadline(const struct lh_h1 *c)
 {
     const struct lh_h1_pace *pace = &c->pace;
-    uint64_t last =
-        pace->last_ms > pace->since_ms ? pace->last_ms : pace->since_ms;
+    uint64_t last = lh_max64(pace->last_ms, pace->since_ms);
 
     return lh_deadline(last, c->ctx->limits->body_timeout_ms);
 }
@@ -22,12 +22,11 @@ static uint64_t stall_deadline(const struct lh_h1 *c)
 static uint64_t discard_deadline(const struct lh_h1 *c)
 {
     const lhttpd_limits_t *limits = c->ctx->limits;
-    uint64_t last =
-        c->pace.last_ms > c->since_ms ? c->pace.last_ms : c->since_ms;
+    uint64_t last = lh_max64(c->pace.last_ms, c->since_ms);
     uint64_t idle = lh_deadline(last, limits->linger_idle_ms);
     uint64_t all = lh_deadline(c->since_ms, limits->linger_timeout_ms);
 
-    return idle < all ? idle : all;
+    return lh_min64(idle, all);
 }
 
 /* When the handler will have waited for body_timeout in all: then the rate is
@@ -69,9 +68,7 @@ void lh_h1_keep_pace(struct lh_h1 *c)
         pace->since_ms = pace->window_ms = now;
         return;
     }
-    pace->waited_ms += now - pace->window_ms;
-    if (pace->waited_ms > most)
-        pace->waited_ms = most;
+    pace->waited_ms = lh_min64(pace->waited_ms + now - pace->window_ms, most);
 }
 
 /* --- the whole ------------------------------------------------------------ */
@@ -88,8 +85,8 @@ static uint64_t idle_deadline(const struct lh_h1 *c)
 {
     uint64_t most = c->ctx->limits->idle_timeout_ms;
 
-    if (c->last && most > LH_PROTO_DRAIN_MS)
-        most = LH_PROTO_DRAIN_MS;
+    if (c->last)
+        most = lh_min64(most, LH_PROTO_DRAIN_MS);
     return lh_deadline(c->since_ms, most);
 }
 
@@ -109,7 +106,7 @@ uint64_t lh_h1_deadline(const void *v)
             return fin_at;
         stall = stall_deadline(c);
         window = window_deadline(c);
-        return stall < window ? stall : window;
+        return lh_min64(stall, window);
     case LH_H1_DISCARD:
         return discard_deadline(c);
     case LH_H1_ANSWER:

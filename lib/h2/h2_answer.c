@@ -5,6 +5,8 @@
  */
 #include "h2/h2_answer.h"
 
+#include "base/num.h"
+
 /* --- header blocks -------------------------------------------------------- */
 
 /* A list of fields that is being made, in a stream's arena. */
@@ -22,7 +24,7 @@ static void list_init(struct list *l, struct lh_arena *a, size_t room)
     l->failed = !l->v;
 }
 
-static void add(struct list *l, struct lh_str name, struct lh_str value)
+static void list_add(struct list *l, struct lh_str name, struct lh_str value)
 {
     if (l->failed || l->n == l->room)
         return;
@@ -31,8 +33,8 @@ static void add(struct list *l, struct lh_str name, struct lh_str value)
                                      lh_str_equal(name, LH_STR("set-cookie"))};
 }
 
-static struct lh_str lower(struct list *l, struct lh_arena *a,
-                           struct lh_str name)
+static struct lh_str lower_case_name(struct list *l, struct lh_arena *a,
+                                     struct lh_str name)
 {
     size_t i = 0;
 
@@ -55,10 +57,10 @@ static void add_fields(struct list *l, struct lh_arena *a,
                        const struct lh_fields *fields)
 {
     for (unsigned i = 0; i < fields->n; i++) {
-        struct lh_str name = lower(l, a, fields->v[i].name);
+        struct lh_str name = lower_case_name(l, a, fields->v[i].name);
         if (name.n && name.p[0] != ':' &&
             !lh_field_is_connection_specific(name))
-            add(l, name, fields->v[i].value);
+            list_add(l, name, fields->v[i].value);
     }
 }
 
@@ -68,14 +70,12 @@ static bool put_frames(struct lh_h2 *c, struct lh_h2_head h, uint8_t *p,
                        size_t n)
 {
     for (;;) {
-        size_t k = n < c->peer_frame ? n : c->peer_frame;
-        if (k > LH_H2_FRAME_BYTES)
-            k = LH_H2_FRAME_BYTES;
+        size_t k = lh_min(n, lh_min(c->peer_frame, LH_H2_FRAME_BYTES));
         h.length = (uint32_t)k;
         if (k == n)
             h.flags |= LH_H2_FLAG_END_HEADERS;
         lh_h2_head_put(p - LH_H2_HEAD_BYTES, &h);
-        if (!lh_h2_put(c, p - LH_H2_HEAD_BYTES, LH_H2_HEAD_BYTES + k))
+        if (!lh_h2_queue_frame(c, p - LH_H2_HEAD_BYTES, LH_H2_HEAD_BYTES + k))
             return false;
         if (k == n)
             return true;
@@ -159,13 +159,13 @@ static void make_head(struct list *l, struct lh_exchange *ex)
     uint64_t length = length_of(ex);
 
     list_init(l, &ex->arena, r->fields.n + 4);
-    add(l, LH_STR(":status"), status_text(&ex->arena, r->status));
+    list_add(l, LH_STR(":status"), status_text(&ex->arena, r->status));
     if (!has_field(&r->fields, LH_STR("date")))
-        add(l, LH_STR("date"), lh_str_of(ctx->date));
+        list_add(l, LH_STR("date"), lh_str_of(ctx->date));
     if (software.n && !has_field(&r->fields, LH_STR("server")))
-        add(l, LH_STR("server"), software);
+        list_add(l, LH_STR("server"), software);
     if (length != LH_LENGTH_UNKNOWN)
-        add(l, LH_STR("content-length"), decimal(&ex->arena, length));
+        list_add(l, LH_STR("content-length"), decimal(&ex->arena, length));
     add_fields(l, &ex->arena, &r->fields);
     for (size_t i = 0; i < l->n && !l->failed; i++)
         l->failed = !l->v[i].value.p && l->v[i].value.n;
@@ -181,7 +181,7 @@ static struct lh_h2_head headers_head(const struct lh_h2_stream *s,
     };
 }
 
-void lh_h2_put_head(struct lh_h2 *c, struct lh_h2_stream *s)
+void lh_h2_send_head(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     struct lh_exchange *ex = s->ex;
     struct list l;
@@ -211,7 +211,7 @@ static void put_informational(struct lh_h2 *c, struct lh_h2_stream *s,
 
     list_init(&l, a, interim->fields.n + 1);
     struct lh_str status = decimal(a, interim->status);
-    add(&l, LH_STR(":status"), status);
+    list_add(&l, LH_STR(":status"), status);
     add_fields(&l, a, &interim->fields);
     if (!l.failed && status.p && l.bytes <= c->peer_list_bytes)
         put_block(c, headers_head(s, false), 0, &l);
@@ -227,7 +227,7 @@ void lh_h2_send_continue(struct lh_h2 *c, struct lh_h2_stream *s)
 }
 
 /* Trailers, or nothing but the end. */
-void lh_h2_put_end(struct lh_h2 *c, struct lh_h2_stream *s)
+void lh_h2_send_end(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     struct lh_exchange *ex = s->ex;
     uint8_t frame[LH_H2_HEAD_BYTES];
@@ -243,7 +243,7 @@ void lh_h2_put_end(struct lh_h2 *c, struct lh_h2_stream *s)
             return;
     } else {
         lh_h2_head_put(frame, &h);
-        if (!lh_h2_put(c, frame, sizeof(frame)))
+        if (!lh_h2_queue_frame(c, frame, sizeof(frame)))
             return;
     }
     lh_h2_local_ends(c, s);
@@ -291,8 +291,9 @@ static int make_promised(struct lh_h2 *c, struct lh_h2_stream *from,
     lh_h2_reader_init(&r, q, &s->ex->arena, c->ctx->limits, false);
     list_init(&names, &s->ex->arena, fields->n + 1);
     for (unsigned i = 0; i < fields->n && !names.failed; i++)
-        add(&names, lower(&names, &s->ex->arena, fields->v[i].name),
-            fields->v[i].value);
+        list_add(&names,
+                 lower_case_name(&names, &s->ex->arena, fields->v[i].name),
+                 fields->v[i].value);
     if (names.failed)
         return LH_H2_REQUEST_MEMORY;
     for (int pseudo = 1; pseudo >= 0; pseudo--) {
@@ -322,10 +323,10 @@ static bool put_promise(struct lh_h2 *c, struct lh_h2_stream *from,
     struct list l;
 
     list_init(&l, &s->ex->arena, q->fields.n + 4);
-    add(&l, LH_STR(":method"), q->method);
-    add(&l, LH_STR(":scheme"), q->scheme);
-    add(&l, LH_STR(":authority"), q->authority);
-    add(&l, LH_STR(":path"), q->target);
+    list_add(&l, LH_STR(":method"), q->method);
+    list_add(&l, LH_STR(":scheme"), q->scheme);
+    list_add(&l, LH_STR(":authority"), q->authority);
+    list_add(&l, LH_STR(":path"), q->target);
     add_fields(&l, &s->ex->arena, &q->fields);
     if (l.failed || l.bytes > c->peer_list_bytes)
         return false;
@@ -333,8 +334,8 @@ static bool put_promise(struct lh_h2 *c, struct lh_h2_stream *from,
 }
 
 /* A promise that cannot be kept is not made: the client then asks. */
-static void push(struct lh_h2 *c, struct lh_h2_stream *from,
-                 const struct lh_fields *fields)
+static void send_push(struct lh_h2 *c, struct lh_h2_stream *from,
+                      const struct lh_fields *fields)
 {
     struct lh_h2_stream *s;
 
@@ -352,11 +353,11 @@ static void push(struct lh_h2 *c, struct lh_h2_stream *from,
     lh_h2_serve(c, s, 0);
 }
 
-void lh_h2_put_interim(struct lh_h2 *c, struct lh_h2_stream *s,
-                       const struct lh_interim *interim)
+void lh_h2_send_interim(struct lh_h2 *c, struct lh_h2_stream *s,
+                        const struct lh_interim *interim)
 {
     if (interim->status == 0)
-        push(c, s, &interim->fields);
+        send_push(c, s, &interim->fields);
     else if (!s->ex->response.head_left)
         put_informational(c, s, interim);
 }

@@ -5,10 +5,10 @@
 #include "h2/h2_core.h"
 
 /* Each queues one header section; the stream has it and may send it. */
-void lh_h2_put_head(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_put_interim(struct lh_h2 *c, struct lh_h2_stream *s,
-                       const struct lh_interim *interim);
-void lh_h2_put_end(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_send_head(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_send_interim(struct lh_h2 *c, struct lh_h2_stream *s,
+                        const struct lh_interim *interim);
+void lh_h2_send_end(struct lh_h2 *c, struct lh_h2_stream *s);
 void lh_h2_send_continue(struct lh_h2 *c, struct lh_h2_stream *s);
 
 #endif

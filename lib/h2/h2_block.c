@@ -7,7 +7,7 @@
 
 #include "h2/h2_early.h"
 
-static void take_field(void *to, struct lh_str name, struct lh_str value)
+static void h2_take_field(void *to, struct lh_str name, struct lh_str value)
 {
     lh_h2_reader_field(to, name, value);
 }
@@ -26,7 +26,7 @@ static bool decode(struct lh_h2 *c, const uint8_t *p, size_t n, bool last)
 {
     struct lh_h2_hpack_limits limits = limits_of(c);
 
-    switch (lh_h2_hpack_decode(&c->hpack, p, n, last, &limits, take_field,
+    switch (lh_h2_hpack_decode(&c->hpack, p, n, last, &limits, h2_take_field,
                                &c->block.reader)) {
     case LH_H2_HPACK_OK:
         return true;
@@ -85,7 +85,7 @@ static void apply_early(struct lh_h2 *c, struct lh_h2_stream *s)
     }
 }
 
-static void begin_request(struct lh_h2 *c, uint32_t id)
+static void h2_begin_request(struct lh_h2 *c, uint32_t id)
 {
     struct lh_h2_stream *s = NULL;
 
@@ -101,7 +101,7 @@ static void begin_request(struct lh_h2 *c, uint32_t id)
 }
 
 /* HEADERS on a stream that is closed (RFC 9113, 5.1). */
-static void begin_late(struct lh_h2 *c, uint32_t id)
+static void headers_on_closed(struct lh_h2 *c, uint32_t id)
 {
     switch (lh_h2_streams_past(&c->table, id)) {
     case LH_H2_PAST_UNKNOWN:
@@ -139,9 +139,9 @@ static void headers_begin(struct lh_h2 *c)
     else if (s)
         begin_block(c, s, false, LH_H2_STREAM_CLOSED);
     else if (lh_h2_is_idle(c, id))
-        begin_request(c, id);
+        h2_begin_request(c, id);
     else
-        begin_late(c, id);
+        headers_on_closed(c, id);
     /* The prefix is still in `small`; its old priority is only checked. */
     if (c->life != LH_H2_ENDED && c->head.flags & LH_H2_FLAG_PRIORITY &&
         (lh_h2_u32(c->small + c->small_n - 5) & LH_H2_STREAM_MAX) == id)

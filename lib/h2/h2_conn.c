@@ -1,6 +1,7 @@
 /* An HTTP/2 connection: its table of functions, what drives its parts. */
 #include "h2/h2_conn.h"
 
+#include "base/num.h"
 #include "h2/h2_answer.h"
 #include "h2/h2_flow.h"
 #include "h2/h2_input.h"
@@ -14,7 +15,7 @@ static void free_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (lh_list_linked(&s->turn))
         lh_list_remove(&s->turn);
-    lh_list_remove(&s->news);
+    lh_list_remove(&s->changed);
     lh_list_remove(&s->all);
     lh_h2_flow_release(c, s);
     lh_h2_flow_shrink(c, s);
@@ -53,13 +54,11 @@ static void begin_discarding(struct lh_h2 *c, struct lh_h2_stream *s)
     const lhttpd_limits_t *limits = c->ctx->limits;
 
     s->discards = true;
-    s->discard_left = limits->linger_bytes < SIZE_MAX
-                          ? (size_t)limits->linger_bytes
-                          : SIZE_MAX;
+    s->discard_left = lh_to_size(limits->linger_bytes);
     s->discard_due = lh_deadline(c->ctx->now_ms, limits->linger_timeout_ms);
 }
 
-static void look_at(struct lh_h2 *c, struct lh_h2_stream *s)
+static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (s->state == LH_H2_CLOSED) {
         bool told = !s->whole || !lh_list_linked(&s->turn);
@@ -74,67 +73,67 @@ static void look_at(struct lh_h2 *c, struct lh_h2_stream *s)
     if (s->expects_continue && s->ex->body_wanted)
         lh_h2_send_continue(c, s);
     lh_h2_flow_read(c, s);
-    lh_h2_line_up(c, s);
-    lh_h2_clock(c, s);
+    lh_h2_schedule(c, s);
+    lh_h2_update_times(c, s);
 }
 
-static void look_at_news(struct lh_h2 *c)
+static void h2_settle_changed(struct lh_h2 *c)
 {
     struct lh_list *link;
 
-    while ((link = lh_list_take(&c->news)) != NULL)
-        look_at(c, LH_OF(link, struct lh_h2_stream, news));
+    while ((link = lh_list_take(&c->changed)) != NULL)
+        settle_stream(c, LH_OF(link, struct lh_h2_stream, changed));
 }
 
-static void look_through(struct lh_h2 *c)
+static void h2_settle(struct lh_h2 *c)
 {
-    look_at_news(c);
+    h2_settle_changed(c);
     lh_h2_flow_connection(c);
-    lh_h2_clock_connection(c);
+    lh_h2_update_connection_times(c);
 }
 
 /* --- the steps ------------------------------------------------------------ */
 
-static int feed(void *vc, const uint8_t *p, size_t n, size_t *used)
+static int h2_feed(void *vc, const uint8_t *p, size_t n, size_t *used)
 {
     struct lh_h2 *c = vc;
 
-    look_through(c);
-    *used = lh_h2_take(c, p, n);
-    look_through(c);
+    h2_settle(c);
+    *used = lh_h2_read_frames(c, p, n);
+    h2_settle(c);
     return c->life == LH_H2_ENDED ? -1 : 0;
 }
 
-static size_t pull(void *vc, uint8_t *out, size_t room)
+static size_t h2_pull(void *vc, uint8_t *out, size_t room)
 {
     struct lh_h2 *c = vc;
     size_t n = 0, k;
 
-    look_through(c);
+    h2_settle(c);
     do {
-        look_at_news(c);
-        while (!lh_list_empty(&c->heads) && lh_h2_put_next(c))
-            look_at_news(c);
+        h2_settle_changed(c);
+        while (!lh_list_empty(&c->heads) && lh_h2_encode_next(c))
+            h2_settle_changed(c);
         n += lh_buf_take(&c->control, out + n, room - n);
         if (n == room || c->control.n)
             break;
         k = 0;
         if (c->send_window > 0 && !lh_h2_send_empty(&c->send))
-            k = lh_h2_put_data(c, out + n, room - n, n == 0);
+            k = lh_h2_write_data(c, out + n, room - n, n == 0);
         n += k;
-    } while (k || c->control.n || !lh_list_empty(&c->news));
-    look_through(c);
+    } while (k || c->control.n || !lh_list_empty(&c->changed));
+    h2_settle(c);
     return n;
 }
 
-static void expire(void *vc)
+static void h2_expire(void *vc)
 {
-    look_through(vc);
-    lh_h2_end_what_is_due(vc);
-    look_through(vc);
+    h2_settle(vc);
+    lh_h2_end_overdue(vc);
+    h2_settle(vc);
 }
 
-static void sent(void *vc)
+static void h2_sent(void *vc)
 {
     struct lh_h2 *c = vc;
     struct lh_list *link;
@@ -144,18 +143,18 @@ static void sent(void *vc)
     while ((link = lh_list_take(&c->unsent)) != NULL) {
         struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, turn);
         lh_exchange_sent(s->ex);
-        lh_h2_mark(c, s);
+        lh_h2_mark_changed(c, s);
     }
-    look_through(c);
+    h2_settle(c);
 }
 
-static void eof(void *vc)
+static void h2_eof(void *vc)
 {
     lh_h2_drop(vc); /* a client that closes its side has gone */
-    look_through(vc);
+    h2_settle(vc);
 }
 
-static void gone(void *vc)
+static void h2_gone(void *vc)
 {
     struct lh_h2 *c = vc;
 
@@ -168,14 +167,15 @@ static void gone(void *vc)
     }
 }
 
-static unsigned status(const void *vc)
+static unsigned h2_status(const void *vc)
 {
     const struct lh_h2 *c = vc;
     unsigned s = 0;
 
-    if (lh_h2_reads(c))
+    if (lh_h2_may_read(c))
         s |= LH_PROTO_WANTS_INPUT;
-    if (c->control.n || !lh_list_empty(&c->news) || !lh_list_empty(&c->heads) ||
+    if (c->control.n || !lh_list_empty(&c->changed) ||
+        !lh_list_empty(&c->heads) ||
         (c->send_window > 0 && !lh_h2_send_empty(&c->send)))
         s |= LH_PROTO_HAS_OUTPUT;
     if (c->life == LH_H2_ENDED)
@@ -185,7 +185,7 @@ static unsigned status(const void *vc)
     return s;
 }
 
-static void free_conn(void *vc)
+static void h2_free(void *vc)
 {
     lh_h2_core_deinit(vc);
     lh_free(vc);
@@ -200,20 +200,20 @@ void *lh_h2_new(struct lh_protocol_host *host)
     lh_h2_core_init(c, host);
     if (lh_h2_send_settings(c))
         return c;
-    free_conn(c);
+    h2_free(c);
     return NULL;
 }
 
 const struct lh_protocol lh_h2_protocol = {
     .name = "h2",
-    .feed = feed,
-    .pull = pull,
-    .sent = sent,
-    .eof = eof,
-    .gone = gone,
-    .status = status,
+    .feed = h2_feed,
+    .pull = h2_pull,
+    .sent = h2_sent,
+    .eof = h2_eof,
+    .gone = h2_gone,
+    .status = h2_status,
     .deadline = lh_h2_deadline,
-    .expire = expire,
+    .expire = h2_expire,
     .drain = lh_h2_drain,
-    .free = free_conn,
+    .free = h2_free,
 };

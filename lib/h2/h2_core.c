@@ -1,11 +1,13 @@
 /* The floor of an HTTP/2 connection: see h2_core.h. */
 #include "h2/h2_core.h"
 
+#include "base/num.h"
+
 #include <assert.h>
 
 /* --- errors --------------------------------------------------------------- */
 
-bool lh_h2_put(struct lh_h2 *c, const void *p, size_t n)
+bool lh_h2_queue_frame(struct lh_h2 *c, const void *p, size_t n)
 {
     if (c->life == LH_H2_ENDED)
         return false;
@@ -27,7 +29,7 @@ static void close_all(struct lh_h2 *c)
     }
 }
 
-static void end(struct lh_h2 *c)
+static void end_connection(struct lh_h2 *c)
 {
     c->life = LH_H2_ENDED;
     close_all(c);
@@ -36,14 +38,14 @@ static void end(struct lh_h2 *c)
 void lh_h2_drop(struct lh_h2 *c)
 {
     lh_buf_clear(&c->control);
-    end(c);
+    end_connection(c);
 }
 
 static bool put_goaway(struct lh_h2 *c, uint32_t last, enum lh_h2_error code)
 {
     uint8_t frame[LH_H2_GOAWAY_BYTES];
 
-    return lh_h2_put(c, frame, lh_h2_put_goaway(frame, last, code));
+    return lh_h2_queue_frame(c, frame, lh_h2_put_goaway(frame, last, code));
 }
 
 void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
@@ -57,14 +59,14 @@ void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
         lh_log(c->ctx->log, LHTTPD_LOG_INFO, &about,
                "HTTP/2 connection ended: %s (%s)", why, lh_h2_error_name(code));
     if (put_goaway(c, c->accepted_id, code))
-        end(c);
+        end_connection(c);
 }
 
 void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
 {
     uint8_t frame[LH_H2_RST_BYTES];
 
-    lh_h2_put(c, frame, lh_h2_put_rst(frame, id, code));
+    lh_h2_queue_frame(c, frame, lh_h2_put_rst(frame, id, code));
 }
 
 /* An end that the client has provoked costs it budget; one after a whole
@@ -86,7 +88,7 @@ static uint64_t budget_full(const struct lh_h2 *c)
 {
     uint64_t most = c->ctx->limits->h2_useless;
 
-    return (most < BUDGET_MAX ? most : BUDGET_MAX) * 1000;
+    return lh_min64(most, BUDGET_MAX) * 1000;
 }
 
 static void earn(struct lh_h2 *c, uint64_t thousandths)
@@ -101,14 +103,12 @@ static void earn(struct lh_h2 *c, uint64_t thousandths)
 bool lh_h2_charge(struct lh_h2 *c, const char *what)
 {
     uint64_t passed = c->ctx->now_ms - c->budget_ms;
-    uint64_t rate = c->ctx->limits->h2_useless_refill;
+    uint64_t rate = lh_min64(c->ctx->limits->h2_useless_refill, BUDGET_MAX);
 
     if (c->life == LH_H2_ENDED)
         return false;
     c->budget_ms = c->ctx->now_ms;
-    if (rate > BUDGET_MAX)
-        rate = BUDGET_MAX;
-    earn(c, (passed < 100000 ? passed : 100000) * rate);
+    earn(c, lh_min64(passed, 100000) * rate);
     if (c->budget < 1000) {
         lh_h2_fail(c, LH_H2_ENHANCE_YOUR_CALM, what);
         return false;
@@ -146,13 +146,6 @@ void lh_h2_refund(struct lh_h2 *c)
 
 /* --- the beginning -------------------------------------------------------- */
 
-static size_t table_bytes(const lhttpd_limits_t *limits)
-{
-    return limits->hpack_table_bytes < UINT32_MAX
-               ? (size_t)limits->hpack_table_bytes
-               : UINT32_MAX;
-}
-
 void lh_h2_core_init(struct lh_h2 *c, struct lh_protocol_host *host)
 {
     const lhttpd_limits_t *limits = host->ctx->limits;
@@ -160,13 +153,13 @@ void lh_h2_core_init(struct lh_h2 *c, struct lh_protocol_host *host)
     c->host = host;
     c->ctx = host->ctx;
     lh_list_init(&c->all);
-    lh_list_init(&c->news);
+    lh_list_init(&c->changed);
     lh_list_init(&c->heads);
     lh_list_init(&c->unsent);
     lh_h2_send_init(&c->send);
     lh_pool_init(&c->streams, sizeof(struct lh_h2_stream), 2);
     lh_buf_init(&c->control, &c->ctx->bufs);
-    lh_h2_hpack_init(&c->hpack, table_bytes(limits));
+    lh_h2_hpack_init(&c->hpack, lh_to_u32(limits->hpack_table_bytes));
     c->peer_window = LH_H2_WINDOW_BYTES;
     c->peer_frame = LH_H2_FRAME_BYTES;
     c->peer_streams = UINT32_MAX;
@@ -192,7 +185,7 @@ void lh_h2_core_deinit(struct lh_h2 *c)
 
 /* --- streams -------------------------------------------------------------- */
 
-void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s)
+void lh_h2_unschedule(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (!s->whole && lh_list_linked(&s->turn))
         lh_h2_send_leave(&c->send, s);
@@ -217,7 +210,7 @@ struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id)
     }
     s->conn = c;
     s->ex->protocol = s;
-    s->ex->on_output = lh_h2_news;
+    s->ex->on_output = lh_h2_on_output;
     s->ex->connection_queued = &c->queued;
     s->send_window = c->peer_window;
     s->recv_window = s->recv_size = LH_H2_RECV_BYTES;
@@ -234,7 +227,7 @@ void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
     lh_h2_stream_set(s, LH_H2_CLOSED);
     lh_h2_streams_remove(&c->table, s);
     lh_h2_streams_remember(&c->table, s->id, past);
-    lh_h2_leave(c, s);
+    lh_h2_unschedule(c, s);
     if (c->data == s)
         c->data = NULL;
     if (c->block.s == s) {
@@ -247,12 +240,12 @@ void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
     if (!s->served)
         lh_exchange_let_go_handler(s->ex);
     s->served = true;
-    lh_h2_mark(c, s);
+    lh_h2_mark_changed(c, s);
 }
 
 void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
 {
-    lh_h2_leave(c, s);
+    lh_h2_unschedule(c, s);
     s->whole = true;
     s->shut_due = LH_NEVER;
     lh_list_append(&c->unsent, &s->turn);
@@ -262,7 +255,7 @@ void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
         lh_h2_stream_set(s, LH_H2_HALF_LOCAL);
     else
         lh_h2_close(c, s, LH_H2_PAST_ENDED);
-    lh_h2_mark(c, s);
+    lh_h2_mark_changed(c, s);
 }
 
 void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
@@ -272,7 +265,7 @@ void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
         lh_h2_stream_set(s, LH_H2_HALF_REMOTE);
     else
         lh_h2_close(c, s, LH_H2_PAST_ENDED);
-    lh_h2_mark(c, s);
+    lh_h2_mark_changed(c, s);
 }
 
 void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
@@ -288,16 +281,16 @@ void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
     } else {
         c->host->request(c->host, ex);
     }
-    lh_h2_mark(c, s);
+    lh_h2_mark_changed(c, s);
 }
 
 /* --- news ----------------------------------------------------------------- */
 
-void lh_h2_news(struct lh_exchange *ex)
+void lh_h2_on_output(struct lh_exchange *ex)
 {
     struct lh_h2_stream *s = ex->protocol;
 
-    lh_h2_mark(s->conn, s);
+    lh_h2_mark_changed(s->conn, s);
     s->conn->host->wake(s->conn->host);
 }
 
@@ -321,7 +314,7 @@ void lh_h2_drain(void *vc)
         return;
     c->life = LH_H2_DRAINING;
     if (put_goaway(c, LH_H2_STREAM_MAX, LH_H2_NO_ERROR))
-        lh_h2_put(c, ping, lh_h2_put_ping(ping, 0, opaque));
+        lh_h2_queue_frame(c, ping, lh_h2_put_ping(ping, 0, opaque));
 }
 
 void lh_h2_drain_ends(struct lh_h2 *c)

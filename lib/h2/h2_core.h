@@ -116,7 +116,7 @@ struct lh_h2 {
 
     /* Streams. */
     struct lh_h2_streams table;
-    struct lh_list all, news;
+    struct lh_list all, changed;
     struct lh_pool streams; /* memory for a few */
     unsigned requests_now;  /* the client's, closed ones with a handler too */
     unsigned pushes_now;
@@ -173,7 +173,7 @@ void lh_h2_reset(struct lh_h2 *c, struct lh_h2_stream *s,
 void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code);
 
 /* Queues an encoded frame; false: the connection was dropped. */
-bool lh_h2_put(struct lh_h2 *c, const void *p, size_t n);
+bool lh_h2_queue_frame(struct lh_h2 *c, const void *p, size_t n);
 
 /* Something that is of no use was received or caused; false: too often, the
  * connection has failed. */
@@ -195,16 +195,16 @@ void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s);
 /* Was this stream never opened? */
 bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id);
 
-void lh_h2_news(struct lh_exchange *ex); /* the exchange's on_output */
+void lh_h2_on_output(struct lh_exchange *ex); /* the exchange's on_output */
 /* Something of the stream may have changed: the roof looks at it. */
-static inline void lh_h2_mark(struct lh_h2 *c, struct lh_h2_stream *s)
+static inline void lh_h2_mark_changed(struct lh_h2 *c, struct lh_h2_stream *s)
 {
-    if (!lh_list_linked(&s->news))
-        lh_list_append(&c->news, &s->news);
+    if (!lh_list_linked(&s->changed))
+        lh_list_append(&c->changed, &s->changed);
 }
 
 /* It waits for nothing any more: neither in `heads` nor in `send`. */
-void lh_h2_leave(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_unschedule(struct lh_h2 *c, struct lh_h2_stream *s);
 /* Hands the exchange to its handler, or answers with `status` (0: none). */
 void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status);
 

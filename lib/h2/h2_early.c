@@ -4,6 +4,8 @@
  */
 #include "h2/h2_early.h"
 
+#include "base/num.h"
+
 struct lh_h2_early *lh_h2_early_of(const struct lh_h2 *c, uint32_t id)
 {
     for (unsigned i = 0; i < c->early_n; i++) {
@@ -42,8 +44,7 @@ static bool make_early(struct lh_h2 *c)
 
     if (c->early)
         return true;
-    c->early_room =
-        streams < LH_H2_EARLY_MOST ? (unsigned)streams : LH_H2_EARLY_MOST;
+    c->early_room = (unsigned)lh_min64(streams, LH_H2_EARLY_MOST);
     c->early = lh_calloc(c->early_room, sizeof(*c->early));
     return c->early != NULL;
 }

@@ -14,7 +14,8 @@ static void put_update(struct lh_h2 *c, uint32_t stream, int64_t increment)
 {
     uint8_t frame[LH_H2_UPDATE_BYTES];
 
-    lh_h2_put(c, frame, lh_h2_put_update(frame, stream, (uint32_t)increment));
+    lh_h2_queue_frame(c, frame,
+                      lh_h2_put_update(frame, stream, (uint32_t)increment));
 }
 
 /* --- receiving ------------------------------------------------------------ */
@@ -37,7 +38,7 @@ bool lh_h2_flow_takes(struct lh_h2 *c, struct lh_h2_stream *s, uint32_t n)
     return true;
 }
 
-static void grow(struct lh_h2 *c, struct lh_h2_stream *s)
+static void grow_window(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     uint32_t more = s->recv_size;
 
@@ -65,7 +66,7 @@ static void open_stream(struct lh_h2 *c, struct lh_h2_stream *s)
         return;
     if (s->held == 0) {
         uint32_t before = s->recv_size;
-        grow(c, s);
+        grow_window(c, s);
         missing += s->recv_size - before;
     }
     s->recv_window += missing;
@@ -94,7 +95,7 @@ static bool waits_for_body(const struct lh_h2_stream *s)
 /* Bodies that nobody reads have taken the window.  They are not to hold back
  * one whose handler waits for it: the window grows then, at most until it has
  * as much as all streams together. */
-static void make_room(struct lh_h2 *c)
+static void grow_for_waiting(struct lh_h2 *c)
 {
     uint64_t most = LH_H2_RECV_BYTES * (uint64_t)(c->requests_now + 1);
     int64_t size = c->recv_size - c->growth;
@@ -114,7 +115,7 @@ static void make_room(struct lh_h2 *c)
 void lh_h2_flow_connection(struct lh_h2 *c)
 {
     if (c->held && c->recv_window < LH_H2_FRAME_BYTES)
-        make_room(c);
+        grow_for_waiting(c);
     int64_t missing = c->recv_size - c->recv_window - (int64_t)c->held;
 
     if (c->life == LH_H2_ENDED || missing <= 0)
@@ -153,7 +154,7 @@ static void update_stream(struct lh_h2 *c, uint32_t id, uint32_t increment)
         lh_h2_reset(c, s, LH_H2_FLOW_CONTROL_ERROR);
     } else {
         s->send_window += increment;
-        lh_h2_mark(c, s);
+        lh_h2_mark_changed(c, s);
     }
 }
 

@@ -129,8 +129,8 @@ void lh_h2_setting_get(struct lh_h2_setting *s, const uint8_t p[6])
     s->value = lh_h2_u32(p + 2);
 }
 
-static size_t put(uint8_t *out, size_t length, enum lh_h2_type type,
-                  uint8_t flags, uint32_t stream)
+static size_t write_frame(uint8_t *out, size_t length, enum lh_h2_type type,
+                          uint8_t flags, uint32_t stream)
 {
     struct lh_h2_head h = {(uint32_t)length, (uint8_t)type, flags, stream};
 
@@ -142,21 +142,21 @@ size_t lh_h2_put_rst(uint8_t out[LH_H2_RST_BYTES], uint32_t stream,
                      enum lh_h2_error code)
 {
     lh_h2_put_u32(out + LH_H2_HEAD_BYTES, code);
-    return put(out, 4, LH_H2_RST_STREAM, 0, stream);
+    return write_frame(out, 4, LH_H2_RST_STREAM, 0, stream);
 }
 
 size_t lh_h2_put_update(uint8_t out[LH_H2_UPDATE_BYTES], uint32_t stream,
                         uint32_t increment)
 {
     lh_h2_put_u32(out + LH_H2_HEAD_BYTES, increment);
-    return put(out, 4, LH_H2_WINDOW_UPDATE, 0, stream);
+    return write_frame(out, 4, LH_H2_WINDOW_UPDATE, 0, stream);
 }
 
 size_t lh_h2_put_ping(uint8_t out[LH_H2_PING_BYTES], uint8_t flags,
                       const uint8_t opaque[8])
 {
     memcpy(out + LH_H2_HEAD_BYTES, opaque, 8);
-    return put(out, 8, LH_H2_PING, flags, 0);
+    return write_frame(out, 8, LH_H2_PING, flags, 0);
 }
 
 size_t lh_h2_put_goaway(uint8_t out[LH_H2_GOAWAY_BYTES], uint32_t last,
@@ -164,7 +164,7 @@ size_t lh_h2_put_goaway(uint8_t out[LH_H2_GOAWAY_BYTES], uint32_t last,
 {
     lh_h2_put_u32(out + LH_H2_HEAD_BYTES, last);
     lh_h2_put_u32(out + LH_H2_HEAD_BYTES + 4, code);
-    return put(out, 8, LH_H2_GOAWAY, 0, 0);
+    return write_frame(out, 8, LH_H2_GOAWAY, 0, 0);
 }
 
 size_t lh_h2_put_settings(uint8_t *out, const struct lh_h2_setting *s, size_t n,
@@ -177,7 +177,7 @@ size_t lh_h2_put_settings(uint8_t *out, const struct lh_h2_setting *s, size_t n,
         at[1] = (uint8_t)s[i].id;
         lh_h2_put_u32(at + 2, s[i].value);
     }
-    return put(out, 6 * n, LH_H2_SETTINGS, ack ? LH_H2_FLAG_ACK : 0, 0);
+    return write_frame(out, 6 * n, LH_H2_SETTINGS, ack ? LH_H2_FLAG_ACK : 0, 0);
 }
 
 const char *lh_h2_error_name(uint32_t code)

@@ -90,8 +90,8 @@ enum lh_h2_hpack_result lh_h2_hpack_set_in_table(struct lh_h2_hpack *h,
 
 /* What a field adds to its block.  A client may split its cookies into many
  * fields, which stand for one, joined by "; " (RFC 9113, 8.2.3). */
-static void count(struct lh_h2_hpack *h, struct lh_str name,
-                  struct lh_str value)
+static void count_field(struct lh_h2_hpack *h, struct lh_str name,
+                        struct lh_str value)
 {
     if (!lh_str_equal(name, LH_STR("cookie"))) {
         h->block_bytes += name.n + value.n + 32;
@@ -105,14 +105,14 @@ static void count(struct lh_h2_hpack *h, struct lh_str name,
     }
 }
 
-static void emit(struct lh_h2_hpack *h, const nghttp2_nv *nv,
-                 const struct lh_h2_hpack_limits *limits,
-                 lh_h2_hpack_sink *sink, void *to)
+static void emit_field(struct lh_h2_hpack *h, const nghttp2_nv *nv,
+                       const struct lh_h2_hpack_limits *limits,
+                       lh_h2_hpack_sink *sink, void *to)
 {
     struct lh_str name = {(const char *)nv->name, nv->namelen};
     struct lh_str value = {(const char *)nv->value, nv->valuelen};
 
-    count(h, name, value);
+    count_field(h, name, value);
     if (h->block_bytes > limits->bytes || h->block_fields > limits->fields)
         h->over = true;
     if (!h->over)
@@ -148,7 +148,7 @@ lh_h2_hpack_decode(struct lh_h2_hpack *h, const uint8_t *p, size_t n, bool last,
         p += used;
         n -= (size_t)used;
         if (flags & NGHTTP2_HD_INFLATE_EMIT)
-            emit(h, &nv, limits, sink, to);
+            emit_field(h, &nv, limits, sink, to);
         if (flags & NGHTTP2_HD_INFLATE_FINAL) {
             end_block(h);
             return LH_H2_HPACK_OK;

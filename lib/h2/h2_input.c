@@ -5,6 +5,7 @@
  */
 #include "h2/h2_input.h"
 
+#include "base/num.h"
 #include "h2/h2_block.h"
 #include "h2/h2_early.h"
 #include "h2/h2_flow.h"
@@ -42,7 +43,7 @@ static void priority_error(struct lh_h2 *c, enum lh_h2_error code,
 
 /* --- DATA (6.1) ----------------------------------------------------------- */
 
-static void late_data(struct lh_h2 *c)
+static void data_on_closed(struct lh_h2 *c)
 {
     uint32_t id = c->head.stream;
 
@@ -64,7 +65,7 @@ static void data_begin(struct lh_h2 *c)
     if (!lh_h2_flow_takes(c, s, c->head.length))
         return;
     if (!s) {
-        late_data(c);
+        data_on_closed(c);
     } else if (s->state == LH_H2_RESERVED) {
         lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "DATA on a promised stream");
     } else if (!lh_h2_stream_receives(s)) {
@@ -78,7 +79,8 @@ static void data_begin(struct lh_h2 *c)
 
 /* Past the limit there is a last moment in which the client may see its answer:
  * one that meets the reset first may lose it. */
-static void discard(struct lh_h2 *c, struct lh_h2_stream *s, size_t n)
+static void discard_body_octets(struct lh_h2 *c, struct lh_h2_stream *s,
+                                size_t n)
 {
     uint64_t soon = c->ctx->now_ms + LH_H2_RESET_MS;
 
@@ -87,8 +89,7 @@ static void discard(struct lh_h2 *c, struct lh_h2_stream *s, size_t n)
         return;
     }
     s->discard_left = 0;
-    if (s->discard_due > soon)
-        s->discard_due = soon;
+    s->discard_due = lh_min64(s->discard_due, soon);
 }
 
 static void body_octets(struct lh_h2 *c, struct lh_h2_stream *s,
@@ -121,7 +122,7 @@ static void data_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
         lh_exchange_body_end(s->ex, LH_BODY_MALFORMED);
         lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
     } else if (s->discards) {
-        discard(c, s, n);
+        discard_body_octets(c, s, n);
     } else {
         body_octets(c, s, p, n);
     }
@@ -134,7 +135,7 @@ static void data_end(struct lh_h2 *c)
     c->data = NULL;
     if (!s)
         return;
-    lh_h2_mark(c, s);
+    lh_h2_mark_changed(c, s);
     if (!(c->head.flags & LH_H2_FLAG_END_STREAM))
         return;
     if (s->ex->request.content_length != LH_LENGTH_UNKNOWN &&
@@ -160,9 +161,9 @@ static void priority_end(struct lh_h2 *c)
 static void set_priority(struct lh_h2 *c, struct lh_h2_stream *s,
                          struct lh_str value)
 {
-    lh_h2_leave(c, s);
+    lh_h2_unschedule(c, s);
     lh_h2_priority_parse(value, &s->urgency, &s->incremental);
-    lh_h2_mark(c, s);
+    lh_h2_mark_changed(c, s);
 }
 
 static void priority_update_end(struct lh_h2 *c)
@@ -216,7 +217,8 @@ static void ping_end(struct lh_h2 *c)
         return;
     }
     if (lh_h2_spend(c, "PING frames"))
-        lh_h2_put(c, frame, lh_h2_put_ping(frame, LH_H2_FLAG_ACK, c->small));
+        lh_h2_queue_frame(c, frame,
+                          lh_h2_put_ping(frame, LH_H2_FLAG_ACK, c->small));
 }
 
 /* The client promises to open no further stream; what it asked for is
@@ -234,7 +236,7 @@ static void push_promise_begin(struct lh_h2 *c)
 
 /* --- the table ------------------------------------------------------------ */
 
-static void ignore(struct lh_h2 *c, const uint8_t *p, size_t n)
+static void ignore_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
     (void)c;
     (void)p;
@@ -249,14 +251,15 @@ static void unknown_begin(struct lh_h2 *c)
 static const struct lh_h2_handler data = {data_begin, data_octets, data_end};
 static const struct lh_h2_handler priority = {NULL, NULL, priority_end};
 static const struct lh_h2_handler rst = {NULL, NULL, rst_end};
-static const struct lh_h2_handler push_promise = {push_promise_begin, ignore,
-                                                  NULL};
+static const struct lh_h2_handler push_promise = {push_promise_begin,
+                                                  ignore_octets, NULL};
 static const struct lh_h2_handler ping = {NULL, NULL, ping_end};
 static const struct lh_h2_handler goaway = {NULL, NULL, goaway_end};
 static const struct lh_h2_handler priority_update = {NULL, NULL,
                                                      priority_update_end};
-static const struct lh_h2_handler unknown = {unknown_begin, ignore, NULL};
-static const struct lh_h2_handler skipped = {NULL, ignore, NULL};
+static const struct lh_h2_handler unknown = {unknown_begin, ignore_octets,
+                                             NULL};
+static const struct lh_h2_handler skipped = {NULL, ignore_octets, NULL};
 
 static const struct lh_h2_handler *const handlers[] = {
     [LH_H2_DATA] = &data,
@@ -281,16 +284,17 @@ static const struct lh_h2_handler *handler_of(uint8_t type)
 
 /* --- octets to frames ----------------------------------------------------- */
 
-bool lh_h2_reads(const struct lh_h2 *c)
+bool lh_h2_may_read(const struct lh_h2 *c)
 {
     return c->life != LH_H2_ENDED &&
            c->control.n < c->ctx->limits->h2_queued_reply_bytes;
 }
 
 /* Up to `want` octets of `small`; returns how many of p it took. */
-static size_t collect(struct lh_h2 *c, const uint8_t *p, size_t n, size_t want)
+static size_t collect_small(struct lh_h2 *c, const uint8_t *p, size_t n,
+                            size_t want)
 {
-    size_t k = want - c->small_n < n ? want - c->small_n : n;
+    size_t k = lh_min(want - c->small_n, n);
 
     memcpy(c->small + c->small_n, p, k);
     c->small_n += k;
@@ -299,7 +303,7 @@ static size_t collect(struct lh_h2 *c, const uint8_t *p, size_t n, size_t want)
 
 static size_t take_preface(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
-    size_t k = collect(c, p, n, LH_H2_PREFACE_BYTES);
+    size_t k = collect_small(c, p, n, LH_H2_PREFACE_BYTES);
 
     if (memcmp(c->small, LH_H2_PREFACE, c->small_n) != 0) {
         lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "no connection preface");
@@ -377,7 +381,7 @@ static void begin_frame(struct lh_h2 *c)
 
 static size_t take_head(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
-    size_t k = collect(c, p, n, LH_H2_HEAD_BYTES);
+    size_t k = collect_small(c, p, n, LH_H2_HEAD_BYTES);
 
     if (c->small_n == LH_H2_HEAD_BYTES)
         begin_frame(c);
@@ -386,7 +390,8 @@ static size_t take_head(struct lh_h2 *c, const uint8_t *p, size_t n)
 
 static size_t take_prefix(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
-    size_t want = lh_h2_prefix_bytes(&c->head), k = collect(c, p, n, want);
+    size_t want = lh_h2_prefix_bytes(&c->head),
+           k = collect_small(c, p, n, want);
 
     if (c->small_n == want)
         begin_content(c);
@@ -396,13 +401,13 @@ static size_t take_prefix(struct lh_h2 *c, const uint8_t *p, size_t n)
 /* Of contents that are collected, what does not fit is dropped. */
 static size_t take_content(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
-    size_t k = c->content_left < n ? c->content_left : n;
+    size_t k = lh_min(c->content_left, n);
 
     c->content_left -= (uint32_t)k;
     if (c->handler->octets)
         c->handler->octets(c, p, k);
     else
-        collect(c, p, k, sizeof(c->small));
+        collect_small(c, p, k, sizeof(c->small));
     if (c->content_left == 0) {
         c->phase = LH_H2_AT_PADDING;
         if (c->padding_left == 0 && c->life != LH_H2_ENDED)
@@ -413,7 +418,7 @@ static size_t take_content(struct lh_h2 *c, const uint8_t *p, size_t n)
 
 static size_t take_padding(struct lh_h2 *c, size_t n)
 {
-    size_t k = c->padding_left < n ? c->padding_left : n;
+    size_t k = lh_min(c->padding_left, n);
 
     c->padding_left -= (uint32_t)k;
     if (c->padding_left == 0)
@@ -421,7 +426,7 @@ static size_t take_padding(struct lh_h2 *c, size_t n)
     return k;
 }
 
-static size_t take(struct lh_h2 *c, const uint8_t *p, size_t n)
+static size_t read_some(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
     switch (c->phase) {
     case LH_H2_AT_PREFACE:
@@ -440,11 +445,11 @@ static size_t take(struct lh_h2 *c, const uint8_t *p, size_t n)
     return n;
 }
 
-size_t lh_h2_take(struct lh_h2 *c, const uint8_t *p, size_t n)
+size_t lh_h2_read_frames(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
     size_t used = 0;
 
-    while (used < n && lh_h2_reads(c))
-        used += take(c, p + used, n - used);
+    while (used < n && lh_h2_may_read(c))
+        used += read_some(c, p + used, n - used);
     return used;
 }

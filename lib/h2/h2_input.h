@@ -5,8 +5,8 @@
 #include "h2/h2_core.h"
 
 /* May a further octet be taken? */
-bool lh_h2_reads(const struct lh_h2 *c);
+bool lh_h2_may_read(const struct lh_h2 *c);
 /* Takes up to n octets, as long as it may; returns how many. */
-size_t lh_h2_take(struct lh_h2 *c, const uint8_t *p, size_t n);
+size_t lh_h2_read_frames(struct lh_h2 *c, const uint8_t *p, size_t n);
 
 #endif

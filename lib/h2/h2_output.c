@@ -5,6 +5,7 @@
  */
 #include "h2/h2_output.h"
 
+#include "base/num.h"
 #include "h2/h2_answer.h"
 
 #include <string.h>
@@ -31,13 +32,13 @@ static enum next next_of(const struct lh_h2_stream *s)
     return lh_exchange_complete(ex) ? FRAMES : NOTHING;
 }
 
-void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s)
+void lh_h2_schedule(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (s->whole || !lh_h2_stream_sends(s))
         return;
     switch (next_of(s)) {
     case FRAMES:
-        lh_h2_leave(c, s);
+        lh_h2_unschedule(c, s);
         lh_list_append(&c->heads, &s->turn);
         return;
     case DATA:
@@ -49,13 +50,13 @@ void lh_h2_line_up(struct lh_h2 *c, struct lh_h2_stream *s)
     case NOTHING:
         break;
     }
-    lh_h2_leave(c, s);
+    lh_h2_unschedule(c, s);
 }
 
 /* --- frames --------------------------------------------------------------- */
 
 /* The next of a stream's frames that need no window. */
-static void step(struct lh_h2 *c, struct lh_h2_stream *s)
+static void encode_frames_of(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     struct lh_exchange *ex = s->ex;
     struct lh_interim *interim;
@@ -63,23 +64,18 @@ static void step(struct lh_h2 *c, struct lh_h2_stream *s)
     if (ex->response.state == LH_RESPONSE_ABORTED) {
         lh_h2_reset(c, s, LH_H2_INTERNAL_ERROR);
     } else if ((interim = lh_exchange_take_interim(ex)) != NULL) {
-        lh_h2_put_interim(c, s, interim);
+        lh_h2_send_interim(c, s, interim);
     } else if (!ex->response.head_left) {
-        lh_h2_put_head(c, s);
+        lh_h2_send_head(c, s);
     } else {
-        lh_h2_put_end(c, s);
+        lh_h2_send_end(c, s);
     }
-}
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 /* How much body may go into a frame now. */
 static size_t data_size(const struct lh_h2 *c, const struct lh_h2_stream *s)
 {
-    size_t n = least(lh_exchange_out_bytes(s->ex), LH_H2_FRAME_BYTES);
+    size_t n = lh_min(lh_exchange_out_bytes(s->ex), LH_H2_FRAME_BYTES);
     int64_t window =
         s->send_window < c->send_window ? s->send_window : c->send_window;
 
@@ -96,7 +92,7 @@ static size_t write_data(struct lh_h2 *c, struct lh_h2_stream *s, uint8_t *out,
 
     while (done < n) {
         const uint8_t *p = lh_exchange_out_peek(ex, &k);
-        k = least(k, n - done);
+        k = lh_min(k, n - done);
         memcpy(out + LH_H2_HEAD_BYTES + done, p, k);
         lh_exchange_out_drop(ex, k);
         done += k;
@@ -108,7 +104,7 @@ static size_t write_data(struct lh_h2 *c, struct lh_h2_stream *s, uint8_t *out,
     lh_h2_credit(c, n);
     if (s->served_bytes - s->shut_from >= LH_H2_PROGRESS_BYTES)
         s->shut_due = LH_NEVER;
-    lh_h2_mark(c, s);
+    lh_h2_mark_changed(c, s);
     bool last = lh_exchange_complete(ex) && !lh_exchange_out_bytes(ex) &&
                 !ex->response.trailers.n;
     if (last)
@@ -124,34 +120,34 @@ static size_t write_data(struct lh_h2 *c, struct lh_h2_stream *s, uint8_t *out,
 static void data_through_control(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     uint8_t frame[LH_H2_HEAD_BYTES + DATA_LEAST];
-    size_t n = least(data_size(c, s), DATA_LEAST);
+    size_t n = lh_min(data_size(c, s), DATA_LEAST);
 
-    lh_h2_put(c, frame, write_data(c, s, frame, n));
+    lh_h2_queue_frame(c, frame, write_data(c, s, frame, n));
 }
 
-size_t lh_h2_put_data(struct lh_h2 *c, uint8_t *out, size_t room, bool first)
+size_t lh_h2_write_data(struct lh_h2 *c, uint8_t *out, size_t room, bool first)
 {
     struct lh_h2_stream *s = lh_h2_send_next(&c->send);
     size_t n = data_size(c, s);
 
     if (n == 0) {
-        lh_h2_leave(c, s); /* what it had was taken back */
+        lh_h2_unschedule(c, s); /* what it had was taken back */
         return 0;
     }
-    if (room >= LH_H2_HEAD_BYTES + least(n, DATA_LEAST))
-        return write_data(c, s, out, least(n, room - LH_H2_HEAD_BYTES));
+    if (room >= LH_H2_HEAD_BYTES + lh_min(n, DATA_LEAST))
+        return write_data(c, s, out, lh_min(n, room - LH_H2_HEAD_BYTES));
     if (first)
         data_through_control(c, s);
     return 0;
 }
 
-bool lh_h2_put_next(struct lh_h2 *c)
+bool lh_h2_encode_next(struct lh_h2 *c)
 {
     if (c->control.n >= LH_H2_CONTROL_BYTES)
         return false;
     struct lh_h2_stream *s =
         LH_OF(lh_list_take(&c->heads), struct lh_h2_stream, turn);
-    step(c, s);
-    lh_h2_mark(c, s);
+    encode_frames_of(c, s);
+    lh_h2_mark_changed(c, s);
     return true;
 }

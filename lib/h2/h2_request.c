@@ -15,18 +15,18 @@ void lh_h2_reader_init(struct lh_h2_reader *r, struct lh_request *request,
     };
 }
 
-static void fault(struct lh_h2_reader *r, int what)
+static void note_fault(struct lh_h2_reader *r, int what)
 {
     if (!r->fault)
         r->fault = what;
 }
 
-static struct lh_str copy(struct lh_h2_reader *r, struct lh_str s)
+static struct lh_str copy_to_arena(struct lh_h2_reader *r, struct lh_str s)
 {
     struct lh_str made = lh_arena_copy(r->arena, s.p, s.n);
 
     if (!made.p)
-        fault(r, LH_H2_REQUEST_MEMORY);
+        note_fault(r, LH_H2_REQUEST_MEMORY);
     return made;
 }
 
@@ -51,9 +51,9 @@ static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
     struct lh_str *to = pseudo_of(r->request, name);
 
     if (!to || to->p || r->regular || r->trailers)
-        fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED);
     else
-        *to = copy(r, value);
+        *to = copy_to_arena(r, value);
 }
 
 /* --- the others ----------------------------------------------------------- */
@@ -68,16 +68,17 @@ static bool name_valid(struct lh_str name)
     return name.n > 0;
 }
 
-static void keep(struct lh_h2_reader *r, struct lh_str name,
-                 struct lh_str value)
+static void keep_field(struct lh_h2_reader *r, struct lh_str name,
+                       struct lh_str value)
 {
     struct lh_fields *fields =
         r->trailers ? &r->request->trailers : &r->request->fields;
-    struct lh_str own_name = copy(r, name), own_value = copy(r, value);
+    struct lh_str own_name = copy_to_arena(r, name),
+                  own_value = copy_to_arena(r, value);
 
     if (!own_name.p || !own_value.p ||
         !lh_fields_add(fields, r->arena, own_name, own_value))
-        fault(r, LH_H2_REQUEST_MEMORY);
+        note_fault(r, LH_H2_REQUEST_MEMORY);
 }
 
 /* Several are the same as one if they are equal (RFC 9110, 8.6). */
@@ -88,20 +89,20 @@ static void content_length(struct lh_h2_reader *r, struct lh_str name,
 
     if (!lh_str_to_u64(value, LH_LENGTH_UNKNOWN - 1, &n) ||
         (*length != LH_LENGTH_UNKNOWN && *length != n)) {
-        fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED);
         return;
     }
     if (*length == LH_LENGTH_UNKNOWN)
-        keep(r, name, value);
+        keep_field(r, name, value);
     *length = n;
 }
 
 static void host(struct lh_h2_reader *r, struct lh_str value)
 {
     if (r->host.p)
-        fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED);
     else
-        r->host = copy(r, value);
+        r->host = copy_to_arena(r, value);
 }
 
 /* Room for n octets of the cookie's value, and for some more, so that one in
@@ -128,7 +129,7 @@ static void cookie(struct lh_h2_reader *r, struct lh_str name,
     struct lh_fields *fields = &r->request->fields;
 
     if (!r->cookie) {
-        keep(r, name, value);
+        keep_field(r, name, value);
         r->cookie = fields->n;
         r->cookie_room = value.n;
         return;
@@ -136,7 +137,7 @@ static void cookie(struct lh_h2_reader *r, struct lh_str name,
     struct lh_str *all = &fields->v[r->cookie - 1].value;
     size_t n = all->n + 2 + value.n;
     if (!make_cookie_room(r, all, n)) {
-        fault(r, LH_H2_REQUEST_MEMORY);
+        note_fault(r, LH_H2_REQUEST_MEMORY);
         return;
     }
     char *end = (char *)(uintptr_t)all->p + all->n;
@@ -152,8 +153,8 @@ static void expect(struct lh_h2_reader *r, struct lh_str name,
     if (lh_str_equal_nocase(value, LH_STR("100-continue")))
         r->expects_continue = true;
     else
-        fault(r, 417);
-    keep(r, name, value);
+        note_fault(r, 417);
+    keep_field(r, name, value);
 }
 
 static void request_field(struct lh_h2_reader *r, struct lh_str name,
@@ -169,8 +170,8 @@ static void request_field(struct lh_h2_reader *r, struct lh_str name,
         cookie(r, name, value);
     } else {
         if (!r->priority.p && lh_str_equal(name, LH_STR("priority")))
-            r->priority = copy(r, value);
-        keep(r, name, value);
+            r->priority = copy_to_arena(r, value);
+        keep_field(r, name, value);
     }
 }
 
@@ -188,9 +189,9 @@ void lh_h2_reader_field(struct lh_h2_reader *r, struct lh_str name,
         lh_field_is_connection_specific(name) ||
         (lh_str_equal(name, LH_STR("te")) &&
          !lh_str_equal_nocase(value, LH_STR("trailers"))))
-        fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED);
     else if (r->trailers)
-        keep(r, name, value);
+        keep_field(r, name, value);
     else
         request_field(r, name, value);
 }

@@ -1,16 +1,12 @@
 /* SETTINGS, the client's and ours (RFC 9113, 6.5). */
 #include "h2/h2_settings.h"
 
+#include "base/num.h"
 #include "h2/h2_flow.h"
 
 #include <string.h>
 
 #define OUR_SETTINGS 6
-
-static uint32_t clamp(uint64_t value)
-{
-    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-}
 
 /* They leave first of all.  The connection's window has no setting: it is
  * opened by a WINDOW_UPDATE behind them. */
@@ -18,18 +14,18 @@ bool lh_h2_send_settings(struct lh_h2 *c)
 {
     const lhttpd_limits_t *limits = c->ctx->limits;
     const struct lh_h2_setting all[OUR_SETTINGS] = {
-        {LH_H2_SET_HEADER_TABLE_SIZE, clamp(limits->hpack_table_bytes)},
-        {LH_H2_SET_MAX_CONCURRENT_STREAMS, clamp(limits->h2_streams)},
+        {LH_H2_SET_HEADER_TABLE_SIZE, lh_to_u32(limits->hpack_table_bytes)},
+        {LH_H2_SET_MAX_CONCURRENT_STREAMS, lh_to_u32(limits->h2_streams)},
         {LH_H2_SET_INITIAL_WINDOW_SIZE, LH_H2_RECV_BYTES},
-        {LH_H2_SET_MAX_HEADER_LIST_SIZE, clamp(limits->header_bytes)},
+        {LH_H2_SET_MAX_HEADER_LIST_SIZE, lh_to_u32(limits->header_bytes)},
         {LH_H2_SET_NO_RFC7540_PRIORITIES, 1},
     };
     size_t skip = all[0].value == LH_H2_HPACK_TABLE_BYTES;
     uint8_t frame[LH_H2_HEAD_BYTES + 6 * OUR_SETTINGS];
 
-    if (!lh_h2_put(c, frame,
-                   lh_h2_put_settings(frame, all + skip,
-                                      OUR_SETTINGS - 1 - skip, false)))
+    if (!lh_h2_queue_frame(c, frame,
+                           lh_h2_put_settings(frame, all + skip,
+                                              OUR_SETTINGS - 1 - skip, false)))
         return false;
     lh_h2_flow_connection(c);
     return c->life == LH_H2_SERVING;
@@ -54,7 +50,7 @@ static void set_initial_window(struct lh_h2 *c, uint32_t value)
             lh_h2_fail(c, LH_H2_FLOW_CONTROL_ERROR, "a window overflows");
             return;
         }
-        lh_h2_mark(c, s);
+        lh_h2_mark_changed(c, s);
     }
 }
 
@@ -91,7 +87,7 @@ static void check_no_priorities(struct lh_h2 *c, uint32_t value)
                    "NO_RFC7540_PRIORITIES is neither 0 nor 1");
 }
 
-static void apply(struct lh_h2 *c, const struct lh_h2_setting *s)
+static void apply_setting(struct lh_h2 *c, const struct lh_h2_setting *s)
 {
     switch (s->id) {
     case LH_H2_SET_HEADER_TABLE_SIZE:
@@ -129,8 +125,8 @@ static void take_ack(struct lh_h2 *c)
         return;
     }
     c->settings_acked = true;
-    if (lh_h2_hpack_set_in_table(&c->hpack,
-                                 clamp(c->ctx->limits->hpack_table_bytes)) !=
+    if (lh_h2_hpack_set_in_table(
+            &c->hpack, lh_to_u32(c->ctx->limits->hpack_table_bytes)) !=
         LH_H2_HPACK_OK)
         lh_h2_fail(c, LH_H2_INTERNAL_ERROR, "out of memory");
 }
@@ -152,7 +148,7 @@ static void settings_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
             continue;
         c->small_n = 0;
         lh_h2_setting_get(&s, c->small);
-        apply(c, &s);
+        apply_setting(c, &s);
     }
 }
 
@@ -170,7 +166,7 @@ static void settings_end(struct lh_h2 *c)
         return;
     c->settings_seen = true;
     c->preface_due = LH_NEVER;
-    lh_h2_put(c, frame, lh_h2_put_settings(frame, NULL, 0, true));
+    lh_h2_queue_frame(c, frame, lh_h2_put_settings(frame, NULL, 0, true));
 }
 
 const struct lh_h2_handler lh_h2_settings = {settings_begin, settings_octets,

@@ -1,6 +1,8 @@
 /* One HTTP/2 stream: see h2_stream.h. */
 #include "h2/h2_stream.h"
 
+#include "base/num.h"
+
 #include <assert.h>
 
 void lh_h2_stream_init(struct lh_h2_stream *s, uint32_t id)
@@ -15,7 +17,7 @@ void lh_h2_stream_init(struct lh_h2_stream *s, uint32_t id)
         .discard_due = LH_NEVER,
     };
     lh_list_init(&s->all);
-    lh_list_init(&s->news);
+    lh_list_init(&s->changed);
     lh_list_init(&s->turn);
 }
 
@@ -69,14 +71,9 @@ bool lh_h2_stream_sends(const struct lh_h2_stream *s)
            s->state == LH_H2_RESERVED;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t lh_h2_stream_due(const struct lh_h2_stream *s)
 {
-    return earlier(s->body_due, earlier(s->shut_due, s->discard_due));
+    return lh_min64(s->body_due, lh_min64(s->shut_due, s->discard_due));
 }
 
 /* --- which streams there are ---------------------------------------------- */

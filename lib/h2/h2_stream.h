@@ -36,7 +36,7 @@ struct lh_h2_stream {
     enum lh_h2_state state;
     struct lh_h2_stream *chain; /* the next in its bucket */
     struct lh_list all;         /* of the connection's streams */
-    struct lh_list news;        /* something may have changed */
+    struct lh_list changed;     /* something may have changed */
     struct lh_list turn;        /* waits to send, or to be told that it has */
     struct lh_exchange *ex;
 

@@ -5,16 +5,13 @@
  */
 #include "h2/h2_time.h"
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+#include "base/num.h"
 
 /* --- a stream's ----------------------------------------------------------- */
 
 /* Only time in which the handler waits counts: one that is slow itself holds
  * its client back. */
-static void clock_body(struct lh_h2 *c, struct lh_h2_stream *s)
+static void update_body_time(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     const struct lh_exchange *ex = s->ex;
     uint64_t now = c->ctx->now_ms, most = c->ctx->limits->body_timeout_ms;
@@ -41,7 +38,7 @@ static bool has_output(const struct lh_h2_stream *s)
 /* Does the client keep it from sending what it has?  The clock goes on until
  * the client has made progress, for it may open the window by an octet at a
  * time. */
-static void clock_window(struct lh_h2 *c, struct lh_h2_stream *s)
+static void update_window_time(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (!has_output(s)) {
         s->shut_due = LH_NEVER;
@@ -52,7 +49,7 @@ static void clock_window(struct lh_h2 *c, struct lh_h2_stream *s)
     }
 }
 
-void lh_h2_clock_connection(struct lh_h2 *c)
+void lh_h2_update_connection_times(struct lh_h2 *c)
 {
     if (lh_h2_send_empty(&c->send)) {
         c->shut_due = LH_NEVER;
@@ -63,13 +60,13 @@ void lh_h2_clock_connection(struct lh_h2 *c)
     }
 }
 
-void lh_h2_clock(struct lh_h2 *c, struct lh_h2_stream *s)
+void lh_h2_update_times(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (s->state == LH_H2_CLOSED)
         return;
-    clock_body(c, s);
-    clock_window(c, s);
-    c->streams_due = earlier(c->streams_due, lh_h2_stream_due(s));
+    update_body_time(c, s);
+    update_window_time(c, s);
+    c->streams_due = lh_min64(c->streams_due, lh_h2_stream_due(s));
 }
 
 /* --- too late ------------------------------------------------------------- */
@@ -102,7 +99,7 @@ static void stream_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
     else if (s->discard_due <= now)
         lh_h2_reset(c, s, LH_H2_NO_ERROR);
     else
-        lh_h2_clock(c, s);
+        lh_h2_update_times(c, s);
 }
 
 static void streams_are_due(struct lh_h2 *c)
@@ -139,25 +136,23 @@ static void window_is_due(struct lh_h2 *c)
     c->shut_due = LH_NEVER;
     for (struct lh_list *l = c->all.next; l != &c->all; l = l->next)
         waiting += has_output(LH_OF(l, struct lh_h2_stream, all));
-    if (waiting > 16)
-        waiting = 16;
-    if (c->send_window <= 0 &&
-        c->served_bytes - c->shut_from < waiting * LH_H2_PROGRESS_BYTES)
+    if (c->send_window <= 0 && c->served_bytes - c->shut_from <
+                                   lh_min64(waiting, 16) * LH_H2_PROGRESS_BYTES)
         reset_waiting(c);
 }
 
 uint64_t lh_h2_deadline(const void *vc)
 {
     const struct lh_h2 *c = vc;
-    uint64_t due = earlier(c->preface_due, c->block_due);
+    uint64_t due = lh_min64(c->preface_due, c->block_due);
 
     if (c->life == LH_H2_ENDED)
         return LH_NEVER;
-    due = earlier(due, earlier(c->idle_due, c->drain_due));
-    return earlier(due, earlier(c->shut_due, c->streams_due));
+    due = lh_min64(due, lh_min64(c->idle_due, c->drain_due));
+    return lh_min64(due, lh_min64(c->shut_due, c->streams_due));
 }
 
-void lh_h2_end_what_is_due(struct lh_h2 *c)
+void lh_h2_end_overdue(struct lh_h2 *c)
 {
     uint64_t now = c->ctx->now_ms;
 

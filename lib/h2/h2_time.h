@@ -6,10 +6,10 @@
 
 uint64_t lh_h2_deadline(const void *c);
 /* Ends what has lasted too long. */
-void lh_h2_end_what_is_due(struct lh_h2 *c);
+void lh_h2_end_overdue(struct lh_h2 *c);
 
 /* The stream's, and the connection's, times follow from its state. */
-void lh_h2_clock(struct lh_h2 *c, struct lh_h2_stream *s);
-void lh_h2_clock_connection(struct lh_h2 *c);
+void lh_h2_update_times(struct lh_h2 *c, struct lh_h2_stream *s);
+void lh_h2_update_connection_times(struct lh_h2 *c);
 
 #endif

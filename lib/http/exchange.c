@@ -1,6 +1,7 @@
 /* One request and its response: see exchange.h. */
 #include "http/exchange.h"
 
+#include "base/num.h"
 #include "http/status.h"
 
 #include <assert.h>
@@ -13,13 +14,13 @@
 #define ROOM_BYTES       (16 << 10)
 #define ROOM_LEAST_BYTES 4000
 
-static void output(struct lh_exchange *ex)
+static void tell_protocol(struct lh_exchange *ex)
 {
     if (ex->on_output)
         ex->on_output(ex);
 }
 
-static void news(struct lh_exchange *ex)
+static void tell_handler(struct lh_exchange *ex)
 {
     if (ex->on_news)
         ex->on_news(ex);
@@ -51,7 +52,7 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
 }
 
 /* Copied response octets that wait: `n` fewer. */
-static void unqueue(struct lh_exchange *ex, size_t n)
+static void uncount(struct lh_exchange *ex, size_t n)
 {
     if (ex->connection_queued)
         *ex->connection_queued -= n;
@@ -61,7 +62,7 @@ static void drop_output(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
 
-    unqueue(ex, r->bytes.n);
+    uncount(ex, r->bytes.n);
     lh_buf_clear(&r->bytes);
     r->lent = NULL;
     r->lent_n = r->piped_n = 0;
@@ -99,7 +100,7 @@ void lh_exchange_let_go_protocol(struct lh_exchange *ex)
         drop_output(ex);
         ex->connection_queued = NULL;
         if (borrowed)
-            news(ex);
+            tell_handler(ex);
         lh_exchange_body_end(ex, LH_BODY_CLOSED);
     }
     let_go(ex);
@@ -111,7 +112,7 @@ void lh_exchange_let_go_handler(struct lh_exchange *ex)
     ex->on_news = NULL;
     if (ex->response.state < LH_RESPONSE_ENDED)
         ex->response.state = LH_RESPONSE_ABORTED;
-    output(ex);
+    tell_protocol(ex);
     let_go(ex);
 }
 
@@ -132,7 +133,7 @@ bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n)
         lh_exchange_body_end(ex, LH_BODY_CLOSED);
         return false;
     }
-    news(ex);
+    tell_handler(ex);
     return true;
 }
 
@@ -141,7 +142,7 @@ void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state)
     if (ex->body_state != LH_BODY_OPEN)
         return;
     ex->body_state = state;
-    news(ex);
+    tell_handler(ex);
 }
 
 void lh_exchange_cancel(struct lh_exchange *ex)
@@ -152,7 +153,7 @@ void lh_exchange_cancel(struct lh_exchange *ex)
     if (ex->body_state == LH_BODY_OPEN)
         ex->body_state = LH_BODY_CLOSED;
     drop_output(ex);
-    news(ex);
+    tell_handler(ex);
 }
 
 void lh_exchange_fin(struct lh_exchange *ex)
@@ -160,7 +161,7 @@ void lh_exchange_fin(struct lh_exchange *ex)
     if (ex->fin)
         return;
     ex->fin = true;
-    news(ex);
+    tell_handler(ex);
 }
 
 bool lh_exchange_head_ready(const struct lh_exchange *ex)
@@ -212,16 +213,16 @@ void lh_exchange_out_drop(struct lh_exchange *ex, size_t n)
 {
     struct lh_response *r = &ex->response;
     bool was_full = lh_exchange_room(ex) == 0, borrowed = is_borrowing(r);
-    size_t copied = n < r->bytes.n ? n : r->bytes.n;
+    size_t copied = lh_min(n, r->bytes.n);
 
     lh_buf_drop(&r->bytes, copied);
-    unqueue(ex, copied);
+    uncount(ex, copied);
     drop_borrowed(r, n - copied);
     /* Room may also have come from the connection's other responses, and
      * nobody was told: so an empty queue is always news to one that writes. */
     if ((borrowed && !is_borrowing(r)) ||
         (r->state == LH_RESPONSE_STARTED && (was_full || !r->bytes.n)))
-        news(ex);
+        tell_handler(ex);
 }
 
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
@@ -235,7 +236,7 @@ void lh_exchange_head_leaves(struct lh_exchange *ex)
 {
     ex->response.head_left = true;
     if (ex->response.no_body)
-        news(ex);
+        tell_handler(ex);
 }
 
 struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex)
@@ -254,7 +255,7 @@ struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex)
 void lh_exchange_sent(struct lh_exchange *ex)
 {
     ex->sent = true;
-    news(ex);
+    tell_handler(ex);
 }
 
 /* --- the handler's side --------------------------------------------------- */
@@ -272,7 +273,7 @@ static int add_interim(struct lh_exchange *ex, unsigned status,
     *interim = (struct lh_interim){.status = status, .fields = *fields};
     *ex->response.interim_end = interim;
     ex->response.interim_end = &interim->next;
-    output(ex);
+    tell_protocol(ex);
     return 0;
 }
 
@@ -335,11 +336,9 @@ int lh_exchange_start(struct lh_exchange *ex, unsigned status,
     return 0;
 }
 
-static size_t less(uint64_t limit, size_t used)
+static size_t room_below(uint64_t limit, size_t used)
 {
-    uint64_t left = limit > used ? limit - used : 0;
-
-    return left < SIZE_MAX ? (size_t)left : SIZE_MAX;
+    return limit > used ? lh_to_size(limit - used) : 0;
 }
 
 size_t lh_exchange_room(const struct lh_exchange *ex)
@@ -347,23 +346,23 @@ size_t lh_exchange_room(const struct lh_exchange *ex)
     const lhttpd_limits_t *limits = ex->ctx->limits;
     uint64_t limit = limits->connection_buffer_bytes;
     size_t own = ex->response.bytes.n;
-    size_t stream = less(limits->stream_buffer_bytes, own), queued, room;
+    size_t stream = room_below(limits->stream_buffer_bytes, own), queued, room;
 
     if (!ex->connection_queued || ex->gone)
         return stream;
     queued = *ex->connection_queued;
-    room = less(limit, queued);
+    room = room_below(limit, queued);
     if (stream <= room)
         return stream;
-    size_t always =
-        less(queued < limit + limit / 2 ? ROOM_BYTES : ROOM_LEAST_BYTES, own);
+    size_t always = room_below(
+        queued < limit + limit / 2 ? ROOM_BYTES : ROOM_LEAST_BYTES, own);
     if (room < always)
         room = always;
-    return stream < room ? stream : room;
+    return lh_min(stream, room);
 }
 
 /* The checks that write, lend and pipe share; *drop: nobody would get it. */
-static int accept(struct lh_exchange *ex, uint64_t n, bool *drop)
+static int check_octets(struct lh_exchange *ex, uint64_t n, bool *drop)
 {
     struct lh_response *r = &ex->response;
 
@@ -381,7 +380,7 @@ static int accept(struct lh_exchange *ex, uint64_t n, bool *drop)
     return 0;
 }
 
-static int copy(struct lh_exchange *ex, const void *p, size_t n)
+static int copy_octets(struct lh_exchange *ex, const void *p, size_t n)
 {
     if (!lh_buf_append(&ex->response.bytes, p, n))
         return LHTTPD_ENOMEM;
@@ -394,17 +393,17 @@ int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n)
 {
     struct lh_response *r = &ex->response;
     bool drop;
-    int error = accept(ex, n, &drop);
+    int error = check_octets(ex, n, &drop);
 
     if (error || drop)
         return error;
-    if (copy(ex, p, n))
+    if (copy_octets(ex, p, n))
         return LHTTPD_ENOMEM;
     r->written += n;
     if (!r->released && lh_exchange_room(ex) == 0)
         r->released = true;
     if (r->released)
-        output(ex);
+        tell_protocol(ex);
     return 0;
 }
 
@@ -412,7 +411,7 @@ int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n)
 {
     struct lh_response *r = &ex->response;
     bool drop;
-    int error = accept(ex, n, &drop);
+    int error = check_octets(ex, n, &drop);
 
     if (error || drop)
         return error;
@@ -420,7 +419,7 @@ int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n)
     r->lent = p;
     r->lent_n = n;
     r->released = true;
-    output(ex);
+    tell_protocol(ex);
     return 0;
 }
 
@@ -428,7 +427,7 @@ int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n)
 {
     struct lh_response *r = &ex->response;
     bool drop;
-    int error = accept(ex, n, &drop);
+    int error = check_octets(ex, n, &drop);
 
     assert(ex->splices && !r->no_body);
     if (error || drop)
@@ -437,7 +436,7 @@ int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n)
     r->pipe = pipe;
     r->piped_n = n;
     r->released = true;
-    output(ex);
+    tell_protocol(ex);
     return 0;
 }
 
@@ -446,7 +445,7 @@ int lh_exchange_skip(struct lh_exchange *ex, uint64_t n)
     bool drop;
 
     assert(ex->gone || ex->response.no_body);
-    return accept(ex, n, &drop);
+    return check_octets(ex, n, &drop);
 }
 
 int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n)
@@ -454,7 +453,7 @@ int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n)
     struct lh_response *r = &ex->response;
 
     assert(n <= r->piped_n);
-    if (copy(ex, p, n))
+    if (copy_octets(ex, p, n))
         return LHTTPD_ENOMEM;
     r->piped_n -= n;
     return 0;
@@ -469,7 +468,7 @@ void lh_exchange_unlend(struct lh_exchange *ex)
     r->lent = NULL;
     r->lent_n = r->piped_n = 0;
     r->state = LH_RESPONSE_ABORTED;
-    output(ex);
+    tell_protocol(ex);
 }
 
 int lh_exchange_trailers(struct lh_exchange *ex, const struct lh_fields *fields)
@@ -485,7 +484,7 @@ void lh_exchange_release(struct lh_exchange *ex)
     if (ex->response.state == LH_RESPONSE_NONE || ex->response.released)
         return;
     ex->response.released = true;
-    output(ex);
+    tell_protocol(ex);
 }
 
 /* What a handler without an answer of its own stands for: `status`, unless it
@@ -516,7 +515,7 @@ void lh_exchange_end(struct lh_exchange *ex)
     if (r->content_length != LH_LENGTH_UNKNOWN && !r->no_body && !ex->gone &&
         r->written < r->content_length)
         r->state = LH_RESPONSE_ABORTED;
-    output(ex);
+    tell_protocol(ex);
 }
 
 void lh_exchange_fail(struct lh_exchange *ex, unsigned status)
@@ -528,7 +527,7 @@ void lh_exchange_fail(struct lh_exchange *ex, unsigned status)
         return;
     if (r->head_left) {
         r->state = LH_RESPONSE_ABORTED;
-        output(ex);
+        tell_protocol(ex);
         return;
     }
     drop_output(ex);
@@ -552,7 +551,7 @@ void lh_exchange_want_body(struct lh_exchange *ex, bool wanted)
     if (ex->body_wanted == wanted)
         return;
     ex->body_wanted = wanted;
-    output(ex);
+    tell_protocol(ex);
 }
 
 size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
@@ -560,6 +559,6 @@ size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
     size_t taken = lh_buf_take(&ex->body, out, n);
 
     if (taken && ex->body_state == LH_BODY_OPEN)
-        output(ex);
+        tell_protocol(ex);
     return taken;
 }

@@ -49,7 +49,7 @@ static size_t joined_bytes(const struct lh_fields *f, struct lh_str name,
     return n;
 }
 
-static char *put(char *at, struct lh_str s)
+static char *append_str(char *at, struct lh_str s)
 {
     if (s.n)
         memcpy(at, s.p, s.n);
@@ -79,8 +79,8 @@ struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
         if (!lh_str_equal(f->v[i].name, name))
             continue;
         if (at != joined || f->v + i != lh_fields_find(f, name))
-            at = put(at, between);
-        at = put(at, f->v[i].value);
+            at = append_str(at, between);
+        at = append_str(at, f->v[i].value);
     }
     return (struct lh_str){joined, n};
 }
@@ -138,14 +138,10 @@ bool lh_has_control(const uint8_t *p, size_t n)
     return may_have_control(p + n - 8) && has_control_octet(p + n - 8, 8);
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 bool lh_field_value_valid(struct lh_str value)
 {
-    if (value.n && (is_blank(value.p[0]) || is_blank(value.p[value.n - 1])))
+    if (value.n &&
+        (lh_is_blank(value.p[0]) || lh_is_blank(value.p[value.n - 1])))
         return false;
     return !lh_has_control((const uint8_t *)value.p, value.n);
 }

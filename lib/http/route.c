@@ -104,7 +104,8 @@ static uint32_t hash(const char *p, size_t n)
 }
 
 /* The slot of this name, or the empty one where it would be. */
-static unsigned *slot_of(const struct lh_names *names, const char *p, size_t n)
+static unsigned *name_slot_of(const struct lh_names *names, const char *p,
+                              size_t n)
 {
     unsigned mask = names->slots_n - 1;
     unsigned at = hash(p, n) & mask;
@@ -130,7 +131,7 @@ static bool grow_slots(struct lh_names *names)
     names->slots = slots;
     names->slots_n = slots_n;
     for (unsigned i = 0; i < names->n; i++)
-        *slot_of(names, names->v[i].text, names->v[i].n) = i + 1;
+        *name_slot_of(names, names->v[i].text, names->v[i].n) = i + 1;
     return true;
 }
 
@@ -167,7 +168,7 @@ int lh_names_add(struct lh_names *names, struct lh_str name)
     if (name.n)
         memcpy(text + lead, name.p, name.n);
     text[n] = '\0';
-    unsigned *slot = slot_of(names, text, n);
+    unsigned *slot = name_slot_of(names, text, n);
     if (*slot) {
         lh_free(text);
         return LHTTPD_EINVAL;
@@ -209,7 +210,7 @@ int lh_names_find(const struct lh_names *names, struct lh_str path,
     *path_info = (struct lh_str){NULL, 0};
     if (names->n == 0 || path.n == 0)
         return -1;
-    unsigned exact = *slot_of(names, path.p, path.n);
+    unsigned exact = *name_slot_of(names, path.p, path.n);
     if (exact && !names->v[exact - 1].wildcard)
         return (int)exact - 1;
     int found = find_wildcard(names, path);

@@ -1,6 +1,7 @@
 /* Names what holds a worker: see watch.h. */
 #include "server/watch.h"
 
+#include "base/num.h"
 #include "base/mem.h"
 #include "lhttpd.h"
 #include "os/clock.h"
@@ -21,11 +22,6 @@
 /* "5.0" seconds. */
 #define TENTHS        "%llu.%llu s"
 #define TENTHS_OF(ms) (ms) / 1000ull, (ms) / 100ull % 10ull
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* --- one worker ----------------------------------------------------------- */
 
@@ -90,14 +86,14 @@ static int look_at_all(struct lh_watch *w)
     uint64_t now_ms = lh_clock_ms(); /* before the looks: never too late */
     uint64_t limit_ms = atomic_load(&w->limit_ms);
     uint64_t idle_ms = limit_ms > LOOK_LATE_MS ? limit_ms : LOOK_LATE_MS;
-    uint64_t next_ms = now_ms + least(idle_ms, LOOK_MAX_MS);
+    uint64_t next_ms = now_ms + lh_min64(idle_ms, LOOK_MAX_MS);
 
     lh_timers_fire(&w->timers, now_ms);
     for (unsigned i = 0; i < n; i++)
-        next_ms = least(next_ms, look(w, i, now_ms));
+        next_ms = lh_min64(next_ms, look(w, i, now_ms));
     int timeout = lh_timers_wait_ms(&w->timers, now_ms);
     if (timeout >= 0)
-        next_ms = least(next_ms, now_ms + (uint64_t)timeout);
+        next_ms = lh_min64(next_ms, now_ms + (uint64_t)timeout);
     return next_ms < now_ms + LOOK_MIN_MS ? LOOK_MIN_MS
                                           : (int)(next_ms - now_ms);
 }

@@ -187,7 +187,7 @@ static void check_head(const struct head_case *c, size_t step)
     if (result == LH_H1_HEAD_WHOLE) {
         assert_int_equal(head.close, c->close);
         assert_int_equal(head.keep_alive, c->keep_alive);
-        assert_int_equal(head.expect_continue, c->expects);
+        assert_int_equal(head.expects_continue, c->expects);
         assert_int_equal(head.codings == 1 && head.chunked, c->chunked);
         assert_int_equal(ex->request.content_length, c->length);
         assert_int_equal(ex->request.half_close_allowed, c->half_close);
