@@ -6,6 +6,8 @@ everything (-d), so that the counters it prints at its end can be checked:
 a connection, exchange, task or operation that is left is a failure.
 """
 
+import atexit
+import contextlib
 import os
 import re
 import select
@@ -26,7 +28,7 @@ EXAMPLES = os.path.join(SOURCE, "examples")
 BUILD = os.path.abspath(os.environ.get("LHTTPD_BUILD",
                                        os.path.join(SOURCE, "build/dev")))
 BINARY = os.path.join(BUILD, "lhttpd")
-PATIENCE = 20  # seconds; nothing here waits longer
+PATIENCE = 60  # seconds; nothing here waits longer
 
 before = []  # what servers are started by: see test_hosts
 
@@ -105,36 +107,68 @@ def running(pid):
         return False
 
 
-# ---- certificates ----
+# ---- files and ports ----
 
-_directory = None
+_own = None
+
+
+def shared():
+    """A directory of the whole run; test/e2e/run removes it."""
+    return os.environ.get("LHTTPD_E2E_SHARED") or directory()
 
 
 def directory():
-    """A directory for this run, removed at its end."""
-    global _directory
-    if not _directory:
-        _directory = tempfile.TemporaryDirectory(prefix="lhttpd-e2e-")
-        os.chmod(_directory.name, 0o755)
-    return _directory.name
+    """A directory of this process's own, removed at the end of the run."""
+    global _own
+    if not _own:
+        if "LHTTPD_E2E_SHARED" in os.environ:
+            _own = tempfile.mkdtemp(dir=shared())
+        else:
+            temporary = tempfile.TemporaryDirectory(prefix="lhttpd-e2e-")
+            atexit.register(temporary.cleanup)
+            _own = temporary.name
+        os.chmod(_own, 0o755)
+    return _own
+
+
+@contextlib.contextmanager
+def free_port():
+    """A port of 127.0.0.1 that a server can bind: nobody else is given it
+    meanwhile, since it is bound already, in a way that allows one more."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", 0))
+        yield s.getsockname()[1]
 
 
 def certificate(kind, *names):
     """Paths of a self-signed certificate and its key; kind is rsa or ec."""
     names = names or ("localhost",)
-    base = os.path.join(directory(), "-".join((kind,) + names))
-    if not os.path.exists(base + ".pem"):
-        new = (["-newkey", "rsa:2048"] if kind == "rsa" else
-               ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
-        alt = ",".join("DNS:" + n for n in names) + ",IP:127.0.0.1"
-        done = run("openssl", "req", "-x509", "-nodes", *new, "-days", "7",
-                   "-subj", "/CN=" + names[0], "-addext",
-                   "subjectAltName=" + alt, "-keyout", base + ".key",
-                   "-out", base + ".pem")
-        if done.returncode != 0:
-            raise AssertionError(done.stderr)
-        os.chmod(base + ".key", 0o644)  # for servers of another user
-    return base + ".pem", base + ".key"
+    where = os.path.join(shared(), "certificate-" + "-".join((kind,) + names))
+    if not os.path.exists(where):
+        _make_certificate(kind, names, where)
+    return where + "/pem", where + "/key"
+
+
+def _make_certificate(kind, names, where):
+    """Another process may do the same: the directory appears as a whole."""
+    new = (["-newkey", "rsa:2048"] if kind == "rsa" else
+           ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+    alt = ",".join("DNS:" + n for n in names) + ",IP:127.0.0.1"
+    made = tempfile.mkdtemp(dir=directory())
+    done = run("openssl", "req", "-x509", "-nodes", *new, "-days", "7",
+               "-subj", "/CN=" + names[0], "-addext",
+               "subjectAltName=" + alt, "-keyout", made + "/key",
+               "-out", made + "/pem")
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    os.chmod(made, 0o755)
+    os.chmod(made + "/key", 0o644)  # for servers of another user
+    try:
+        os.rename(made, where)
+    except OSError:
+        if not os.path.exists(where):
+            raise
 
 
 def certificate_options(*kinds):

@@ -28,12 +28,6 @@ def read(path):
         return f.read()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Framing(harness.TestCase):
     """Each answers alike whatever carries the request, twice on a connection."""
 
@@ -268,7 +262,10 @@ class Installed(harness.TestCase):
 
     def test_program_of_the_readme(self):
         text = re.search(r"```c\n(.*?)```", read(SOURCE + "/README.md"), re.S)
-        port = free_port()
+        with harness.free_port() as port:
+            self.runs_on(port, text)
+
+    def runs_on(self, port, text):
         source = os.path.join(self.prefix, "program.c")
         with open(source, "w") as f:
             f.write(text.group(1).replace("8080", str(port)))
@@ -322,6 +319,7 @@ class Documents(harness.TestCase):
 
 class QuickStart(harness.TestCase):
     SCRIPT = example("quickstart.sh")
+    alone = True  # it has a port and a build directory of its own
 
     def setUp(self):
         if os.path.basename(BUILD) != "release":

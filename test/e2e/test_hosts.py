@@ -169,9 +169,8 @@ class Silent(Server):
     """A server that has nowhere to log."""
 
     def __init__(self, *mappings, **more):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.free = free.getsockname()[1]
-        super().__init__(*mappings, options=["-p", str(self.free)], **more)
+        with harness.free_port() as self.free:
+            super().__init__(*mappings, options=["-p", str(self.free)], **more)
 
     def _wait_for_port(self):
         def connected():

@@ -92,10 +92,7 @@ class Resumption(harness.TestCase):
         where = tempfile.mkdtemp(dir=harness.directory())
         paths = "".join(f"{kind}_temp_path {where}/{kind};" for kind in
                         ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        with Server(*TOOLS, tls=("ec",)) as s:
+        with harness.free_port() as port, Server(*TOOLS, tls=("ec",)) as s:
             with open(where + "/conf", "w") as f:
                 f.write(f"""daemon off; master_process off;
 pid {where}/pid; error_log {where}/error;

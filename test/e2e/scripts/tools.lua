@@ -57,9 +57,11 @@ httpd.register_handler("/busy", function(env)
     httpd.write(nil, "done\n")
 end)
 
--- Keeps its worker busy until that file is there.
+-- Keeps its worker busy until that file is there; makes another one, ".begun",
+-- when it begins.
 httpd.register_handler("/until", function(env)
     local file
+    io.open(env.QUERY_STRING .. ".begun", "w"):close()
     repeat file = io.open(env.QUERY_STRING) until file
     file:close()
     httpd.write(nil, "done\n")
