@@ -82,14 +82,17 @@ build() {
     return 1
 }
 
-# Runs the unit tests of build/$1, those that match $2; adds to the totals.
+# unit VARIANT [option of ctest ...]: runs the unit tests of build/VARIANT; adds
+# to the totals.
 unit() {
-    log=build/$1-unit.log
-    ctest --test-dir "build/$1" -R "$2" --output-on-failure --timeout 300 \
+    variant=$1
+    shift
+    log=build/$variant-unit.log
+    ctest --test-dir "build/$variant" "$@" --output-on-failure --timeout 300 \
         -j "$(nproc)" >"$log" 2>&1 || cat "$log"
     bad=$(grep -c -E '^ *[0-9]+/[0-9]+ Test.*\*\*\*' "$log" || true)
     good=$(grep -c -E '^ *[0-9]+/[0-9]+ Test.* Passed ' "$log" || true)
-    echo "$1: unit tests: $good passed, $bad failed"
+    echo "$variant: unit tests: $good passed, $bad failed"
     passed=$((passed + good))
     failed=$((failed + bad))
 }
@@ -129,16 +132,14 @@ run_and_add() {
         sed -n 's/.* \([0-9]*\) failed.*/\1/p' | grep . || echo 0)))
 }
 
-threaded='test_(lhttpd|aio|mailbox|evq|session|file|popen|handover|turn|watch|signals)'
-
 run_variant() {
     case $1 in
-    dev) build dev dev && unit dev . && e2e dev ;;
+    dev) build dev dev && unit dev && e2e dev ;;
     lua5.4 | lua5.1)
-        build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" . && e2e "$1"
+        build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" && e2e "$1"
         ;;
-    clang) build clang dev -DCMAKE_C_COMPILER=clang && unit clang . ;;
-    tsan) build tsan tsan && unit tsan "$threaded" ;;
+    clang) build clang dev -DCMAKE_C_COMPILER=clang && unit clang ;;
+    tsan) build tsan tsan && unit tsan -L threads ;;
     release)
         build release release -DLHTTPD_WERROR=ON && e2e release
         ;;
