@@ -7,8 +7,8 @@
 #include "base/str.h"
 #include "net/cred.h"
 #include "net/keypair.h"
+#include "os/error.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -174,7 +174,7 @@ int lh_creds_replace(struct lh_creds **out, const struct lh_creds *old,
 
 /* --- files again ---------------------------------------------------------- */
 
-/* 0, or errno of the one that cannot be opened. */
+/* 0, or the negative errno of the one that cannot be opened. */
 static int files_open(const struct pair *pair, const char **which)
 {
     const char *const paths[] = {pair->chain_file, pair->key_file};
@@ -183,7 +183,7 @@ static int files_open(const struct pair *pair, const char **which)
         FILE *file = paths[i] ? fopen(paths[i], "rbe") : NULL;
         if (paths[i] && !file) {
             *which = paths[i];
-            return errno;
+            return (int)lh_sys_result(-1);
         }
         if (file)
             fclose(file);
@@ -197,7 +197,7 @@ static void log_unreadable(const struct lh_log *log, lhttpd_log_level_t level,
     lh_log(log, level, NULL,
            "%s %s: %s; to renew it, restart, or let the user that the server "
            "has become read this path (inside of -r's directory)",
-           which, words, strerror(error));
+           which, words, lh_sys_text(error));
 }
 
 void lh_creds_look(struct lh_creds *creds, const struct lh_log *log)
