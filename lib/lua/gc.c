@@ -3,6 +3,7 @@
 
 #include "lua/api.h"
 #include "os/clock.h"
+#include "os/memory.h"
 
 #include <stdio.h>
 
@@ -12,6 +13,12 @@
 
 /* A collection that lacks memory itself has set some free. */
 #define SHORT_MAX 3
+
+/* Before they look for any garbage LuaJIT and 5.1 halve their table of strings
+ * where it has become too large, once in each collection, and cannot collect at
+ * all without memory for it.  This is enough for a million places. */
+#define RESERVE_BYTES (4U << 20)
+#define HALVINGS_MAX  20
 
 /* --- the limit ------------------------------------------------------------ */
 
@@ -105,10 +112,29 @@ static void log_finalizer(lua_State *L, const struct lh_vm *vm)
     lua_pop(L, 1);
 }
 
+/* Without a limit of the process the system refuses nothing. */
+static void keep_reserve(struct lh_vm *vm)
+{
+    if (!vm->reserve && lh_memory_is_limited())
+        vm->reserve = lh_memory_reserve(RESERVE_BYTES);
+}
+
+static void give_up_reserve(struct lh_vm *vm)
+{
+    lh_memory_release(vm->reserve, RESERVE_BYTES);
+    vm->reserve = NULL;
+}
+
 void lh_gc_prepare(lua_State *L, struct lh_vm *vm)
 {
     lua_pushcfunction(L, collect);
     vm->collector = luaL_ref(L, LUA_REGISTRYINDEX);
+    keep_reserve(vm);
+}
+
+void lh_gc_deinit(struct lh_vm *vm)
+{
+    give_up_reserve(vm);
 }
 
 /* Nothing is allocated before it runs: there may be no memory at all. */
@@ -123,18 +149,40 @@ static int try_to_collect(struct lh_vm *vm)
     return status;
 }
 
+/* Until nothing more is set free: a table that is too large would need memory
+ * again when there is none. */
+static void collect_all(struct lh_vm *vm)
+{
+    int before, now = lua_gc(vm->L, LUA_GCCOUNT, 0);
+
+    for (int i = 0; i < HALVINGS_MAX; i++) {
+        before = now;
+        if (try_to_collect(vm) == LUA_ERRMEM)
+            return;
+        now = lua_gc(vm->L, LUA_GCCOUNT, 0);
+        if (now >= before)
+            return;
+    }
+}
+
 void lh_gc_collect(struct lh_vm *vm)
 {
+    bool refused = vm->short_of_memory && !vm->alloc; /* by the system */
     int status = LUA_ERRRUN, lacks = 0;
 
     lh_running_begin(&vm->ctx->running, vm->name, "the finalizers",
                      lh_clock_ms());
     vm->collects = true;
+    if (vm->short_of_memory)
+        give_up_reserve(vm);
     for (int i = 0; i < RAISING_MAX && status && lacks < SHORT_MAX; i++) {
         status = try_to_collect(vm);
         lacks += status && status != LUA_ERRRUN;
     }
+    if (refused)
+        collect_all(vm);
     vm->collects = vm->short_of_memory = false;
+    keep_reserve(vm);
     lh_running_end(&vm->ctx->running);
     after_collection(vm->L, vm);
 }

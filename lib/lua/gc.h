@@ -20,6 +20,9 @@ void lh_gc_limit(struct lh_vm *vm);
 /* What a collection will need.  It may raise; while the VM loads. */
 void lh_gc_prepare(lua_State *L, struct lh_vm *vm);
 
+/* What lh_gc_prepare has taken, if it was called. */
+void lh_gc_deinit(struct lh_vm *vm);
+
 /* Is a collection due before another handler runs? */
 bool lh_gc_is_due(const struct lh_vm *vm);
 

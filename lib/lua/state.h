@@ -89,6 +89,7 @@ struct lh_vm {
     void *alloc_data;
     uint64_t bytes, bytes_max, collect_at;
     int collector;        /* its function, in the registry */
+    void *reserve;        /* for a collection, where the process is limited */
     bool short_of_memory; /* an allocation failed: collect before going on */
     bool collects;        /* a whole collection runs, without limit */
     bool gc_stopped;      /* by the script */

@@ -77,6 +77,7 @@ void lh_vm_free(struct lh_vm *vm)
     free_tasks(&vm->tasks);
     free_tasks(&vm->idle);
     close_state(vm);
+    lh_gc_deinit(vm);
     lh_processes_deinit(vm);
     lh_list_remove(&vm->ready_link);
     lh_names_deinit(&vm->names);

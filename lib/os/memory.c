@@ -1,7 +1,6 @@
 /* What the system lets a process do with its memory: see memory.h. */
 #include "os/memory.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -35,6 +34,20 @@ bool lh_memory_is_limited(void)
 
     return (getrlimit(RLIMIT_AS, &space) == 0 && is_finite(&space)) ||
            (getrlimit(RLIMIT_DATA, &data) == 0 && is_finite(&data));
+}
+
+void *lh_memory_reserve(size_t n)
+{
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                   -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void lh_memory_release(void *p, size_t n)
+{
+    if (p)
+        munmap(p, n);
 }
 
 void lh_memory_give_back(void)

@@ -133,6 +133,17 @@ httpd.register_handler("/tables", function()
     for i = 1, math.huge do kept[i] = {i, x = i} end
 end)
 
+-- Many short ones: Lua's own table of strings grows.
+httpd.register_handler("/strings", function()
+    local kept = {}
+    for i = 1, math.huge do kept[i] = "a string " .. i end
+end)
+
+httpd.register_handler("/coroutines", function()
+    local kept = {}
+    for i = 1, math.huge do kept[i] = coroutine.create(print) end
+end)
+
 httpd.register_handler("/body", function()
     local text = httpd.read(nil, "a")
     httpd.write(nil, tostring(text and #text))
