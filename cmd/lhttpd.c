@@ -1,5 +1,4 @@
-/* lhttpd, the server binary: a command line turned into calls of liblhttpd, by
- * its public header alone.  docs/lhttpd.8 describes the options. */
+/* The server binary (docs/lhttpd.8): its command line becomes library calls. */
 #include <lhttpd.h>
 
 #include <err.h>
@@ -8,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define GRACE_MS 10000 /* for requests under way at the first signal */

@@ -2,22 +2,60 @@
  * liblhttpd: an embeddable HTTP/1.x and HTTP/2 server that runs Lua handlers
  * without ever blocking a thread.
  *
+ * A whole program (cc hello.c $(pkg-config --cflags --libs lhttpd)):
+ *
+ *     #include <lhttpd.h>
+ *     #include <stdio.h>
+ *
+ *     static const char script[] =
+ *         "httpd.register_handler('/', function(env)\n"
+ *         "    httpd.header{['content-type'] = 'text/plain'}\n"
+ *         "    httpd.write(nil, 'hello\\n')\n"
+ *         "end)\n";
+ *
+ *     int main(void)
+ *     {
+ *         lhttpd_server_t *server;
+ *
+ *         if (lhttpd_server_create(&server, NULL) < 0)
+ *             return 1;
+ *         if (lhttpd_server_listen(server, "127.0.0.1", 8080, 0) < 0 ||
+ *             lhttpd_server_map_source(server, "/", "hello.lua", script,
+ *                                      sizeof(script) - 1) < 0 ||
+ *             lhttpd_server_start(server) < 0)
+ *             fprintf(stderr, "%s\n", lhttpd_server_error(server));
+ *         else
+ *             getchar();
+ *         lhttpd_server_destroy(server);
+ *         return 0;
+ *     }
+ *
+ * The order for everybody: create, set, listen, add_certificate, confine, map,
+ * start; what is not needed is left out.  Sections: versions and errors;
+ * limits; the log; making a server; where it listens; what it serves; running
+ * and stopping; the process; words.
+ *
  * Rules that hold for everything below:
  *
  * - A server is opaque; there is no global state, several servers in one
  *   process do not know of each other.
  * - Every public struct begins with `size`.  Start from its initialiser
- *   (lhttpd_config_init() and so on): the library reads nothing beyond `size`
- *   and takes what an older program does not have as zero.  Zero is each
- *   field's default; LHTTPD_UNLIMITED is the absence of a limit.
+ *   (lhttpd_config_init() and so on; other languages: lhttpd_struct_init()).
+ *   The library reads nothing beyond `size` and takes what an older program
+ *   does not have as zero.  Zero is each field's default; LHTTPD_UNLIMITED is
+ *   the absence of a limit.
  * - Functions return 0 (or what they say) or a negative LHTTPD_E... number.
  *   lhttpd_strerror() names its class, lhttpd_server_error() says it in words.
+ *   Each may fail for an argument that is NULL and must not be, or a struct
+ *   whose size is not set (LHTTPD_EINVAL), for its state or thread (below;
+ *   LHTTPD_ESTATE), for lack of memory (LHTTPD_ENOMEM), and for what is said
+ *   at it.  After a failure it may be called again, unless it says otherwise.
  * - Strings and buffers are copied.  Only `context` pointers must stay valid,
  *   until lhttpd_server_destroy() has returned.
  * - A server is used by one thread at a time, but for lhttpd_server_shutdown(),
  *   lhttpd_server_log() and lhttpd_server_port(), which any thread may call at
  *   any time, and for what says that it may change a running server.  A call in
- * a state that does not allow it is LHTTPD_ESTATE.
+ *   a state that does not allow it is LHTTPD_ESTATE.
  * - A forked child may exec or _exit.  There, every call on a server that the
  *   parent has started is LHTTPD_ESTATE, or does nothing.
  * - Nothing here prints (but for the default log, to standard error), exits,
@@ -33,15 +71,31 @@
  *   and a signal that the program waits for, by sigwait() or a signalfd, is to
  *   be blocked before the start.
  *
- * The order for everybody: create, set, listen, add_certificate, confine, map,
- * start.
+ * A server is in setup from create on, runs from the successful return of start
+ * on, and has stopped, for good, when wait or stop has returned.  What may be
+ * called when (any: from any thread, also while others call):
+ *
+ *                            setup    runs              stopped
+ *     set, add_certificate   yes      not on a worker   -
+ *     listen, adopt          yes      -                 -
+ *     map_script, map_source yes      -                 -
+ *     register_vm_factory    yes      -                 -
+ *     check, start           yes      -                 -
+ *     shutdown               nothing  any, and signals  nothing
+ *     wait, stop             -        not on a worker   -
+ *     port, log              any      any               any
+ *     error                  yes      yes               yes
+ *     destroy                yes      not on a worker   yes
+ *
+ * "-" is LHTTPD_ESTATE, "nothing" does nothing, "signals": in a signal handler.
  */
 #ifndef LHTTPD_H
 #define LHTTPD_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
+
+/* --- versions and errors ----------------------------------------------- */
 
 #define LHTTPD_VERSION_MAJOR 0
 #define LHTTPD_VERSION_MINOR 1
@@ -77,6 +131,14 @@ typedef struct lhttpd_server_t lhttpd_server_t;
 
 /* The absence of a limit. */
 #define LHTTPD_UNLIMITED UINT64_MAX
+
+/* Makes any public struct of `size` octets ready: its size is set, everything
+ * else is zero.  The initialisers below do no more; they are inline, so that
+ * the size is the program's own, and a language that cannot use them calls
+ * this. Nothing happens for less than a size_t. */
+LHTTPD_API void lhttpd_struct_init(void *any, size_t size);
+
+/* --- limits ------------------------------------------------------------ */
 
 /*
  * Limits and time-outs.  Zero takes the default, which docs/limits.md lists
@@ -120,8 +182,7 @@ static inline lhttpd_limits_t lhttpd_limits_init(void)
 {
     lhttpd_limits_t limits;
 
-    memset(&limits, 0, sizeof(limits));
-    limits.size = sizeof(limits);
+    lhttpd_struct_init(&limits, sizeof(limits));
     return limits;
 }
 
@@ -132,6 +193,8 @@ LHTTPD_API int lhttpd_limits_set(lhttpd_limits_t *limits, const char *name,
 
 /* The name of limit number `index`, counted from 0; NULL past the last. */
 LHTTPD_API const char *lhttpd_limits_name(unsigned index);
+
+/* --- the log ----------------------------------------------------------- */
 
 /* What happened to whom, for the log. */
 typedef enum lhttpd_log_level_t {
@@ -158,6 +221,8 @@ typedef struct lhttpd_log_entry_t {
  * blocked; it must not block. */
 typedef void (*lhttpd_log_fn)(void *context, const lhttpd_log_entry_t *entry);
 
+/* --- making a server --------------------------------------------------- */
+
 typedef struct lhttpd_config_t {
     size_t size;
     unsigned workers;              /* 0: one per online CPU */
@@ -176,8 +241,7 @@ static inline lhttpd_config_t lhttpd_config_init(void)
 {
     lhttpd_config_t config;
 
-    memset(&config, 0, sizeof(config));
-    config.size = sizeof(config);
+    lhttpd_struct_init(&config, sizeof(config));
     return config;
 }
 
@@ -206,6 +270,8 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  */
 LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
                                  const char *value);
+
+/* --- where it listens -------------------------------------------------- */
 
 #define LHTTPD_LISTEN_TLS      1u /* TLS; needs a certificate at start */
 #define LHTTPD_LISTEN_REDIRECT 2u /* answers 308 to the first TLS port */
@@ -255,8 +321,7 @@ static inline lhttpd_certificate_t lhttpd_certificate_init(void)
 {
     lhttpd_certificate_t certificate;
 
-    memset(&certificate, 0, sizeof(certificate));
-    certificate.size = sizeof(certificate);
+    lhttpd_struct_init(&certificate, sizeof(certificate));
     return certificate;
 }
 
@@ -272,9 +337,11 @@ LHTTPD_API int
 lhttpd_server_add_certificate(lhttpd_server_t *server,
                               const lhttpd_certificate_t *certificate);
 
+/* --- what it serves ---------------------------------------------------- */
+
 /* Maps a URL prefix, with or without its leading "/", to a script, source or
- * bytecode.  The file is read by check and by start.  The same prefix twice is
- * LHTTPD_EINVAL.  Before start. */
+ * bytecode.  The file is read by check and by start.  LHTTPD_EINVAL: the prefix
+ * is no path, or has a script already.  Before start. */
 LHTTPD_API int lhttpd_server_map_script(lhttpd_server_t *server,
                                         const char *prefix, const char *path);
 
@@ -306,24 +373,41 @@ static inline lhttpd_vm_factory_t lhttpd_vm_factory_init(void)
 {
     lhttpd_vm_factory_t factory;
 
-    memset(&factory, 0, sizeof(factory));
-    factory.size = sizeof(factory);
+    lhttpd_struct_init(&factory, sizeof(factory));
     return factory;
 }
 
 /* Sets the factory of one prefix, or with NULL of every one that has none of
- * its own.  A prefix that has a factory and no script is served by the handlers
- * that setup registers.  Before start. */
+ * its own; a second one takes the place of the first.  A prefix that has a
+ * factory and no script is served by the handlers that setup registers.
+ * LHTTPD_EINVAL: the prefix is no path.  A lua_version that is not the
+ * library's is an error of check and start.  Before start. */
 LHTTPD_API int
 lhttpd_server_register_vm_factory(lhttpd_server_t *server, const char *prefix,
                                   const lhttpd_vm_factory_t *factory);
 
-/* Loads every script and runs every setup in throw-away VMs; says what would
- * keep start from succeeding.  Before start. */
+/* --- running and stopping ---------------------------------------------- */
+
+/* Says what would keep start from succeeding, as far as that can be known
+ * before: loads every script and runs every setup in throw-away VMs, and looks
+ * at listeners and certificates.  Errors are those of start, but for what the
+ * system may refuse it.  Any number of times, before start. */
 LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
 
-/* Makes the VMs, starts the worker threads and returns when they serve.
- * LHTTPD_ESYSTEM: among others, no descriptor is left for a client. */
+/*
+ * Makes the VMs, starts the worker threads and returns when they serve.
+ *
+ * - LHTTPD_ESCRIPT: a script or a setup failed, or a script's file cannot be
+ *   read; the words have the script's line.
+ * - LHTTPD_ECERT: a TLS listener has no certificate.
+ * - LHTTPD_EINVAL: LHTTPD_LISTEN_REDIRECT, and no TCP port speaks TLS.
+ * - LHTTPD_ESYSTEM: the system refuses descriptors (none would be left for a
+ *   client), random octets, or a thread.
+ *
+ * After a failure the server is in setup as before, with its listeners: mend
+ * what was wrong and start again.  Only where a worker's thread was refused
+ * (LHTTPD_ESYSTEM) has it stopped, as the next start then says.
+ */
 LHTTPD_API int lhttpd_server_start(lhttpd_server_t *server);
 
 /* Begins to stop and returns at once.  Listeners close; clients that have
@@ -351,6 +435,8 @@ LHTTPD_API int lhttpd_server_stop(lhttpd_server_t *server, unsigned grace_ms);
  * on a worker thread (ignored). */
 LHTTPD_API void lhttpd_server_destroy(lhttpd_server_t *server);
 
+/* --- the process ------------------------------------------------------- */
+
 /*
  * What a program that is a server and nothing else does first, with no other
  * thread running: descriptors 0 to 2 that are closed are opened to /dev/null,
@@ -376,6 +462,12 @@ LHTTPD_API int lhttpd_process_supervise(void);
  * becomes "/", and becomes the user for good.  Either may be NULL.  For the
  * whole process, before start, and with no other thread running.  The words of
  * an error are in lhttpd_server_error(NULL).
+ *
+ * - LHTTPD_EUSER: there is no such user, or the process may not become it.
+ * - LHTTPD_ESYSTEM: the root directory cannot be entered.
+ *
+ * After a failure the process may be in the new root directory already: it
+ * should end.
  */
 LHTTPD_API int lhttpd_process_confine(const char *user,
                                       const char *root_directory);
@@ -389,9 +481,9 @@ typedef struct lhttpd_daemon_t {
 
 static inline lhttpd_daemon_t lhttpd_daemon_init(void)
 {
-    lhttpd_daemon_t daemon = {0, -1, -1};
+    lhttpd_daemon_t daemon;
 
-    daemon.size = sizeof(daemon);
+    lhttpd_struct_init(&daemon, sizeof(daemon));
     return daemon;
 }
 
@@ -403,8 +495,13 @@ static inline lhttpd_daemon_t lhttpd_daemon_init(void)
  * end would end its container.  LHTTPD_ESYSTEM: a call failed. */
 LHTTPD_API int lhttpd_process_daemonize(lhttpd_daemon_t *daemon);
 
-/* Lets the parent exit with 0; the standard descriptors become /dev/null. */
+/* Lets the parent exit with 0; the standard descriptors become /dev/null.
+ * LHTTPD_ESTATE: the process was not put into the background, or this was
+ * called before.  LHTTPD_ESYSTEM: /dev/null cannot take a descriptor's place.
+ */
 LHTTPD_API int lhttpd_process_ready(lhttpd_daemon_t *daemon);
+
+/* --- words ------------------------------------------------------------- */
 
 /* Writes a line of the program's own to the server's log: cleaned, at its level
  * and never waiting, as the server's lines.  Any thread, in every state. */

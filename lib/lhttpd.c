@@ -81,6 +81,16 @@ static int need_argument(struct lhttpd_server_t *s, const void *argument,
                       name);
 }
 
+/* --- structs -------------------------------------------------------------- */
+
+void lhttpd_struct_init(void *any, size_t size)
+{
+    if (!any || size < sizeof(size))
+        return;
+    memset(any, 0, size);
+    memcpy(any, &size, sizeof(size));
+}
+
 /* --- create and destroy --------------------------------------------------- */
 
 /* An older program's struct ends earlier: the rest is zero. */

@@ -1,7 +1,8 @@
 #!/bin/sh
 #
 # Checks that each public header compiles alone, as C99 and as C++11, without a
-# warning, and that a program may include it twice and beside <string.h>.
+# warning, that a program may include it twice and beside <string.h>, and that
+# the program at the top of lhttpd.h compiles.
 #
 # Usage: test/headers.sh
 #
@@ -28,6 +29,17 @@ for header in "$root"/include/*.h; do
             "$name" "$name" | compile $language
     done
 done
+# The program in the comment at the top of the header.
+program() {
+    sed -n '/^ \* A whole program/,/^ \* The order/ s/^ \*     //p' \
+        "$root/include/lhttpd.h"
+}
+program | grep -q 'int main' || {
+    echo 'lhttpd.h: no program at its top'
+    exit 1
+}
+program | compile "${CC:-cc}" c c99
+
 if echo 'int x = "no";' | compile "${CC:-cc}" c c99 2>/dev/null; then
     echo 'the compiler finds no mistake'
     exit 1

@@ -198,7 +198,7 @@ int lh_daemon_ready(lhttpd_daemon_t *daemon, struct lh_err *err)
 {
     int result = 0;
 
-    if (daemon->notify_fd < 0 || daemon->null_fd < 0)
+    if (daemon->notify_fd <= 0 || daemon->null_fd <= 0)
         return lh_err_set(err, LHTTPD_ESTATE,
                           "this process was not put into the background");
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && result == 0; fd++) {

@@ -268,6 +268,100 @@ static void tls_needs_a_certificate(void **state)
     lhttpd_server_destroy(s);
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Whatever was wrong: it is mended, and the next start finds the rest. */
+static void a_start_that_failed_is_repeated(void **state)
+{
+    lhttpd_certificate_t certificate = lhttpd_certificate_init();
+    lhttpd_server_t *s = make(NULL, 2);
+    struct rlimit before, few;
+    char path[64], out[4096];
+
+    (void)state;
+    snprintf(path, sizeof(path), "test_lhttpd.%d.lua", (int)getpid());
+    assert_int_equal(lhttpd_server_map_script(s, "/", path), 0);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_TLS),
+                     1);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ECERT);
+    certificate.chain_file = TEST_DATA "/tls/ec256.pem";
+    certificate.key_file = TEST_DATA "/tls/ec256.key";
+    assert_int_equal(lhttpd_server_add_certificate(s, &certificate), 0);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESCRIPT); /* no file */
+    write_file(path, "error('not yet')");
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESCRIPT);
+    assert_non_null(strstr(lhttpd_server_error(s), "not yet"));
+    write_file(path, HELLO);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 8;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESYSTEM);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    ask(s, GET, out, sizeof(out));
+    assert_non_null(strstr(out, "hello"));
+    assert_int_equal(lhttpd_server_stop(s, 1000), 0);
+    lhttpd_server_destroy(s);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* As the header's table says: what has stopped has stopped for good. */
+static void after_the_stop_nothing_is_set_up(void **state)
+{
+    lhttpd_certificate_t certificate = lhttpd_certificate_init();
+    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
+    lhttpd_server_t *s = run(HELLO, 1);
+    int port = lhttpd_server_port(s, 0);
+
+    (void)state;
+    assert_int_equal(lhttpd_server_stop(s, 1000), 0);
+    assert_int_equal(lhttpd_server_set(s, "body_bytes", "1"), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_add_certificate(s, &certificate),
+                     LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_listen(s, NULL, 0, 0), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_adopt(s, 0, 0), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_map_script(s, "/a", "a"), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_map_source(s, "/a", "a", "", 0),
+                     LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_register_vm_factory(s, "/a", &factory),
+                     LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_check(s), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_wait(s), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_port(s, 0), port);
+    lhttpd_server_shutdown(s, 0);
+    lhttpd_server_log(s, LHTTPD_LOG_NOTICE, "still logs");
+    lhttpd_server_destroy(s);
+}
+
+/* Symbols for those who cannot use inline functions; the size is theirs. */
+static void structs_are_made_ready(void **state)
+{
+    lhttpd_config_t config;
+    lhttpd_daemon_t daemon;
+    size_t older = offsetof(lhttpd_config_t, server_name);
+
+    (void)state;
+    memset(&config, 'x', sizeof(config));
+    lhttpd_struct_init(&config, older);
+    assert_int_equal(config.size, older);
+    assert_null(config.log);
+    assert_true(((unsigned char *)&config)[older] == 'x');
+    lhttpd_struct_init(&config, sizeof(config.size) - 1);
+    assert_int_equal(config.size, older);
+    lhttpd_struct_init(NULL, sizeof(config));
+    lhttpd_struct_init(&daemon, sizeof(daemon));
+    assert_int_equal(lhttpd_process_ready(&daemon), LHTTPD_ESTATE);
+}
+
 static void redirect_needs_a_tls_listener(void **state)
 {
     lhttpd_server_t *s = make(HELLO, 1);
@@ -1168,6 +1262,9 @@ int main(void)
         cmocka_unit_test(settings_and_limits_are_set_by_name),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
+        cmocka_unit_test(a_start_that_failed_is_repeated),
+        cmocka_unit_test(after_the_stop_nothing_is_set_up),
+        cmocka_unit_test(structs_are_made_ready),
         cmocka_unit_test(redirect_needs_a_tls_listener),
         cmocka_unit_test(a_socket_is_adopted_once),
         cmocka_unit_test(a_listener_may_break),
