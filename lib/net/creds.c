@@ -8,6 +8,7 @@
 #include "net/cred.h"
 #include "net/keypair.h"
 #include "os/error.h"
+#include "os/read_file.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -180,13 +181,11 @@ static int files_open(const struct pair *pair, const char **which)
     const char *const paths[] = {pair->chain_file, pair->key_file};
 
     for (size_t i = 0; i < 2; i++) {
-        FILE *file = paths[i] ? fopen(paths[i], "rbe") : NULL;
-        if (paths[i] && !file) {
+        int error = paths[i] ? lh_read_try(paths[i]) : 0;
+        if (error < 0) {
             *which = paths[i];
-            return (int)lh_sys_result(-1);
+            return error;
         }
-        if (file)
-            fclose(file);
     }
     return 0;
 }

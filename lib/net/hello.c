@@ -1,4 +1,8 @@
-/* The server name in a ClientHello (RFC 5246, 7.4.1.2): see hello.h. */
+/*
+ * The server name and the versions in a ClientHello (RFC 5246, 7.4.1.2): see
+ * hello.h.  The message is walked through once, as far as it has come; nothing
+ * of it is kept but what is asked for.
+ */
 #include "net/hello.h"
 
 #include <stdbool.h>
@@ -13,12 +17,13 @@
 #define ALERT_BYTES         2
 #define WARNING             1
 
-#define HELLO_REQUEST  0
-#define CLIENT_HELLO   1
-#define VERSION_BYTES  2
-#define RANDOM_BYTES   32
-#define EXTENSION_NAME 0 /* server_name (RFC 6066, 1.1) */
-#define NAME_HOST      0 /* host_name (3) */
+#define HELLO_REQUEST      0
+#define CLIENT_HELLO       1
+#define VERSION_BYTES      2
+#define RANDOM_BYTES       32
+#define EXTENSION_NAME     0  /* server_name (RFC 6066, 1.1) */
+#define EXTENSION_VERSIONS 43 /* supported_versions (RFC 8446, 4.2.1) */
+#define NAME_HOST          0  /* host_name (RFC 6066, 3) */
 
 /* A place in the message, which goes on from record to record. */
 struct reader {
@@ -147,27 +152,68 @@ static bool hello_read_names(struct reader *r, char *name)
     return true;
 }
 
-static bool read_extensions(struct reader *r, char *name)
+/* Is it one of TLS?  Clients mix in others (0x0A0A, RFC 8701) and drafts. */
+static bool is_version(size_t value)
+{
+    return value >> 8 == VERSION_MAJOR;
+}
+
+/* They count in the place of the one in the message's head.  The engine knows
+ * no such extension: one of another shape is not refused. */
+static bool hello_read_versions(struct reader *r, size_t n,
+                                struct lh_hello *hello)
+{
+    size_t list, version;
+    bool first = true;
+
+    if (n == 0 || !number(r, 1, &list))
+        return n == 0;
+    if (list + 1 != n)
+        return skip(r, n - 1);
+    for (; list > 1; list -= 2) {
+        if (!number(r, 2, &version))
+            return false;
+        if (!is_version(version))
+            continue;
+        if (first || version < hello->version_min)
+            hello->version_min = (unsigned)version;
+        if (first || version > hello->version_max)
+            hello->version_max = (unsigned)version;
+        first = false;
+    }
+    return skip(r, list);
+}
+
+static bool hello_read_extension(struct reader *r, struct lh_hello *hello)
 {
     size_t type, n;
+
+    if (!number(r, 2, &type) || !number(r, 2, &n))
+        return false;
+    if (type == EXTENSION_NAME)
+        return hello_read_names(r, hello->name);
+    if (type == EXTENSION_VERSIONS)
+        return hello_read_versions(r, n, hello);
+    return skip(r, n);
+}
+
+static bool read_extensions(struct reader *r, struct lh_hello *hello)
+{
 
     if (r->left == 0)
         return true; /* there need not be any */
     if (!skip(r, 2)) /* the size of all: they end with the message */
         return false;
     while (r->left) {
-        if (!number(r, 2, &type))
-            return false;
-        if (type == EXTENSION_NAME ? !skip(r, 2) || !hello_read_names(r, name)
-                                   : !number(r, 2, &n) || !skip(r, n))
+        if (!hello_read_extension(r, hello))
             return false;
     }
     return true;
 }
 
-static bool read_message(struct reader *r, char *name)
+static bool read_message(struct reader *r, struct lh_hello *hello)
 {
-    size_t type, n;
+    size_t type, n, version;
 
     do { /* the engine ignores a HelloRequest, which is empty */
         if (!number(r, 1, &type))
@@ -178,23 +224,25 @@ static bool read_message(struct reader *r, char *name)
         r->bad |= type == HELLO_REQUEST && n > 0;
     } while (type == HELLO_REQUEST && !r->bad);
     r->left = n;
-    return skip(r, VERSION_BYTES + RANDOM_BYTES) && skip_list(r, 1) &&
-           skip_list(r, 2) && skip_list(r, 1) && read_extensions(r, name);
+    if (!number(r, VERSION_BYTES, &version))
+        return false;
+    hello->version_min = hello->version_max = (unsigned)version;
+    return skip(r, RANDOM_BYTES) && skip_list(r, 1) && skip_list(r, 2) &&
+           skip_list(r, 1) && read_extensions(r, hello);
 }
 
 enum lh_hello_result lh_hello_read(const uint8_t *p, size_t n,
-                                   char name[LH_HELLO_NAME_BYTES])
+                                   struct lh_hello *hello)
 {
     struct reader r = {.p = p, .n = n, .left = SIZE_MAX};
 
-    name[0] = '\0';
-    bool whole = read_message(&r, name);
-    size_t end = strlen(name);
-    if (whole && end && name[end - 1] == '.')
-        name[end - 1] = '\0';
-    if (!whole)
-        name[0] = '\0';
-    if (whole)
-        return LH_HELLO_WHOLE;
-    return r.bad ? LH_HELLO_BAD : LH_HELLO_MORE;
+    *hello = (struct lh_hello){.name = ""};
+    if (!read_message(&r, hello)) {
+        *hello = (struct lh_hello){.name = ""};
+        return r.bad ? LH_HELLO_BAD : LH_HELLO_MORE;
+    }
+    size_t end = strlen(hello->name);
+    if (end && hello->name[end - 1] == '.')
+        hello->name[end - 1] = '\0';
+    return LH_HELLO_WHOLE;
 }

@@ -1,7 +1,9 @@
 /*
- * The server name in a TLS client's first message, ClientHello, read before the
- * engine gets it: BearSSL asks whether a session may be resumed when it has not
- * read the name yet, which stands further back in the same message.
+ * What the engine does not tell of a TLS client's first message, ClientHello,
+ * read before the engine gets it: the server name, since BearSSL asks whether a
+ * session may be resumed when it has not read the name yet, which stands
+ * further back in the same message; and the versions, to say why there is no
+ * handshake.
  */
 #ifndef LH_NET_HELLO_H
 #define LH_NET_HELLO_H
@@ -9,14 +11,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LH_HELLO_NAME_BYTES                                                    \
-    256 /* with its NUL; a longer name counts as none                          \
-         */
+/* With its NUL; a longer name counts as none. */
+#define LH_HELLO_NAME_BYTES 256
+
+struct lh_hello {
+    char
+        name[LH_HELLO_NAME_BYTES]; /* the host name; "": the client sent none */
+    /* The lowest and the highest version that the client names, as 0x0303 is
+     * TLS 1.2 (RFC 8446, 4.2.1); 0: not known. */
+    unsigned version_min, version_max;
+};
 
 enum lh_hello_result {
     LH_HELLO_MORE,  /* the message is not whole yet */
-    LH_HELLO_WHOLE, /* `name` is the host name; "": the client sent none */
-    LH_HELLO_BAD,   /* it is no ClientHello: `name` is "" */
+    LH_HELLO_WHOLE, /* *hello is filled in */
+    LH_HELLO_BAD,   /* it is no ClientHello: *hello says nothing */
 };
 
 /* p: what the client has sent so far, TLS records (RFC 5246, 6.2.1), of which
@@ -24,6 +33,6 @@ enum lh_hello_result {
  * for a dot at its end.  Whether the message is sound is the engine's to say.
  */
 enum lh_hello_result lh_hello_read(const uint8_t *p, size_t n,
-                                   char name[LH_HELLO_NAME_BYTES]);
+                                   struct lh_hello *hello);
 
 #endif

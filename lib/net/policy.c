@@ -116,9 +116,11 @@ static int policy_choose(const br_ssl_server_policy_class **self,
 {
     struct lh_policy *policy = (struct lh_policy *)(void *)self;
 
-    return policy_choose_by(policy, cc, choices, MATCH_EXACT) ||
-           policy_choose_by(policy, cc, choices, MATCH_WILDCARD) ||
-           policy_choose_by(policy, cc, choices, MATCH_ANY);
+    bool found = policy_choose_by(policy, cc, choices, MATCH_EXACT) ||
+                 policy_choose_by(policy, cc, choices, MATCH_WILDCARD) ||
+                 policy_choose_by(policy, cc, choices, MATCH_ANY);
+    policy->refused = !found;
+    return found;
 }
 
 /* Key exchanges without ECDHE: we offer none. */
@@ -182,6 +184,7 @@ void lh_policy_begin(struct lh_policy *policy, struct lh_creds *creds)
 {
     lh_policy_end(policy);
     policy->creds = lh_creds_share(creds);
+    policy->refused = false;
 }
 
 void lh_policy_end(struct lh_policy *policy)

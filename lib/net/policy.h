@@ -9,6 +9,7 @@
 #include "net/cred.h"
 
 #include <bearssl.h>
+#include <stdbool.h>
 
 struct lh_policy {
     const br_ssl_server_policy_class *vtable; /* first: BearSSL casts */
@@ -16,6 +17,7 @@ struct lh_policy {
                              */
     const char *server_name; /* the present client's */
     const struct lh_keypair *chosen;
+    bool refused; /* none fitted the present client */
 };
 
 /* `server_name` is where it will be when one is chosen. */

@@ -20,9 +20,36 @@ struct tcp {
     bool shut; /* our sending side has ended */
 };
 
+#if LHTTPD_CHECKS
+
+/* What always holds between two calls. */
+static void tcp_check(const struct tcp *tcp)
+{
+    const struct lh_chunk *in = &tcp->in, *out = &tcp->out;
+
+    assert(in->from <= in->to && in->to <= LH_NET_CHUNK_BYTES);
+    assert(out->from <= out->to && out->to <= LH_NET_CHUNK_BYTES);
+    assert((in->p != NULL) == (in->from < in->to));
+    assert(out->p || out->to == 0);
+    assert(!tcp->lost || !out->p);
+}
+
+#else
+
+static inline void tcp_check(const struct tcp *tcp)
+{
+    (void)tcp;
+}
+
+#endif
+
+/* Every call begins with it. */
 static struct tcp *tcp_of(struct lh_transport *t)
 {
-    return (struct tcp *)t;
+    struct tcp *tcp = (struct tcp *)t;
+
+    tcp_check(tcp);
+    return tcp;
 }
 
 /* What is left to send cannot be sent; what came in stays there to peek. */

@@ -14,18 +14,26 @@
  */
 #include "net/tls.h"
 
+#include "base/trace.h"
 #include "net/chunk.h"
+#include "net/engine.h"
 #include "net/tls_context.h"
+#include "net/tls_failure.h"
 #include "os/error.h"
 #include "os/sock.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RECORD_ALERT 21 /* RFC 5246, A.1 */
-#define HELLO_BYTES_MAX                                                        \
-    (20 << 10) /* of a ClientHello; usual are 200 to 2000                      \
-                */
+
+/* Octets of a ClientHello; usual are 200 to 2000. */
+#define HELLO_BYTES_MAX (20 << 10)
+
+/* Why a connection failed. */
+#define NO_MEMORY "no memory"
+#define NO_ALPN   "no application protocol in common (ALPN)"
 
 /* RFC 5246, 7.3, seen from outside the engine. */
 enum phase {
@@ -36,6 +44,10 @@ enum phase {
     PHASE_LOST,   /* the connection or the engine failed */
     PHASE_PLAIN,  /* it is HTTP without TLS */
     PHASES
+};
+
+static const char *const phase_names[PHASES] = {
+    "FRESH", "HANDSHAKE", "OPEN", "CLOSED", "LOST", "PLAIN",
 };
 
 #define MOVE(phase) (1u << (phase))
@@ -70,11 +82,60 @@ struct tls {
     uint8_t *hello;         /* PHASE_FRESH: what came of the ClientHello */
     size_t hello_n;
     struct lh_transport *plain; /* PHASE_PLAIN */
+    /* PHASE_LOST: why, where it is not the engine's error; or NULL. */
+    const char *failure;
+    int socket_error; /* likewise, a negative errno; or 0 */
+    bool is_garbage;  /* what came first was no ClientHello */
 };
 
+#if LHTTPD_CHECKS
+
+static void chunk_check(const struct lh_chunk *chunk)
+{
+    assert(chunk->from <= chunk->to && chunk->to <= LH_NET_CHUNK_BYTES);
+    assert(chunk->p || chunk->to == 0);
+}
+
+/* What always holds between two calls. */
+static void tls_check(const struct tls *tls)
+{
+    enum phase phase = tls->phase;
+    bool lost = phase == PHASE_LOST;
+
+    chunk_check(&tls->raw);
+    chunk_check(&tls->flight);
+    assert(phase < PHASES);
+    /* The engine works in what is lent to this connection, and in no more. */
+    assert(lh_engine_has_buffers(tls->engine, tls->input, tls->output));
+    if (phase == PHASE_FRESH || phase == PHASE_PLAIN)
+        assert(!tls->input && !tls->output && !tls->flight.p && !tls->agreed);
+    assert(!tls->hello || phase == PHASE_FRESH || lost);
+    assert(tls->hello ? tls->hello_n > 0 : tls->hello_n == 0);
+    assert((tls->plain != NULL) == (phase == PHASE_PLAIN));
+    assert(phase != PHASE_HANDSHAKE || !tls->agreed);
+    assert(phase != PHASE_OPEN || tls->agreed);
+    assert(phase != PHASE_HANDSHAKE || (tls->input && tls->output));
+    assert(tls->alert.n <= sizeof(tls->alert.octets));
+    assert(!tls->shut || tls->closing);
+    assert(lost || (!tls->failure && !tls->socket_error));
+}
+
+#else
+
+static inline void tls_check(const struct tls *tls)
+{
+    (void)tls;
+}
+
+#endif
+
+/* Every call begins with it. */
 static struct tls *tls_of(struct lh_transport *t)
 {
-    return (struct tls *)t;
+    struct tls *tls = (struct tls *)t;
+
+    tls_check(tls);
+    return tls;
 }
 
 static struct lh_tls_worker *worker_of(const struct tls *tls)
@@ -88,14 +149,26 @@ static void set_phase(struct tls *tls, enum phase phase)
 
     assert(legal);
     (void)legal;
+    if (tls->base.pools->ctx)
+        lh_trace(tls->base.pools->ctx, tls->base.number, "tls", 0,
+                 phase_names[tls->phase], phase_names[phase]);
     tls->phase = phase;
 }
 
-static enum lh_net tls_lose(struct tls *tls)
+/* `why`: NULL where the engine knows. */
+static enum lh_net tls_lose(struct tls *tls, const char *why)
 {
-    if (tls->phase != PHASE_LOST && tls->phase != PHASE_PLAIN)
+    if (tls->phase != PHASE_LOST && tls->phase != PHASE_PLAIN) {
+        tls->failure = why;
         set_phase(tls, PHASE_LOST);
+    }
     return LH_NET_LOST;
+}
+
+static enum lh_net tls_lose_socket(struct tls *tls, ssize_t error)
+{
+    tls->socket_error = (int)error;
+    return tls_lose(tls, NULL);
 }
 
 /* --- What is lent ----------------------------------------------------- */
@@ -104,7 +177,7 @@ static bool input_hold(struct tls *tls)
 {
     if (!tls->input)
         tls->input = lh_pool_take(&worker_of(tls)->inputs);
-    tls->engine->ibuf = tls->input;
+    lh_engine_lend_input(tls->engine, tls->input);
     return tls->input;
 }
 
@@ -112,7 +185,7 @@ static bool output_hold(struct tls *tls)
 {
     if (!tls->output)
         tls->output = lh_pool_take(&worker_of(tls)->outputs);
-    tls->engine->obuf = tls->output;
+    lh_engine_lend_output(tls->engine, tls->output);
     return tls->output;
 }
 
@@ -126,14 +199,16 @@ static void input_give(struct tls *tls)
 {
     if (tls->input)
         lh_pool_give(&worker_of(tls)->inputs, tls->input);
-    tls->input = tls->engine->ibuf = NULL;
+    tls->input = NULL;
+    lh_engine_lend_input(tls->engine, NULL);
 }
 
 static void output_give(struct tls *tls)
 {
     if (tls->output)
         lh_pool_give(&worker_of(tls)->outputs, tls->output);
-    tls->output = tls->engine->obuf = NULL;
+    tls->output = NULL;
+    lh_engine_lend_output(tls->engine, NULL);
 }
 
 /* Between records: the next header's five octets are expected. */
@@ -143,15 +218,6 @@ static bool input_rests(const struct tls *tls)
     const uint8_t *p = br_ssl_engine_recvrec_buf(tls->engine, &n);
 
     return p && p == tls->input && n == 5;
-}
-
-/* Nothing is written into the next record: the state flags do not tell. */
-static bool output_rests(const struct tls *tls)
-{
-    size_t n;
-
-    return br_ssl_engine_sendapp_buf(tls->engine, &n) &&
-           tls->engine->oxa == tls->engine->oxc;
 }
 
 /* --- The engine ------------------------------------------------------- */
@@ -165,7 +231,7 @@ static enum lh_net send_record(struct tls *tls)
     while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
         ssize_t sent = lh_sock_send(tls->base.fd, p, n);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return tls_lose(tls);
+            return tls_lose_socket(tls, sent);
         if (sent > 0)
             br_ssl_engine_sendrec_ack(tls->engine, (size_t)sent);
         if (sent < (ssize_t)n)
@@ -205,7 +271,7 @@ static enum lh_net flight_send(struct tls *tls)
         ssize_t sent = lh_sock_send(tls->base.fd, flight->p + flight->from,
                                     flight->to - flight->from);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return tls_lose(tls);
+            return tls_lose_socket(tls, sent);
         if (sent > 0)
             flight->from += (size_t)sent;
         if (lh_chunk_waits(flight))
@@ -224,14 +290,14 @@ static enum lh_net engine_drain(struct tls *tls)
     if (sent != LH_NET_OK || tls->phase != PHASE_HANDSHAKE)
         return sent == LH_NET_OK ? send_record(tls) : sent;
     while (sent == LH_NET_OK && br_ssl_engine_sendrec_buf(tls->engine, &n))
-        sent = flight_gather(tls) ? flight_send(tls) : tls_lose(tls);
+        sent = flight_gather(tls) ? flight_send(tls) : tls_lose(tls, NO_MEMORY);
     return sent;
 }
 
 static enum lh_net engine_ended(struct tls *tls)
 {
     if (br_ssl_engine_last_error(tls->engine))
-        return tls_lose(tls);
+        return tls_lose(tls, NULL);
     if (tls->phase != PHASE_CLOSED)
         set_phase(tls, PHASE_CLOSED);
     return LH_NET_EOF;
@@ -254,7 +320,7 @@ static bool handshake_passed(struct tls *tls, unsigned state)
 /* Will the client send no more, by its own words? */
 static bool has_ended(const struct tls *tls)
 {
-    return tls->base.ended || tls->engine->shutdown_recv;
+    return tls->base.ended || lh_engine_heard_close(tls->engine);
 }
 
 /* Copies as much as the engine wants next. */
@@ -345,7 +411,7 @@ static enum lh_net pump(struct tls *tls)
         if (state & BR_SSL_CLOSED)
             return engine_ended(tls);
         if (!handshake_passed(tls, state))
-            return tls_lose(tls);
+            return tls_lose(tls, NO_ALPN);
         if (state & BR_SSL_RECVAPP)
             return LH_NET_OK;
         if (has_ended(tls))
@@ -392,6 +458,13 @@ static void hello_forget(struct tls *tls)
     tls->hello_n = 0;
 }
 
+static enum lh_net hello_wait(struct tls *tls)
+{
+    if (tls->raw.to >= HELLO_BYTES_MAX)
+        return tls_lose(tls, "the client's first message is too long");
+    return hello_keep(tls) ? LH_NET_AGAIN : tls_lose(tls, NO_MEMORY);
+}
+
 /* To the beginning of the chunk, where there is room for it. */
 static void hello_restore(struct tls *tls)
 {
@@ -407,7 +480,7 @@ static enum lh_net raw_receive(struct tls *tls)
     struct lh_chunk *raw = &tls->raw;
 
     if (!lh_chunk_hold(tls->base.pools, raw))
-        return tls_lose(tls);
+        return tls_lose(tls, NO_MEMORY);
     ssize_t n = lh_sock_receive(tls->base.fd, raw->p + tls->hello_n,
                                 LH_NET_CHUNK_BYTES - tls->hello_n);
     if (n > 0) {
@@ -419,7 +492,7 @@ static enum lh_net raw_receive(struct tls *tls)
     lh_chunk_give(tls->base.pools, raw);
     if (n == 0)
         return LH_NET_EOF;
-    return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tls_lose(tls);
+    return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tls_lose_socket(tls, n);
 }
 
 /* A record's first octet is 20 to 23 (RFC 5246, A.1), never a letter. */
@@ -433,18 +506,20 @@ static enum lh_net begin_handshake(struct tls *tls)
     if (is_plain_http(tls)) {
         tls->plain = lh_tcp_new(tls->base.pools, tls->base.fd);
         if (!tls->plain)
-            return tls_lose(tls);
+            return tls_lose(tls, NO_MEMORY);
         set_phase(tls, PHASE_PLAIN);
         return LH_NET_OK;
     }
-    if (lh_hello_read(tls->raw.p, tls->raw.to, tls->context->server_name) ==
-        LH_HELLO_MORE)
-        return tls->raw.to < HELLO_BYTES_MAX && hello_keep(tls) ? LH_NET_AGAIN
-                                                                : tls_lose(tls);
-    if (!buffers_hold(tls) ||
-        !lh_tls_context_start(worker_of(tls), tls->context, tls->input,
+    enum lh_hello_result hello =
+        lh_hello_read(tls->raw.p, tls->raw.to, &tls->context->hello);
+    if (hello == LH_HELLO_MORE)
+        return hello_wait(tls);
+    tls->is_garbage = hello == LH_HELLO_BAD;
+    if (!buffers_hold(tls))
+        return tls_lose(tls, NO_MEMORY);
+    if (!lh_tls_context_start(worker_of(tls), tls->context, tls->input,
                               tls->output))
-        return tls_lose(tls);
+        return tls_lose(tls, NULL);
     set_phase(tls, PHASE_HANDSHAKE);
     return pump(tls);
 }
@@ -468,7 +543,7 @@ static enum lh_net tls_receive(struct lh_transport *t)
     if (tls->phase == PHASE_FRESH)
         got = begin_handshake(tls);
     else
-        got = buffers_hold(tls) ? pump(tls) : tls_lose(tls);
+        got = buffers_hold(tls) ? pump(tls) : tls_lose(tls, NO_MEMORY);
     lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
     return got;
 }
@@ -516,7 +591,7 @@ static void tls_consume(struct lh_transport *t, size_t n)
     } else {
         br_ssl_engine_recvapp_ack(tls->engine, n);
         if (tls->phase == PHASE_OPEN) /* what ends it, receive reports */
-            (void)(output_hold(tls) ? pump(tls) : tls_lose(tls));
+            (void)(output_hold(tls) ? pump(tls) : tls_lose(tls, NO_MEMORY));
     }
     lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
 }
@@ -533,7 +608,7 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     if (tls->phase != PHASE_OPEN || tls->closing)
         return NULL;
     if (!output_hold(tls)) {
-        tls_lose(tls);
+        tls_lose(tls, NO_MEMORY);
         return NULL;
     }
     return br_ssl_engine_sendapp_buf(tls->engine, room);
@@ -562,7 +637,7 @@ static bool is_over(const struct tls *tls)
 {
     return !tls->closing &&
            (tls->phase == PHASE_CLOSED ||
-            (tls->phase == PHASE_OPEN && tls->engine->shutdown_recv));
+            (tls->phase == PHASE_OPEN && lh_engine_heard_close(tls->engine)));
 }
 
 static enum lh_net send_records(struct tls *tls)
@@ -572,10 +647,10 @@ static enum lh_net send_records(struct tls *tls)
     if (!has_engine(tls) || (!tls->output && !lh_chunk_waits(&tls->flight)))
         return LH_NET_OK;
     if (!input_hold(tls))
-        return tls_lose(tls);
+        return tls_lose(tls, NO_MEMORY);
     enum lh_net sent = engine_drain(tls);
     if (sent == LH_NET_AGAIN && is_stalled(tls))
-        return tls_lose(tls);
+        return tls_lose(tls, "the client does not read what it asks for");
     if (sent == LH_NET_OK &&
         (tls->phase == PHASE_HANDSHAKE || lh_chunk_waits(&tls->raw)))
         pump(tls); /* it waited for this */
@@ -596,7 +671,7 @@ static enum lh_net tls_send(struct lh_transport *t)
 static enum lh_net engine_close(struct tls *tls)
 {
     if (!buffers_hold(tls))
-        return tls_lose(tls);
+        return tls_lose(tls, NO_MEMORY);
     br_ssl_engine_close(tls->engine);
     return engine_drain(tls);
 }
@@ -653,7 +728,7 @@ static void tls_rest(struct lh_transport *t)
         return;
     if (tls->closing)
         lh_chunk_give(tls->base.pools, &tls->raw);
-    if (tls->output && (tls->shut || output_rests(tls)))
+    if (tls->output && (tls->shut || lh_engine_writes_nothing(tls->engine)))
         output_give(tls);
     if (tls->input && (tls->closing || input_rests(tls)))
         input_give(tls);
@@ -738,5 +813,29 @@ const char *lh_tls_server_name(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed ? tls->context->server_name : "";
+    return tls->agreed ? tls->context->hello.name : "";
+}
+
+bool lh_tls_failure(const struct lh_transport *t,
+                    char out[LH_TLS_FAILURE_BYTES])
+{
+    const struct tls *tls = const_tls(t);
+    const struct lh_tls_circumstances known = {
+        .hello = &tls->context->hello,
+        .no_pair = tls->context->policy.refused,
+        .is_garbage = tls->is_garbage,
+    };
+
+    out[0] = '\0';
+    if (tls->phase != PHASE_LOST)
+        return false;
+    if (tls->socket_error)
+        snprintf(out, LH_TLS_FAILURE_BYTES, "%s",
+                 lh_sys_text(tls->socket_error));
+    else if (tls->failure)
+        snprintf(out, LH_TLS_FAILURE_BYTES, "%s", tls->failure);
+    else
+        lh_tls_failure_words(out, LH_TLS_FAILURE_BYTES,
+                             br_ssl_engine_last_error(tls->engine), &known);
+    return true;
 }

@@ -10,6 +10,8 @@
 #include "net/cred.h"
 #include "net/transport.h"
 
+#include <stdbool.h>
+
 /* Shared by the workers: credentials and the resumption cache. */
 struct lh_tls_shared;
 
@@ -46,5 +48,12 @@ enum lh_tls_state lh_tls_state(const struct lh_transport *t);
 bool lh_tls_is_h2(const struct lh_transport *t);
 const char *lh_tls_cipher(const struct lh_transport *t);      /* IANA name */
 const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
+
+/* After LH_NET_LOST: why, for the operator: "no cipher suite in common",
+ * "certificate unknown (alert 46) from the client".  False: it has not failed,
+ * and out is "". */
+#define LH_TLS_FAILURE_BYTES 128
+bool lh_tls_failure(const struct lh_transport *t,
+                    char out[LH_TLS_FAILURE_BYTES]);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "net/tls_context.h"
 
+#include "net/engine.h"
 #include "os/entropy.h"
 
 #include <assert.h>
@@ -190,12 +191,13 @@ static void context_init(struct lh_tls_context *context,
     br_ssl_engine_set_all_flags(engine, BR_OPT_ENFORCE_SERVER_PREFERENCES |
                                             BR_OPT_NO_RENEGOTIATION |
                                             BR_OPT_FAIL_ON_ALPN_MISMATCH);
+    context->protocols = shared->protocols;
     br_ssl_engine_set_protocol_names(engine, shared->protocols,
                                      shared->protocols_n);
-    lh_policy_init(&context->policy, context->server_name);
+    lh_policy_init(&context->policy, context->hello.name);
     br_ssl_server_set_policy(&context->server, &context->policy.vtable);
     lh_session_link_init(&context->session, shared->sessions,
-                         context->server_name);
+                         context->hello.name);
     br_ssl_server_set_cache(&context->server, &context->session.vtable);
 }
 
@@ -231,8 +233,6 @@ struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker)
     return context;
 }
 
-/* The master secret is all that a former client leaves which matters: the
- * traffic keys are overwritten by the next handshake or by freeing. */
 void lh_tls_context_give(struct lh_tls_worker *worker,
                          struct lh_tls_context *context)
 {
@@ -244,8 +244,7 @@ void lh_tls_context_give(struct lh_tls_worker *worker,
         lh_free(context);
         return;
     }
-    explicit_bzero(&context->server.eng.session,
-                   sizeof(context->server.eng.session));
+    lh_engine_forget_secret(&context->server.eng);
     context->next = worker->idle;
     worker->idle = context;
     worker->idle_n++;
@@ -267,10 +266,9 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
 
 bool lh_tls_context_agrees(const struct lh_tls_context *context)
 {
-    return context->server.eng.selected_protocol != ALPN_UNKNOWN;
+    return lh_engine_alpn(&context->server.eng) != ALPN_UNKNOWN;
 }
 
-/* Decrypts a copy with a copy of the keys and the record's number. */
 bool lh_tls_context_is_goodbye(const struct lh_tls_context *context,
                                const uint8_t *record, size_t n)
 {
@@ -279,31 +277,28 @@ bool lh_tls_context_is_goodbye(const struct lh_tls_context *context,
     uint8_t payload[LH_TLS_ALERT_BYTES];
     size_t size = n - LH_TLS_HEADER_BYTES;
 
-    if (version != engine->version_in || size > sizeof(payload) ||
-        !engine->in.vtable->check_length(&engine->in.vtable, size))
+    if (version != lh_engine_version(engine) || size > sizeof(payload))
         return false;
     memcpy(payload, record + LH_TLS_HEADER_BYTES, size);
-    br_ssl_engine_context keys; /* only .in of it */
-    keys.in = engine->in;
-    const uint8_t *alert = keys.in.vtable->decrypt(&keys.in.vtable, record[0],
-                                                   version, payload, &size);
-    explicit_bzero(&keys.in, sizeof(keys.in));
+    const uint8_t *alert =
+        lh_engine_decrypt_copy(engine, record[0], payload, &size);
     return alert && size == 2 && alert[1] == CLOSE_NOTIFY;
 }
 
 bool lh_tls_context_is_h2(const struct lh_tls_context *context)
 {
-    const br_ssl_engine_context *engine = &context->server.eng;
-    unsigned selected = engine->selected_protocol; /* 0: no ALPN */
+    unsigned chosen = lh_engine_alpn(&context->server.eng);
 
-    return selected > 0 && selected < ALPN_UNKNOWN &&
-           strcmp(engine->protocol_names[selected - 1], "h2") == 0;
+    return chosen > 0 && chosen < ALPN_UNKNOWN &&
+           strcmp(context->protocols[chosen - 1], "h2") == 0;
 }
 
 const char *lh_tls_context_cipher(const struct lh_tls_context *context)
 {
+    unsigned id = lh_engine_suite(&context->server.eng);
+
     for (size_t i = 0; i < SUITES; i++) {
-        if (suites[i].id == context->server.eng.session.cipher_suite)
+        if (suites[i].id == id)
             return suites[i].name;
     }
     return "";

@@ -18,8 +18,9 @@ struct lh_tls_context {
     br_ssl_server_context server;
     struct lh_policy policy;
     struct lh_session_link session;
-    char server_name[LH_HELLO_NAME_BYTES]; /* of hello.h, for all that ask */
-    struct lh_tls_context *next; /* while it waits for its next client */
+    const char *const *protocols; /* the names that ALPN chooses from */
+    struct lh_hello hello;        /* the present client's, for all that ask */
+    struct lh_tls_context *next;  /* while it waits for its next client */
 };
 
 struct lh_tls_worker {
@@ -36,7 +37,7 @@ struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker);
 void lh_tls_context_give(struct lh_tls_worker *worker,
                          struct lh_tls_context *context);
 
-/* Makes it ready for a client's first byte, server_name known; false: it cannot
+/* Makes it ready for a client's first byte, its hello known; false: it cannot
  * be used.  Both buffers are from the worker's pools. */
 bool lh_tls_context_start(struct lh_tls_worker *worker,
                           struct lh_tls_context *context, void *input,

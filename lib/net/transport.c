@@ -12,6 +12,7 @@ void lh_net_pools_init(struct lh_net_pools *pools)
 {
     lh_pool_init(&pools->chunks, LH_NET_CHUNK_BYTES, CHUNKS_KEPT);
     pools->tls = NULL;
+    pools->ctx = NULL;
 }
 
 void lh_net_pools_deinit(struct lh_net_pools *pools)

@@ -24,12 +24,14 @@ enum lh_net {
 struct lh_net_pools {
     struct lh_pool chunks;     /* LH_NET_CHUNK_BYTES: socket input and output */
     struct lh_tls_worker *tls; /* pooled TLS contexts; NULL without TLS */
+    const struct lh_context *ctx; /* for traces; NULL: there are none */
 };
 
 struct lh_transport {
     const struct lh_transport_ops *ops;
     struct lh_net_pools *pools;
     int fd;
+    uint64_t number; /* of the connection, for traces */
     bool ended; /* the client said its goodbye behind what it sent: there is no
                    more to receive, though the socket has not reported it */
 };

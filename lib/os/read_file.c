@@ -79,3 +79,13 @@ int64_t lh_read_path(const char *path, void *p, size_t room)
     close(fd);
     return n;
 }
+
+int lh_read_try(const char *path)
+{
+    int fd = lh_fd_above(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
+}

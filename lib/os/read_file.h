@@ -18,4 +18,7 @@ int lh_read_file(const char *path, size_t max, void **bytes, size_t *n,
  * no copy of them elsewhere: a count, or a negative errno. */
 int64_t lh_read_path(const char *path, void *p, size_t room);
 
+/* Can it be opened for reading?  0 or a negative errno. */
+int lh_read_try(const char *path);
+
 #endif

@@ -995,6 +995,7 @@ void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
     lh_list_append(&w->busy, &c->all);
     count(w, 1);
     c->host.peer->number = ++w->ctx.counters.connections_total;
+    c->transport->number = c->host.peer->number;
     set_state(c, is_secure(listener) ? LH_CONN_HANDSHAKE : LH_CONN_SNIFF);
     settle(c);
 }

@@ -318,6 +318,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     read_clocks(w);
     lh_trim_init(w);
     lh_net_pools_init(&w->pools);
+    w->pools.ctx = &w->ctx;
     w->limits = s->limits;
     w->ctx.limits = &w->limits;
     lh_worker_share(w);

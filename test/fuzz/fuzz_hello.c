@@ -90,12 +90,13 @@ static void ask_engine(const uint8_t *p, size_t n)
 /* --- what we find --------------------------------------------------------- */
 
 /* In a block of just that size, so that a step too far is seen. */
-static enum lh_hello_result read_exactly(const uint8_t *p, size_t n, char *name)
+static enum lh_hello_result read_exactly(const uint8_t *p, size_t n,
+                                         struct lh_hello *hello)
 {
     uint8_t *exact = malloc(n ? n : 1);
 
     memcpy(exact, p, n);
-    enum lh_hello_result result = lh_hello_read(exact, n, name);
+    enum lh_hello_result result = lh_hello_read(exact, n, hello);
     free(exact);
     return result;
 }
@@ -104,13 +105,13 @@ static void check_cuts(const uint8_t *p, size_t n, enum lh_hello_result whole,
                        const char *name)
 {
     static const size_t steps[] = {1, 7, 64, 1000};
-    char part[LH_HELLO_NAME_BYTES];
+    struct lh_hello part;
 
     for (size_t cut = 0, i = 0; cut < n; cut += steps[i++ / 8 % 4]) {
-        enum lh_hello_result result = read_exactly(p, cut, part);
+        enum lh_hello_result result = read_exactly(p, cut, &part);
         check(result == LH_HELLO_MORE ||
-              (result == whole && strcmp(part, name) == 0));
-        check(result == LH_HELLO_WHOLE || part[0] == '\0');
+              (result == whole && strcmp(part.name, name) == 0));
+        check(result == LH_HELLO_WHOLE || part.name[0] == '\0');
     }
 }
 
@@ -132,7 +133,7 @@ static size_t cut_into_records(uint8_t *to, const uint8_t *p, size_t n,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static uint8_t records[RECORDS_MAX];
-    char name[LH_HELLO_NAME_BYTES];
+    struct lh_hello hello;
 
     if (n == 0 || n > INPUT_MAX)
         return 0;
@@ -142,12 +143,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         n--;
         memcpy(records, data + 1, n);
     }
-    enum lh_hello_result result = read_exactly(records, n, name);
-    check_cuts(records, n, result, name);
+    enum lh_hello_result result = read_exactly(records, n, &hello);
+    check_cuts(records, n, result, hello.name);
     ask_engine(records, n);
     if (accepted) {
         check(result == LH_HELLO_WHOLE);
-        check(strcmp(found, name) == 0);
+        check(strcmp(found, hello.name) == 0);
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* The server name in a ClientHello. */
+/* The server name and the versions in a ClientHello. */
 #include "net/hello.h"
 
 #include <setjmp.h>
@@ -95,13 +95,13 @@ static struct text records_of(const struct text *message, size_t size)
 
 /* Reads from a block of just that size, so that ASan sees a step too far. */
 static enum lh_hello_result read_exactly(const struct text *t, size_t n,
-                                         char *name)
+                                         struct lh_hello *hello)
 {
     uint8_t *exact = malloc(n ? n : 1);
 
     assert_non_null(exact);
     memcpy(exact, t->p, n);
-    enum lh_hello_result result = lh_hello_read(exact, n, name);
+    enum lh_hello_result result = lh_hello_read(exact, n, hello);
     free(exact);
     return result;
 }
@@ -109,21 +109,21 @@ static enum lh_hello_result read_exactly(const struct text *t, size_t n,
 static void has_name(const struct text *message, const char *wanted)
 {
     static const size_t sizes[] = {4000, 512, 100, 3, 1};
-    char name[LH_HELLO_NAME_BYTES];
+    struct lh_hello hello;
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (message->n * (1 + 5 / sizes[i]) > sizeof(message->p))
             continue;
         struct text t = records_of(message, sizes[i]);
         for (size_t n = 0; n < t.n; n++) {
-            assert_int_equal(read_exactly(&t, n, name), LH_HELLO_MORE);
-            assert_string_equal(name, "");
+            assert_int_equal(read_exactly(&t, n, &hello), LH_HELLO_MORE);
+            assert_string_equal(hello.name, "");
         }
-        assert_int_equal(read_exactly(&t, t.n, name), LH_HELLO_WHOLE);
-        assert_string_equal(name, wanted);
+        assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_WHOLE);
+        assert_string_equal(hello.name, wanted);
         put(&t, "behind it", 9);
-        assert_int_equal(read_exactly(&t, t.n, name), LH_HELLO_WHOLE);
-        assert_string_equal(name, wanted);
+        assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_WHOLE);
+        assert_string_equal(hello.name, wanted);
     }
 }
 
@@ -182,9 +182,9 @@ static void takes_names_that_fit(void **state)
         struct text extensions = extensions_of(&names);
         struct text message = message_of(&extensions);
         struct text t = records_of(&message, 4000);
-        char got[LH_HELLO_NAME_BYTES];
-        assert_int_equal(read_exactly(&t, t.n, got), LH_HELLO_WHOLE);
-        assert_string_equal(got, n < LH_HELLO_NAME_BYTES ? name : "");
+        struct lh_hello got;
+        assert_int_equal(read_exactly(&t, t.n, &got), LH_HELLO_WHOLE);
+        assert_string_equal(got.name, n < LH_HELLO_NAME_BYTES ? name : "");
         name[n] = 'x';
     }
 }
@@ -205,7 +205,7 @@ static void there_may_be_none(void **state)
 static void passes_other_records_over(void **state)
 {
     struct text names = {.n = 0}, t = {.n = 0};
-    char name[LH_HELLO_NAME_BYTES];
+    struct lh_hello hello;
 
     (void)state;
     put_name(&names, 0, "a.example");
@@ -218,9 +218,9 @@ static void passes_other_records_over(void **state)
     put(&t, "\x15\3\1\0\2\1\x5a", 7);
     put(&t, records.p + 85, records.n - 85);
     for (size_t n = 0; n < t.n; n++)
-        assert_int_equal(read_exactly(&t, n, name), LH_HELLO_MORE);
-    assert_int_equal(read_exactly(&t, t.n, name), LH_HELLO_WHOLE);
-    assert_string_equal(name, "a.example");
+        assert_int_equal(read_exactly(&t, n, &hello), LH_HELLO_MORE);
+    assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_WHOLE);
+    assert_string_equal(hello.name, "a.example");
 }
 
 /* At once: the engine has to say what is wrong. */
@@ -242,14 +242,14 @@ static void waits_for_records_only(void **state)
         {"\x16\3\1\0\4\2", 6},
         {"\x16\3\1\0\4\0\0\0\1", 9},
     };
-    char name[LH_HELLO_NAME_BYTES];
+    struct lh_hello hello;
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct text t = {.n = 0};
         put(&t, bad[i].p, bad[i].n);
-        assert_int_equal(read_exactly(&t, t.n - 1, name), LH_HELLO_MORE);
-        assert_int_equal(read_exactly(&t, t.n, name), LH_HELLO_BAD);
+        assert_int_equal(read_exactly(&t, t.n - 1, &hello), LH_HELLO_MORE);
+        assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_BAD);
     }
 }
 
@@ -257,7 +257,7 @@ static void waits_for_records_only(void **state)
 static void refuses_what_is_none(void **state)
 {
     struct text names = {.n = 0};
-    char name[LH_HELLO_NAME_BYTES];
+    struct lh_hello hello;
 
     (void)state;
     put_name(&names, 0, "a.example");
@@ -265,24 +265,63 @@ static void refuses_what_is_none(void **state)
     struct text message = message_of(&extensions);
     struct text t = records_of(&message, 4000);
     t.p[5] = 2;
-    assert_int_equal(read_exactly(&t, t.n, name), LH_HELLO_BAD);
+    assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_BAD);
     t.p[5] = 1;
     for (size_t n = 1; n < message.n - 5; n++) {
         size_t says = message.n - 4 - n; /* fewer than its parts need */
         t.p[7] = (uint8_t)(says >> 8);
         t.p[8] = (uint8_t)says;
-        enum lh_hello_result result = read_exactly(&t, t.n, name);
+        enum lh_hello_result result = read_exactly(&t, t.n, &hello);
         /* Cut between two parts it is a message with fewer. */
         assert_int_not_equal(result, LH_HELLO_MORE);
         if (result == LH_HELLO_BAD)
-            assert_string_equal(name, "");
+            assert_string_equal(hello.name, "");
     }
+}
+
+/* The message says TLS 1.2; `octets` is what supported_versions says. */
+static void offers(const char *octets, size_t n, unsigned least, unsigned most)
+{
+    struct text all = {.n = 0};
+    struct lh_hello hello;
+
+    put_extension(&all, 43, octets, n);
+    put_extension(&all, 21, "", 0);
+    struct text message = message_of(&all);
+    struct text t = records_of(&message, 4000);
+    assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_WHOLE);
+    assert_int_equal(hello.version_min, least);
+    assert_int_equal(hello.version_max, most);
+}
+
+static void reads_the_versions(void **state)
+{
+    struct text names = {.n = 0};
+    struct lh_hello hello;
+
+    (void)state;
+    offers("\4\3\4\3\3", 5, 0x0303, 0x0304);
+    offers("\2\3\4", 3, 0x0304, 0x0304);
+    offers("\6\x0a\x0a\3\3\3\1", 7, 0x0301, 0x0303);
+    offers("\2\x7f\x1c", 3, 0x0303, 0x0303); /* a draft */
+    offers("", 0, 0x0303, 0x0303);
+    offers("\6\3\4", 3, 0x0303, 0x0303); /* of another shape */
+    offers("\3\3\4\3", 4, 0x0304, 0x0304);
+    put_name(&names, 0, "old.example");
+    struct text extensions = extensions_of(&names);
+    struct text message = message_of(&extensions);
+    message.p[5] = 1;
+    struct text t = records_of(&message, 4000);
+    assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_WHOLE);
+    assert_int_equal(hello.version_min, 0x0301);
+    assert_int_equal(hello.version_max, 0x0301);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_name),
+        cmocka_unit_test(reads_the_versions),
         cmocka_unit_test(finds_it_among_others),
         cmocka_unit_test(takes_names_that_fit),
         cmocka_unit_test(there_may_be_none),

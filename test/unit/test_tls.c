@@ -151,6 +151,14 @@ static bool shake(void)
     return false;
 }
 
+static void says(const char *words)
+{
+    char why[LH_TLS_FAILURE_BYTES];
+
+    assert_true(lh_tls_failure(server, why));
+    assert_string_equal(why, words);
+}
+
 static bool start_and_shake(const char *name, bool resume)
 {
     test_tls_client_start(&client, name, resume, 0);
@@ -320,11 +328,102 @@ static void refuses_weak_clients(void **state)
     test_tls_client_pump(&client);
     assert_int_equal(br_ssl_engine_last_error(&client.ssl.eng),
                      BR_ERR_RECV_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE);
+    says("no cipher suite in common");
     hang_up();
 
     connect_client();
     br_ssl_engine_set_versions(&client.ssl.eng, BR_TLS10, BR_TLS11);
     assert_false(start_and_shake(NULL, false));
+    says("the client offers at most TLS 1.1, and TLS 1.2 is spoken here");
+    hang_up();
+}
+
+/* A client whose octets are these, and perhaps no more. */
+static void send_raw(const void *p, size_t n, bool hangs_up)
+{
+    enum lh_net got = LH_NET_AGAIN;
+
+    client.fd = fresh_pair();
+    assert_int_equal(write(client.fd, p, n), n);
+    if (hangs_up)
+        close(client.fd);
+    for (int i = 0; i < 5 && got != LH_NET_LOST; i++) {
+        got = server->ops->receive(server);
+        if (server->ops->send(server) == LH_NET_LOST)
+            got = LH_NET_LOST;
+    }
+    if (hangs_up)
+        client.fd = -1;
+    assert_int_equal(got, LH_NET_LOST);
+}
+
+static void says_what_is_no_tls(void **state)
+{
+    static const struct {
+        const char *octets;
+        size_t n;
+        const char *words;
+    } cases[] = {
+        {"\x80\x2e\1\0\2", 5, "what the client sent first is not TLS"},
+        {"\0\0\0\0\0\0", 6, "what the client sent first is not TLS"},
+        {"\x15\3\3\0\2\2\x2e", 7,
+         "certificate unknown (alert 46) from the client"},
+        {"\x15\3\3\0\2\2\x30", 7,
+         "unknown certificate authority (alert 48) from the client"},
+        {"\x15\3\3\0\2\2\xc8", 7,
+         "an unknown alert (alert 200) from the client"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        send_raw(cases[i].octets, cases[i].n, false);
+        says(cases[i].words);
+        hang_up();
+    }
+}
+
+/* A hello of TLS 1.3 alone: its suites, and no other version. */
+static void says_that_it_is_too_new(void **state)
+{
+    static const char hello[] =
+        "\x16\3\1\0\x3a\1\0\0\x36\3\3"
+        "................................"  /* random */
+        "\0"                                /* no session */
+        "\0\2\x13\1"                        /* TLS_AES_128_GCM_SHA256 */
+        "\1\0"                              /* no compression */
+        "\0\x0b\0\x2b\0\3\2\3\4\0\x15\0\0"; /* supported_versions, padding */
+
+    (void)state;
+    send_raw(hello, sizeof(hello) - 1, false);
+    says(
+        "the client offers nothing before TLS 1.3, and TLS 1.2 is spoken here");
+    hang_up();
+}
+
+static void says_that_no_certificate_fits(void **state)
+{
+    static const char *const pairs[] = {"ec521", NULL};
+
+    (void)state;
+    end();
+    begin(pairs, true);
+    connect_client();
+    br_ssl_engine_set_ec(&client.ssl.eng, &br_ec_p256_m15);
+    assert_false(start_and_shake(NULL, false));
+    says("no certificate here fits what the client can verify");
+    hang_up();
+}
+
+static void says_nothing_without_failure(void **state)
+{
+    char why[LH_TLS_FAILURE_BYTES] = "x";
+
+    (void)state;
+    connect_client();
+    assert_true(start_and_shake(NULL, false));
+    assert_false(lh_tls_failure(server, why));
+    assert_string_equal(why, "");
+    exchange();
     hang_up();
 }
 
@@ -535,6 +634,8 @@ static void agrees_on_a_protocol(void **state)
                                          cases[i].n);
         assert_int_equal(start_and_shake(NULL, false), cases[i].passes);
         assert_int_equal(lh_tls_is_h2(server), cases[i].is_h2);
+        if (!cases[i].passes)
+            says("no application protocol in common (ALPN)");
         hang_up();
     }
 }
@@ -675,6 +776,7 @@ static void survives_unknown_alpn_in_a_resumed_hello(void **state)
     br_ssl_engine_set_protocol_names(&client.ssl.eng, unknown, 2);
     assert_false(start_and_shake("a.example.org", true));
     assert_int_equal(lh_tls_state(server), LH_TLS_HANDSHAKE);
+    says("no application protocol in common (ALPN)");
     hang_up();
     /* And the context serves the next client. */
     connect_client();
@@ -1228,6 +1330,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(every_suite_works),
         WITH_SERVER(refuses_weak_clients),
+        WITH_SERVER(says_what_is_no_tls),
+        WITH_SERVER(says_that_it_is_too_new),
+        WITH_SERVER(says_that_no_certificate_fits),
+        WITH_SERVER(says_nothing_without_failure),
         WITH_SERVER(our_order_counts),
         WITH_SERVER(picks_by_name),
         WITH_SERVER(picks_what_the_client_can_verify),

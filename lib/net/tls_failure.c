@@ -1,0 +1,166 @@
+/*
+ * Why a TLS connection failed: see tls_failure.h.  BearSSL gives one number for
+ * three kinds of things: what it found wrong itself, the alert with which it
+ * refused the client, and the alert with which the client refused us (plus 512
+ * and 256).
+ */
+#include "net/tls_failure.h"
+
+#include <bearssl.h>
+#include <stdio.h>
+
+#define TLS_1_2 0x0303u
+
+/* RFC 5246, 7.2 and later ones; without those of TLS that nobody sends. */
+static const struct {
+    int number;
+    const char *name;
+} alerts[] = {
+    {0, "close notify"},
+    {10, "unexpected message"},
+    {20, "bad record mac"},
+    {21, "decryption failed"},
+    {22, "record overflow"},
+    {40, "handshake failure"},
+    {42, "bad certificate"},
+    {43, "unsupported certificate"},
+    {44, "certificate revoked"},
+    {45, "certificate expired"},
+    {46, "certificate unknown"},
+    {47, "illegal parameter"},
+    {48, "unknown certificate authority"},
+    {49, "access denied"},
+    {50, "decode error"},
+    {51, "decrypt error"},
+    {70, "protocol version"},
+    {71, "insufficient security"},
+    {80, "internal error"},
+    {86, "inappropriate fallback"},
+    {90, "user canceled"},
+    {100, "no renegotiation"},
+    {109, "missing extension"},
+    {110, "unsupported extension"},
+    {112, "unrecognized name"},
+    {113, "bad certificate status response"},
+    {116, "certificate required"},
+    {120, "no application protocol"},
+};
+
+static const char *alert_name(int number)
+{
+    for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++) {
+        if (alerts[i].number == number)
+            return alerts[i].name;
+    }
+    return "an unknown alert";
+}
+
+static const char *version_name(unsigned version)
+{
+    switch (version) {
+    case 0x0300:
+        return "SSL 3.0";
+    case 0x0301:
+        return "TLS 1.0";
+    case 0x0302:
+        return "TLS 1.1";
+    case 0x0303:
+        return "TLS 1.2";
+    case 0x0304:
+        return "TLS 1.3";
+    default:
+        return "an unknown version";
+    }
+}
+
+/* Which versions the client can speak, if TLS 1.2 is none of them; false: it
+ * is. */
+static bool blame_versions(char *out, size_t room, const struct lh_hello *hello)
+{
+    unsigned least = hello->version_min, most = hello->version_max;
+
+    if (least == 0 || (least <= TLS_1_2 && most >= TLS_1_2))
+        return false;
+    bool old = most < TLS_1_2;
+    snprintf(out, room, "the client offers %s %s, and TLS 1.2 is spoken here",
+             old ? "at most" : "nothing before",
+             version_name(old ? most : least));
+    return true;
+}
+
+/* What we said no to. */
+static const char *refusal(int alert, bool no_pair)
+{
+    switch (alert) {
+    case BR_ALERT_HANDSHAKE_FAILURE:
+        return no_pair ? "no certificate here fits what the client can verify"
+                       : "no cipher suite in common";
+    case BR_ALERT_PROTOCOL_VERSION:
+        return "no TLS version in common";
+    case 86: /* RFC 7507 */
+        return "the client was made to offer an older TLS version than it has";
+    case BR_ALERT_NO_APPLICATION_PROTOCOL:
+        return "no application protocol in common (ALPN)";
+    default:
+        return NULL;
+    }
+}
+
+static const char *engine_words(int error)
+{
+    switch (error) {
+    case BR_ERR_UNSUPPORTED_VERSION:
+    case BR_ERR_BAD_VERSION:
+        return "a record of another TLS version";
+    case BR_ERR_BAD_LENGTH:
+    case BR_ERR_TOO_LARGE:
+        return "a record of a wrong length";
+    case BR_ERR_BAD_MAC:
+        return "a record that was changed on its way, or is not the client's";
+    case BR_ERR_NO_RANDOM:
+        return "no random bytes to be had";
+    case BR_ERR_UNKNOWN_TYPE:
+        return "a record of an unknown type";
+    case BR_ERR_UNEXPECTED:
+        return "a message that is not expected there";
+    case BR_ERR_BAD_HANDSHAKE:
+    case BR_ERR_OVERSIZED_ID:
+    case BR_ERR_BAD_SNI:
+    case BR_ERR_BAD_FRAGLEN:
+        return "a handshake message that cannot be read";
+    case BR_ERR_BAD_SECRENEG:
+        return "a renegotiation that is not secure";
+    case BR_ERR_BAD_FINISHED:
+        return "the client's Finished message is wrong";
+    case BR_ERR_INVALID_ALGORITHM:
+        return "a curve or algorithm that was not agreed on";
+    default:
+        return NULL;
+    }
+}
+
+void lh_tls_failure_words(char *out, size_t room, int error,
+                          const struct lh_tls_circumstances *known)
+{
+    bool sent = error >= BR_ERR_SEND_FATAL_ALERT;
+    bool received = !sent && error >= BR_ERR_RECV_FATAL_ALERT;
+    int alert =
+        error - (sent ? BR_ERR_SEND_FATAL_ALERT : BR_ERR_RECV_FATAL_ALERT);
+    const char *words =
+        sent ? refusal(alert, known->no_pair) : engine_words(error);
+
+    if (received)
+        snprintf(out, room, "%s (alert %d) from the client", alert_name(alert),
+                 alert);
+    else if (known->is_garbage)
+        snprintf(out, room, "what the client sent first is not TLS");
+    else if (sent && blame_versions(out, room, known->hello))
+        return;
+    else if (words)
+        snprintf(out, room, "%s", words);
+    else if (sent)
+        snprintf(out, room, "%s (alert %d) to the client", alert_name(alert),
+                 alert);
+    else
+        snprintf(out, room, "error %d of BearSSL", error);
+}
