@@ -26,7 +26,7 @@ import javax.net.ssl.TrustManagerFactory;
 
 public class Client {
     static final int PERIOD = 65521;
-    static final Duration PATIENCE = Duration.ofSeconds(60);
+    static final Duration PATIENCE = Duration.ofSeconds(240);
 
     record Answer(int status, byte[] body) {
         String text() {

@@ -25,7 +25,7 @@ import (
 
 const period = 65521
 
-var patience = 60 * time.Second
+var patience = 240 * time.Second
 
 func fail(problem error) {
 	if problem != nil {

@@ -22,7 +22,7 @@ from http.client import HTTPConnection, HTTPSConnection
 PERIOD = 65521
 PATTERN = bytes((i * 7 + i // 251) % 256 for i in range(PERIOD))
 CA = os.environ["LHTTPD_CA"]
-PATIENCE = 60
+PATIENCE = 240
 
 
 def text(n):
