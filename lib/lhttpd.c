@@ -149,6 +149,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     if (!s->software || !s->creds || (c->syslog_name && !s->syslog_name))
         return lh_err_memory(&own_err);
     init_log(s, c);
+    lh_listeners_init(&s->listeners, &s->log);
     return 0;
 }
 
@@ -198,7 +199,7 @@ void lhttpd_server_destroy(lhttpd_server_t *s)
     if (s->state == LH_SERVER_STUCK)
         return; /* a thread still uses all of it */
     lh_server_close(s);
-    lh_server_close_listeners(s);
+    lh_listeners_close(&s->listeners);
     lh_mappings_deinit(&s->mappings);
     free_server(s);
 }
@@ -230,20 +231,7 @@ static int check_listener(struct lhttpd_server_t *s, unsigned flags,
         flags == (LHTTPD_LISTEN_TLS | LHTTPD_LISTEN_REDIRECT))
         return lh_err_set(&s->err, LHTTPD_EINVAL,
                           "%s: flags 0x%x are not possible", function, flags);
-    if (s->listeners_n == LH_LISTENERS_MAX)
-        return lh_err_set(&s->err, LHTTPD_EINVAL, "%s: more than %d listeners",
-                          function, LH_LISTENERS_MAX);
     return 0;
-}
-
-static int add_listener(struct lhttpd_server_t *s, int fd, unsigned flags)
-{
-    struct lh_listener *l = &s->listeners[s->listeners_n];
-
-    l->fd = fd;
-    l->flags = flags;
-    atomic_init(&l->owner, LH_OWNER_NONE);
-    return (int)s->listeners_n++;
 }
 
 int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
@@ -258,20 +246,8 @@ int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
         return lh_err_set(&s->err, LHTTPD_EINVAL,
                           "port %d: not between 0 and 65535", port);
     struct lh_sock_access access = lh_settings_access(&s->settings);
-    int fd = lh_sock_listen(address, port, &access,
-                            &s->listeners[s->listeners_n].where, &s->err);
-    return fd < 0 ? fd : add_listener(s, fd, flags);
-}
-
-static int check_not_adopted(struct lhttpd_server_t *s, int fd)
-{
-    for (unsigned i = 0; i < s->listeners_n; i++) {
-        if (lh_sock_same(s->listeners[i].fd, fd))
-            return lh_err_set(
-                &s->err, LHTTPD_EINVAL,
-                "descriptor %d: its socket is listener %u already", fd, i);
-    }
-    return 0;
+    return lh_listeners_listen(&s->listeners, address, port, flags, &access,
+                               &s->err);
 }
 
 int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
@@ -279,20 +255,16 @@ int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
     if (!s)
         return LHTTPD_EINVAL;
     int r = check_listener(s, flags, "lhttpd_server_adopt");
-    if (r == 0)
-        r = check_not_adopted(s, fd);
-    if (r == 0)
-        r = lh_sock_adopt(fd, &s->listeners[s->listeners_n].where, &s->err);
-    return r < 0 ? r : add_listener(s, fd, flags);
+    return r < 0 ? r : lh_listeners_adopt(&s->listeners, fd, flags, &s->err);
 }
 
 int lhttpd_server_port(const lhttpd_server_t *s, int listener)
 {
-    if (!s || listener < 0 || (unsigned)listener >= s->listeners_n)
+    if (!s || listener < 0 || (unsigned)listener >= s->listeners.n)
         return LHTTPD_EINVAL;
     if (runs_elsewhere(s))
         return LHTTPD_ESTATE;
-    return s->listeners[listener].where.port;
+    return s->listeners.v[listener].where.port;
 }
 
 static int add_certificate(struct lhttpd_server_t *s,

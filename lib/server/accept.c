@@ -142,7 +142,7 @@ void lh_accept_leave(struct lh_worker *w, bool rest)
 {
     struct lhttpd_server_t *s = w->server;
 
-    for (unsigned i = 0; i < s->listeners_n; i++) {
+    for (unsigned i = 0; i < s->listeners.n; i++) {
         struct lh_acceptor *a = &w->acceptors[i];
         if (rest)
             accept_rest(a);
@@ -150,12 +150,12 @@ void lh_accept_leave(struct lh_worker *w, bool rest)
         lh_slots_remove(&w->slots, a->tag);
     }
     /* Who comes between the last look and the end is reset after all. */
-    bool last = lh_server_leave_listeners(s);
-    for (unsigned i = 0; last && i < s->listeners_n; i++) {
-        lh_server_hide_listener(s, i);
+    bool last = lh_listeners_leave(&s->listeners);
+    for (unsigned i = 0; last && i < s->listeners.n; i++) {
+        lh_listener_hide(&s->listeners, i);
         if (rest)
             accept_rest(&w->acceptors[i]);
-        lh_server_close_listener(s, i);
+        lh_listener_close(&s->listeners, i);
     }
     w->accepting = false;
     lh_timer_disarm(&w->accept_pause);
@@ -164,11 +164,11 @@ void lh_accept_leave(struct lh_worker *w, bool rest)
 int lh_accept_init(struct lh_worker *w, struct lh_err *err)
 {
     lh_timer_init(&w->accept_pause, resume_accepting);
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+    for (unsigned i = 0; i < w->server->listeners.n; i++) {
         struct lh_acceptor *a = &w->acceptors[i];
         a->source.on_event = on_client;
         a->worker = w;
-        a->listener = &w->server->listeners[i];
+        a->listener = &w->server->listeners.v[i];
         if (lh_slots_add(&w->slots, &a->source, &a->tag) < 0)
             return lh_err_memory(err);
         if (lh_evq_add(&w->evq, a->listener->fd, LH_EV_ONESHOT, a->tag) < 0)

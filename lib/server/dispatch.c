@@ -76,7 +76,7 @@ static void redirect_to_tls(const struct lhttpd_server_t *s,
                             struct lh_exchange *ex)
 {
     struct lh_str host = host_of(ex->request.authority);
-    int port = lh_server_tls_port(s);
+    int port = lh_listeners_tls_port(&s->listeners);
     char port_text[16] = "";
 
     if (!host.n && ex->peer->server_port)

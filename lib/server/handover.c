@@ -27,7 +27,7 @@ static struct lh_worker *find_waiting(const struct lh_worker *w)
  * meanwhile, and so got on. */
 void lh_handover(struct lh_worker *w, unsigned i)
 {
-    _Atomic int *owner = &w->server->listeners[i].owner;
+    _Atomic int *owner = &w->server->listeners.v[i].owner;
     int from = w->number;
 
     if (atomic_load(owner) != from)
@@ -49,7 +49,7 @@ void lh_handover_all(struct lh_worker *w)
 {
     if (w->server->workers_n == 1 || w->ctx.stopping)
         return;
-    for (unsigned i = 0; i < w->server->listeners_n; i++)
+    for (unsigned i = 0; i < w->server->listeners.n; i++)
         lh_handover(w, i);
 }
 
@@ -67,7 +67,7 @@ static bool owns_now(struct lh_worker *w, struct lh_listener *listener)
 
 void lh_handover_take(struct lh_worker *w)
 {
-    for (unsigned i = 0; i < w->server->listeners_n; i++) {
+    for (unsigned i = 0; i < w->server->listeners.n; i++) {
         struct lh_acceptor *a = &w->acceptors[i];
         if (!owns_now(w, a->listener))
             continue;

@@ -12,8 +12,6 @@
 /* An orderly stop may need a little longer than its grace. */
 #define STUCK_AFTER_MS 1000
 
-#define POOL_KEPT 256
-
 /* The standard ones, listeners, what the program has open; a worker's queues
  * and a client that is told to wait. */
 #define OWN_DESCRIPTORS    16
@@ -22,31 +20,6 @@
 /* Left for clients and what scripts open: too few to start, to say nothing. */
 #define NEEDED_DESCRIPTORS 2
 #define FEW_DESCRIPTORS    16
-
-/* --- the workers' context ------------------------------------------------- */
-
-void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
-                       unsigned worker)
-{
-    *ctx = (struct lh_context){
-        .now_ms = lh_clock_ms(),
-        .limits = &s->limits,
-        .log = &s->log,
-        .software = s->software,
-        .worker = worker,
-        .stack_bytes = lh_self_stack_bytes(),
-    };
-    lh_timers_init(&ctx->timers, ctx->now_ms);
-    lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
-    lh_buf_pools_init(&ctx->bufs, POOL_KEPT);
-    lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), POOL_KEPT);
-}
-
-void lh_server_context_deinit(struct lh_context *ctx)
-{
-    lh_pool_deinit(&ctx->exchanges);
-    lh_buf_pools_deinit(&ctx->bufs);
-}
 
 /* --- the watch ------------------------------------------------------------ */
 
@@ -80,7 +53,7 @@ static int check_vms(struct lhttpd_server_t *s)
     int r = watch(s, 1, &s->err);
 
     lh_signals_for_scripts(&before);
-    lh_server_context(s, &ctx, 0);
+    lh_worker_context(s, &ctx, 0);
     lh_watch_add(&s->watch, &ctx.running);
     lh_list_init(&ready);
     for (unsigned i = 0; i < s->mappings.n && r == 0; i++) {
@@ -89,31 +62,23 @@ static int check_vms(struct lhttpd_server_t *s)
             lh_vm_free(vm);
     }
     lh_watch_end(&s->watch);
-    lh_server_context_deinit(&ctx);
+    lh_worker_context_deinit(&ctx);
     lh_signals_restore(&before);
     return r;
-}
-
-static unsigned tls_listeners(const struct lhttpd_server_t *s)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < s->listeners_n; i++)
-        n += (s->listeners[i].flags & LHTTPD_LISTEN_TLS) != 0;
-    return n;
 }
 
 /* What listeners, certificates and mappings need of each other. */
 static int check_parts(struct lhttpd_server_t *s)
 {
-    for (unsigned i = 0; i < s->listeners_n; i++) {
-        const struct lh_listener *l = &s->listeners[i];
+    for (unsigned i = 0; i < s->listeners.n; i++) {
+        const struct lh_listener *l = &s->listeners.v[i];
         if ((l->flags & LHTTPD_LISTEN_TLS) && lh_creds_empty(s->creds))
             return lh_err_set(&s->err, LHTTPD_ECERT,
                               "listener %s: TLS needs a certificate; add one "
                               "before start",
                               l->where.text);
-        if ((l->flags & LHTTPD_LISTEN_REDIRECT) && !lh_server_tls_port(s))
+        if ((l->flags & LHTTPD_LISTEN_REDIRECT) &&
+            !lh_listeners_tls_port(&s->listeners))
             return lh_err_set(&s->err, LHTTPD_EINVAL,
                               "listener %s: there is no TLS port to redirect "
                               "to",
@@ -241,19 +206,19 @@ static void end_launched(struct lhttpd_server_t *s)
         lh_worker_stop(w);
         lh_thread_join(&w->thread);
     }
-    lh_server_close_listeners(s);
+    lh_listeners_close(&s->listeners);
 }
 
 static void log_start(const struct lhttpd_server_t *s)
 {
-    warn_of_nothing(s, s->listeners_n,
+    warn_of_nothing(s, s->listeners.n,
                     "there is no listener: no client can connect");
     warn_of_no_mapping(s);
-    for (unsigned i = 0; i < s->listeners_n; i++)
+    for (unsigned i = 0; i < s->listeners.n; i++)
         lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "listening on %s%s",
-               s->listeners[i].where.text,
-               s->listeners[i].flags & LHTTPD_LISTEN_TLS ? " (TLS)" : "");
-    if (s->listeners_n && !tls_listeners(s))
+               s->listeners.v[i].where.text,
+               s->listeners.v[i].flags & LHTTPD_LISTEN_TLS ? " (TLS)" : "");
+    if (s->listeners.n && !lh_listeners_tls(&s->listeners))
         lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL,
                "serves plain HTTP: what passes can be read and changed on "
                "its way");
@@ -288,7 +253,7 @@ static int make_shared(struct lhttpd_server_t *s)
 
     if (r == 0)
         r = lh_mappings_read(&s->mappings, &s->err);
-    if (r == 0 && tls_listeners(s))
+    if (r == 0 && lh_listeners_tls(&s->listeners))
         r = lh_tls_shared_new(&s->tls, s->creds, LHTTPD_HTTP2 != 0, &s->err);
     if (r == 0)
         lh_creds_look(s->creds, &s->log);
@@ -319,7 +284,7 @@ int lh_server_start(struct lhttpd_server_t *s)
     r = check_descriptors(s);
     if (r < 0)
         goto err_after_workers;
-    atomic_store(&s->listeners_in_use, s->workers_n);
+    atomic_store(&s->listeners.in_use, s->workers_n);
     s->process = lh_self_id();
     s->state = LH_SERVER_RUNNING; /* before a handler can ask */
     r = launch(s);
@@ -342,48 +307,6 @@ err_after_shared:
     return r;
 }
 
-/* --- listeners ------------------------------------------------------------ */
-
-void lh_server_hide_listener(struct lhttpd_server_t *s, unsigned i)
-{
-    struct lh_err err;
-
-    if (lh_sock_address_deinit(&s->listeners[i].where, &err) < 0)
-        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
-}
-
-void lh_server_close_listener(struct lhttpd_server_t *s, unsigned i)
-{
-    struct lh_listener *l = &s->listeners[i];
-
-    if (l->fd < 0)
-        return;
-    lh_server_hide_listener(s, i);
-    lh_sock_close(l->fd);
-    l->fd = -1;
-}
-
-void lh_server_close_listeners(struct lhttpd_server_t *s)
-{
-    for (unsigned i = 0; i < s->listeners_n; i++)
-        lh_server_close_listener(s, i);
-}
-
-bool lh_server_leave_listeners(struct lhttpd_server_t *s)
-{
-    return atomic_fetch_sub(&s->listeners_in_use, 1) == 1;
-}
-
-int lh_server_tls_port(const struct lhttpd_server_t *s)
-{
-    for (unsigned i = 0; i < s->listeners_n; i++) {
-        const struct lh_listener *l = &s->listeners[i];
-        if ((l->flags & LHTTPD_LISTEN_TLS) && l->where.port)
-            return l->where.port;
-    }
-    return 0;
-}
-
 /* --- stop ----------------------------------------------------------------- */
 
 /* Async-signal-safe: atomics, clock_gettime() and write() alone. */
@@ -398,21 +321,6 @@ void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms)
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_worker_stop(&s->workers[i]);
     lh_evq_wake(&s->done);
-}
-
-/* A worker that does not return still knows the listeners' numbers, so these
- * stay in use, for something that has no clients.  Whoever holds a share of the
- * listeners keeps the workers from closing them. */
-static void vacate_listeners(struct lhttpd_server_t *s)
-{
-    if (atomic_fetch_add(&s->listeners_in_use, 1) == 0)
-        return; /* they are closed */
-    for (unsigned i = 0; i < s->listeners_n; i++) {
-        struct lh_listener *l = &s->listeners[i];
-        atomic_store(&l->owner, LH_OWNER_GONE);
-        lh_server_hide_listener(s, i);
-        lh_sock_replace(l->fd, s->done.wake_fd);
-    }
 }
 
 /* What a worker is inside of; false: no script. */
@@ -431,7 +339,7 @@ static int stuck(struct lhttpd_server_t *s)
     char text[LH_ERR_TEXT_BYTES];
 
     lh_watch_end(&s->watch);
-    vacate_listeners(s);
+    lh_listeners_vacate(&s->listeners, s->done.wake_fd);
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_thread_detach(&s->workers[i].thread);
     s->state = LH_SERVER_STUCK;

@@ -4,8 +4,7 @@
  *
  * - read-only while workers run: log, software, mappings; limits, settings and
  *   creds are of those who hold `changes`, the workers have copies and shares;
- * - listeners: the descriptor is read-only, `owner` says in an atomic whose
- *   event queue it is armed in (handover.h);
+ * - the listeners (listener.h);
  * - the workers' event queues, to arm a listener there or to wake, and their
  *   atomics `waiting` and `load`;
  * - one lock-free mailbox a worker;
@@ -19,27 +18,14 @@
 
 #include "net/tls.h"
 #include "os/evq.h"
-#include "os/sock.h"
+#include "server/listener.h"
 #include "server/mapping.h"
 #include "server/settings.h"
 #include "server/watch.h"
 
 #include <stdatomic.h>
 
-#define LH_LISTENERS_MAX 64
-#define LH_WORKERS_MAX   1024
-
-/* No worker has the listener armed: the next one that waits takes it. */
-#define LH_OWNER_NONE (-1)
-/* It takes no clients any more: no worker touches it. */
-#define LH_OWNER_GONE (-2)
-
-struct lh_listener {
-    int fd; /* -1 once closed */
-    unsigned flags;
-    struct lh_sock_address where;
-    _Atomic int owner;
-};
+#define LH_WORKERS_MAX 1024
 
 enum lh_server_state {
     LH_SERVER_SETUP,
@@ -60,16 +46,14 @@ struct lhttpd_server_t {
     char *syslog_name;       /* of the system's log; NULL: standard error */
     char *software;
     unsigned workers_n;
-    struct lh_listener listeners[LH_LISTENERS_MAX];
-    unsigned listeners_n;
+    struct lh_listeners listeners;
     struct lh_mappings mappings;
     struct lh_creds *creds;
     struct lh_tls_shared *tls; /* NULL without a TLS listener */
     struct lh_worker *workers; /* they and `done` last until destroy */
     struct lh_watch watch;
-    struct lh_evq done;                /* woken by each worker that ends */
-    _Atomic uint64_t stop_at_ms;       /* LH_NEVER: no stop asked for */
-    _Atomic unsigned listeners_in_use; /* workers that still accept */
+    struct lh_evq done;          /* woken by each worker that ends */
+    _Atomic uint64_t stop_at_ms; /* LH_NEVER: no stop asked for */
     _Atomic unsigned workers_done;
     _Atomic bool cut;    /* the grace ran out for somebody */
     atomic_flag changes; /* a thread changes what runs, or it has ended */
@@ -83,22 +67,5 @@ int lh_server_wait(struct lhttpd_server_t *s);
 
 /* Frees what a server that has run still keeps: a late shutdown may come. */
 void lh_server_close(struct lhttpd_server_t *s);
-
-/* One worker accepts no longer; true: it was the last one, and closes them. */
-bool lh_server_leave_listeners(struct lhttpd_server_t *s);
-
-/* A unix socket has no file any more, so that nobody new finds it; and closes
- * it. */
-void lh_server_hide_listener(struct lhttpd_server_t *s, unsigned i);
-void lh_server_close_listener(struct lhttpd_server_t *s, unsigned i);
-void lh_server_close_listeners(struct lhttpd_server_t *s); /* all */
-
-/* The port of the first TLS listener that has one, 0 if there is none. */
-int lh_server_tls_port(const struct lhttpd_server_t *s);
-
-/* A worker's context, also one for VMs that are thrown away. */
-void lh_server_context(struct lhttpd_server_t *s, struct lh_context *ctx,
-                       unsigned worker);
-void lh_server_context_deinit(struct lh_context *ctx);
 
 #endif

@@ -24,11 +24,11 @@ struct setting {
 static int need_no_unix_socket(const struct lhttpd_server_t *s,
                                struct lh_err *err)
 {
-    for (unsigned i = 0; i < s->listeners_n; i++) {
-        if (s->listeners[i].where.unix_path)
+    for (unsigned i = 0; i < s->listeners.n; i++) {
+        if (s->listeners.v[i].where.unix_path)
             return lh_err_set(err, LHTTPD_ESTATE,
                               "it has to be set before %s is listened on",
-                              s->listeners[i].where.text);
+                              s->listeners.v[i].where.text);
     }
     return 0;
 }

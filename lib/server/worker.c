@@ -10,6 +10,7 @@
 
 #include "os/clock.h"
 #include "os/error.h"
+#include "os/self.h"
 #include "os/signals.h"
 #include "server/accept.h"
 #include "server/conn.h"
@@ -33,6 +34,9 @@
 
 /* After a cut, how long tasks that still yield are put up with. */
 #define CUT_TASKS_MS 1000
+
+/* Objects of each kind that a worker keeps for reuse. */
+#define POOL_KEPT 256
 
 static _Thread_local const struct lh_worker *current;
 
@@ -276,6 +280,29 @@ static int add_aio(struct lh_worker *w, struct lh_err *err)
     return 0;
 }
 
+void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
+                       unsigned worker)
+{
+    *ctx = (struct lh_context){
+        .now_ms = lh_clock_ms(),
+        .limits = &s->limits,
+        .log = &s->log,
+        .software = s->software,
+        .worker = worker,
+        .stack_bytes = lh_self_stack_bytes(),
+    };
+    lh_timers_init(&ctx->timers, ctx->now_ms);
+    lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
+    lh_buf_pools_init(&ctx->bufs, POOL_KEPT);
+    lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), POOL_KEPT);
+}
+
+void lh_worker_context_deinit(struct lh_context *ctx)
+{
+    lh_pool_deinit(&ctx->exchanges);
+    lh_buf_pools_deinit(&ctx->bufs);
+}
+
 static int make_vms(struct lh_worker *w, struct lh_err *err)
 {
     unsigned n = w->server->mappings.n;
@@ -313,7 +340,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     atomic_flag_clear(&w->stop_posted);
     init_lists(w);
     lh_mailbox_init(&w->mailbox);
-    lh_server_context(s, &w->ctx, number);
+    lh_worker_context(s, &w->ctx, number);
     lh_watch_add(&s->watch, &w->ctx.running);
     read_clocks(w);
     lh_trim_init(w);
@@ -358,7 +385,7 @@ void lh_worker_deinit(struct lh_worker *w)
     lh_tls_worker_free(w->pools.tls);
     lh_net_pools_deinit(&w->pools);
     lh_slots_deinit(&w->slots);
-    lh_server_context_deinit(&w->ctx);
+    lh_worker_context_deinit(&w->ctx);
 }
 
 void lh_worker_close(struct lh_worker *w)

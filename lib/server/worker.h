@@ -74,6 +74,11 @@ struct lh_worker {
     struct lh_event events[LH_EVENTS_MAX];
 };
 
+/* A worker's context, also one for VMs that are thrown away. */
+void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
+                       unsigned worker);
+void lh_worker_context_deinit(struct lh_context *ctx);
+
 /* Makes everything but the thread, VMs included.  On failure too, the two
  * below free what was made: first what it served with; then its event queue,
  * since lh_worker_stop() may still be called from other threads until then. */

@@ -49,11 +49,11 @@ static int set_up(void **state)
     assert_non_null(w);
     s->workers = w;
     s->workers_n = WORKERS;
-    s->listeners_n = 1;
+    s->listeners.n = 1;
     for (int i = 0; i < WORKERS; i++) {
         w[i].server = s;
         w[i].number = i;
-        w[i].acceptors[0].listener = &s->listeners[0];
+        w[i].acceptors[0].listener = &s->listeners.v[0];
     }
     memset(armed, 0, sizeof(armed));
     meanwhile = NULL;
@@ -70,7 +70,7 @@ static int tear_down(void **state)
 
 static int owner(void)
 {
-    return atomic_load(&s->listeners[0].owner);
+    return atomic_load(&s->listeners.v[0].owner);
 }
 
 /* An event that has nothing to do with the listener ends the wait, and a long
@@ -96,7 +96,7 @@ static void leaves_and_hands_on(unsigned worker)
 static void goes_out_of_use(unsigned worker)
 {
     w[worker].waiting = false;
-    s->listeners[0].owner = LH_OWNER_GONE;
+    s->listeners.v[0].owner = LH_OWNER_GONE;
 }
 
 static void to_a_waiting_worker(void **state)

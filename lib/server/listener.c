@@ -1,0 +1,127 @@
+/* The listening sockets: see listener.h. */
+#include "server/listener.h"
+
+#include "lhttpd.h"
+
+void lh_listeners_init(struct lh_listeners *l, const struct lh_log *log)
+{
+    l->log = log;
+}
+
+/* --- set up --------------------------------------------------------------- */
+
+static int check_room(const struct lh_listeners *l, struct lh_err *err)
+{
+    if (l->n < LH_LISTENERS_MAX)
+        return 0;
+    return lh_err_set(err, LHTTPD_EINVAL, "there are %d listeners already",
+                      LH_LISTENERS_MAX);
+}
+
+/* Its address was filled in before. */
+static int add_listener(struct lh_listeners *l, int fd, unsigned flags)
+{
+    struct lh_listener *added = &l->v[l->n];
+
+    added->fd = fd;
+    added->flags = flags;
+    atomic_init(&added->owner, LH_OWNER_NONE);
+    return (int)l->n++;
+}
+
+int lh_listeners_listen(struct lh_listeners *l, const char *address, int port,
+                        unsigned flags, const struct lh_sock_access *access,
+                        struct lh_err *err)
+{
+    int r = check_room(l, err);
+
+    if (r < 0)
+        return r;
+    int fd = lh_sock_listen(address, port, access, &l->v[l->n].where, err);
+    return fd < 0 ? fd : add_listener(l, fd, flags);
+}
+
+static int check_not_adopted(const struct lh_listeners *l, int fd,
+                             struct lh_err *err)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if (lh_sock_same(l->v[i].fd, fd))
+            return lh_err_set(
+                err, LHTTPD_EINVAL,
+                "descriptor %d: its socket is listener %u already", fd, i);
+    }
+    return 0;
+}
+
+int lh_listeners_adopt(struct lh_listeners *l, int fd, unsigned flags,
+                       struct lh_err *err)
+{
+    int r = check_room(l, err);
+
+    if (r == 0)
+        r = check_not_adopted(l, fd, err);
+    if (r == 0)
+        r = lh_sock_adopt(fd, &l->v[l->n].where, err);
+    return r < 0 ? r : add_listener(l, fd, flags);
+}
+
+unsigned lh_listeners_tls(const struct lh_listeners *l)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < l->n; i++)
+        n += (l->v[i].flags & LHTTPD_LISTEN_TLS) != 0;
+    return n;
+}
+
+int lh_listeners_tls_port(const struct lh_listeners *l)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if ((l->v[i].flags & LHTTPD_LISTEN_TLS) && l->v[i].where.port)
+            return l->v[i].where.port;
+    }
+    return 0;
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+bool lh_listeners_leave(struct lh_listeners *l)
+{
+    return atomic_fetch_sub(&l->in_use, 1) == 1;
+}
+
+/* Whoever holds a share of the listeners keeps the workers from closing them,
+ * so one more share is taken first. */
+void lh_listeners_vacate(struct lh_listeners *l, int fd)
+{
+    if (atomic_fetch_add(&l->in_use, 1) == 0)
+        return; /* they are closed */
+    for (unsigned i = 0; i < l->n; i++) {
+        atomic_store(&l->v[i].owner, LH_OWNER_GONE);
+        lh_listener_hide(l, i);
+        lh_sock_replace(l->v[i].fd, fd);
+    }
+}
+
+void lh_listener_hide(struct lh_listeners *l, unsigned i)
+{
+    struct lh_err err;
+
+    if (lh_sock_address_deinit(&l->v[i].where, &err) < 0)
+        lh_log(l->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
+}
+
+void lh_listener_close(struct lh_listeners *l, unsigned i)
+{
+    if (l->v[i].fd < 0)
+        return;
+    lh_listener_hide(l, i);
+    lh_sock_close(l->v[i].fd);
+    l->v[i].fd = -1;
+}
+
+void lh_listeners_close(struct lh_listeners *l)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        lh_listener_close(l, i);
+}
