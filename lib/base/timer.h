@@ -53,6 +53,11 @@ static inline bool lh_timer_armed(const struct lh_timer *timer)
     return lh_list_linked(&timer->link);
 }
 
+static inline uint64_t lh_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* now + timeout, LH_NEVER where either is unlimited or the sum overflows. */
 static inline uint64_t lh_deadline(uint64_t now_ms, uint64_t timeout_ms)
 {

@@ -14,6 +14,8 @@
 #include "os/signals.h"
 #include "server/accept.h"
 #include "server/conn.h"
+#include "server/conn_input.h"
+#include "server/conn_output.h"
 #include "server/handover.h"
 
 #include <stdlib.h>

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "server/conn.h"
+#include "server/conn_input.h"
+#include "server/conn_output.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "server/conn.h"
+#include "server/conn_input.h"
+#include "server/conn_output.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,0 +1,191 @@
+/* From sockets to protocols: see conn_input.h. */
+#include "server/conn_input.h"
+
+#include "server/conn_close.h"
+#include "server/conn_output.h"
+#include "server/conn_time.h"
+#include "server/negotiate.h"
+
+/* What a step of a connection costs beside the octets that it moves. */
+#define FEED_COST (LH_STEP_COST / 4)
+
+/* A full TLS handshake holds its thread for a millisecond or two. */
+#define HANDSHAKES_A_TURN 4
+
+/* --- what comes ----------------------------------------------------------- */
+
+/* A handshake that begins while the server stops has its whole time. */
+static void hear_client(struct lh_conn *c)
+{
+    const struct lh_context *ctx = &c->worker->ctx;
+
+    if (!c->heard && ctx->stopping && c->state == LH_CONN_HANDSHAKE)
+        c->state_deadline =
+            lh_deadline(ctx->now_ms, ctx->limits->handshake_timeout_ms);
+    c->heard = true;
+}
+
+static void receive_input(struct lh_conn *c)
+{
+    c->readable = false;
+    if (lh_conn_has_input(c))
+        return;
+    hear_client(c);
+    enum lh_net outcome = c->transport->ops->receive(c->transport);
+    lh_worker_look(c->worker);
+    switch (outcome) {
+    case LH_NET_OK:
+    case LH_NET_AGAIN:
+        break;
+    case LH_NET_EOF:
+        c->eof = true;
+        break;
+    case LH_NET_LOST:
+        c->transport->ops->send(c->transport); /* TLS says why in an alert */
+        lh_conn_lose(c);
+        break;
+    }
+}
+
+/* A pipelined request can only be used once the answer before it has been
+ * pulled; so this pulls too, and one send takes all answers along. */
+static void feed_protocol(struct lh_conn *c)
+{
+    const uint8_t *p;
+    size_t n, used, pulled = 0;
+
+    while ((p = c->transport->ops->peek(c->transport, &n)) != NULL) {
+        if (!(lh_conn_pull(c, &pulled) & LH_PROTO_WANTS_INPUT))
+            return;
+        int r = c->protocol->feed(c->p, p, n, &used);
+        c->transport->ops->consume(c->transport, used);
+        if (r < 0 || used < n)
+            return;
+    }
+}
+
+static void tell_protocol_eof(struct lh_conn *c)
+{
+    if (c->state == LH_CONN_LINGER && c->blocked)
+        return; /* until our end has left */
+    if (c->state != LH_CONN_OPEN) {
+        lh_conn_lose(c);
+        return;
+    }
+    if (c->eof_told)
+        return;
+    c->eof_told = true;
+    c->protocol->eof(c->p);
+}
+
+static void tell_protocol_fin(struct lh_conn *c)
+{
+    if (c->fin_told)
+        return;
+    c->fin_told = true;
+    if (c->protocol->fin)
+        c->protocol->fin(c->p);
+}
+
+/* --- the step ------------------------------------------------------------- */
+
+static void feed_conn(struct lh_conn *c)
+{
+    c->feeding = true;
+    if (c->state == LH_CONN_LINGER)
+        lh_conn_discard(c);
+    else if (c->readable || lh_conn_has_more(c))
+        receive_input(c);
+    if (c->state == LH_CONN_HANDSHAKE)
+        lh_negotiate_handshake(c);
+    if (c->state == LH_CONN_SNIFF)
+        lh_negotiate_sniff(c);
+    if (c->state == LH_CONN_OPEN && c->fin_seen)
+        tell_protocol_fin(c);
+    if (c->state == LH_CONN_OPEN)
+        feed_protocol(c);
+    c->eof |= c->transport->ended;
+    if (c->state != LH_CONN_CLOSED && c->eof && !lh_conn_has_input(c))
+        tell_protocol_eof(c);
+    c->feeding = false;
+    lh_conn_settle(c);
+}
+
+/* The others do not wait for more than a few handshakes. */
+static bool may_shake_hands(struct lh_worker *w)
+{
+    if (lh_step_over(&w->shaking, LH_STEP_COST))
+        return false;
+    return w->handshakes++ < HANDSHAKES_A_TURN;
+}
+
+void lh_conns_feed(struct lh_worker *w)
+{
+    struct lh_step step = {0};
+    struct lh_list queue, *link;
+
+    lh_list_move(&queue, &w->fed);
+    while ((link = lh_list_take(&queue)) != NULL) {
+        struct lh_conn *c = LH_OF(link, struct lh_conn, fed);
+        if (c->state == LH_CONN_HANDSHAKE && !may_shake_hands(w))
+            lh_conn_queue_fed(c);
+        else
+            feed_conn(c);
+        if (lh_step_over(&step, FEED_COST))
+            break;
+    }
+    lh_list_put_first(&w->fed, &queue);
+}
+
+/* --- events --------------------------------------------------------------- */
+
+/* Level-triggered interest that nobody serves would spin.  The client's FIN is
+ * worth knowing meanwhile, once. */
+static void stop_reading(struct lh_conn *c)
+{
+    unsigned interest = c->interest & LH_EV_WRITE;
+
+    if (!c->fin_seen)
+        interest |= LH_EV_FIN;
+    lh_evq_change(&c->worker->evq, c->fd, interest, c->tag);
+    c->interest = interest;
+}
+
+/* The client of a unix socket has closed it: nothing will be taken any more,
+ * but its request may be there to be read, and is served as on TCP, where a
+ * close looks like a half-close.  The report would come again and again. */
+static void hang_up(struct lh_conn *c)
+{
+    lh_evq_forget(&c->worker->evq, c->fd);
+    c->hung_up = c->fin_seen = true;
+    if (c->blocked)
+        lh_conn_unblock(c);
+    lh_conn_queue_fed(c);
+}
+
+void lh_conn_on_event(struct lh_source *source, unsigned ready)
+{
+    struct lh_conn *c = LH_OF(source, struct lh_conn, source);
+
+    if (ready & LH_EV_LOST ||
+        (ready & LH_EV_HANGUP && c->state == LH_CONN_LINGER)) {
+        lh_conn_lose(c);
+        return;
+    }
+    if (ready & LH_EV_HANGUP) {
+        hang_up(c);
+        return;
+    }
+    if (ready & LH_EV_WRITE)
+        lh_conn_unblock(c);
+    if (ready & LH_EV_FIN)
+        c->fin_seen = true;
+    if (!(ready & (LH_EV_READ | LH_EV_FIN)))
+        return;
+    if (c->wants_input || c->fin_seen) {
+        c->readable = true;
+        lh_conn_queue_fed(c);
+    }
+    if (!c->wants_input)
+        stop_reading(c);
+}

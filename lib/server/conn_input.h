@@ -1,0 +1,16 @@
+/*
+ * From sockets to protocols: a step of the turn.  A connection in the queue
+ * `fed` has input to use; events only put it there.
+ */
+#ifndef LH_SERVER_CONN_INPUT_H
+#define LH_SERVER_CONN_INPUT_H
+
+#include "server/conn_core.h"
+
+/* For its source in the event queue. */
+void lh_conn_on_event(struct lh_source *source, unsigned ready);
+
+/* The step.  Takes the queue as it is. */
+void lh_conns_feed(struct lh_worker *w);
+
+#endif

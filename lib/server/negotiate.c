@@ -1,0 +1,118 @@
+/* Which protocol a connection speaks: see negotiate.h. */
+#include "server/negotiate.h"
+
+#include "h1/h1_conn.h"
+#include "net/tls.h"
+#if LHTTPD_HTTP2
+#include "h2/h2_conn.h"
+#endif
+
+static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
+                          void *p)
+{
+    size_t used;
+
+    if (!p) {
+        lh_conn_lose(c);
+        return;
+    }
+    c->protocol = protocol;
+    c->p = p;
+    lh_conn_move(c, LH_CONN_OPEN);
+    c->state_deadline = LH_NEVER;
+    if (c->worker->ctx.stopping)
+        protocol->drain(p);
+    if (c->sniffed)
+        protocol->feed(p, c->sniff, c->sniffed, &used);
+}
+
+static void open_h1(struct lh_conn *c)
+{
+    open_protocol(c, &lh_h1_protocol, lh_h1_new(&c->host));
+}
+
+#if LHTTPD_HTTP2
+
+static void open_h2(struct lh_conn *c)
+{
+    open_protocol(c, &lh_h2_protocol, lh_h2_new(&c->host));
+}
+
+/* The time that a header section may take counts from its first octet on. */
+static void begin_header(struct lh_conn *c)
+{
+    c->host.first_ms = c->worker->ctx.now_ms;
+    c->state_deadline =
+        lh_deadline(c->host.first_ms, c->worker->ctx.limits->header_timeout_ms);
+}
+
+/* The client's preface tells HTTP/2 with prior knowledge (RFC 9113, 3.3); no
+ * method of HTTP/1 begins with "PRI ". */
+void lh_negotiate_sniff(struct lh_conn *c)
+{
+    const char *preface = "PRI ";
+    size_t n, same = 0;
+    const uint8_t *p = c->transport->ops->peek(c->transport, &n);
+
+    if (!p)
+        return;
+    while (same < n && c->sniffed + same < sizeof(c->sniff) &&
+           p[same] == (uint8_t)preface[c->sniffed + same])
+        same++;
+    if (c->sniffed + same == sizeof(c->sniff)) {
+        open_h2(c);
+    } else if (same < n) {
+        open_h1(c);
+    } else {
+        if (c->sniffed == 0)
+            begin_header(c);
+        memcpy(c->sniff + c->sniffed, p, n);
+        c->sniffed = (uint8_t)(c->sniffed + n);
+        c->transport->ops->consume(c->transport, n);
+    }
+}
+
+#else
+
+static void open_h2(struct lh_conn *c)
+{
+    lh_conn_lose(c); /* ALPN never offered it */
+}
+
+void lh_negotiate_sniff(struct lh_conn *c)
+{
+    if (lh_conn_has_input(c))
+        open_h1(c);
+}
+
+#endif
+
+static void secured(struct lh_conn *c)
+{
+    struct lh_peer *peer = c->host.peer;
+
+    peer->tls_protocol = "TLSv1.2";
+    peer->tls_cipher = lh_tls_cipher(c->transport);
+    if (!lh_peer_set_server_name(peer, lh_tls_server_name(c->transport)))
+        lh_conn_lose(c);
+    else if (lh_tls_is_h2(c->transport))
+        open_h2(c);
+    else
+        open_h1(c);
+}
+
+void lh_negotiate_handshake(struct lh_conn *c)
+{
+    switch (lh_tls_state(c->transport)) {
+    case LH_TLS_HANDSHAKE:
+        break;
+    case LH_TLS_READY:
+        secured(c);
+        break;
+    case LH_TLS_PLAIN_HTTP:
+        open_h1(c);
+        if (c->state == LH_CONN_OPEN)
+            lh_h1_refuse_plain(c->p);
+        break;
+    }
+}

@@ -1,0 +1,15 @@
+/*
+ * Which protocol a connection speaks: TLS agrees on it by ALPN in its
+ * handshake, on plain TCP the client's first octets tell.  The only file of
+ * server/ that knows whether there is HTTP/2.
+ */
+#ifndef LH_SERVER_NEGOTIATE_H
+#define LH_SERVER_NEGOTIATE_H
+
+#include "server/conn_core.h"
+
+/* In the states HANDSHAKE and SNIFF, once input has come. */
+void lh_negotiate_handshake(struct lh_conn *c);
+void lh_negotiate_sniff(struct lh_conn *c);
+
+#endif
