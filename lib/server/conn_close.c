@@ -59,7 +59,7 @@ void lh_conn_discard(struct lh_conn *c)
     case LH_NET_AGAIN:
         break;
     case LH_NET_EOF:
-        c->eof = true;
+        lh_conn_see(&c->eof);
         break;
     case LH_NET_LOST:
         lh_conn_lose(c);

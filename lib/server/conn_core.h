@@ -29,6 +29,9 @@ enum lh_conn_state {
     LH_CONN_CLOSED,    /* to be freed at the end of the turn */
 };
 
+/* Of something that happens once and that the protocol is told once. */
+enum lh_told { LH_NOT_SEEN, LH_SEEN, LH_TOLD };
+
 /* Is this a step that a connection takes? */
 bool lh_conn_may(enum lh_conn_state from, enum lh_conn_state to);
 
@@ -60,10 +63,8 @@ struct lh_conn {
     bool wants_input; /* as its last step has left it */
     bool heard;       /* the client has sent something */
     bool used;        /* ... and made a request */
-    bool eof;         /* the client's side is shut */
-    bool eof_told;    /* ... and the protocol knows */
-    bool fin_seen;    /* reported once while paused; not asked for again */
-    bool fin_told;    /* ... and the protocol knows */
+    enum lh_told eof; /* the client's side is shut: no octet comes any more */
+    enum lh_told fin; /* it will be, behind octets that wait; asked for once */
     bool hung_up;     /* no event comes any more: reads until the end */
     bool blocked;     /* the socket takes no more for now */
     bool tail;        /* time is up, but it takes the end of an answer yet */
@@ -107,6 +108,12 @@ static inline bool lh_conn_has_input(const struct lh_conn *c)
     size_t n;
 
     return c->transport->ops->peek(c->transport, &n) != NULL;
+}
+
+static inline void lh_conn_see(enum lh_told *what)
+{
+    if (*what == LH_NOT_SEEN)
+        *what = LH_SEEN;
 }
 
 /* Is there input to use that no event will announce? */

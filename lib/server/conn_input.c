@@ -38,7 +38,7 @@ static void receive_input(struct lh_conn *c)
     case LH_NET_AGAIN:
         break;
     case LH_NET_EOF:
-        c->eof = true;
+        lh_conn_see(&c->eof);
         break;
     case LH_NET_LOST:
         c->transport->ops->send(c->transport); /* TLS says why in an alert */
@@ -72,17 +72,15 @@ static void tell_protocol_eof(struct lh_conn *c)
         lh_conn_lose(c);
         return;
     }
-    if (c->eof_told)
+    if (c->eof == LH_TOLD)
         return;
-    c->eof_told = true;
+    c->eof = LH_TOLD;
     c->protocol->eof(c->p);
 }
 
 static void tell_protocol_fin(struct lh_conn *c)
 {
-    if (c->fin_told)
-        return;
-    c->fin_told = true;
+    c->fin = LH_TOLD;
     if (c->protocol->fin)
         c->protocol->fin(c->p);
 }
@@ -100,11 +98,12 @@ static void feed_conn(struct lh_conn *c)
         lh_negotiate_handshake(c);
     if (c->state == LH_CONN_SNIFF)
         lh_negotiate_sniff(c);
-    if (c->state == LH_CONN_OPEN && c->fin_seen)
+    if (c->state == LH_CONN_OPEN && c->fin == LH_SEEN)
         tell_protocol_fin(c);
     if (c->state == LH_CONN_OPEN)
         feed_protocol(c);
-    c->eof |= c->transport->ended;
+    if (c->transport->ended)
+        lh_conn_see(&c->eof);
     if (c->state != LH_CONN_CLOSED && c->eof && !lh_conn_has_input(c))
         tell_protocol_eof(c);
     c->feeding = false;
@@ -145,7 +144,7 @@ static void stop_reading(struct lh_conn *c)
 {
     unsigned interest = c->interest & LH_EV_WRITE;
 
-    if (!c->fin_seen)
+    if (!c->fin)
         interest |= LH_EV_FIN;
     lh_evq_change(&c->worker->evq, c->fd, interest, c->tag);
     c->interest = interest;
@@ -157,7 +156,8 @@ static void stop_reading(struct lh_conn *c)
 static void hang_up(struct lh_conn *c)
 {
     lh_evq_forget(&c->worker->evq, c->fd);
-    c->hung_up = c->fin_seen = true;
+    c->hung_up = true;
+    lh_conn_see(&c->fin);
     if (c->blocked)
         lh_conn_unblock(c);
     lh_conn_queue_fed(c);
@@ -179,10 +179,10 @@ void lh_conn_on_event(struct lh_source *source, unsigned ready)
     if (ready & LH_EV_WRITE)
         lh_conn_unblock(c);
     if (ready & LH_EV_FIN)
-        c->fin_seen = true;
+        lh_conn_see(&c->fin);
     if (!(ready & (LH_EV_READ | LH_EV_FIN)))
         return;
-    if (c->wants_input || c->fin_seen) {
+    if (c->wants_input || c->fin) {
         c->readable = true;
         lh_conn_queue_fed(c);
     }
