@@ -22,6 +22,7 @@ enum lh_log_kind {
     LH_LOG_SLOW,     /* clients whose time was up */
     LH_LOG_HANDSHAKES, /* of TLS, that failed */
     LH_LOG_NO_ROOM,    /* clients that a limit has kept out, or cut */
+    LH_LOG_ACCEPT,     /* listeners that had to wait for room */
     LH_LOG_KINDS,
 };
 

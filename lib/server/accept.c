@@ -52,10 +52,13 @@ static void give_up(struct lh_acceptor *a, const char *why)
                why);
 }
 
-/* Said once, until it works again. */
+/* Said once, until it works again; not too often if it comes and goes. */
 static void report_trouble(struct lh_acceptor *a, const char *why)
 {
-    if (!a->in_trouble)
+    struct lh_context *ctx = &a->worker->ctx;
+
+    if (!a->in_trouble &&
+        lh_log_rates_allow(&ctx->log_rates, LH_LOG_ACCEPT, ctx->now_ms))
         lh_log(a->worker->ctx.log, LHTTPD_LOG_WARNING, NULL,
                "%s: no client can be accepted: %s", a->listener->where.text,
                why);
@@ -95,6 +98,8 @@ static bool accept_client(struct lh_acceptor *a)
     struct lh_sock_ends ends;
 
     if (full && !lh_conns_find_idle(w)) {
+        report_trouble(a, "all connections that may be open are busy "
+                          "(limit \"connections\")");
         pause_accepting(w);
         return false;
     }

@@ -76,17 +76,12 @@ static void take_request(struct lh_protocol_host *host, struct lh_exchange *ex)
     lh_dispatch(c->worker, c->listener, ex);
 }
 
-static struct lh_peer *new_peer(const struct lh_sock_ends *ends)
+static void fill_peer(struct lh_peer *peer, const struct lh_sock_ends *ends)
 {
-    struct lh_peer *peer = lh_peer_new();
-
-    if (!peer)
-        return NULL;
     snprintf(peer->server_addr, sizeof(peer->server_addr), "%s", ends->local);
     snprintf(peer->client_addr, sizeof(peer->client_addr), "%s", ends->remote);
     peer->server_port = ends->local_port;
     peer->client_port = ends->remote_port;
-    return peer;
 }
 
 static bool is_secure(const struct lh_listener *listener)
@@ -122,9 +117,10 @@ static bool equip_conn(struct lh_conn *c, const struct lh_sock_ends *ends)
 {
     struct lh_worker *w = c->worker;
 
-    c->host.peer = new_peer(ends);
+    c->host.peer = lh_peer_new();
     if (!c->host.peer)
         return false;
+    fill_peer(c->host.peer, ends);
     c->transport = is_secure(c->listener) ? lh_tls_new(&w->pools, c->fd)
                                           : lh_tcp_new(&w->pools, c->fd);
     if (!c->transport)
@@ -152,6 +148,18 @@ static void count_conns(struct lh_worker *w, int change)
     atomic_store(&w->load, w->conns_n);
 }
 
+/* For lack of memory, or of room in the event queue. */
+static void turn_away(struct lh_worker *w, int fd,
+                      const struct lh_sock_ends *ends)
+{
+    struct lh_peer peer;
+
+    fill_peer(&peer, ends);
+    lh_log_client(&w->ctx, &peer, LH_LOG_NO_ROOM,
+                  "no memory for its connection");
+    lh_sock_close(fd);
+}
+
 void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
                     int fd, const struct lh_sock_ends *ends)
 {
@@ -161,12 +169,12 @@ void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
      * --------------------------------------------------------- */
 
     if (!c) {
-        lh_sock_close(fd);
+        turn_away(w, fd, ends);
         return;
     }
     init_conn(c, w, listener, fd);
     if (!equip_conn(c, ends)) {
-        lh_sock_close(fd);
+        turn_away(w, fd, ends);
         give_spare(w, c);
         return;
     }
@@ -235,7 +243,12 @@ bool lh_conns_close_oldest_idle(struct lh_worker *w)
 {
     if (!lh_conns_find_idle(w))
         return false;
-    lh_conn_lose(LH_OF(w->idle.next, struct lh_conn, all));
+    struct lh_conn *c = LH_OF(w->idle.next, struct lh_conn, all);
+    LH_CONN_LOG(c, LH_LOG_NO_ROOM,
+                "closed after %llu ms without a request: a new client needs "
+                "room",
+                (unsigned long long)(w->ctx.now_ms - c->idle_ms));
+    lh_conn_lose(c);
     return true;
 }
 

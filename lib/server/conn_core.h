@@ -88,6 +88,10 @@ void lh_conn_settle(struct lh_conn *c);
  * since a caller up the stack may still look at it. */
 void lh_conn_lose(struct lh_conn *c);
 
+/* One line of the log about its client: lh_log_client(). */
+#define LH_CONN_LOG(c, kind, ...)                                              \
+    lh_log_client(&(c)->worker->ctx, (c)->host.peer, kind, __VA_ARGS__)
+
 /* The earliest of its deadlines, LH_NEVER: it has none. */
 uint64_t lh_conn_deadline(const struct lh_conn *c);
 

@@ -68,6 +68,9 @@ static void tell_protocol_eof(struct lh_conn *c)
 {
     if (c->state == LH_CONN_LINGER && c->blocked)
         return; /* until our end has left */
+    if (c->state == LH_CONN_HANDSHAKE && c->heard)
+        LH_CONN_LOG(c, LH_LOG_HANDSHAKES,
+                    "it closed the connection in its TLS handshake");
     if (c->state != LH_CONN_OPEN) {
         lh_conn_lose(c);
         return;

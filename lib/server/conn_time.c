@@ -57,10 +57,13 @@ static bool client_takes(struct lh_conn *c)
  * has taken anything since it was last looked at. */
 static void look_whether_it_takes(struct lh_conn *c)
 {
-    if (client_takes(c))
+    if (client_takes(c)) {
         look_later(c);
-    else
-        lh_conn_lose(c);
+        return;
+    }
+    LH_CONN_LOG(c, LH_LOG_SLOW, "it took nothing of what was sent for %llu ms",
+                (unsigned long long)c->worker->ctx.limits->send_timeout_ms);
+    lh_conn_lose(c);
 }
 
 /* The end of the last answer may still be in the system's buffers, megabytes,
@@ -96,9 +99,32 @@ static bool is_spared(struct lh_conn *c)
     return true;
 }
 
+/* Who says nothing to a server that stops has done nothing wrong; nor is it
+ * news that somebody who was refused has lingered. */
+static void log_state_is_due(const struct lh_conn *c)
+{
+    const struct lh_context *ctx = &c->worker->ctx;
+    const lhttpd_limits_t *limits = ctx->limits;
+
+    if (c->state == LH_CONN_LINGER || (ctx->stopping && !c->heard))
+        return;
+    if (c->state == LH_CONN_HANDSHAKE)
+        LH_CONN_LOG(c, LH_LOG_HANDSHAKES,
+                    "its TLS handshake was not done after %llu ms",
+                    (unsigned long long)limits->handshake_timeout_ms);
+    else if (c->heard)
+        LH_CONN_LOG(c, LH_LOG_SLOW,
+                    "its header section was not whole after %llu ms",
+                    (unsigned long long)limits->header_timeout_ms);
+    else
+        LH_CONN_LOG(c, LH_LOG_SLOW, "it sent nothing for %llu ms",
+                    (unsigned long long)limits->idle_timeout_ms);
+}
+
 static void state_is_due(struct lh_conn *c)
 {
     if (c->state != LH_CONN_LINGER || !client_takes_tail(c)) {
+        log_state_is_due(c);
         lh_conn_lose(c);
         return;
     }

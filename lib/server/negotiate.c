@@ -13,6 +13,7 @@ static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
     size_t used;
 
     if (!p) {
+        LH_CONN_LOG(c, LH_LOG_NO_ROOM, "no memory for its requests");
         lh_conn_lose(c);
         return;
     }
@@ -110,6 +111,7 @@ void lh_negotiate_handshake(struct lh_conn *c)
         secured(c);
         break;
     case LH_TLS_PLAIN_HTTP:
+        LH_CONN_LOG(c, LH_LOG_HANDSHAKES, "plain HTTP on a TLS port");
         open_h1(c);
         if (c->state == LH_CONN_OPEN)
             lh_h1_refuse_plain(c->p);

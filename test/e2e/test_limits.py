@@ -115,6 +115,7 @@ class Times(harness.TestCase):
         with server(header_timeout_ms=300, idle_timeout_ms=300) as s, \
                 s.client() as c:
             self.assertEqual(c.closed(), b"")
+            s.wait_for_log("it sent nothing for 300 ms")
 
     def test_idle(self):
         with server(idle_timeout_ms=300) as s, s.client() as c:
@@ -156,6 +157,7 @@ class Times(harness.TestCase):
             c.request(path="/download?64")
             s.wait_for_log("download: ")
             c.closed()
+            s.wait_for_log("it took nothing of what was sent for 300 ms")
 
     def test_lingering(self):
         with server(linger_timeout_ms=300, linger_bytes=1 << 30) as s, \
@@ -171,6 +173,13 @@ class Times(harness.TestCase):
                 harness.Client(s.port) as c:
             c.send(b"\x16\x03\x01")
             c.closed()
+            s.wait_for_log("its TLS handshake was not done after 300 ms")
+
+    def test_handshake_that_the_client_leaves(self):
+        with Server(*TOOLS, tls=("ec",)) as s:
+            with harness.Client(s.port) as c:
+                c.send(b"\x16\x03\x01")
+            s.wait_for_log("it closed the connection in its TLS handshake")
 
     def test_handler_that_does_not_pause(self):
         with server(handler_run_ms=100) as s, s.client() as c:
@@ -196,6 +205,7 @@ class Numbers(harness.TestCase):
             with s.client() as late:
                 self.assertEqual(late.ask().status, 200)
                 self.assertEqual(clients[0].closed(), b"")
+                s.wait_for_log("a new client needs room")
                 self.assertEqual(clients[3].ask().status, 200)
             for c in clients:
                 c.close()
@@ -252,6 +262,7 @@ class Numbers(harness.TestCase):
             with s.client() as late:
                 late.request()
                 for c in clients:
+                    s.wait_for_log("all connections that may be open are busy")
                     self.assertIn(b"event 3", c.until(b"0\r\n\r\n"))
                     c.close()
                 self.assertEqual(late.response().text, "hello\n")

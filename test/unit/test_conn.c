@@ -32,9 +32,26 @@ static struct {
     lhttpd_server_t *server;
     struct lh_listener listener;
     struct lh_worker worker;
-    size_t at;   /* how much of an answer's last line was read */
-    int answers; /* that were read to their end */
+    size_t at;        /* how much of an answer's last line was read */
+    int answers;      /* that were read to their end */
+    char logged[200]; /* the last line about a client */
 } t;
+
+static void keep_log(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    if (entry->client)
+        snprintf(t.logged, sizeof(t.logged), "%s: %s", entry->client,
+                 entry->message);
+}
+
+/* The last line about the client, which is named as the test names it. */
+static void assert_logged(const char *words)
+{
+    if (strncmp(t.logged, "y: ", 3) != 0 || !strstr(t.logged, words))
+        fail_msg("logged: \"%s\", not: %s", t.logged, words);
+    t.logged[0] = '\0';
+}
 
 static int set_up(void **state)
 {
@@ -46,6 +63,9 @@ static int set_up(void **state)
     limits.send_timeout_ms = SEND_TIMEOUT_MS;
     config.limits = &limits;
     config.workers = 1;
+    config.log = keep_log;
+    config.log_level = LHTTPD_LOG_INFO;
+    t.logged[0] = '\0';
     assert_int_equal(lhttpd_server_create(&t.server, &config), 0);
     t.listener = (struct lh_listener){.fd = -1};
     assert_int_equal(lh_worker_init(&t.worker, t.server, 0, &err), 0);
@@ -240,6 +260,7 @@ static void silent_clients_make_room(void **state)
     assert_false(lh_conns_close_oldest_idle(&t.worker));
     wait_ms(1);
     assert_true(lh_conns_close_oldest_idle(&t.worker));
+    assert_logged("closed after 1000 ms without a request");
     assert_false(lh_conns_close_oldest_idle(&t.worker));
     turn();
     assert_int_equal(t.worker.conns_n, 1);
@@ -339,8 +360,31 @@ static void who_takes_nothing_is_cut(void **state)
         for (int j = 0; j < 2; j++)
             wait_ms(SEND_TIMEOUT_MS / 4);
         assert_int_equal(t.worker.conns_n, 0);
+        assert_logged("it took nothing of what was sent for 1000 ms");
         close(c.fd);
     }
+}
+
+/* One that has not spoken is told from one that was idle after an answer, which
+ * is as it should be. */
+static void who_says_nothing_is_logged(void **state)
+{
+    uint64_t idle_ms = t.worker.ctx.limits->idle_timeout_ms;
+
+    (void)state;
+    struct client served = accept_from(tcp_pair, 65536);
+    ask(served, 1);
+    take_answers(served, 1);
+    wait_until_taken(served);
+    wait_ms(idle_ms);
+    assert_int_equal(t.worker.conns_n, 0);
+    assert_string_equal(t.logged, "");
+    struct client silent = accept_from(tcp_pair, 65536);
+    wait_ms(idle_ms);
+    assert_int_equal(t.worker.conns_n, 0);
+    assert_logged("it sent nothing for ");
+    close(served.fd);
+    close(silent.fd);
 }
 
 /* An idle connection whose last answers the client has not taken yet; its
@@ -599,6 +643,7 @@ int main(void)
         TEST(a_request_that_has_come_is_served),
         TEST(who_takes_octets_is_not_cut),
         TEST(who_takes_nothing_is_cut),
+        TEST(who_says_nothing_is_logged),
         TEST(who_takes_the_end_of_an_answer_is_not_idle),
         TEST(who_does_not_take_the_end_of_an_answer_is_cut),
         TEST(what_came_in_time_counts),
