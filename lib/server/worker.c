@@ -363,15 +363,6 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     return r < 0 ? r : make_vms(w, err);
 }
 
-void lh_worker_share(struct lh_worker *w)
-{
-    uint64_t share = w->limits.connections / w->server->workers_n;
-
-    w->conns_max = share > UINT32_MAX ? UINT32_MAX
-                   : share            ? (unsigned)share
-                                      : 1;
-}
-
 void lh_worker_deinit(struct lh_worker *w)
 {
     lh_news_deinit(&w->news);

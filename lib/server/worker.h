@@ -95,7 +95,14 @@ int lh_worker_launch(struct lh_worker *w, struct lh_err *err);
 void lh_worker_stop(struct lh_worker *w);
 
 /* Its share of the connections of all, by its limits. */
-void lh_worker_share(struct lh_worker *w);
+static inline void lh_worker_share(struct lh_worker *w)
+{
+    uint64_t share = w->limits.connections / w->server->workers_n;
+
+    w->conns_max = share > UINT32_MAX ? UINT32_MAX
+                   : share            ? (unsigned)share
+                                      : 1;
+}
 
 /* Looks whether another thread has given it something (news.h).  Outside of
  * every call into a protocol, a VM or a transport. */
