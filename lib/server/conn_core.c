@@ -8,6 +8,7 @@
 #include "server/conn_core.h"
 
 #include "base/trace.h"
+#include "server/check.h"
 
 #include <assert.h>
 
@@ -54,15 +55,6 @@ void lh_conn_wake(struct lh_protocol_host *host)
     lh_conn_queue_dirty(c);
     if (!c->feeding && lh_conn_has_more(c))
         lh_conn_queue_fed(c);
-}
-
-uint64_t lh_conn_deadline(const struct lh_conn *c)
-{
-    uint64_t at = lh_earlier(c->state_deadline, c->send_deadline);
-
-    if (c->state == LH_CONN_OPEN && !c->tail)
-        at = lh_earlier(at, c->protocol->deadline(c->p));
-    return at;
 }
 
 /* The timer is only ever moved earlier: when it fires too early, it is armed
@@ -141,6 +133,7 @@ void lh_conn_settle(struct lh_conn *c)
     set_conn_timer(c);
     if (!lh_list_linked(&c->fed) && !lh_list_linked(&c->dirty))
         c->transport->ops->rest(c->transport);
+    lh_check_conn(c);
 }
 
 /* --- the end -------------------------------------------------------------- */

@@ -92,9 +92,6 @@ void lh_conn_lose(struct lh_conn *c);
 #define LH_CONN_LOG(c, kind, ...)                                              \
     lh_log_client(&(c)->worker->ctx, (c)->host.peer, kind, __VA_ARGS__)
 
-/* The earliest of its deadlines, LH_NEVER: it has none. */
-uint64_t lh_conn_deadline(const struct lh_conn *c);
-
 /* For the protocol's host: it has news, an exchange's output, or room for
  * input. */
 void lh_conn_wake(struct lh_protocol_host *host);
@@ -105,6 +102,16 @@ static inline unsigned lh_conn_status(const struct lh_conn *c)
     if (c->state == LH_CONN_OPEN)
         return c->protocol->status(c->p);
     return LH_PROTO_WANTS_INPUT;
+}
+
+/* The earliest of its deadlines, LH_NEVER: it has none. */
+static inline uint64_t lh_conn_deadline(const struct lh_conn *c)
+{
+    uint64_t at = lh_earlier(c->state_deadline, c->send_deadline);
+
+    if (c->state == LH_CONN_OPEN && !c->tail)
+        at = lh_earlier(at, c->protocol->deadline(c->p));
+    return at;
 }
 
 static inline bool lh_conn_has_input(const struct lh_conn *c)

@@ -13,6 +13,7 @@
 #include "os/self.h"
 #include "os/signals.h"
 #include "server/accept.h"
+#include "server/check.h"
 #include "server/conn.h"
 #include "server/conn_input.h"
 #include "server/conn_output.h"
@@ -248,6 +249,7 @@ static void turn(struct lh_worker *w)
     lh_trim_look(w);
     lh_conns_reap(w);
     count_turn(w);
+    lh_check_worker(w);
 }
 
 /* --- Life ----------------------------------------------------------------- */
