@@ -282,6 +282,16 @@ class Installed(harness.TestCase):
         _, errors = process.communicate("\n", timeout=harness.PATIENCE)
         self.assertEqual(process.returncode, 0, errors)
 
+    def test_manual(self):
+        harness.need("man")
+        pages = next(d for d, _, files in os.walk(self.prefix)
+                     if "liblhttpd.3" in files)
+        for name, text in (("lhttpd_server_start", "returns when they serve"),
+                           ("lhttpd_config_init", "Makes a server"),
+                           ("lhttpd", "-l prefix script")):
+            out = self.tool("man", "-M", os.path.dirname(pages), name)
+            self.assertIn(text, " ".join(re.sub(".\b", "", out).split()))
+
     def test_cmake_package(self):
         project = os.path.join(self.prefix, "project")
         os.makedirs(project, exist_ok=True)
