@@ -9,7 +9,7 @@
 #   dev      LuaJIT, gcc, address and undefined-behaviour sanitizers
 #   lua5.4   the same on PUC Lua 5.4
 #   lua5.1   the same on PUC Lua 5.1
-#   clang    LuaJIT, clang, the same sanitizers
+#   clang    LuaJIT, clang, the same sanitizers; clang-tidy
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
 #   clients  the release build with real clients and proxies, test/clients/run
@@ -17,7 +17,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages='gcc g++ clang libclang-rt-14-dev clang-format cmake ninja-build
+packages='gcc g++ clang libclang-rt-14-dev clang-format clang-tidy cmake ninja-build
 pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev
 liblua5.4-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux groff-base man-db'
@@ -69,6 +69,16 @@ check() {
 format() {
     find . -path ./build -prune -o -name '*.[ch]' -exec \
         clang-format --dry-run -Werror {} +
+}
+
+# What clang-tidy says of the code that build/$1 compiles; its analyzer, which
+# takes very long, is left out.
+tidy() {
+    find lib -name '*.c' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet \
+        --checks='-clang-analyzer-*' -p "build/$1" >"build/$1-tidy.log" 2>&1 &&
+        return 0
+    grep -A 3 -E 'error:|warning:' "build/$1-tidy.log" || cat "build/$1-tidy.log"
+    return 1
 }
 
 # build DIRECTORY PRESET [option ...]
@@ -138,7 +148,10 @@ run_variant() {
     lua5.4 | lua5.1)
         build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" && e2e "$1"
         ;;
-    clang) build clang dev -DCMAKE_C_COMPILER=clang && unit clang ;;
+    clang)
+        build clang dev -DCMAKE_C_COMPILER=clang && unit clang &&
+            check clang-tidy tidy clang
+        ;;
     tsan) build tsan tsan && unit tsan -L threads ;;
     release)
         build release release -DLHTTPD_WERROR=ON && e2e release

@@ -80,7 +80,7 @@ static const char *const server_error[] = {
 
 #define CLASS(phrases)                                                         \
     {                                                                          \
-        phrases, sizeof(phrases) / sizeof(phrases[0])                          \
+        (phrases), sizeof(phrases) / sizeof((phrases)[0])                      \
     }
 
 static const struct {

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FILE_BYTES_MAX (1024 * 1024)
+#define FILE_BYTES_MAX ((size_t)1024 * 1024)
 
 /* One of the two inputs of a certificate. */
 struct source {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LH_SESSION_LIFETIME_MS (3600 * 1000)
+#define LH_SESSION_LIFETIME_MS ((uint64_t)3600 * 1000)
 
 /* A server name, hashed: SHA-256 of it in lower case. */
 struct lh_session_name {

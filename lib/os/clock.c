@@ -125,11 +125,11 @@ void lh_clock_imf_date(int64_t unix_s, char out[30])
     struct calendar c;
 
     to_calendar(&c, unix_s);
-    out = put_text(out, weekdays + 3 * c.weekday, 3);
+    out = put_text(out, weekdays + (size_t)3 * c.weekday, 3);
     out = put_text(out, ", ", 2);
     out = put_digits(out, 2, c.day + 1);
     *out++ = ' ';
-    out = put_text(out, months + 3 * c.month, 3);
+    out = put_text(out, months + (size_t)3 * c.month, 3);
     *out++ = ' ';
     out = put_digits(out, 4, c.year);
     *out++ = ' ';
