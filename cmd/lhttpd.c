@@ -40,7 +40,7 @@ static lhttpd_config_t config = {.size = sizeof(config)};
 static lhttpd_server_t *server;
 static _Atomic int hangups, stops, serving; /* a signal finds any thread */
 static sem_t news; /* a signal came, in whatever thread */
-static const int caught[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGTERM, SIGINT};
+static const int sigs[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGTERM, SIGINT, SIGUSR1};
 
 static int number(int c, int min, int max)
 {
@@ -191,8 +191,8 @@ int main(int argc, char *argv[])
     need(config.syslog_name ? lhttpd_process_daemonize(&daemon)
                             : lhttpd_process_supervise());
     sem_init(&news, 0, 0);
-    for (unsigned i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
-        signal(caught[i], on_signal); /* children would inherit SIG_IGN */
+    for (unsigned i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+        signal(sigs[i], on_signal); /* children would inherit SIG_IGN */
     set_up();
     need((given['t'] ? lhttpd_server_check : lhttpd_server_start)(server));
     return given['t'] ? puts("certificates and scripts can be used") < 0

@@ -294,6 +294,12 @@ class ProcessOne(Host):
                 client.request()
                 client.closed()
 
+    def test_what_rotates_logs_ends_nothing(self):
+        """A server that ended by the signal would give its number as status."""
+        with self.container(Start.HELLO) as first:
+            os.kill(first, signal.SIGUSR1)
+            self.assertEqual(self.ask().text, "hello")
+
     def test_no_background(self):
         done = harness.run("unshare", "-fp", BINARY, "-a",
                            "unix:" + self.socket, "-l", "/",
