@@ -41,6 +41,8 @@ static bool step_idle(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
     (void)n;
     *used = 1;
     if (c->refuse) {
+        lh_log_client(c->ctx, c->host->peer, LH_LOG_REFUSED,
+                      "HTTP/1: 400, plain HTTP on a port that speaks TLS");
         lh_h1_refuse(c, 400,
                      "<!DOCTYPE html>\n<title>400 Bad Request</title>\n"
                      "<h1>400 Bad Request</h1>\n"
@@ -51,7 +53,7 @@ static bool step_idle(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
     /* One empty line before a request is forgiven (RFC 9112, 2.2). */
     if (c->blank_cr) {
         if (*p != '\n')
-            lh_h1_refuse(c, 400, NULL, false);
+            lh_h1_refuse_client(c, 400, "a bare CR before a request", false);
         c->blank_cr = false;
         c->blank_line = true;
         return true;
@@ -110,14 +112,24 @@ static bool step_head(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
         begin_answer(c);
         return true;
     case LH_H1_HEAD_SILENT:
+        lh_log_client(c->ctx, c->host->peer, LH_LOG_REFUSED,
+                      "HTTP/1: closed without an answer, %s",
+                      c->head.why ? c->head.why : "out of memory");
         lh_h1_cancel(c);
         lh_h1_close(c, false);
         return false;
     default:
         lh_h1_cancel(c);
-        lh_h1_refuse(c, result, NULL, head);
+        lh_h1_refuse_client(c, result, c->head.why, head);
         return false;
     }
+}
+
+/* The client's fault, whose answer is on its way or the handler's. */
+static void log_body(struct lh_h1 *c, const char *why)
+{
+    lh_log_client(c->ctx, c->host->peer, LH_LOG_REFUSED,
+                  "HTTP/1: the connection ends, %s", why);
 }
 
 /* Bad framing ends the connection: with a 400 where nothing was answered. */
@@ -126,15 +138,18 @@ static void malformed_body(struct lh_h1 *c)
     bool head = c->ex->request.head, left = c->ex->response.head_left;
 
     if (lh_exchange_complete(c->ex)) {
+        log_body(c, "the body's chunks are malformed");
         lh_h1_give_up_body(c, LH_BODY_MALFORMED);
         return;
     }
     lh_exchange_body_end(c->ex, LH_BODY_MALFORMED);
     lh_h1_cancel(c);
-    if (left)
-        lh_h1_close(c, true);
-    else
-        lh_h1_refuse(c, 400, NULL, head);
+    if (!left) {
+        lh_h1_refuse_client(c, 400, "the body's chunks are malformed", head);
+        return;
+    }
+    log_body(c, "the body's chunks are malformed");
+    lh_h1_close(c, true);
 }
 
 /* All of the answer is there, so that the handler has ended or only waits for
@@ -154,6 +169,7 @@ static bool queue_body(struct lh_h1 *c, struct lh_str data)
     c->pace.last_ms = c->ctx->now_ms;
     c->pace.bytes += data.n;
     if (data.n > lh_limit_left(c->ctx->limits->body_bytes, c->body_bytes)) {
+        log_body(c, "a body is over body_bytes");
         lh_h1_give_up_body(c, LH_BODY_TOO_LARGE);
         return false;
     }

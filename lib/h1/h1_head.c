@@ -7,6 +7,14 @@
 /* Room for white space around a value, which the limits do not count. */
 #define BLANKS_BYTES 64
 
+/* The status that a request is to be answered with, and why. */
+static unsigned refuse_head(struct lh_h1_head *head, unsigned status,
+                            const char *why)
+{
+    head->why = why;
+    return status;
+}
+
 /* --- lines ---------------------------------------------------------------- */
 
 static enum lh_h1_line_result add_to_line(struct lh_h1_line *line,
@@ -75,14 +83,16 @@ bool lh_h1_field_parse(char *line, size_t n, struct lh_str *name,
 
 /* --- the request line ----------------------------------------------------- */
 
-static unsigned parse_version(struct lh_request *r, struct lh_str s)
+static unsigned parse_version(struct lh_h1_head *head, struct lh_request *r,
+                              struct lh_str s)
 {
     if (s.n != 8 || s.p[5] < '0' || s.p[5] > '9' || s.p[6] != '.' ||
         s.p[7] < '0' || s.p[7] > '9')
-        return 400;
+        return refuse_head(head, 400, "the version of HTTP is malformed");
     if (s.p[5] != '1') {
         bool preface = lh_str_equal(r->method, LH_STR("PRI"));
-        return preface ? LH_H1_HEAD_SILENT : 505;
+        return refuse_head(head, preface ? LH_H1_HEAD_SILENT : 505,
+                           "a version of HTTP that is not spoken here");
     }
     r->version = s.p[7] == '0' ? LH_HTTP_1_0 : LH_HTTP_1_1;
     return 0;
@@ -110,14 +120,14 @@ static unsigned parse_target(struct lh_h1_head *head, struct lh_exchange *ex,
     struct lh_target target;
 
     if (lh_str_equal(r->method, LH_STR("CONNECT")))
-        return 501;
+        return refuse_head(head, 501, "the method CONNECT");
     if (lh_target_parse(&target, raw) != LH_TARGET_OK)
-        return 400;
+        return refuse_head(head, 400, "the request target is malformed");
     if (target.origin.p[0] == '*' &&
         !lh_str_equal(r->method, LH_STR("OPTIONS")))
-        return 400;
+        return refuse_head(head, 400, "the target * is for OPTIONS alone");
     if (!complete_origin(&ex->arena, &target.origin))
-        return LH_H1_HEAD_SILENT;
+        return refuse_head(head, LH_H1_HEAD_SILENT, NULL);
     head->from_target = target.authority.p != NULL;
     r->authority = target.authority;
     r->target = target.origin;
@@ -125,7 +135,7 @@ static unsigned parse_target(struct lh_h1_head *head, struct lh_exchange *ex,
     case LH_TARGET_OK:
         return 0;
     case LH_TARGET_BAD:
-        return 400;
+        return refuse_head(head, 400, "the path is malformed");
     case LH_TARGET_MEMORY:
         break;
     }
@@ -133,9 +143,10 @@ static unsigned parse_target(struct lh_h1_head *head, struct lh_exchange *ex,
 }
 
 /* What is not even the shape of a request line. */
-static unsigned not_http(const struct lh_h1_head *head)
+static unsigned not_http(struct lh_h1_head *head)
 {
-    return head->first ? LH_H1_HEAD_SILENT : 400;
+    return refuse_head(head, head->first ? LH_H1_HEAD_SILENT : 400,
+                       "no request line of HTTP");
 }
 
 static unsigned parse_request_line(struct lh_h1_head *head,
@@ -153,9 +164,9 @@ static unsigned parse_request_line(struct lh_h1_head *head,
         return not_http(head);
     r->method = (struct lh_str){line.p, (size_t)(space - line.p)};
     if (!lh_field_name_valid(r->method))
-        return 400;
+        return refuse_head(head, 400, "the method is malformed");
     r->head = lh_str_equal(r->method, LH_STR("HEAD"));
-    error = parse_version(r, version);
+    error = parse_version(head, r, version);
     if (error)
         return error;
     return parse_target(head, ex,
@@ -167,8 +178,10 @@ static unsigned parse_request_line(struct lh_h1_head *head,
 static unsigned take_host(struct lh_h1_head *head, struct lh_request *r,
                           struct lh_str value)
 {
-    if (head->hosts++ || !lh_authority_valid(value))
-        return 400;
+    if (head->hosts++)
+        return refuse_head(head, 400, "more than one host field");
+    if (!lh_authority_valid(value))
+        return refuse_head(head, 400, "the host field is malformed");
     if (!head->from_target)
         r->authority = value;
     return 0;
@@ -246,10 +259,10 @@ static unsigned h1_take_field(struct lh_h1_head *head, struct lh_request *r,
         if (memcmp(name.p, "content-length", 14) != 0)
             break;
         if (!lh_str_to_u64(value, LH_LENGTH_UNKNOWN - 1, &length))
-            return 400;
+            return refuse_head(head, 400, "content-length is no number");
         *listed = r->content_length == LH_LENGTH_UNKNOWN;
         if (!*listed && r->content_length != length)
-            return 400;
+            return refuse_head(head, 400, "content-length fields differ");
         r->content_length = length;
         break;
     case 17:
@@ -266,11 +279,11 @@ static unsigned parse_field(struct lh_h1_head *head, struct lh_exchange *ex)
     bool listed = true;
 
     if (!lh_h1_field_parse(head->line.p, head->line.n, &name, &value))
-        return 400;
+        return refuse_head(head, 400, "a field line is malformed");
     head->fields++;
     head->bytes += name.n + value.n + 32;
     if (head->bytes > ex->ctx->limits->header_bytes)
-        return 431;
+        return refuse_head(head, 431, "the fields are over header_bytes");
     unsigned error = h1_take_field(head, &ex->request, name, value, &listed);
     if (error || !listed)
         return error;
@@ -283,18 +296,22 @@ static unsigned parse_field(struct lh_h1_head *head, struct lh_exchange *ex)
 
 /* How the body is delimited (RFC 9112, 6.3): what two parsers could see in two
  * ways is refused. */
-static unsigned check_codings(const struct lh_h1_head *head,
+static unsigned check_codings(struct lh_h1_head *head,
                               const struct lh_request *r)
 {
     if (head->codings == 0)
         return 0;
     if (r->version == LH_HTTP_1_0 || r->content_length != LH_LENGTH_UNKNOWN)
-        return 400;
+        return refuse_head(head, 400,
+                           "transfer-encoding with content-length or HTTP/1.0");
     if (head->empty_coding || (head->has_chunked && !head->chunked))
-        return 400;
+        return refuse_head(head, 400,
+                           "transfer-encoding does not end in chunked");
     if (head->unknown_coding)
-        return 501;
-    return head->codings == 1 && head->chunked ? 0 : 400;
+        return refuse_head(head, 501, "an unknown transfer-encoding");
+    if (head->codings == 1 && head->chunked)
+        return 0;
+    return refuse_head(head, 400, "chunked more than once");
 }
 
 static unsigned finish_head(struct lh_h1_head *head, struct lh_exchange *ex)
@@ -306,12 +323,12 @@ static unsigned finish_head(struct lh_h1_head *head, struct lh_exchange *ex)
     if (error)
         return error;
     if (!old && head->hosts == 0)
-        return 400;
+        return refuse_head(head, 400, "no host field");
     if (!old && head->expects_other)
-        return 417;
+        return refuse_head(head, 417, "an unknown expectation");
     if (r->content_length != LH_LENGTH_UNKNOWN &&
         r->content_length > ex->ctx->limits->body_bytes)
-        return 413;
+        return refuse_head(head, 413, "content-length is over body_bytes");
     if (old) {
         head->expects_continue = false;
         head->close |= !head->keep_alive;
@@ -327,16 +344,20 @@ void lh_h1_head_init(struct lh_h1_head *head, bool first)
 }
 
 /* What may not begin a line; 0 if all is well. */
-static unsigned check_line_start(const struct lh_h1_head *head,
+static unsigned check_line_start(struct lh_h1_head *head,
                                  const lhttpd_limits_t *limits, uint8_t c)
 {
     if (!head->in_fields && lh_token_lower[c])
         return 0;
     if (!head->in_fields) /* an empty line more than is forgiven, or no HTTP */
-        return c == '\r' || c == '\n' ? 400 : not_http(head);
-    if (c == ' ' || c == '\t')
-        return 400; /* obs-fold (RFC 9112, 5.2) */
-    return c != '\r' && head->fields >= limits->header_fields ? 431 : 0;
+        return c == '\r' || c == '\n'
+                   ? refuse_head(head, 400, "empty lines before a request")
+                   : not_http(head);
+    if (lh_is_blank((char)c)) /* obs-fold (RFC 9112, 5.2) */
+        return refuse_head(head, 400, "a field line that is folded");
+    if (c == '\r' || head->fields < limits->header_fields)
+        return 0;
+    return refuse_head(head, 431, "more fields than header_fields");
 }
 
 static uint64_t line_max(const struct lh_h1_head *head,
@@ -349,6 +370,14 @@ static uint64_t line_max(const struct lh_h1_head *head,
     if (all > UINT64_MAX / 2)
         return all;
     return (all > used ? all - used : 0) + 1 + BLANKS_BYTES;
+}
+
+static unsigned line_too_long(struct lh_h1_head *head)
+{
+    if (head->in_fields)
+        return refuse_head(head, 431, "a field is over header_bytes");
+    return refuse_head(head, 414,
+                       "the request line is over request_line_bytes");
 }
 
 static unsigned whole_line(struct lh_h1_head *head, struct lh_exchange *ex)
@@ -387,9 +416,10 @@ unsigned lh_h1_head_feed(struct lh_h1_head *head, struct lh_exchange *ex,
             result = whole_line(head, ex);
             break;
         case LH_H1_LINE_LONG:
-            return head->in_fields ? 431 : 414;
+            return line_too_long(head);
         case LH_H1_LINE_BAD:
-            return 400;
+            return refuse_head(head, 400,
+                               "a control character in the request's head");
         case LH_H1_LINE_MEMORY:
             return LH_H1_HEAD_SILENT;
         }

@@ -52,6 +52,7 @@ struct lh_h1_head {
     bool expects_continue; /* and no other expectation */
     bool expects_other;
     bool close, keep_alive; /* connection options */
+    const char *why;        /* it is refused: for the log; NULL: no memory */
 };
 
 /* What lh_h1_head_feed returns besides status codes. */

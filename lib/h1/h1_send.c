@@ -27,6 +27,15 @@ void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
     lh_h1_close(c, true);
 }
 
+void lh_h1_refuse_client(struct lh_h1 *c, unsigned status, const char *why,
+                         bool no_body)
+{
+    lh_log_client(c->ctx, c->host->peer,
+                  status == 408 ? LH_LOG_SLOW : LH_LOG_REFUSED,
+                  "HTTP/1: %u, %s", status, why);
+    lh_h1_refuse(c, status, NULL, no_body);
+}
+
 /* --- the exchange's response ---------------------------------------------- */
 
 /* Must the connection end after this response, as far as can be told when its

@@ -11,6 +11,11 @@
 void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
                   bool no_body);
 
+/* The same for a fault of the client's, which is logged: `why` says what was
+ * wrong, and where. */
+void lh_h1_refuse_client(struct lh_h1 *c, unsigned status, const char *why,
+                         bool no_body);
+
 /* May a whole response be put into the queue, to make place for the next
  * request?  And do it. */
 bool lh_h1_can_queue(const struct lh_h1 *c);

@@ -1,6 +1,8 @@
 /* The states of an HTTP/1 connection: see h1_state.h. */
 #include "h1/h1_state.h"
 
+#include "base/trace.h"
+
 #include <assert.h>
 
 #define TO(state) (1u << (state))
@@ -11,15 +13,25 @@ static const unsigned legal_moves[] = {
     [LH_H1_BODY] = TO(LH_H1_ANSWER) | TO(LH_H1_DISCARD) | TO(LH_H1_CLOSING),
     [LH_H1_ANSWER] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
     [LH_H1_DISCARD] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
-    [LH_H1_CLOSING] = TO(LH_H1_CLOSING),
+    [LH_H1_CLOSING] = 0,
 };
+
+static const char *const state_names[] = {
+    [LH_H1_IDLE] = "IDLE",       [LH_H1_HEAD] = "HEAD",
+    [LH_H1_BODY] = "BODY",       [LH_H1_ANSWER] = "ANSWER",
+    [LH_H1_DISCARD] = "DISCARD", [LH_H1_CLOSING] = "CLOSING",
+};
+
+bool lh_h1_may(enum lh_h1_state from, enum lh_h1_state to)
+{
+    return legal_moves[from] & TO(to);
+}
 
 void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state)
 {
-    bool legal = (legal_moves[c->state] & TO(state)) != 0;
-
-    assert(legal);
-    (void)legal;
+    assert(lh_h1_may(c->state, state));
+    lh_trace(c->ctx, c->host->peer->number, "h1", 0, state_names[c->state],
+             state_names[state]);
     c->state = state;
     c->since_ms = c->ctx->now_ms;
 }

@@ -66,6 +66,10 @@ struct lh_h1 {
     struct lh_h1_pace pace;
 };
 
+/* Is this a move that a connection makes? */
+bool lh_h1_may(enum lh_h1_state from, enum lh_h1_state to);
+
+/* The one place where a state changes; asserts that the move is legal. */
 void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state);
 
 /* Reads nothing more; closes once the output has left. */

@@ -49,6 +49,8 @@ static void expire_body(struct lh_h1 *c)
     if (now >= stall_deadline(c) ||
         (window_over &&
          pace->bytes < per_s * (limits->body_timeout_ms / 1000))) {
+        lh_log_client(c->ctx, c->host->peer, LH_LOG_SLOW,
+                      "HTTP/1: a body came too slowly");
         lh_h1_give_up_body(c, LH_BODY_TIMEOUT);
     } else if (window_over) {
         pace->waited_ms = pace->bytes = 0;
@@ -128,7 +130,7 @@ void lh_h1_expire(void *v)
     case LH_H1_HEAD:
         head = c->ex->request.head;
         lh_h1_cancel(c);
-        lh_h1_refuse(c, 408, NULL, head);
+        lh_h1_refuse_client(c, 408, "a request's head took too long", head);
         return;
     case LH_H1_BODY:
         if (c->pace.waiting)
@@ -143,6 +145,8 @@ void lh_h1_expire(void *v)
         lh_h1_close(c, false);
         return;
     case LH_H1_DISCARD:
+        lh_log_client(c->ctx, c->host->peer, LH_LOG_SLOW,
+                      "HTTP/1: a body that nobody reads took too long");
         lh_h1_close(c, true);
         return;
     case LH_H1_CLOSING:

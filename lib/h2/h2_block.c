@@ -43,7 +43,7 @@ static bool decode(struct lh_h2 *c, const uint8_t *p, size_t n, bool last)
 /* --- what a block belongs to ---------------------------------------------- */
 
 static void begin_block(struct lh_h2 *c, struct lh_h2_stream *s, bool request,
-                        enum lh_h2_error error)
+                        enum lh_h2_error error, const char *why)
 {
     struct lh_h2_block *b = &c->block;
 
@@ -51,6 +51,7 @@ static void begin_block(struct lh_h2 *c, struct lh_h2_stream *s, bool request,
     b->s = s;
     b->request = request;
     b->error = error;
+    b->why = why;
     b->end_stream = c->head.flags & LH_H2_FLAG_END_STREAM;
     b->continuations = 0;
     lh_h2_reader_init(&b->reader, s && !error ? &s->ex->request : NULL,
@@ -85,6 +86,17 @@ static void apply_early(struct lh_h2 *c, struct lh_h2_stream *s)
     }
 }
 
+static const char *why_refused(const struct lh_h2 *c)
+{
+    if (c->life == LH_H2_DRAINED)
+        return NULL; /* it was under way when GOAWAY left */
+    if (!has_header_room(c))
+        return "header sections take h2_header_bytes already";
+    if (c->requests_now >= c->ctx->limits->h2_streams)
+        return "more streams than h2_streams";
+    return "out of memory";
+}
+
 static void h2_begin_request(struct lh_h2 *c, uint32_t id)
 {
     struct lh_h2_stream *s = NULL;
@@ -97,7 +109,8 @@ static void h2_begin_request(struct lh_h2 *c, uint32_t id)
         lh_h2_stream_set(s, LH_H2_OPEN);
         c->accepted_id = id;
     }
-    begin_block(c, s, true, s ? LH_H2_NO_ERROR : LH_H2_REFUSED_STREAM);
+    begin_block(c, s, true, s ? LH_H2_NO_ERROR : LH_H2_REFUSED_STREAM,
+                why_refused(c));
 }
 
 /* HEADERS on a stream that is closed (RFC 9113, 5.1). */
@@ -111,11 +124,12 @@ static void headers_on_closed(struct lh_h2 *c, uint32_t id)
         lh_h2_fail(c, LH_H2_STREAM_CLOSED, "HEADERS on a closed stream");
         return;
     case LH_H2_PAST_RESET:
-        begin_block(c, NULL, false, LH_H2_NO_ERROR);
+        begin_block(c, NULL, false, LH_H2_NO_ERROR, NULL);
         lh_h2_charge(c, "frames on closed streams");
         return;
     case LH_H2_PAST_CANCELLED:
-        begin_block(c, NULL, false, LH_H2_STREAM_CLOSED);
+        begin_block(c, NULL, false, LH_H2_STREAM_CLOSED,
+                    "HEADERS after RST_STREAM");
         return;
     }
 }
@@ -135,17 +149,21 @@ static void headers_begin(struct lh_h2 *c)
     if (!(id & 1))
         lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "HEADERS on a stream of ours");
     else if (s && lh_h2_stream_receives(s))
-        begin_block(c, s, false, trailers_error(c));
+        begin_block(c, s, false, trailers_error(c),
+                    "trailers without END_STREAM, or beyond h2_header_bytes");
     else if (s)
-        begin_block(c, s, false, LH_H2_STREAM_CLOSED);
+        begin_block(c, s, false, LH_H2_STREAM_CLOSED,
+                    "HEADERS after END_STREAM");
     else if (lh_h2_is_idle(c, id))
         h2_begin_request(c, id);
     else
         headers_on_closed(c, id);
     /* The prefix is still in `small`; its old priority is only checked. */
     if (c->life != LH_H2_ENDED && c->head.flags & LH_H2_FLAG_PRIORITY &&
-        (lh_h2_u32(c->small + c->small_n - 5) & LH_H2_STREAM_MAX) == id)
+        (lh_h2_u32(c->small + c->small_n - 5) & LH_H2_STREAM_MAX) == id) {
         c->block.error = LH_H2_PROTOCOL_ERROR;
+        c->block.why = "a stream depends on itself";
+    }
 }
 
 static void block_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
@@ -183,22 +201,33 @@ static void forget_request(struct lh_exchange *ex)
     };
 }
 
+#define WRONG_LENGTH "a body that is not as long as its content-length"
+
+static void refuse_request(struct lh_h2 *c, const struct lh_h2_stream *s,
+                           unsigned status, const char *why)
+{
+    lh_log_client(c->ctx, c->host->peer, LH_LOG_REFUSED,
+                  "HTTP/2: %u on stream %u, %s", status, s->id, why);
+    lh_h2_charge(c, "requests that are refused");
+}
+
 static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
 {
     struct lh_h2_reader *r = &c->block.reader;
     int verdict = over ? 431 : lh_h2_reader_finish(r);
 
     if (c->block.error) {
-        lh_h2_reset(c, s, c->block.error);
+        lh_h2_reset_client(c, s, c->block.error, c->block.why);
         return;
     }
     if (verdict == LH_H2_REQUEST_MEMORY) {
-        lh_h2_reset(c, s, LH_H2_REFUSED_STREAM);
+        lh_h2_reset_client(c, s, LH_H2_REFUSED_STREAM, "out of memory");
         return;
     }
     if (verdict == LH_H2_REQUEST_MALFORMED ||
         (c->block.end_stream && !length_fits(s))) {
-        lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
+        lh_h2_reset_client(c, s, LH_H2_PROTOCOL_ERROR,
+                           r->why ? r->why : WRONG_LENGTH);
         return;
     }
     if (over) {
@@ -215,14 +244,18 @@ static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
     if (c->block.end_stream)
         lh_h2_remote_ends(c, s);
     if (verdict)
-        lh_h2_charge(c, "requests that are refused");
+        refuse_request(c, s, (unsigned)verdict,
+                       over
+                           ? "the fields are over header_bytes or header_fields"
+                           : r->why);
     if (c->life != LH_H2_ENDED)
         lh_h2_serve(c, s, (unsigned)verdict);
 }
 
 static void end_trailers(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
 {
-    int verdict = lh_h2_reader_finish(&c->block.reader);
+    struct lh_h2_reader *r = &c->block.reader;
+    int verdict = lh_h2_reader_finish(r);
 
     if (!c->block.error && !over && verdict == LH_H2_REQUEST_OK &&
         length_fits(s)) {
@@ -230,10 +263,15 @@ static void end_trailers(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
         return;
     }
     lh_exchange_body_end(s->ex, LH_BODY_MALFORMED);
-    lh_h2_reset(c, s,
-                c->block.error                    ? c->block.error
-                : verdict == LH_H2_REQUEST_MEMORY ? LH_H2_INTERNAL_ERROR
-                                                  : LH_H2_PROTOCOL_ERROR);
+    if (verdict == LH_H2_REQUEST_MEMORY && !c->block.error)
+        lh_h2_reset(c, s, LH_H2_INTERNAL_ERROR);
+    else if (c->block.error)
+        lh_h2_reset_client(c, s, c->block.error, c->block.why);
+    else
+        lh_h2_reset_client(c, s, LH_H2_PROTOCOL_ERROR,
+                           over     ? "its trailers are over trailer_bytes"
+                           : r->why ? r->why
+                                    : WRONG_LENGTH);
 }
 
 static void block_end(struct lh_h2 *c)
@@ -254,6 +292,7 @@ static void block_end(struct lh_h2 *c)
         end_trailers(c, b->s, c->hpack.over);
     } else if (b->error) {
         lh_h2_streams_remember(&c->table, id, LH_H2_PAST_RESET);
+        lh_h2_log_reset(c, id, b->error, b->why);
         lh_h2_reset_id(c, id, b->error);
         lh_h2_charge(c, "requests that are refused");
     }

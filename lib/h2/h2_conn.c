@@ -27,7 +27,7 @@ static void free_stream(struct lh_h2 *c, struct lh_h2_stream *s)
         return;
     c->idle_due = lh_deadline(c->ctx->now_ms, c->ctx->limits->idle_timeout_ms);
     if (c->life == LH_H2_DRAINED)
-        c->life = LH_H2_ENDED;
+        lh_h2_set_life(c, LH_H2_ENDED);
 }
 
 static bool handler_has_ended(const struct lh_h2_stream *s)

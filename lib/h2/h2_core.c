@@ -2,8 +2,26 @@
 #include "h2/h2_core.h"
 
 #include "base/num.h"
+#include "base/trace.h"
 
 #include <assert.h>
+
+/* --- life ----------------------------------------------------------------- */
+
+static const char *const life_names[] = {
+    [LH_H2_SERVING] = "SERVING",
+    [LH_H2_DRAINING] = "DRAINING",
+    [LH_H2_DRAINED] = "DRAINED",
+    [LH_H2_ENDED] = "ENDED",
+};
+
+void lh_h2_set_life(struct lh_h2 *c, enum lh_h2_life to)
+{
+    assert(to >= c->life);
+    lh_trace(c->ctx, c->host->peer->number, "h2", 0, life_names[c->life],
+             life_names[to]);
+    c->life = to;
+}
 
 /* --- errors --------------------------------------------------------------- */
 
@@ -31,7 +49,7 @@ static void close_all(struct lh_h2 *c)
 
 static void end_connection(struct lh_h2 *c)
 {
-    c->life = LH_H2_ENDED;
+    lh_h2_set_life(c, LH_H2_ENDED);
     close_all(c);
 }
 
@@ -50,14 +68,11 @@ static bool put_goaway(struct lh_h2 *c, uint32_t last, enum lh_h2_error code)
 
 void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
 {
-    struct lh_log_about about = {.client = c->host->peer->client_addr};
-
     if (c->life == LH_H2_ENDED)
         return;
-    if (code != LH_H2_NO_ERROR &&
-        lh_log_rates_allow(&c->ctx->log_rates, LH_LOG_CLIENTS, c->ctx->now_ms))
-        lh_log(c->ctx->log, LHTTPD_LOG_INFO, &about,
-               "HTTP/2 connection ended: %s (%s)", why, lh_h2_error_name(code));
+    if (code != LH_H2_NO_ERROR)
+        lh_log_client(c->ctx, c->host->peer, LH_LOG_CLIENTS,
+                      "HTTP/2: GOAWAY %s, %s", lh_h2_error_name(code), why);
     if (put_goaway(c, c->accepted_id, code))
         end_connection(c);
 }
@@ -69,15 +84,30 @@ void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
     lh_h2_queue_frame(c, frame, lh_h2_put_rst(frame, id, code));
 }
 
-/* An end that the client has provoked costs it budget; one after a whole
- * answer, or by the handler's own doing, does not. */
 void lh_h2_reset(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_error code)
 {
     lh_h2_reset_id(c, s->id, code);
     if (s->state != LH_H2_CLOSED)
         lh_h2_close(c, s, LH_H2_PAST_RESET);
-    if (code != LH_H2_NO_ERROR && code != LH_H2_INTERNAL_ERROR)
-        lh_h2_charge(c, "streams that had to be reset");
+}
+
+/* The line comes first, so that it stands before the one about a connection
+ * that this ends. */
+void lh_h2_reset_client(struct lh_h2 *c, struct lh_h2_stream *s,
+                        enum lh_h2_error code, const char *why)
+{
+    lh_h2_log_reset(c, s->id, code, why);
+    lh_h2_reset(c, s, code);
+    lh_h2_charge(c, "streams that had to be reset");
+}
+
+void lh_h2_log_reset(struct lh_h2 *c, uint32_t id, enum lh_h2_error code,
+                     const char *why)
+{
+    if (why)
+        lh_log_client(c->ctx, c->host->peer, LH_LOG_CLIENTS,
+                      "HTTP/2: RST_STREAM %s of stream %u, %s",
+                      lh_h2_error_name(code), id, why);
 }
 
 /* --- the budget of useless work ------------------------------------------- */
@@ -312,7 +342,7 @@ void lh_h2_drain(void *vc)
     c->drain_due = lh_deadline(c->ctx->now_ms, LH_PROTO_DRAIN_MS);
     if (c->requests == 0)
         return;
-    c->life = LH_H2_DRAINING;
+    lh_h2_set_life(c, LH_H2_DRAINING);
     if (put_goaway(c, LH_H2_STREAM_MAX, LH_H2_NO_ERROR))
         lh_h2_queue_frame(c, ping, lh_h2_put_ping(ping, 0, opaque));
 }
@@ -324,5 +354,5 @@ void lh_h2_drain_ends(struct lh_h2 *c)
     c->drain_due = LH_NEVER;
     if (!put_goaway(c, c->accepted_id, LH_H2_NO_ERROR))
         return;
-    c->life = lh_list_empty(&c->all) ? LH_H2_ENDED : LH_H2_DRAINED;
+    lh_h2_set_life(c, lh_list_empty(&c->all) ? LH_H2_ENDED : LH_H2_DRAINED);
 }

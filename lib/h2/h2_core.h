@@ -87,6 +87,7 @@ struct lh_h2_block {
     bool end_stream;
     bool request;           /* else trailers */
     enum lh_h2_error error; /* the stream's, once the block is over */
+    const char *why;        /* the error, for the log */
     uint64_t continuations;
     struct lh_h2_reader reader;
 };
@@ -162,15 +163,24 @@ struct lh_h2 {
 void lh_h2_core_init(struct lh_h2 *c, struct lh_protocol_host *host);
 void lh_h2_core_deinit(struct lh_h2 *c); /* it has no streams */
 
-/* A connection error: GOAWAY, and nothing more. */
+/* The one place where `life` changes; it only goes on. */
+void lh_h2_set_life(struct lh_h2 *c, enum lh_h2_life to);
+
+/* A connection error: GOAWAY, and nothing more.  `why` is for the log. */
 void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why);
 /* No memory, so not even a GOAWAY. */
 void lh_h2_drop(struct lh_h2 *c);
-/* A stream error, or our own end of a stream. */
+/* Our own end of a stream, or that of its handler. */
 void lh_h2_reset(struct lh_h2 *c, struct lh_h2_stream *s,
                  enum lh_h2_error code);
+/* A stream error by the client's fault, which is logged and costs budget. */
+void lh_h2_reset_client(struct lh_h2 *c, struct lh_h2_stream *s,
+                        enum lh_h2_error code, const char *why);
 /* RST_STREAM for a stream that is not there (any more). */
 void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code);
+/* Logs a stream error; `why` NULL: it is nobody's fault. */
+void lh_h2_log_reset(struct lh_h2 *c, uint32_t id, enum lh_h2_error code,
+                     const char *why);
 
 /* Queues an encoded frame; false: the connection was dropped. */
 bool lh_h2_queue_frame(struct lh_h2 *c, const void *p, size_t n);

@@ -31,7 +31,8 @@ bool lh_h2_flow_takes(struct lh_h2 *c, struct lh_h2_stream *s, uint32_t n)
     if (!s || !lh_h2_stream_receives(s))
         return true;
     if (n > s->recv_window) {
-        lh_h2_reset(c, s, LH_H2_FLOW_CONTROL_ERROR);
+        lh_h2_reset_client(c, s, LH_H2_FLOW_CONTROL_ERROR,
+                           "more DATA than its window");
         return false;
     }
     s->recv_window -= n;
@@ -149,9 +150,11 @@ static void update_stream(struct lh_h2 *c, uint32_t id, uint32_t increment)
     } else if (!s) {
         return; /* closed: it may have been under way */
     } else if (increment == 0) {
-        lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
+        lh_h2_reset_client(c, s, LH_H2_PROTOCOL_ERROR,
+                           "a window update of nothing");
     } else if (s->send_window + increment > LH_H2_WINDOW_MAX) {
-        lh_h2_reset(c, s, LH_H2_FLOW_CONTROL_ERROR);
+        lh_h2_reset_client(c, s, LH_H2_FLOW_CONTROL_ERROR,
+                           "its window overflows");
     } else {
         s->send_window += increment;
         lh_h2_mark_changed(c, s);

@@ -20,6 +20,7 @@ static void reset_closed(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
 {
     if (lh_h2_streams_past(&c->table, id) != LH_H2_PAST_RESET) {
         lh_h2_streams_remember(&c->table, id, LH_H2_PAST_RESET);
+        lh_h2_log_reset(c, id, code, "a frame on a closed stream");
         lh_h2_reset_id(c, id, code);
     }
     lh_h2_charge(c, "frames on closed streams");
@@ -34,7 +35,7 @@ static void priority_error(struct lh_h2 *c, enum lh_h2_error code,
     struct lh_h2_stream *s = lh_h2_streams_find(&c->table, id);
 
     if (s)
-        lh_h2_reset(c, s, code);
+        lh_h2_reset_client(c, s, code, why);
     else if (lh_h2_is_idle(c, id))
         lh_h2_fail(c, code, why);
     else
@@ -69,7 +70,7 @@ static void data_begin(struct lh_h2 *c)
     } else if (s->state == LH_H2_RESERVED) {
         lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "DATA on a promised stream");
     } else if (!lh_h2_stream_receives(s)) {
-        lh_h2_reset(c, s, LH_H2_STREAM_CLOSED);
+        lh_h2_reset_client(c, s, LH_H2_STREAM_CLOSED, "DATA after END_STREAM");
     } else {
         c->data = s;
         if (!c->content_left && !(c->head.flags & LH_H2_FLAG_END_STREAM))
@@ -120,7 +121,8 @@ static void data_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
     s->received += n;
     if (s->received > s->ex->request.content_length) {
         lh_exchange_body_end(s->ex, LH_BODY_MALFORMED);
-        lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
+        lh_h2_reset_client(c, s, LH_H2_PROTOCOL_ERROR,
+                           "a body longer than its content-length");
     } else if (s->discards) {
         discard_body_octets(c, s, n);
     } else {
@@ -141,7 +143,8 @@ static void data_end(struct lh_h2 *c)
     if (s->ex->request.content_length != LH_LENGTH_UNKNOWN &&
         s->ex->request.content_length != s->received) {
         lh_exchange_body_end(s->ex, LH_BODY_MALFORMED);
-        lh_h2_reset(c, s, LH_H2_PROTOCOL_ERROR);
+        lh_h2_reset_client(c, s, LH_H2_PROTOCOL_ERROR,
+                           "a body shorter than its content-length");
     } else {
         lh_h2_remote_ends(c, s);
     }

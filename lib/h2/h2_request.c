@@ -15,10 +15,19 @@ void lh_h2_reader_init(struct lh_h2_reader *r, struct lh_request *request,
     };
 }
 
-static void note_fault(struct lh_h2_reader *r, int what)
+/* The first fault counts. */
+static void note_fault(struct lh_h2_reader *r, int what, const char *why)
 {
-    if (!r->fault)
-        r->fault = what;
+    if (r->fault)
+        return;
+    r->fault = what;
+    r->why = why;
+}
+
+static int refuse_section(struct lh_h2_reader *r, int what, const char *why)
+{
+    r->why = why;
+    return what;
 }
 
 static struct lh_str copy_to_arena(struct lh_h2_reader *r, struct lh_str s)
@@ -26,7 +35,7 @@ static struct lh_str copy_to_arena(struct lh_h2_reader *r, struct lh_str s)
     struct lh_str made = lh_arena_copy(r->arena, s.p, s.n);
 
     if (!made.p)
-        note_fault(r, LH_H2_REQUEST_MEMORY);
+        note_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
     return made;
 }
 
@@ -51,7 +60,8 @@ static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
     struct lh_str *to = pseudo_of(r->request, name);
 
     if (!to || to->p || r->regular || r->trailers)
-        note_fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED,
+                   "a pseudo-field that is unknown, twice or out of place");
     else
         *to = copy_to_arena(r, value);
 }
@@ -78,7 +88,7 @@ static void keep_field(struct lh_h2_reader *r, struct lh_str name,
 
     if (!own_name.p || !own_value.p ||
         !lh_fields_add(fields, r->arena, own_name, own_value))
-        note_fault(r, LH_H2_REQUEST_MEMORY);
+        note_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
 }
 
 /* Several are the same as one if they are equal (RFC 9110, 8.6). */
@@ -89,7 +99,8 @@ static void content_length(struct lh_h2_reader *r, struct lh_str name,
 
     if (!lh_str_to_u64(value, LH_LENGTH_UNKNOWN - 1, &n) ||
         (*length != LH_LENGTH_UNKNOWN && *length != n)) {
-        note_fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED,
+                   "content-length is no number, or two differ");
         return;
     }
     if (*length == LH_LENGTH_UNKNOWN)
@@ -100,7 +111,7 @@ static void content_length(struct lh_h2_reader *r, struct lh_str name,
 static void host(struct lh_h2_reader *r, struct lh_str value)
 {
     if (r->host.p)
-        note_fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED, "more than one host field");
     else
         r->host = copy_to_arena(r, value);
 }
@@ -137,7 +148,7 @@ static void cookie(struct lh_h2_reader *r, struct lh_str name,
     struct lh_str *all = &fields->v[r->cookie - 1].value;
     size_t n = all->n + 2 + value.n;
     if (!make_cookie_room(r, all, n)) {
-        note_fault(r, LH_H2_REQUEST_MEMORY);
+        note_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
         return;
     }
     char *end = (char *)(uintptr_t)all->p + all->n;
@@ -153,7 +164,7 @@ static void expect(struct lh_h2_reader *r, struct lh_str name,
     if (lh_str_equal_nocase(value, LH_STR("100-continue")))
         r->expects_continue = true;
     else
-        note_fault(r, 417);
+        note_fault(r, 417, "an unknown expectation");
     keep_field(r, name, value);
 }
 
@@ -189,7 +200,8 @@ void lh_h2_reader_field(struct lh_h2_reader *r, struct lh_str name,
         lh_field_is_connection_specific(name) ||
         (lh_str_equal(name, LH_STR("te")) &&
          !lh_str_equal_nocase(value, LH_STR("trailers"))))
-        note_fault(r, LH_H2_REQUEST_MALFORMED);
+        note_fault(r, LH_H2_REQUEST_MALFORMED,
+                   "a field that is malformed or about the connection");
     else if (r->trailers)
         keep_field(r, name, value);
     else
@@ -223,10 +235,11 @@ static int finish_connect(struct lh_h2_reader *r)
     struct lh_request *q = r->request;
 
     if (q->scheme.p || q->target.p || !settle_authority(r))
-        return LH_H2_REQUEST_MALFORMED;
+        return refuse_section(r, LH_H2_REQUEST_MALFORMED,
+                              "CONNECT with a scheme or path, or to no host");
     q->scheme = LH_STR("http");
     q->target = q->path = LH_STR("*");
-    return 501;
+    return refuse_section(r, 501, "the method CONNECT");
 }
 
 /* Origin-form, or "*" with OPTIONS (8.3.1). */
@@ -236,18 +249,19 @@ static int finish_target(struct lh_h2_reader *r)
     struct lh_target parts;
 
     if (lh_target_parse(&parts, q->target) != LH_TARGET_OK)
-        return LH_H2_REQUEST_MALFORMED;
+        return refuse_section(r, LH_H2_REQUEST_MALFORMED, ":path is malformed");
     if (q->target.p[0] == '*' ? !lh_str_equal(q->method, LH_STR("OPTIONS"))
                               : q->target.p[0] != '/')
-        return LH_H2_REQUEST_MALFORMED;
+        return refuse_section(r, LH_H2_REQUEST_MALFORMED,
+                              ":path is not one of its method");
     if (q->method.n + q->target.n > r->limits->request_line_bytes)
-        return 414;
+        return refuse_section(r, 414, ":path is over request_line_bytes");
     switch (lh_target_path(r->arena, q->target, &q->path, &q->query)) {
     case LH_TARGET_OK:
         return LH_H2_REQUEST_OK;
     case LH_TARGET_BAD:
         q->path = LH_STR("/");
-        return 400;
+        return refuse_section(r, 400, "the path is malformed");
     case LH_TARGET_MEMORY:
         break;
     }
@@ -260,19 +274,21 @@ static int finish_request(struct lh_h2_reader *r)
 
     q->version = LH_HTTP_2;
     if (!q->method.p || !lh_field_name_valid(q->method))
-        return LH_H2_REQUEST_MALFORMED;
+        return refuse_section(r, LH_H2_REQUEST_MALFORMED,
+                              "no :method, or a malformed one");
     q->head = lh_str_equal(q->method, LH_STR("HEAD"));
     if (lh_str_equal(q->method, LH_STR("CONNECT")))
         return finish_connect(r);
     if (!q->scheme.p || !scheme_valid(q->scheme) || !q->target.p ||
         !settle_authority(r))
-        return LH_H2_REQUEST_MALFORMED;
+        return refuse_section(r, LH_H2_REQUEST_MALFORMED,
+                              "no valid :scheme, :path or :authority");
     int result = finish_target(r);
     if (result == LH_H2_REQUEST_OK && lh_str_equal(q->method, LH_STR("TRACE")))
-        result = 501;
+        result = refuse_section(r, 501, "the method TRACE");
     if (result == LH_H2_REQUEST_OK && q->content_length != LH_LENGTH_UNKNOWN &&
         q->content_length > r->limits->body_bytes)
-        result = 413;
+        result = refuse_section(r, 413, "content-length is over body_bytes");
     return result;
 }
 
@@ -282,6 +298,10 @@ int lh_h2_reader_finish(struct lh_h2_reader *r)
         return r->fault;
     if (r->trailers)
         return LH_H2_REQUEST_OK;
+    const char *why = r->why;
     int result = finish_request(r);
-    return result < 0 || !r->fault ? result : r->fault;
+    if (result < 0 || !r->fault)
+        return result;
+    r->why = why;
+    return r->fault;
 }

@@ -20,8 +20,9 @@ struct lh_h2_reader {
     struct lh_arena *arena;
     const lhttpd_limits_t *limits;
     int fault;
-    bool trailers; /* this section is */
-    bool regular;  /* a field that is no pseudo-field has come */
+    const char *why; /* what is wrong, for the log; NULL: nothing so far */
+    bool trailers;   /* this section is */
+    bool regular;    /* a field that is no pseudo-field has come */
     bool expects_continue;
     struct lh_str host;     /* of the field */
     unsigned cookie;        /* 1 and the index of the field; 0: none yet */

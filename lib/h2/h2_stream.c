@@ -2,6 +2,7 @@
 #include "h2/h2_stream.h"
 
 #include "base/num.h"
+#include "base/trace.h"
 
 #include <assert.h>
 
@@ -35,6 +36,15 @@ static const unsigned legal[] = {
     [LH_H2_CLOSED] = 0,
 };
 
+static const char *const state_names[] = {
+    [LH_H2_IDLE] = "IDLE",
+    [LH_H2_RESERVED] = "RESERVED",
+    [LH_H2_OPEN] = "OPEN",
+    [LH_H2_HALF_LOCAL] = "HALF_LOCAL",
+    [LH_H2_HALF_REMOTE] = "HALF_REMOTE",
+    [LH_H2_CLOSED] = "CLOSED",
+};
+
 bool lh_h2_stream_may(enum lh_h2_state from, enum lh_h2_state to)
 {
     return legal[from] & TO(to);
@@ -43,21 +53,10 @@ bool lh_h2_stream_may(enum lh_h2_state from, enum lh_h2_state to)
 void lh_h2_stream_set(struct lh_h2_stream *s, enum lh_h2_state to)
 {
     assert(lh_h2_stream_may(s->state, to));
+    if (s->ex)
+        lh_trace(s->ex->ctx, s->ex->peer->number, "h2", s->id,
+                 state_names[s->state], state_names[to]);
     s->state = to;
-}
-
-const char *lh_h2_state_name(enum lh_h2_state state)
-{
-    static const char *const names[] = {
-        [LH_H2_IDLE] = "idle",
-        [LH_H2_RESERVED] = "reserved (local)",
-        [LH_H2_OPEN] = "open",
-        [LH_H2_HALF_LOCAL] = "half-closed (local)",
-        [LH_H2_HALF_REMOTE] = "half-closed (remote)",
-        [LH_H2_CLOSED] = "closed",
-    };
-
-    return names[state];
 }
 
 bool lh_h2_stream_receives(const struct lh_h2_stream *s)

@@ -77,7 +77,6 @@ void lh_h2_stream_init(struct lh_h2_stream *s, uint32_t id);
 /* The one place where a state changes; asserts that the move is legal. */
 void lh_h2_stream_set(struct lh_h2_stream *s, enum lh_h2_state to);
 bool lh_h2_stream_may(enum lh_h2_state from, enum lh_h2_state to);
-const char *lh_h2_state_name(enum lh_h2_state state);
 
 /* May the client still send HEADERS and DATA? */
 bool lh_h2_stream_receives(const struct lh_h2_stream *s);

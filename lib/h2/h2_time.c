@@ -71,6 +71,23 @@ void lh_h2_update_times(struct lh_h2 *c, struct lh_h2_stream *s)
 
 /* --- too late ------------------------------------------------------------- */
 
+static void reset_slow(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    lh_log_client(c->ctx, c->host->peer, LH_LOG_SLOW,
+                  "HTTP/2: RST_STREAM CANCEL of stream %u, its window or the "
+                  "connection's stayed shut",
+                  s->id);
+    lh_h2_reset(c, s, LH_H2_CANCEL);
+    lh_h2_charge(c, "streams that had to be reset");
+}
+
+static void time_out_body(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    lh_log_client(c->ctx, c->host->peer, LH_LOG_SLOW,
+                  "HTTP/2: the body of stream %u came too slowly", s->id);
+    lh_exchange_body_end(s->ex, LH_BODY_TIMEOUT);
+}
+
 /* A whole period of waiting is over: was it enough? */
 static void body_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
 {
@@ -82,7 +99,7 @@ static void body_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
     s->waited_ms = 0;
     if (s->period_bytes == 0 || (rate != LHTTPD_UNLIMITED && s_waited &&
                                  s->period_bytes / s_waited < rate))
-        lh_exchange_body_end(s->ex, LH_BODY_TIMEOUT);
+        time_out_body(c, s);
     s->period_bytes = 0;
 }
 
@@ -95,7 +112,7 @@ static void stream_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
     if (s->shut_due <= now && s->send_window > 0)
         s->shut_due = LH_NEVER; /* not the window holds it back now */
     if (s->shut_due <= now)
-        lh_h2_reset(c, s, LH_H2_CANCEL);
+        reset_slow(c, s);
     else if (s->discard_due <= now)
         lh_h2_reset(c, s, LH_H2_NO_ERROR);
     else
@@ -123,7 +140,7 @@ static void reset_waiting(struct lh_h2 *c)
         struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, all);
         link = link->next;
         if (has_output(s))
-            lh_h2_reset(c, s, LH_H2_CANCEL);
+            reset_slow(c, s);
     }
 }
 

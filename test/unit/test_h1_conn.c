@@ -153,6 +153,27 @@ static void expect_error(const struct fixture *f, const char *line)
 
 /* --- vectors -------------------------------------------------------------- */
 
+/* What the protocol refuses, or closes without a word, has a line in the log
+ * that says the status; the vectors' handlers answer nothing but 200. */
+static void check_log(const struct fixture *f, const struct test_vector *v)
+{
+    const char *refusal = strstr(f->d.out, "HTTP/1.1 4");
+    char expected[64];
+
+    if (!refusal)
+        refusal = strstr(f->d.out, "HTTP/1.1 5");
+    if (refusal)
+        snprintf(expected, sizeof(expected), "HTTP/1: %.3s, ", refusal + 9);
+    else if (v->closes && !v->eof && f->d.out_n == 0)
+        strcpy(expected, "HTTP/1: closed without an answer, ");
+    else
+        return;
+    if (strncmp(f->t.last_log, expected, strlen(expected)) != 0 ||
+        strstr(f->t.last_log, "(null)"))
+        fail_msg("%s: the log does not say '%s' but '%s'", v->name, expected,
+                 f->t.last_log);
+}
+
 static void check_vector(const struct test_vector *v, size_t first, size_t step)
 {
     struct fixture f;
@@ -172,6 +193,7 @@ static void check_vector(const struct test_vector *v, size_t first, size_t step)
         (v->lingers && !(status & LH_PROTO_LINGER)))
         fail_msg("%s (cut at %zu, step %zu): status %u", v->name, first, step,
                  status);
+    check_log(&f, v);
     end(&f);
 }
 
@@ -859,6 +881,8 @@ static void test_header_timeout(void **state)
     expect_status(&f, LH_PROTO_WANTS_INPUT);
     test_driver_advance(&f.d, 10);
     expect_error(&f, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_string_equal(f.t.last_log,
+                        "HTTP/1: 408, a request's head took too long");
     expect_status(&f, LINGERS);
     end(&f);
 }

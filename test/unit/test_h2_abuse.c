@@ -491,6 +491,7 @@ static void test_shut_windows(void **state)
     test_h2_advance(&h, 1);
     assert_true(test_h2_got(&h, "RST_STREAM 1 CANCEL"));
     assert_true(test_h2_got(&h, "RST_STREAM 3 CANCEL"));
+    assert_non_null(strstr(h.t.last_log, "stayed shut"));
     assert_false(test_h2_got(&h, "RST_STREAM 5"));
     test_h2_advance(&h, 19999);
     assert_false(test_h2_got(&h, "RST_STREAM 5"));

@@ -85,6 +85,22 @@ struct test_case {
     const char *name, *say, *expect;
 };
 
+/* Each error that the client has caused has a line in the log. */
+static void check_log(const struct test_case *t, const struct test_h2 *h)
+{
+    bool ours = strstr(t->expect, "NO_ERROR") || strstr(t->expect, "INTERNAL");
+    const char *frame = strstr(t->expect, "GOAWAY") ? "GOAWAY" : "RST_STREAM";
+    char expected[32];
+
+    if (ours || !strstr(t->expect, frame))
+        return;
+    snprintf(expected, sizeof(expected), "HTTP/2: %s ", frame);
+    if (strncmp(h->t.last_log, expected, strlen(expected)) != 0 ||
+        strstr(h->t.last_log, "(null)"))
+        fail_msg("%s: the log does not say '%s' but '%s'", t->name, expected,
+                 h->t.last_log);
+}
+
 /* Runs a case in every way.  After GOAWAY the connection must close, after
  * anything else it must still answer. */
 static void run_case(const struct test_case *t)
@@ -102,6 +118,7 @@ static void run_case(const struct test_case *t)
         if (closes != test_h2_got(&h, "GOAWAY"))
             fail_msg("%s (%zu): closes %d after\n%s", t->name, i, closes,
                      h.log);
+        check_log(t, &h);
         test_h2_forget(&h);
         if (!closes)
             test_h2_say(&h, "PING - 0 'pingpong'");
