@@ -2,6 +2,7 @@
 #include "h1/h1_conn.h"
 
 #include "base/num.h"
+#include "h1/h1_check.h"
 #include "h1/h1_send.h"
 #include "h1/h1_time.h"
 
@@ -269,6 +270,7 @@ static int h1_feed(void *v, const uint8_t *p, size_t n, size_t *used)
         if (!more)
             break;
     }
+    lh_h1_check(c);
     return c->state == LH_H1_CLOSING ? LHTTPD_ESTATE : 0;
 }
 
@@ -286,6 +288,7 @@ static void h1_sent(void *v)
     c->unsent = NULL;
     lh_exchange_sent(ex);
     lh_exchange_let_go_protocol(ex);
+    lh_h1_check(c);
 }
 
 /* A body may still be whole, and pipelined requests are answered. */
@@ -335,6 +338,7 @@ static void h1_gone(void *v)
     }
     lh_buf_clear(&c->queue);
     lh_h1_close(c, false);
+    lh_h1_check(c);
 }
 
 /* Would feed use input? */
@@ -382,6 +386,7 @@ static void h1_drain(void *v)
         c->since_ms = c->ctx->now_ms;
     else if (c->state == LH_H1_DISCARD)
         lh_h1_close(c, true);
+    lh_h1_check(c);
 }
 
 static void h1_free(void *v)

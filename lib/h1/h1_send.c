@@ -2,6 +2,7 @@
 #include "h1/h1_send.h"
 
 #include "base/num.h"
+#include "h1/h1_check.h"
 #include "http/status.h"
 
 /* How much of finished responses may wait while further pipelined requests are
@@ -214,6 +215,7 @@ size_t lh_h1_pull(void *v, uint8_t *out, size_t room)
         check_memory(c, &o);
         n = (size_t)((uint8_t *)o.at - out);
     }
+    lh_h1_check(c);
     /* A refusal was queued while there was still room. */
     return n + lh_buf_take(&c->queue, out + n, room - n);
 }

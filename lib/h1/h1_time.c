@@ -4,6 +4,7 @@
 #include "h1/h1_time.h"
 
 #include "base/num.h"
+#include "h1/h1_check.h"
 #include "h1/h1_send.h"
 
 /* --- a body that comes slowly --------------------------------------------- */
@@ -119,13 +120,10 @@ uint64_t lh_h1_deadline(const void *v)
     return LH_NEVER;
 }
 
-void lh_h1_expire(void *v)
+static void end_overdue(struct lh_h1 *c)
 {
-    struct lh_h1 *c = v;
     bool head;
 
-    if (c->ctx->now_ms < lh_h1_deadline(c))
-        return;
     switch (c->state) {
     case LH_H1_HEAD:
         head = c->ex->request.head;
@@ -152,4 +150,13 @@ void lh_h1_expire(void *v)
     case LH_H1_CLOSING:
         return;
     }
+}
+
+void lh_h1_expire(void *v)
+{
+    struct lh_h1 *c = v;
+
+    if (c->ctx->now_ms >= lh_h1_deadline(c))
+        end_overdue(c);
+    lh_h1_check(c);
 }

@@ -3,6 +3,7 @@
 
 #include "base/num.h"
 #include "h2/h2_answer.h"
+#include "h2/h2_check.h"
 #include "h2/h2_flow.h"
 #include "h2/h2_input.h"
 #include "h2/h2_output.h"
@@ -90,6 +91,7 @@ static void h2_settle(struct lh_h2 *c)
     h2_settle_changed(c);
     lh_h2_flow_connection(c);
     lh_h2_update_connection_times(c);
+    lh_h2_check(c);
 }
 
 /* --- the steps ------------------------------------------------------------ */

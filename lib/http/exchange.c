@@ -562,3 +562,38 @@ size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
         tell_protocol(ex);
     return taken;
 }
+
+/* --- checks --------------------------------------------------------------- */
+
+#if LHTTPD_CHECKS
+
+static void check_response(const struct lh_exchange *ex)
+{
+    const struct lh_response *r = &ex->response;
+
+    assert(!(r->lent_n && r->piped_n));
+    assert((r->lent != NULL) == (r->lent_n > 0));
+    assert((r->bytes.n > 0) == (r->bytes.head != NULL));
+    assert(r->interim || r->interim_end == &r->interim);
+    assert(r->content_length == LH_LENGTH_UNKNOWN ||
+           r->written <= r->content_length);
+    assert(lh_exchange_out_bytes(ex) <= r->written);
+    assert(!r->no_body || lh_exchange_out_bytes(ex) == 0);
+    assert(r->state != LH_RESPONSE_NONE || (!r->written && !r->head_left));
+    assert(r->state != LH_RESPONSE_ENDED || r->released);
+}
+
+void lh_exchange_check(const struct lh_exchange *ex)
+{
+    assert(ex->owners == 1 || ex->owners == 2);
+    assert(ex->owners == 2 || !(ex->protocol && ex->handler));
+    assert((ex->body.n > 0) == (ex->body.head != NULL));
+    check_response(ex);
+    if (ex->connection_queued)
+        assert(ex->response.bytes.n <= *ex->connection_queued);
+    if (ex->gone)
+        assert(ex->body_state != LH_BODY_OPEN &&
+               lh_exchange_out_bytes(ex) == 0 && !ex->response.interim);
+}
+
+#endif

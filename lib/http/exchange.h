@@ -222,4 +222,21 @@ void lh_exchange_want_body(struct lh_exchange *ex, bool wanted);
 /* Copies out and drops up to n octets of the request's body. */
 size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n);
 
+/* --- checks --------------------------------------------------------------- */
+
+#if LHTTPD_CHECKS
+
+/* For developers: ends the process where something does not hold that always
+ * holds of an exchange. */
+void lh_exchange_check(const struct lh_exchange *ex);
+
+#else
+
+static inline void lh_exchange_check(const struct lh_exchange *ex)
+{
+    (void)ex;
+}
+
+#endif
+
 #endif
