@@ -236,9 +236,9 @@ static int check_descriptors(struct lhttpd_server_t *s)
     if (room < NEEDED_DESCRIPTORS)
         return lh_err_set(&s->err, LHTTPD_ESYSTEM,
                           "the limit of open files, %llu, leaves none for a "
-                          "client and its files: raise it (ulimit -n), or "
-                          "have fewer than %u workers",
-                          limit, s->workers_n);
+                          "client and its files: raise it (ulimit -n)%s",
+                          limit,
+                          s->workers_n > 1 ? ", or have fewer workers" : "");
     if (room < FEW_DESCRIPTORS)
         lh_log(&s->log, LHTTPD_LOG_WARNING, NULL,
                "the limit of open files, %llu, leaves %u for clients and "

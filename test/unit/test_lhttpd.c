@@ -1127,8 +1127,11 @@ static enum room with_descriptors(unsigned most)
     if (r == 0)
         r = lhttpd_server_start(s);
     enum room room = search.found ? WARNED : FINE;
-    if (r < 0)
-        room = strstr(lhttpd_server_error(s), "open files") ? REFUSED : WRONG;
+    if (r < 0) /* it has one worker, and cannot have fewer */
+        room = strstr(lhttpd_server_error(s), "open files") &&
+                       !strstr(lhttpd_server_error(s), "fewer")
+                   ? REFUSED
+                   : WRONG;
     lhttpd_server_destroy(s);
     return room;
 }
