@@ -78,7 +78,7 @@ const char *lhttpd_limits_name(unsigned index)
     return index < LIMITS ? limits_table[index].name : NULL;
 }
 
-static const struct limit *find(const char *name)
+static const struct limit *find_limit(const char *name)
 {
     for (size_t i = 0; i < LIMITS; i++) {
         if (strcmp(limits_table[i].name, name) == 0)
@@ -89,12 +89,12 @@ static const struct limit *find(const char *name)
 
 bool lh_limits_is_name(const char *name)
 {
-    return find(name) != NULL;
+    return find_limit(name) != NULL;
 }
 
 bool lh_limits_may_change(const char *name)
 {
-    const struct limit *limit = find(name);
+    const struct limit *limit = find_limit(name);
 
     return limit && limit->last_set == RUNNING;
 }
@@ -104,7 +104,7 @@ int lhttpd_limits_set(lhttpd_limits_t *limits, const char *name,
 {
     if (!limits || !name || !value)
         return LHTTPD_EINVAL;
-    const struct limit *limit = find(name);
+    const struct limit *limit = find_limit(name);
     uint64_t v = LHTTPD_UNLIMITED;
     if (!limit || limit->offset + sizeof(v) > limits->size)
         return LHTTPD_EINVAL;

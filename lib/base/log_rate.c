@@ -21,7 +21,7 @@ lhttpd_log_level_t lh_log_kind_level(enum lh_log_kind kind)
     return kinds[kind].level;
 }
 
-static void tell(struct lh_log_rates *rates, enum lh_log_kind kind)
+static void tell_left_out(struct lh_log_rates *rates, enum lh_log_kind kind)
 {
     struct lh_log_rate *rate = &rates->kinds[kind];
 
@@ -36,7 +36,7 @@ static void tell(struct lh_log_rates *rates, enum lh_log_kind kind)
 void lh_log_rates_tell(struct lh_log_rates *rates)
 {
     for (enum lh_log_kind kind = 0; kind < LH_LOG_KINDS; kind++)
-        tell(rates, kind);
+        tell_left_out(rates, kind);
 }
 
 static void period_ended(struct lh_timer *timer)
@@ -61,7 +61,7 @@ bool lh_log_rates_allow(struct lh_log_rates *rates, enum lh_log_kind kind,
     if (!lh_log_wants(rates->log, kinds[kind].level))
         return false; /* and nothing is left out */
     if (rate->lines == 0 || now_ms >= rate->until_ms) {
-        tell(rates, kind);
+        tell_left_out(rates, kind);
         rate->until_ms = lh_deadline(now_ms, LH_LOG_RATE_PERIOD_MS);
     }
     if (++rate->lines <= LH_LOG_RATE_LINES)

@@ -53,9 +53,16 @@ static inline bool lh_timer_armed(const struct lh_timer *timer)
     return lh_list_linked(&timer->link);
 }
 
-static inline uint64_t lh_earlier(uint64_t a, uint64_t b)
+/* A wait may end too early, as those who wait look again. */
+#define LH_WAIT_MAX_MS 60000
+
+/* How long to wait until at_ms, as poll() takes it: -1 is for ever. */
+static inline int lh_wait_ms(uint64_t now_ms, uint64_t at_ms)
 {
-    return a < b ? a : b;
+    if (at_ms == LH_NEVER)
+        return -1;
+    uint64_t left = at_ms > now_ms ? at_ms - now_ms : 0;
+    return left < LH_WAIT_MAX_MS ? (int)left : LH_WAIT_MAX_MS;
 }
 
 /* now + timeout, LH_NEVER where either is unlimited or the sum overflows. */

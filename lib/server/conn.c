@@ -264,7 +264,7 @@ static void drain_conn(struct lh_conn *c)
     if (c->state == LH_CONN_OPEN)
         c->protocol->drain(c->p);
     else if (c->state < LH_CONN_OPEN && !c->heard)
-        c->state_deadline = lh_earlier(c->state_deadline, soon);
+        c->state_deadline = lh_min64(c->state_deadline, soon);
     lh_conn_settle(c);
 }
 

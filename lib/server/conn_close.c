@@ -12,7 +12,7 @@ static void linger_on(struct lh_conn *c)
     if (c->linger_ends == 0)
         c->linger_ends = lh_deadline(now, limits->linger_timeout_ms);
     c->state_deadline =
-        lh_earlier(c->linger_ends, lh_deadline(now, limits->linger_idle_ms));
+        lh_min64(c->linger_ends, lh_deadline(now, limits->linger_idle_ms));
 }
 
 /* Shuts our side once everything has left, then waits for the client's side

@@ -16,6 +16,7 @@
 #ifndef LH_SERVER_CONN_CORE_H
 #define LH_SERVER_CONN_CORE_H
 
+#include "base/num.h"
 #include "http/protocol.h"
 #include "server/worker.h"
 
@@ -107,10 +108,10 @@ static inline unsigned lh_conn_status(const struct lh_conn *c)
 /* The earliest of its deadlines, LH_NEVER: it has none. */
 static inline uint64_t lh_conn_deadline(const struct lh_conn *c)
 {
-    uint64_t at = lh_earlier(c->state_deadline, c->send_deadline);
+    uint64_t at = lh_min64(c->state_deadline, c->send_deadline);
 
     if (c->state == LH_CONN_OPEN && !c->tail)
-        at = lh_earlier(at, c->protocol->deadline(c->p));
+        at = lh_min64(at, c->protocol->deadline(c->p));
     return at;
 }
 

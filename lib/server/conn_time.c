@@ -9,12 +9,12 @@
 
 /* --- a client that takes nothing ------------------------------------------ */
 
-static void look_later(struct lh_conn *c)
+static void look_at_client_later(struct lh_conn *c)
 {
     uint64_t timeout = c->worker->ctx.limits->send_timeout_ms;
     uint64_t next = lh_deadline(c->worker->ctx.now_ms, timeout / SEND_LOOKS);
 
-    c->send_deadline = lh_earlier(next, lh_deadline(c->taken_ms, timeout));
+    c->send_deadline = lh_min64(next, lh_deadline(c->taken_ms, timeout));
 }
 
 static void begin_to_look(struct lh_conn *c)
@@ -28,7 +28,7 @@ void lh_conn_block(struct lh_conn *c)
     c->blocked = true;
     c->tail = false;
     begin_to_look(c);
-    look_later(c);
+    look_at_client_later(c);
 }
 
 void lh_conn_unblock(struct lh_conn *c)
@@ -58,7 +58,7 @@ static bool client_takes(struct lh_conn *c)
 static void look_whether_it_takes(struct lh_conn *c)
 {
     if (client_takes(c)) {
-        look_later(c);
+        look_at_client_later(c);
         return;
     }
     LH_CONN_LOG(c, LH_LOG_SLOW, "it took nothing of what was sent for %llu ms",
@@ -128,7 +128,7 @@ static void state_is_due(struct lh_conn *c)
         lh_conn_lose(c);
         return;
     }
-    look_later(c);
+    look_at_client_later(c);
     c->state_deadline = c->send_deadline;
     c->send_deadline = LH_NEVER;
 }
@@ -136,7 +136,7 @@ static void state_is_due(struct lh_conn *c)
 static void protocol_is_due(struct lh_conn *c)
 {
     if ((lh_conn_status(c) & LH_PROTO_IDLE) && client_takes_tail(c)) {
-        look_later(c);
+        look_at_client_later(c);
         return;
     }
     lh_conn_end_tail(c);

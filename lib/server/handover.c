@@ -1,7 +1,7 @@
 /* Who accepts next: see handover.h. */
 #include "server/handover.h"
 
-static void arm(struct lh_worker *of, unsigned i)
+static void arm_listener(struct lh_worker *of, unsigned i)
 {
     struct lh_acceptor *a = &of->acceptors[i];
 
@@ -38,7 +38,7 @@ void lh_handover(struct lh_worker *w, unsigned i)
         if (!atomic_compare_exchange_strong(owner, &from, next))
             return; /* whoever has it now sees to it */
         if (to)
-            arm(to, i);
+            arm_listener(to, i);
         if (to ? atomic_load(&to->waiting) : !find_waiting(w))
             return;
         from = next;
@@ -72,7 +72,7 @@ void lh_handover_take(struct lh_worker *w)
         if (!owns_now(w, a->listener))
             continue;
         if (!a->armed)
-            arm(w, i);
+            arm_listener(w, i);
         a->armed = true;
     }
 }

@@ -6,7 +6,8 @@
 #define SCRIPT_BYTES_MAX ((size_t)64 << 20)
 
 /* The mapping of a normalised prefix, or NULL. */
-static struct lh_mapping *find(const struct lh_mappings *m, const char *prefix)
+static struct lh_mapping *find_mapping(const struct lh_mappings *m,
+                                       const char *prefix)
 {
     for (unsigned i = 0; i < m->n; i++) {
         if (strcmp(m->v[i].prefix, prefix) == 0)
@@ -46,7 +47,7 @@ static int open_mapping(struct lh_mappings *m, const char *given,
                           given);
     if (r < 0)
         return lh_err_memory(err);
-    *found = find(m, prefix);
+    *found = find_mapping(m, prefix);
     if (*found) {
         lh_free(prefix);
         return 0;

@@ -6,7 +6,7 @@
 
 /* --- the giver ------------------------------------------------------------ */
 
-static void tell(struct lh_worker *w)
+static void tell_of_news(struct lh_worker *w)
 {
     atomic_store(&w->news.any, true);
     lh_evq_wake(&w->evq);
@@ -43,7 +43,7 @@ int lh_news_give_limits(struct lhttpd_server_t *s,
     for (unsigned i = 0; i < s->workers_n; i++) {
         struct lh_worker *w = &s->workers[i];
         lh_free(atomic_exchange(&w->news.limits, copies[i]));
-        tell(w);
+        tell_of_news(w);
     }
     lh_free(copies);
     return 0;
@@ -53,7 +53,7 @@ void lh_news_give_creds(struct lhttpd_server_t *s, struct lh_creds *creds)
 {
     for (unsigned i = 0; s->tls && i < s->workers_n; i++) {
         lh_tls_worker_give(s->workers[i].pools.tls, creds);
-        tell(&s->workers[i]); /* so that idle ones let go of the old */
+        tell_of_news(&s->workers[i]); /* so that idle ones let go of the old */
     }
     lh_creds_free(s->creds);
     s->creds = creds;

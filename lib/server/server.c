@@ -23,8 +23,8 @@
 
 /* --- the watch ------------------------------------------------------------ */
 
-static int watch(struct lhttpd_server_t *s, unsigned workers,
-                 struct lh_err *err)
+static int begin_watch(struct lhttpd_server_t *s, unsigned workers,
+                       struct lh_err *err)
 {
     return lh_watch_begin(&s->watch, &s->log, s->limits.handler_run_ms, workers,
                           err);
@@ -36,7 +36,7 @@ static void watch_the_end(struct lhttpd_server_t *s)
     struct lh_err err;
 
     lh_watch_end(&s->watch);
-    if (watch(s, s->workers_n, &err) < 0)
+    if (begin_watch(s, s->workers_n, &err) < 0)
         lh_log(&s->log, LHTTPD_LOG_WARNING, NULL, "%s", err.text);
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_watch_add(&s->watch, &s->workers[i].ctx.running);
@@ -50,7 +50,7 @@ static int check_vms(struct lhttpd_server_t *s)
     sigset_t before;
     struct lh_list ready;
     struct lh_vm *vm;
-    int r = watch(s, 1, &s->err);
+    int r = begin_watch(s, 1, &s->err);
 
     lh_signals_for_scripts(&before);
     lh_worker_context(s, &ctx, 0);
@@ -273,7 +273,7 @@ int lh_server_start(struct lhttpd_server_t *s)
                        "no event queue; too many open files?");
         goto err_after_shared;
     }
-    r = watch(s, s->workers_n, &s->err);
+    r = begin_watch(s, s->workers_n, &s->err);
     if (r < 0)
         goto err_after_done;
     lh_signals_for_scripts(&before); /* they are loaded in this thread */
@@ -367,9 +367,7 @@ static int patience_ms(const struct lhttpd_server_t *s)
     /* Twice: once until the handler's next call raises, once for what the
      * cut itself lets a task do. */
     uint64_t until = lh_deadline(lh_deadline(stop_at, extra), STUCK_AFTER_MS);
-    if (until == LH_NEVER)
-        return -1;
-    return until <= now ? 0 : until - now > 60000 ? 60000 : (int)(until - now);
+    return lh_wait_ms(now, until);
 }
 
 int lh_server_wait(struct lhttpd_server_t *s)

@@ -95,7 +95,7 @@ static const struct setting settings_table[] = {
     {"unix_mode", BEFORE_START, set_unix_mode},
 };
 
-static const struct setting *find(const char *name)
+static const struct setting *find_setting(const char *name)
 {
     for (size_t i = 0; i < sizeof(settings_table) / sizeof(settings_table[0]);
          i++) {
@@ -131,7 +131,7 @@ static int set_limit(struct lhttpd_server_t *s, const char *name,
 static int set_any(struct lhttpd_server_t *s, const char *name,
                    const char *value, struct lh_err *err)
 {
-    const struct setting *setting = find(name);
+    const struct setting *setting = find_setting(name);
     bool late = setting ? setting->last_set == BEFORE_START
                         : !lh_limits_may_change(name);
 
@@ -147,7 +147,7 @@ int lh_settings_set(struct lhttpd_server_t *s, const char *name,
 {
     char what[200];
 
-    if (!find(name) && !lh_limits_is_name(name))
+    if (!find_setting(name) && !lh_limits_is_name(name))
         return lh_err_set(err, LHTTPD_EINVAL,
                           "%.100s: there is no such setting or limit", name);
     int r = set_any(s, name, value, err);

@@ -17,7 +17,7 @@ static unsigned load_of(const struct lh_worker *w)
     return w->conns_n + w->ctx.exchanges.out;
 }
 
-static void arm(struct lh_worker *w)
+static void arm_trim(struct lh_worker *w)
 {
     lh_timer_arm(&w->ctx.timers, &w->trim.timer, w->ctx.now_ms + PERIOD_MS);
 }
@@ -35,7 +35,7 @@ static void period_is_over(struct lh_timer *timer)
         t->before = t->peak;
     t->peak = load_of(w);
     if (t->before >= LOAD_LEAST)
-        arm(w);
+        arm_trim(w);
 }
 
 void lh_trim_init(struct lh_worker *w)
@@ -51,5 +51,5 @@ void lh_trim_look(struct lh_worker *w)
         return;
     w->trim.peak = load;
     if (load >= LOAD_LEAST && !lh_timer_armed(&w->trim.timer))
-        arm(w);
+        arm_trim(w);
 }

@@ -15,7 +15,6 @@
  * sleeps, and still nothing is named too late. */
 #define LOOK_MIN_MS  10
 #define LOOK_LATE_MS 1000 /* whether what is late has ended */
-#define LOOK_MAX_MS  60000
 
 #define TEXT_BYTES 1024
 
@@ -51,7 +50,8 @@ static void tell_end(struct lh_watch *w, unsigned number, uint64_t now_ms)
 }
 
 /* Returns when to look again. */
-static uint64_t look(struct lh_watch *w, unsigned number, uint64_t now_ms)
+static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
+                               uint64_t now_ms)
 {
     struct lh_watched *worker = &w->workers[number];
     struct lh_run run;
@@ -86,11 +86,11 @@ static int look_at_all(struct lh_watch *w)
     uint64_t now_ms = lh_clock_ms(); /* before the looks: never too late */
     uint64_t limit_ms = atomic_load(&w->limit_ms);
     uint64_t idle_ms = limit_ms > LOOK_LATE_MS ? limit_ms : LOOK_LATE_MS;
-    uint64_t next_ms = now_ms + lh_min64(idle_ms, LOOK_MAX_MS);
+    uint64_t next_ms = now_ms + lh_min64(idle_ms, LH_WAIT_MAX_MS);
 
     lh_timers_fire(&w->timers, now_ms);
     for (unsigned i = 0; i < n; i++)
-        next_ms = lh_min64(next_ms, look(w, i, now_ms));
+        next_ms = lh_min64(next_ms, look_at_worker(w, i, now_ms));
     int timeout = lh_timers_wait_ms(&w->timers, now_ms);
     if (timeout >= 0)
         next_ms = lh_min64(next_ms, now_ms + (uint64_t)timeout);

@@ -38,6 +38,9 @@
 /* After a cut, how long tasks that still yield are put up with. */
 #define CUT_TASKS_MS 1000
 
+/* From one look whether they have ended to the next. */
+#define LOOK_AFTER_CUT_MS 10
+
 /* Objects of each kind that a worker keeps for reuse. */
 #define POOL_KEPT 256
 
@@ -94,6 +97,24 @@ static bool work_waits(const struct lh_worker *w)
     return !lh_list_empty(&w->fed) || !lh_list_empty(&w->ready_vms);
 }
 
+/* Of two waits as poll() takes them. */
+static int shorter_wait(int a, int b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* When a stop cuts; after the cut what is left is looked after. */
+static int wait_for_cut_ms(const struct lh_worker *w)
+{
+    uint64_t stop_at = atomic_load(&w->server->stop_at_ms);
+
+    if (!w->ctx.stopping)
+        return -1;
+    if (w->cut || stop_at <= w->ctx.now_ms)
+        return LOOK_AFTER_CUT_MS;
+    return lh_wait_ms(w->ctx.now_ms, stop_at);
+}
+
 static int wait_ms(const struct lh_worker *w)
 {
     if (work_waits(w) || !lh_list_empty(&w->dirty) ||
@@ -101,16 +122,9 @@ static int wait_ms(const struct lh_worker *w)
         w->ctx.short_of_descriptors)
         return 0;
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
-    if (w->submit_again && (timeout < 0 || timeout > SUBMIT_AGAIN_MS))
-        timeout = SUBMIT_AGAIN_MS;
-    uint64_t stop_at = atomic_load(&w->server->stop_at_ms);
-    if (!w->ctx.stopping || stop_at == LH_NEVER)
-        return timeout;
-    uint64_t now = w->ctx.now_ms;
-    uint64_t left = w->cut || stop_at <= now ? 10 : stop_at - now;
-    return timeout >= 0 && (uint64_t)timeout < left ? timeout
-           : left < 60000                           ? (int)left
-                                                    : 60000;
+    if (w->submit_again)
+        timeout = shorter_wait(timeout, SUBMIT_AGAIN_MS);
+    return shorter_wait(timeout, wait_for_cut_ms(w));
 }
 
 /* One that has too much to do to sleep does not say that it waits, but takes
