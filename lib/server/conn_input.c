@@ -42,6 +42,7 @@ static void receive_input(struct lh_conn *c)
         break;
     case LH_NET_LOST:
         c->transport->ops->send(c->transport); /* TLS says why in an alert */
+        lh_negotiate_log_loss(c);
         lh_conn_lose(c);
         break;
     }
@@ -143,7 +144,7 @@ void lh_conns_feed(struct lh_worker *w)
 
 /* Level-triggered interest that nobody serves would spin.  The client's FIN is
  * worth knowing meanwhile, once. */
-static void stop_reading(struct lh_conn *c)
+static void stop_input(struct lh_conn *c)
 {
     unsigned interest = c->interest & LH_EV_WRITE;
 
@@ -190,5 +191,5 @@ void lh_conn_on_event(struct lh_source *source, unsigned ready)
         lh_conn_queue_fed(c);
     }
     if (!c->wants_input)
-        stop_reading(c);
+        stop_input(c);
 }

@@ -3,6 +3,7 @@
 
 #include "server/conn_close.h"
 #include "server/conn_time.h"
+#include "server/negotiate.h"
 
 /* What one connection sends in a turn before the others have theirs: at first,
  * so that short answers pass the long ones; and in bulk. */
@@ -46,6 +47,7 @@ static bool has_left(struct lh_conn *c, enum lh_net outcome)
     case LH_NET_LOST:
         break;
     }
+    lh_negotiate_log_loss(c);
     lh_conn_lose(c);
     return false;
 }

@@ -118,3 +118,16 @@ void lh_negotiate_handshake(struct lh_conn *c)
         break;
     }
 }
+
+void lh_negotiate_log_loss(const struct lh_conn *c)
+{
+    char why[LH_TLS_FAILURE_BYTES];
+
+    if (!(c->listener->flags & LHTTPD_LISTEN_TLS) ||
+        !lh_tls_failure(c->transport, why))
+        return;
+    if (c->state == LH_CONN_HANDSHAKE)
+        LH_CONN_LOG(c, LH_LOG_HANDSHAKES, "TLS handshake failed: %s", why);
+    else
+        LH_CONN_LOG(c, LH_LOG_CLIENTS, "TLS connection failed: %s", why);
+}

@@ -12,4 +12,7 @@
 void lh_negotiate_handshake(struct lh_conn *c);
 void lh_negotiate_sniff(struct lh_conn *c);
 
+/* After LH_NET_LOST: logs why, if it was TLS that failed. */
+void lh_negotiate_log_loss(const struct lh_conn *c);
+
 #endif

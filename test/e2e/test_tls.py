@@ -250,6 +250,21 @@ class Handshake(harness.TestCase):
                 open(harness.certificate("rsa")[0]).read().strip())
 
 
+    def test_failures_are_logged(self):
+        """Who fails, and why, for an operator who asks for it."""
+        with Server(*TOOLS, tls=("ec",)) as s:
+            with harness.Client(s.port) as c:
+                c.send(b"\x16\x03\x01\xff\xff" + b"\0" * 100)
+                c.closed()
+            s.wait_for_log("TLS handshake failed: ")
+            s_client(s.port, "-tls1_2", "-cipher", "AES128-SHA256")
+            s.wait_for_log("no cipher suite in common")
+            with harness.Client(s.port) as c:
+                c.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                self.assertEqual(c.response().status, 400)
+            s.wait_for_log("plain HTTP on a TLS port")
+
+
 class HalfClose(harness.TestCase):
     """Clients that end their side behind a request and wait for the answer:
     by close_notify, by FIN, by both."""
