@@ -271,7 +271,7 @@ static int note_wait(lua_State *L, struct lh_task *task,
     task->serial = ++task->vm->waits_n;
     task->wait = wait;
     task->wait_step = LH_WAIT_BEGUN;
-    task->wait_ms = timeout_ms;
+    task->timeout_ms = timeout_ms;
     lua_pushlightuserdata(L, lh_api_tag());
     return 1;
 }
@@ -328,7 +328,8 @@ int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
 
 bool lh_api_stops(const struct lh_task *task)
 {
-    return task->vm->ctx->stopping && !task->told && task->wait_ms != LH_NEVER;
+    return task->vm->ctx->stopping && !task->told &&
+           task->timeout_ms != LH_NEVER;
 }
 
 int lh_api_begin(lua_State *L, struct lh_task *task, const struct lh_wait *wait,

@@ -41,7 +41,7 @@ static void set_status(struct out *out, int value, bool colon)
 
 /* Into the arena: a finalizer of the script may empty its table, and a number's
  * text is nobody's, so that Lua's own strings are gone with the next entry. */
-static struct lh_str copy(const struct out *out, struct lh_str s)
+static struct lh_str keep_text(const struct out *out, struct lh_str s)
 {
     struct lh_str copied = lh_arena_copy(&out->task->ex->arena, s.p, s.n);
 
@@ -77,7 +77,7 @@ static bool take_pseudo(struct out *out, struct lh_str name, int value)
                      name.p);
     if (lh_str_equal(name, LH_STR(":path"))) {
         text.p = lua_tolstring(out->L, value, &text.n);
-        out->path = text.p ? copy(out, text) : text;
+        out->path = text.p ? keep_text(out, text) : text;
     }
     return false;
 }
@@ -106,8 +106,8 @@ static void add_value(struct out *out, struct lh_str name, int index)
     if (!lh_field_value_valid(value))
         lh_api_error(L, "%s: the value of '%s' has a control character",
                      out->function, name.p);
-    if (!lh_fields_add(&out->fields, &out->task->ex->arena, copy(out, name),
-                       copy(out, value)))
+    if (!lh_fields_add(&out->fields, &out->task->ex->arena,
+                       keep_text(out, name), keep_text(out, value)))
         no_memory(out);
 }
 
@@ -182,11 +182,11 @@ static void default_pseudo(struct out *out, struct lh_str name,
     if (lh_fields_find(&out->fields, name) || !value.p)
         return;
     if (!lh_fields_add(&out->fields, &out->task->ex->arena, name,
-                       copy(out, value)))
+                       keep_text(out, value)))
         no_memory(out);
 }
 
-static int promise(struct out *out)
+static int push_promise(struct out *out)
 {
     struct lh_exchange *ex = out->task->ex;
 
@@ -217,7 +217,7 @@ static int already_sent(lua_State *L, const struct lh_task *task)
                         task->header_line);
 }
 
-static int start(struct out *out)
+static int start_response(struct out *out)
 {
     struct lh_task *task = out->task;
     struct lh_exchange *ex = task->ex;
@@ -243,7 +243,7 @@ static int start(struct out *out)
     return 1;
 }
 
-static int header(lua_State *L)
+static int httpd_header(lua_State *L)
 {
     struct out out = {.L = L, .function = "httpd.header"};
     struct lh_exchange *ex;
@@ -261,11 +261,11 @@ static int header(lua_State *L)
     }
     add_table(&out);
     if (out.path.p && !out.status)
-        return promise(&out);
+        return push_promise(&out);
     check_pseudo(&out);
     if (ex->response.state != LH_RESPONSE_NONE)
         return already_sent(L, out.task);
-    return start(&out);
+    return start_response(&out);
 }
 
 /* --- httpd.trailer -------------------------------------------------------- */
@@ -308,7 +308,7 @@ static void check_trailers(const struct out *out)
     check_not_final(out, "httpd.header");
 }
 
-static int trailer(lua_State *L)
+static int httpd_trailer(lua_State *L)
 {
     struct out out = {.L = L, .function = "httpd.trailer"};
     int error;
@@ -336,7 +336,7 @@ static int trailer(lua_State *L)
 }
 
 const luaL_Reg lh_header_functions[] = {
-    {"header", header},
-    {"trailer", trailer},
+    {"header", httpd_header},
+    {"trailer", httpd_trailer},
     {NULL, NULL},
 };

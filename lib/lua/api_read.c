@@ -9,7 +9,7 @@
 #define STEP_BYTES ((size_t)4 << 10)
 
 /* Takes up to `n` octets out of the exchange. */
-static bool pull(struct lh_task *task, size_t n)
+static bool take_body(struct lh_task *task, size_t n)
 {
     struct lh_input *in = &task->input;
 
@@ -30,7 +30,7 @@ static bool pull_line(struct lh_task *task)
     while (!lh_input_line(&task->input, seen) && task->ex->body.n &&
            lh_input_bytes(&task->input) <= LH_TEXT_MAX) {
         seen = lh_input_bytes(&task->input);
-        if (!pull(task, STEP_BYTES))
+        if (!take_body(task, STEP_BYTES))
             return false;
     }
     return true;
@@ -41,7 +41,7 @@ static bool pull_wanted(struct lh_task *task)
     if (task->read.mode == LH_READ_LINE || task->read.mode == LH_READ_LINE_END)
         return pull_line(task);
     return lh_read_asks(&task->read) ||
-           pull(task, lh_read_wants(&task->read, &task->input));
+           take_body(task, lh_read_wants(&task->read, &task->input));
 }
 
 /* What the call may have now without waiting for more. */

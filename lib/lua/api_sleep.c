@@ -37,7 +37,7 @@ static int sleep_begin(lua_State *L)
                         lh_api_timeout(L, 1, "httpd.sleep"));
 }
 
-static int stopping(lua_State *L)
+static int httpd_stopping(lua_State *L)
 {
     lua_pushboolean(L, lh_vm_of(L)->ctx->stopping);
     return 1;
@@ -49,6 +49,6 @@ const luaL_Reg lh_sleep_begins[] = {
 };
 
 const luaL_Reg lh_sleep_functions[] = {
-    {"stopping", stopping},
+    {"stopping", httpd_stopping},
     {NULL, NULL},
 };

@@ -62,17 +62,17 @@ static enum lh_outcome write_outcome(const struct lh_exchange *ex, int error)
 
 /* Gives the data to the exchange, which has room for it; one that is lent is
  * anchored. */
-static enum lh_outcome put(struct lh_task *task)
+static enum lh_outcome give_data(struct lh_task *task)
 {
     struct lh_exchange *ex = task->ex;
     int error = lh_task_start_response(task);
 
     if (error)
         return write_outcome(ex, error);
-    if (is_copied(ex, task->data_n, lh_exchange_room(ex)))
-        error = lh_exchange_write(ex, task->data, task->data_n);
+    if (is_copied(ex, task->data.n, lh_exchange_room(ex)))
+        error = lh_exchange_write(ex, task->data.p, task->data.n);
     else
-        error = lh_exchange_lend(ex, task->data, task->data_n);
+        error = lh_exchange_lend(ex, task->data.p, task->data.n);
     return write_outcome(ex, error);
 }
 
@@ -91,10 +91,10 @@ static enum lh_outcome poll_write(struct lh_task *task, lua_State *L)
 {
     if (!lh_write_is_open(task))
         return LH_OUTCOME_CLOSED;
-    if (must_wait(task->ex, task->data_n, lh_exchange_room(task->ex)))
+    if (must_wait(task->ex, task->data.n, lh_exchange_room(task->ex)))
         return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
     anchor_waiting(task, L);
-    return put(task);
+    return give_data(task);
 }
 
 /* What the response holds back is what it waits for. */
@@ -106,7 +106,7 @@ static void release_response(struct lh_task *task)
 static int push_written(lua_State *L, struct lh_task *task)
 {
     if (task->outcome == LH_OUTCOME_DONE) {
-        lua_pushinteger(L, (lua_Integer)task->data_n);
+        lua_pushinteger(L, (lua_Integer)task->data.n);
         return 1;
     }
     if (task->outcome == LH_OUTCOME_TOO_LARGE)
@@ -145,8 +145,8 @@ static bool goes_at_once(const struct lh_task *task)
     if (!lh_write_is_open(task))
         return false;
     size_t room = lh_exchange_room(task->ex);
-    return !must_wait(task->ex, task->data_n, room) &&
-           is_copied(task->ex, task->data_n, room);
+    return !must_wait(task->ex, task->data.n, room) &&
+           is_copied(task->ex, task->data.n, room);
 }
 
 /* Without a header the response starts here. */
@@ -181,15 +181,15 @@ static int write_begin(lua_State *L)
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.write");
     if (type == LUA_TTABLE)
         join_array(L);
-    task->data = lua_tolstring(L, 2, &task->data_n);
-    if (!task->data)
+    task->data.p = lua_tolstring(L, 2, &task->data.n);
+    if (!task->data.p)
         return lh_api_argument_error(L, 2, "httpd.write",
                                      "string, number or array");
     if (to_file)
         return lh_file_write_begin(L, task, timeout_ms);
     if (goes_at_once(task)) {
         note_line(L, task);
-        task->outcome = put(task);
+        task->outcome = give_data(task);
         return push_written(L, task);
     }
     note_line(L, task);
@@ -275,7 +275,7 @@ static int finish_begin(lua_State *L)
 
 /* --- closed --------------------------------------------------------------- */
 
-static int closed(lua_State *L)
+static int httpd_closed(lua_State *L)
 {
     const struct lh_task *task = lh_api_task(L, "httpd.closed");
 
@@ -293,6 +293,6 @@ const luaL_Reg lh_write_begins[] = {
 };
 
 const luaL_Reg lh_write_functions[] = {
-    {"closed", closed},
+    {"closed", httpd_closed},
     {NULL, NULL},
 };

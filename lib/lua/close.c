@@ -16,14 +16,14 @@
 
 static enum lh_outcome poll_end(struct lh_task *task, lua_State *L)
 {
-    struct lh_process *p = task->file->process;
+    struct lh_process *p = task->on.file->process;
 
     (void)L;
     if (lh_process_reap(p))
         return LH_OUTCOME_DONE;
     if (task->cut || (task->ex && lh_task_is_closed(task)))
         return LH_OUTCOME_CLOSED;
-    if (task->on_file && lh_api_stops(task))
+    if (task->on.attached && lh_api_stops(task))
         return LH_OUTCOME_STOPPING;
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
 }
@@ -31,10 +31,10 @@ static enum lh_outcome poll_end(struct lh_task *task, lua_State *L)
 /* Only now: where the handler cannot be suspended nothing has happened. */
 static void wait_for_end(struct lh_task *task)
 {
-    struct lh_process *p = task->file->process;
+    struct lh_process *p = task->on.file->process;
 
-    lh_file_forget(task->file);
-    lh_file_close_handle(task->handle);
+    lh_file_forget(task->on.file);
+    lh_file_close_handle(task->on.handle);
     lh_file_attach(task);
     if (task->ex)
         lh_exchange_release(task->ex);
@@ -45,20 +45,20 @@ static void wait_for_end(struct lh_task *task)
 
 static void leave_waiting(struct lh_task *task)
 {
-    if (task->file->process)
-        task->file->process->task = NULL;
+    if (task->on.file->process)
+        task->on.file->process->task = NULL;
     lh_file_detach(task);
 }
 
 static int push_end(lua_State *L, struct lh_task *task)
 {
-    struct lh_process *p = task->file->process;
+    struct lh_process *p = task->on.file->process;
     struct lh_child child = p->child;
 
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
-    lh_file_forget(task->file);
-    lh_file_close_handle(task->handle);
+    lh_file_forget(task->on.file);
+    lh_file_close_handle(task->on.handle);
     lh_process_leave(p);
     return lh_process_push_end(L, &child);
 }
@@ -106,8 +106,8 @@ static int close_process(lua_State *L, struct lh_file *file,
     if (!task)
         return file->vm->loading && !file->vm->collects ? wait_here(L, file)
                                                         : leave_here(L, file);
-    task->file = file;
-    task->handle = lua_touserdata(L, 1);
+    task->on.file = file;
+    task->on.handle = lua_touserdata(L, 1);
     return lh_api_begin(L, task, &end_wait, timeout_ms);
 }
 

@@ -12,7 +12,7 @@
 /* --- suspending ----------------------------------------------------------- */
 
 /* The second step: leaves for the worker. */
-static int suspend(lua_State *L)
+static int suspend_handler(lua_State *L)
 {
     struct lh_task *task = lh_vm_of(L)->current;
 
@@ -39,8 +39,8 @@ static int can_suspend(lua_State *L)
     return 1;
 }
 
-/* waits(serial): 5.1 may have refused to suspend after all. */
-static int waits(lua_State *L)
+/* is_waiting(serial): 5.1 may have refused to suspend after all. */
+static int is_waiting(lua_State *L)
 {
     const struct lh_vm *vm = lh_vm_of(L);
     double serial = (double)lua_tonumber(L, 1);
@@ -55,14 +55,14 @@ static int waits(lua_State *L)
     return 1;
 }
 
-static int refused(lua_State *L)
+static int refuse_wait(lua_State *L)
 {
     lh_task_end_wait(lh_vm_of(L)->current);
     return lh_api_error(L, "cannot suspend here");
 }
 
 /* The third step, once woken: the turn has polled. */
-static int finish(lua_State *L)
+static int finish_wait(lua_State *L)
 {
     struct lh_task *task = lh_vm_of(L)->current;
 
@@ -124,7 +124,7 @@ static int check_stack(lua_State *L)
 }
 
 /* Around a resume: as on the other VMs. */
-static int enter(lua_State *L)
+static int enter_coroutine(lua_State *L)
 {
     struct lh_vm *vm = lh_vm_of(L);
 
@@ -134,7 +134,7 @@ static int enter(lua_State *L)
     return check_stack(L);
 }
 
-static int leave(lua_State *L)
+static int leave_coroutine(lua_State *L)
 {
     struct lh_vm *vm = lh_vm_of(L);
 
@@ -143,15 +143,15 @@ static int leave(lua_State *L)
 }
 
 const luaL_Reg lh_coroutine_begins[] = {
-    {"suspend", suspend},
+    {"suspend", suspend_handler},
     {"can_suspend", can_suspend},
-    {"refused", refused},
-    {"finish", finish},
-    {"waits", waits},
+    {"refused", refuse_wait},
+    {"finish", finish_wait},
+    {"waits", is_waiting},
     {"expose", expose},
     {"setfenv", wrap_setfenv},
     {"check_stack", check_stack},
-    {"enter", enter},
-    {"leave", leave},
+    {"enter", enter_coroutine},
+    {"leave", leave_coroutine},
     {NULL, NULL},
 };

@@ -19,7 +19,7 @@
 
 /* --- the state ------------------------------------------------------------ */
 
-static void on_event(struct lh_source *source, unsigned ready)
+static void on_file_event(struct lh_source *source, unsigned ready)
 {
     struct lh_file *file = LH_OF(source, struct lh_file, source);
 
@@ -52,7 +52,7 @@ static struct lh_file *new_file(lua_State *L, struct lh_vm *vm, int index)
     lua_pushvalue(L, index);
     file = lua_newuserdata(L, sizeof(*file));
     *file = (struct lh_file){.vm = vm};
-    file->source.on_event = on_event;
+    file->source.on_event = on_file_event;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->file_meta);
     lua_setmetatable(L, -2);
     lua_rawset(L, -3);
@@ -68,12 +68,29 @@ void lh_file_leave_operation(struct lh_file *file)
     file->operation = NULL;
 }
 
+struct lh_operation *lh_file_operation(struct lh_file *file,
+                                       enum lh_aio_kind kind, size_t n,
+                                       void (*deliver)(struct lh_operation *op,
+                                                       struct lh_file *file))
+{
+    struct lh_operation *op =
+        lh_operation_new(file->vm->ctx, kind, file->descriptor, n);
+
+    if (op) {
+        op->deliver = deliver;
+        return op;
+    }
+    file->error = ENOMEM;
+    lh_task_ready(file->task);
+    return NULL;
+}
+
 void lh_file_start(struct lh_file *file, struct lh_operation *op)
 {
     op->file = file;
     file->operation = op;
     if (file->task)
-        file->task->moved_bytes = 0;
+        file->task->on.moved_bytes = 0;
     lh_operation_start(op);
 }
 
@@ -112,7 +129,7 @@ void lh_file_forget(struct lh_file *file)
 /* --- a descriptor of our own ---------------------------------------------- */
 
 /* Devices that cannot be waited for are left to operations. */
-static int watch(struct lh_file *file, int fd)
+static int watch_file(struct lh_file *file, int fd)
 {
     const struct lh_context *ctx = file->vm->ctx;
 
@@ -148,7 +165,7 @@ static int open_twin(struct lh_file *file, FILE *fp)
     file->appends = twin.appends;
     file->standard = twin.standard;
     file->shared = twin.shared;
-    r = twin.on_disk ? 0 : watch(file, twin.fd);
+    r = twin.on_disk ? 0 : watch_file(file, twin.fd);
     if (r < 0) {
         lh_descriptor_drop(d);
         return r;
@@ -360,7 +377,7 @@ struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
 /* What was written before leaves now, or soon where the wait will be short. */
 static void release_later(struct lh_timer *timer)
 {
-    struct lh_task *task = LH_OF(timer, struct lh_task, late);
+    struct lh_task *task = LH_OF(timer, struct lh_task, on.late_timer);
 
     if (task->ex)
         lh_exchange_release(task->ex);
@@ -370,29 +387,30 @@ void lh_file_attach(struct lh_task *task)
 {
     struct lh_context *ctx = task->vm->ctx;
 
-    task->file->task = task;
-    task->on_file = true;
+    task->on.file->task = task;
+    task->on.attached = true;
     if (!task->ex)
         return;
-    if (task->file->pollable) {
+    if (task->on.file->pollable) {
         lh_exchange_release(task->ex);
         return;
     }
     /* Without a body nothing follows the header that a client waits for. */
     if (task->ex->response.no_body)
         return;
-    task->late.fire = release_later;
-    lh_timer_arm(&ctx->timers, &task->late, lh_deadline(ctx->now_ms, LATE_MS));
+    task->on.late_timer.fire = release_later;
+    lh_timer_arm(&ctx->timers, &task->on.late_timer,
+                 lh_deadline(ctx->now_ms, LATE_MS));
 }
 
 void lh_file_detach(struct lh_task *task)
 {
-    if (!task->on_file)
+    if (!task->on.attached)
         return;
-    task->on_file = false;
-    task->file->task = NULL;
-    lh_timer_disarm(&task->late);
-    lh_timer_disarm(&task->again);
+    task->on.attached = false;
+    task->on.file->task = NULL;
+    lh_timer_disarm(&task->on.late_timer);
+    lh_timer_disarm(&task->on.pause_timer);
 }
 
 /* --- the VM --------------------------------------------------------------- */

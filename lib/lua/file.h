@@ -75,9 +75,10 @@ struct lh_operation {
     struct lh_context *ctx;
     struct lh_descriptor *descriptor;
     struct lh_pipe *pipe; /* a share, too; NULL: none */
-    struct lh_file *file; /* NULL: it is gone, or never was */
-    struct lh_task *task; /* likewise */
-    void (*deliver)(struct lh_operation *op);
+    struct lh_file *file; /* NULL: it has left */
+    /* Tells the file how it came out; not called once that has left.  The task
+     * that waits for the file is woken afterwards. */
+    void (*deliver)(struct lh_operation *op, struct lh_file *file);
 };
 
 /* --- operation.c ---------------------------------------------------------- */
@@ -131,7 +132,14 @@ void lh_file_forget(struct lh_file *file);
 /* Is something under way that the file must not be touched during? */
 bool lh_file_is_busy(const struct lh_file *file);
 
-/* Starts one for the file; nobody wants to know how it comes out. */
+/* An operation for the file's task, with a buffer of n octets if n > 0.  NULL:
+ * no memory, which the task learns when it looks again. */
+struct lh_operation *lh_file_operation(struct lh_file *file,
+                                       enum lh_aio_kind kind, size_t n,
+                                       void (*deliver)(struct lh_operation *op,
+                                                       struct lh_file *file));
+
+/* Starts it, and leaves it: nobody wants to know how it comes out. */
 void lh_file_start(struct lh_file *file, struct lh_operation *op);
 void lh_file_leave_operation(struct lh_file *file);
 

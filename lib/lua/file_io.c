@@ -32,22 +32,22 @@ static size_t least(size_t a, size_t b)
 
 bool lh_file_has_budget(const struct lh_task *task)
 {
-    return task->moved_bytes < BUDGET_BYTES;
+    return task->on.moved_bytes < BUDGET_BYTES;
 }
 
-static enum lh_outcome failed(struct lh_task *task, int error)
+static enum lh_outcome file_failed(struct lh_task *task, int error)
 {
     task->error = error;
-    task->file->error = 0;
+    task->on.file->error = 0;
     return LH_OUTCOME_ERROR;
 }
 
 /* What ends a wait, or keeps it from beginning. */
-static enum lh_outcome interrupted(const struct lh_task *task, bool reads)
+static enum lh_outcome file_interrupted(const struct lh_task *task, bool reads)
 {
     if (task->cut)
         return LH_OUTCOME_CLOSED;
-    if (task->file->pollable && task->on_file) {
+    if (task->on.file->pollable && task->on.attached) {
         if (reads && task->ex && lh_task_is_closed(task))
             return LH_OUTCOME_CLOSED;
         if (lh_api_stops(task))
@@ -58,7 +58,7 @@ static enum lh_outcome interrupted(const struct lh_task *task, bool reads)
 
 static void wait_for_event(struct lh_file *file, unsigned interest)
 {
-    file->task->moved_bytes = 0;
+    file->task->on.moved_bytes = 0;
     int r = lh_evq_change(file->vm->ctx->evq, file->descriptor->fd,
                           interest | LH_EV_ONESHOT, file->tag);
     if (r < 0) {
@@ -69,9 +69,9 @@ static void wait_for_event(struct lh_file *file, unsigned interest)
 
 static void go_on(struct lh_timer *timer)
 {
-    struct lh_task *task = LH_OF(timer, struct lh_task, again);
+    struct lh_task *task = LH_OF(timer, struct lh_task, on.pause_timer);
 
-    task->moved_bytes = 0;
+    task->on.moved_bytes = 0;
     lh_task_ready(task);
 }
 
@@ -80,8 +80,8 @@ void lh_file_pause(struct lh_task *task)
 {
     struct lh_context *ctx = task->vm->ctx;
 
-    task->again.fire = go_on;
-    lh_timer_arm(&ctx->timers, &task->again, ctx->now_ms);
+    task->on.pause_timer.fire = go_on;
+    lh_timer_arm(&ctx->timers, &task->on.pause_timer, ctx->now_ms);
 }
 
 static void start_operation(struct lh_file *file, struct lh_operation *op)
@@ -111,14 +111,10 @@ static bool keep_octets(struct lh_input *in, struct lh_operation *op, size_t n)
     return true;
 }
 
-static void deliver_read(struct lh_operation *op)
+static void deliver_read(struct lh_operation *op, struct lh_file *file)
 {
-    struct lh_file *file = op->file;
     int64_t result = op->aio.result;
 
-    if (!file)
-        return;
-    file->operation = NULL;
     if (result < 0)
         file->error = (int)-result;
     else if (result > 0 && !keep_octets(&file->ahead, op, (size_t)result))
@@ -127,26 +123,19 @@ static void deliver_read(struct lh_operation *op)
         file->offset += (uint64_t)result;
     file->ended = result == 0 ||
                   (result > 0 && file->seekable && (size_t)result < op->aio.n);
-    if (file->task)
-        lh_task_ready(file->task);
 }
 
 static void start_read(struct lh_task *task)
 {
-    struct lh_file *file = task->file;
+    struct lh_file *file = task->on.file;
     size_t n = least(lh_read_wants(&task->read, &file->ahead), PIECE_BYTES);
 
     if (task->read.mode != LH_READ_BYTES && n < LINE_BYTES)
         n = LINE_BYTES;
     struct lh_operation *op =
-        lh_operation_new(file->vm->ctx, LH_AIO_READ, file->descriptor, n);
-    if (!op) {
-        file->error = ENOMEM;
-        lh_task_ready(task);
-        return;
-    }
-    op->deliver = deliver_read;
-    start_operation(file, op);
+        lh_file_operation(file, LH_AIO_READ, n, deliver_read);
+    if (op)
+        start_operation(file, op);
 }
 
 /* What is shared with other programs may be read and written by waiting alone.
@@ -182,7 +171,7 @@ static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
         file->offset += (uint64_t)got;
     }
     in->n += (size_t)got;
-    task->moved_bytes += (size_t)got;
+    task->on.moved_bytes += (size_t)got;
     return got;
 }
 
@@ -195,7 +184,7 @@ static enum lh_outcome read_now(struct lh_task *task, struct lh_file *file)
         if (file->operation)
             return LH_OUTCOME_PENDING;
         if (file->error)
-            return failed(task, file->error);
+            return file_failed(task, file->error);
         if (file->ended)
             return LH_OUTCOME_DONE;
         ssize_t got = read_at_once(task, file);
@@ -210,7 +199,7 @@ static enum lh_outcome read_now(struct lh_task *task, struct lh_file *file)
 /* The task waits: sees to it that something wakes it. */
 static void read_on(struct lh_task *task)
 {
-    struct lh_file *file = task->file;
+    struct lh_file *file = task->on.file;
 
     if (file->operation)
         return;
@@ -224,12 +213,12 @@ static void read_on(struct lh_task *task)
 
 static enum lh_outcome poll_file_read(struct lh_task *task, lua_State *L)
 {
-    enum lh_outcome outcome = read_now(task, task->file);
+    enum lh_outcome outcome = read_now(task, task->on.file);
 
     (void)L;
     if (outcome == LH_OUTCOME_PENDING)
-        outcome = interrupted(task, true);
-    if (outcome == LH_OUTCOME_PENDING && task->on_file)
+        outcome = file_interrupted(task, true);
+    if (outcome == LH_OUTCOME_PENDING && task->on.attached)
         read_on(task);
     return outcome;
 }
@@ -237,7 +226,7 @@ static enum lh_outcome poll_file_read(struct lh_task *task, lua_State *L)
 static void start_file_read(struct lh_task *task)
 {
     lh_file_attach(task);
-    if (interrupted(task, true) == LH_OUTCOME_PENDING)
+    if (file_interrupted(task, true) == LH_OUTCOME_PENDING)
         read_on(task);
     else
         lh_task_ready(task);
@@ -245,7 +234,7 @@ static void start_file_read(struct lh_task *task)
 
 static int push_file_read(lua_State *L, struct lh_task *task)
 {
-    struct lh_input *in = &task->file->ahead;
+    struct lh_input *in = &task->on.file->ahead;
 
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
@@ -271,8 +260,8 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
     int error;
 
     lh_read_mode(L, &task->read);
-    task->file = lh_file_use(L, "httpd.read", true, &error);
-    if (error == 0 && !task->file->readable)
+    task->on.file = lh_file_use(L, "httpd.read", true, &error);
+    if (error == 0 && !task->on.file->readable)
         error = -EBADF;
     if (error < 0)
         return lh_api_system_error(L, -error);
@@ -281,14 +270,10 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
 
 /* --- write ---------------------------------------------------------------- */
 
-static void deliver_write(struct lh_operation *op)
+static void deliver_write(struct lh_operation *op, struct lh_file *file)
 {
-    struct lh_file *file = op->file;
     int64_t result = op->aio.result;
 
-    if (!file)
-        return;
-    file->operation = NULL;
     if (result > 0) {
         file->moved += (size_t)result;
         file->offset += (uint64_t)result;
@@ -297,8 +282,6 @@ static void deliver_write(struct lh_operation *op)
     }
     if (file->appends && file->seekable)
         file->offset = lh_stdio_offset(file->descriptor->fd);
-    if (file->task)
-        lh_task_ready(file->task);
 }
 
 /* Others write there too, wherever the position is then. */
@@ -317,12 +300,12 @@ static int claim_place(struct lh_file *file, size_t n)
 
 static struct lh_str next_octets(const struct lh_task *task)
 {
-    const struct lh_input *first = &task->file->behind;
+    const struct lh_input *first = &task->on.file->behind;
 
     if (lh_input_bytes(first))
         return (struct lh_str){first->p + first->at, lh_input_bytes(first)};
-    return (struct lh_str){task->data + task->data_done,
-                           task->data_n - task->data_done};
+    return (struct lh_str){task->data.p + task->data.done,
+                           task->data.n - task->data.done};
 }
 
 static void note_moved(struct lh_task *task, struct lh_file *file)
@@ -330,26 +313,27 @@ static void note_moved(struct lh_task *task, struct lh_file *file)
     if (lh_input_bytes(&file->behind))
         file->behind.at += file->moved;
     else
-        task->data_done += file->moved;
+        task->data.done += file->moved;
     file->moved = 0;
 }
 
 static void start_write(struct lh_task *task)
 {
-    struct lh_file *file = task->file;
+    struct lh_file *file = task->on.file;
     struct lh_str next = next_octets(task);
     size_t n = least(next.n, PIECE_BYTES);
     struct lh_operation *op =
-        lh_operation_new(file->vm->ctx, LH_AIO_WRITE, file->descriptor, n);
+        lh_file_operation(file, LH_AIO_WRITE, n, deliver_write);
 
-    file->error = op ? claim_place(file, n) : ENOMEM;
+    if (!op)
+        return;
+    file->error = claim_place(file, n);
     if (file->error) {
         lh_operation_free(op);
         lh_task_ready(task);
         return;
     }
     memcpy(op->aio.p, next.p, n);
-    op->deliver = deliver_write;
     start_operation(file, op);
 }
 
@@ -360,7 +344,7 @@ static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
             return LH_OUTCOME_PENDING;
         note_moved(task, file);
         if (file->error)
-            return failed(task, file->error);
+            return file_failed(task, file->error);
         struct lh_str next = next_octets(task);
         if (next.n == 0)
             return LH_OUTCOME_DONE;
@@ -373,13 +357,13 @@ static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
             return LH_OUTCOME_PENDING;
         file->error = n < 0 ? (int)-n : 0;
         file->moved = n < 0 ? 0 : (size_t)n;
-        task->moved_bytes += file->moved;
+        task->on.moved_bytes += file->moved;
     }
 }
 
 static void write_on(struct lh_task *task)
 {
-    struct lh_file *file = task->file;
+    struct lh_file *file = task->on.file;
 
     if (file->operation)
         return;
@@ -393,12 +377,12 @@ static void write_on(struct lh_task *task)
 
 static enum lh_outcome poll_file_write(struct lh_task *task, lua_State *L)
 {
-    enum lh_outcome outcome = write_now(task, task->file);
+    enum lh_outcome outcome = write_now(task, task->on.file);
 
     (void)L;
     if (outcome == LH_OUTCOME_PENDING)
-        outcome = interrupted(task, false);
-    if (outcome == LH_OUTCOME_PENDING && task->on_file)
+        outcome = file_interrupted(task, false);
+    if (outcome == LH_OUTCOME_PENDING && task->on.attached)
         write_on(task);
     return outcome;
 }
@@ -406,7 +390,7 @@ static enum lh_outcome poll_file_write(struct lh_task *task, lua_State *L)
 static void start_file_write(struct lh_task *task)
 {
     lh_file_attach(task);
-    if (interrupted(task, false) == LH_OUTCOME_PENDING)
+    if (file_interrupted(task, false) == LH_OUTCOME_PENDING)
         write_on(task);
     else
         lh_task_ready(task);
@@ -416,7 +400,7 @@ static int push_file_written(lua_State *L, struct lh_task *task)
 {
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
-    lua_pushinteger(L, (lua_Integer)task->data_n);
+    lua_pushinteger(L, (lua_Integer)task->data.n);
     return 1;
 }
 
@@ -442,13 +426,13 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
 {
     int error;
 
-    task->file = lh_file_use(L, "httpd.write", false, &error);
-    if (error == 0 && !task->file->writable)
+    task->on.file = lh_file_use(L, "httpd.write", false, &error);
+    if (error == 0 && !task->on.file->writable)
         error = -EBADF;
     if (error < 0)
         return lh_api_system_error(L, -error);
-    forget_ahead(task->file);
-    task->data_done = 0;
+    forget_ahead(task->on.file);
+    task->data.done = 0;
     return lh_api_begin(L, task, &file_write_wait, timeout_ms);
 }
 
@@ -487,10 +471,10 @@ static int drain_begin(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    task->file = lh_file_use(L, "httpd.close", false, &error);
+    task->on.file = lh_file_use(L, "httpd.close", false, &error);
     if (error < 0)
         return lh_api_system_error(L, -error);
-    task->data_n = task->data_done = 0;
+    task->data.n = task->data.done = 0;
     return lh_api_begin(L, task, &drain_wait, timeout_ms);
 }
 

@@ -10,12 +10,12 @@
 
 static enum lh_outcome poll_operation(struct lh_task *task, lua_State *L)
 {
-    struct lh_file *file = task->file;
+    struct lh_file *file = task->on.file;
 
     (void)L;
     if (task->cut)
         return LH_OUTCOME_CLOSED;
-    if (!task->on_file)
+    if (!task->on.attached)
         return LH_OUTCOME_PENDING;
     if (file->operation)
         return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
@@ -74,53 +74,43 @@ static FILE *make_stream(int fd, const char *mode, int *error)
     return fp;
 }
 
-static void deliver_open(struct lh_operation *op)
+static void deliver_open(struct lh_operation *op, struct lh_file *file)
 {
-    struct lh_file *file = op->file;
+    const struct lh_task_on *on = &file->task->on;
     int fd = (int)op->aio.result;
+    FILE *fp;
 
-    if (file)
-        file->operation = NULL;
-    if (!file || !file->task) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
     if (fd < 0) {
         file->error = -fd;
-    } else {
-        FILE *fp = make_stream(fd, file->task->open_mode, &file->error);
-        if (fp)
-            lh_file_open_handle(file, file->task->handle, fp);
+        return;
     }
-    lh_task_ready(file->task);
+    fp = make_stream(fd, on->open_mode, &file->error);
+    if (fp)
+        lh_file_open_handle(file, on->handle, fp);
 }
 
 static void start_open(struct lh_task *task)
 {
-    struct lh_file *file = task->file;
-    struct lh_operation *op =
-        lh_operation_new(task->vm->ctx, LH_AIO_OPEN, NULL, task->data_n + 1);
+    struct lh_file *file = task->on.file;
+    struct lh_operation *op;
 
     lh_file_attach(task);
-    if (!op) {
-        file->error = ENOMEM;
-        lh_task_ready(task);
+    op = lh_file_operation(file, LH_AIO_OPEN, task->data.n + 1, deliver_open);
+    if (!op)
         return;
-    }
-    memcpy(op->aio.p, task->data, task->data_n + 1);
+    memcpy(op->aio.p, task->data.p, task->data.n + 1);
     op->aio.path = op->aio.p;
     /* Neither a FIFO's other end nor a modem's carrier is waited for. */
-    op->aio.flags = find_mode(task->open_mode)->flags | O_NONBLOCK | O_NOCTTY;
+    op->aio.flags =
+        find_mode(task->on.open_mode)->flags | O_NONBLOCK | O_NOCTTY;
     op->aio.mode = 0666;
-    op->deliver = deliver_open;
     lh_file_start(file, op);
 }
 
 /* Nobody would know of a file that opens later. */
 static void cancel_open(struct lh_task *task)
 {
-    lh_file_leave_operation(task->file);
+    lh_file_leave_operation(task->on.file);
     lh_file_detach(task);
 }
 
@@ -130,10 +120,10 @@ static int push_opened(lua_State *L, struct lh_task *task)
         lh_task_push_file(task, L);
         return 1;
     }
-    lh_file_close_handle(task->handle); /* it came too late */
+    lh_file_close_handle(task->on.handle); /* it came too late */
     if (task->outcome != LH_OUTCOME_ERROR)
         return lh_api_answer(L, task, task->outcome);
-    return lh_api_path_error(L, task->data, task->error);
+    return lh_api_path_error(L, task->data.p, task->error);
 }
 
 static const struct lh_wait open_wait = {
@@ -157,8 +147,8 @@ static int open_begin(lua_State *L)
     lua_settop(L, 2);
     if (lua_type(L, 1) != LUA_TSTRING)
         return lh_api_argument_error(L, 1, "httpd.open", "string");
-    task->data = lua_tolstring(L, 1, &task->data_n);
-    if (strlen(task->data) != task->data_n)
+    task->data.p = lua_tolstring(L, 1, &task->data.n);
+    if (strlen(task->data.p) != task->data.n)
         return lh_api_error(L, "httpd.open: a zero in the path");
     if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TSTRING)
         return lh_api_argument_error(L, 2, "httpd.open", "string");
@@ -166,45 +156,33 @@ static int open_begin(lua_State *L)
     if (!mode)
         return lh_api_error(L, "httpd.open: the mode is 'r', 'w' or 'a', "
                                "perhaps with '+'");
-    task->open_mode = mode->name;
+    task->on.open_mode = mode->name;
     if (!task->vm->ctx->aio)
         return lh_api_error(L, "httpd.open: there is no server here");
-    task->file = lh_file_push_handle(L, task->vm, &error);
-    if (!task->file)
-        return lh_api_path_error(L, task->data, error);
-    task->handle = lua_touserdata(L, -1);
+    task->on.file = lh_file_push_handle(L, task->vm, &error);
+    if (!task->on.file)
+        return lh_api_path_error(L, task->data.p, error);
+    task->on.handle = lua_touserdata(L, -1);
     lua_insert(L, 1);
     return lh_api_begin(L, task, &open_wait, timeout_ms);
 }
 
 /* --- sync ----------------------------------------------------------------- */
 
-static void deliver_sync(struct lh_operation *op)
+static void deliver_sync(struct lh_operation *op, struct lh_file *file)
 {
-    struct lh_file *file = op->file;
-
-    if (!file)
-        return;
-    file->operation = NULL;
     file->error = (int)-op->aio.result;
-    if (file->task)
-        lh_task_ready(file->task);
 }
 
 static void start_sync(struct lh_task *task)
 {
-    struct lh_file *file = task->file;
-    struct lh_operation *op =
-        lh_operation_new(task->vm->ctx, LH_AIO_SYNC, file->descriptor, 0);
+    struct lh_file *file = task->on.file;
+    struct lh_operation *op;
 
     lh_file_attach(task);
-    if (!op) {
-        file->error = ENOMEM;
-        lh_task_ready(task);
-        return;
-    }
-    op->deliver = deliver_sync;
-    lh_file_start(file, op);
+    op = lh_file_operation(file, LH_AIO_SYNC, 0, deliver_sync);
+    if (op)
+        lh_file_start(file, op);
 }
 
 static const struct lh_wait sync_wait = {
@@ -225,7 +203,7 @@ static int sync_begin(lua_State *L)
         return lh_api_refuse(L);
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.sync", "file");
-    task->file = lh_file_use(L, "httpd.sync", false, &error);
+    task->on.file = lh_file_use(L, "httpd.sync", false, &error);
     if (error < 0)
         return lh_api_system_error(L, -error);
     return lh_api_begin(L, task, &sync_wait, timeout_ms);

@@ -27,15 +27,10 @@ static size_t piece(const struct lh_sending *s)
     return s->left < PIECE_BYTES ? (size_t)s->left : PIECE_BYTES;
 }
 
-static void deliver_piece(struct lh_operation *op)
+static void deliver_piece(struct lh_operation *op, struct lh_file *file)
 {
-    struct lh_file *file = op->file;
-    struct lh_sending *s;
+    struct lh_sending *s = &file->sending;
 
-    if (!file)
-        return;
-    s = &file->sending;
-    file->operation = NULL;
     if (op->aio.result < 0) {
         file->error = (int)-op->aio.result;
     } else {
@@ -45,23 +40,17 @@ static void deliver_piece(struct lh_operation *op)
         op->aio.p = NULL;
         file->ended = s->in.n < op->aio.n;
     }
-    if (file->task)
-        lh_task_ready(file->task);
 }
 
 static void start_piece(struct lh_file *file)
 {
     struct lh_sending *s = &file->sending;
-    struct lh_operation *op = lh_operation_new(file->vm->ctx, LH_AIO_READ,
-                                               file->descriptor, piece(s));
+    struct lh_operation *op =
+        lh_file_operation(file, LH_AIO_READ, piece(s), deliver_piece);
 
-    if (!op) {
-        file->error = ENOMEM;
-        lh_task_ready(file->task);
+    if (!op)
         return;
-    }
     op->aio.offset = s->at;
-    op->deliver = deliver_piece;
     lh_file_start(file, op);
 }
 
@@ -77,7 +66,7 @@ static bool read_cached(struct lh_task *task, struct lh_file *file)
     if (n < 0)
         return false;
     s->in.n = (size_t)n;
-    task->moved_bytes += (size_t)n;
+    task->on.moved_bytes += (size_t)n;
     file->ended = n == 0;
     return true;
 }
@@ -139,15 +128,10 @@ static bool make_pipe(struct lh_sending *s)
 }
 
 /* Not every file can be spliced: the rest is copied then. */
-static void deliver_splice(struct lh_operation *op)
+static void deliver_splice(struct lh_operation *op, struct lh_file *file)
 {
-    struct lh_file *file = op->file;
-    struct lh_sending *s;
+    struct lh_sending *s = &file->sending;
 
-    if (!file)
-        return;
-    s = &file->sending;
-    file->operation = NULL;
     if (op->aio.result < 0) {
         s->copies = true;
         forget_pipe(s);
@@ -155,8 +139,6 @@ static void deliver_splice(struct lh_operation *op)
         s->in_pipe = (size_t)op->aio.result;
         file->ended = s->in_pipe == 0;
     }
-    if (file->task)
-        lh_task_ready(file->task);
 }
 
 /* False: by copies, then. */
@@ -169,18 +151,14 @@ static bool start_splice(struct lh_file *file)
         s->copies = true;
         return false;
     }
-    op = lh_operation_new(file->vm->ctx, LH_AIO_SPLICE, file->descriptor, 0);
-    if (!op) {
-        file->error = ENOMEM;
-        lh_task_ready(file->task);
+    op = lh_file_operation(file, LH_AIO_SPLICE, 0, deliver_splice);
+    if (!op)
         return true;
-    }
     op->pipe = s->pipe;
     s->pipe->refs++;
     op->aio.to = s->pipe->fds[1];
     op->aio.n = s->left < s->pipe->room ? (size_t)s->left : s->pipe->room;
     op->aio.offset = s->at;
-    op->deliver = deliver_splice;
     lh_file_start(file, op);
     return true;
 }
@@ -221,7 +199,7 @@ static void empty_pipe(struct lh_task *task, struct lh_sending *s)
 
 /* --- both ----------------------------------------------------------------- */
 
-static enum lh_outcome refused(int error)
+static enum lh_outcome sending_outcome(int error)
 {
     if (error == LHTTPD_EINVAL)
         return LH_OUTCOME_TOO_LARGE;
@@ -244,7 +222,7 @@ static enum lh_outcome count_octets(struct lh_task *task, struct lh_file *file)
     n = n < s->left ? n : s->left;
     int error = lh_exchange_skip(task->ex, n);
     if (error)
-        return refused(error);
+        return sending_outcome(error);
     s->sent = n;
     return LH_OUTCOME_DONE;
 }
@@ -271,12 +249,12 @@ static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
         if (may_splice(task, s) || !read_cached(task, file))
             return LH_OUTCOME_PENDING;
     }
-    return refused(error);
+    return sending_outcome(error);
 }
 
 static void send_on(struct lh_task *task)
 {
-    struct lh_file *file = task->file;
+    struct lh_file *file = task->on.file;
 
     if (file->operation || file->sending.in.n || task->ex->response.piped_n)
         return; /* the operation wakes it, or the response's room */
@@ -295,10 +273,10 @@ static enum lh_outcome poll_sending(struct lh_task *task, lua_State *L)
 
     (void)L;
     if (lh_write_is_open(task))
-        outcome = send_now(task, task->file);
+        outcome = send_now(task, task->on.file);
     if (outcome == LH_OUTCOME_PENDING && task->timed_out)
         outcome = LH_OUTCOME_TIMEOUT;
-    if (outcome == LH_OUTCOME_PENDING && task->on_file)
+    if (outcome == LH_OUTCOME_PENDING && task->on.attached)
         send_on(task);
     return outcome;
 }
@@ -312,20 +290,20 @@ static void start_sending(struct lh_task *task)
 
 static void cancel_sending(struct lh_task *task)
 {
-    lh_file_leave_operation(task->file);
-    empty_pipe(task, &task->file->sending);
+    lh_file_leave_operation(task->on.file);
+    empty_pipe(task, &task->on.file->sending);
     lh_file_detach(task);
 }
 
 static int push_sent(lua_State *L, struct lh_task *task)
 {
-    struct lh_sending *s = &task->file->sending;
+    struct lh_sending *s = &task->on.file->sending;
 
     lh_free(s->in.p);
     s->in = (struct lh_input){.p = NULL};
     if (s->owns) {
-        lh_file_forget(task->file);
-        lh_file_close_handle(task->handle);
+        lh_file_forget(task->on.file);
+        lh_file_close_handle(task->on.handle);
     }
     if (task->outcome == LH_OUTCOME_TOO_LARGE)
         return lh_api_error(L, "httpd.sendfile: more than the content-length "
@@ -337,7 +315,7 @@ static int push_sent(lua_State *L, struct lh_task *task)
 }
 
 /* A count of octets; `otherwise` where there is none. */
-static uint64_t count(lua_State *L, int index, uint64_t otherwise)
+static uint64_t count_argument(lua_State *L, int index, uint64_t otherwise)
 {
     double n;
 
@@ -353,10 +331,10 @@ static uint64_t count(lua_State *L, int index, uint64_t otherwise)
 }
 
 /* What raises for a wrong argument does so before a file is opened. */
-static uint64_t read_arguments(lua_State *L, struct lh_sending *s)
+static uint64_t read_range(lua_State *L, struct lh_sending *s)
 {
-    s->at = count(L, 2, 0);
-    s->left = count(L, 3, UINT64_MAX);
+    s->at = count_argument(L, 2, 0);
+    s->left = count_argument(L, 3, UINT64_MAX);
     return lh_api_timeout(L, 4, "httpd.sendfile");
 }
 
@@ -364,7 +342,7 @@ static int sendfile_check(lua_State *L)
 {
     struct lh_sending sending = {.at = 0};
 
-    read_arguments(L, &sending);
+    read_range(L, &sending);
     return 0;
 }
 
@@ -376,25 +354,25 @@ static const struct lh_wait send_wait = {
     .keeps_handle = true,
 };
 
-static int begin(lua_State *L, bool owns)
+static int begin_sending(lua_State *L, bool owns)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sendfile");
     struct lh_sending sending = {.owns = owns};
-    uint64_t timeout_ms = read_arguments(L, &sending);
+    uint64_t timeout_ms = read_range(L, &sending);
     int error;
 
     if (!task)
         return lh_api_refuse(L);
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.sendfile", "file or path");
-    task->file = lh_file_use(L, "httpd.sendfile", false, &error);
-    task->handle = lua_touserdata(L, 1);
-    lh_free(task->file->sending.in.p);
-    lh_pipe_drop(task->file->sending.pipe);
-    task->file->sending = sending;
-    if (error == 0 && !task->file->readable)
+    task->on.file = lh_file_use(L, "httpd.sendfile", false, &error);
+    task->on.handle = lua_touserdata(L, 1);
+    lh_free(task->on.file->sending.in.p);
+    lh_pipe_drop(task->on.file->sending.pipe);
+    task->on.file->sending = sending;
+    if (error == 0 && !task->on.file->readable)
         error = -EBADF;
-    if (error == 0 && !task->file->seekable)
+    if (error == 0 && !task->on.file->seekable)
         error = -ESPIPE;
     if (error < 0) {
         task->outcome = LH_OUTCOME_ERROR;
@@ -408,13 +386,13 @@ static int begin(lua_State *L, bool owns)
 
 static int sendfile_begin(lua_State *L)
 {
-    return begin(L, false);
+    return begin_sending(L, false);
 }
 
 /* The file is closed afterwards, whatever happens. */
 static int send_owned_begin(lua_State *L)
 {
-    return begin(L, true);
+    return begin_sending(L, true);
 }
 
 const luaL_Reg lh_file_send_begins[] = {

@@ -72,7 +72,7 @@ bool lh_gc_is_due(const struct lh_vm *vm)
 
 /* collectgarbage("step") where there is a size at index 1, else a whole
  * collection.  LuaJIT starts a stopped collector by the way. */
-static int collect(lua_State *L)
+static int run_collector(lua_State *L)
 {
     if (lua_type(L, 1) == LUA_TNUMBER) {
         lua_pushboolean(L, lua_gc(L, LUA_GCSTEP, (int)lua_tointeger(L, 1)));
@@ -127,7 +127,7 @@ static void give_up_reserve(struct lh_vm *vm)
 
 void lh_gc_prepare(lua_State *L, struct lh_vm *vm)
 {
-    lua_pushcfunction(L, collect);
+    lua_pushcfunction(L, run_collector);
     vm->collector = luaL_ref(L, LUA_REGISTRYINDEX);
     keep_reserve(vm);
 }
@@ -194,7 +194,7 @@ static int collect_now(lua_State *L)
     struct lh_task *task = vm->current;
 
     lua_settop(L, 1);
-    lua_pushcfunction(L, collect);
+    lua_pushcfunction(L, run_collector);
     lua_insert(L, 1);
     vm->current = NULL;
     vm->collects = true;
@@ -230,8 +230,9 @@ bool lh_gc_runs_alone(lua_State *L, const struct lh_vm *vm)
     return vm->collects || !in_finalizer(L, vm);
 }
 
-/* stop(whether): before collectgarbage does it.  A finalizer stops nothing. */
-static int stop(lua_State *L)
+/* note_stop(whether): before collectgarbage does it.  A finalizer stops
+ * nothing. */
+static int note_stop(lua_State *L)
 {
     struct lh_vm *vm = lh_vm_of(L);
 
@@ -271,7 +272,7 @@ static int finalizer(lua_State *L)
 
 const luaL_Reg lh_gc_begins[] = {
     {"collect", collect_now},
-    {"stop", stop},
+    {"stop", note_stop},
     {"finalizer", finalizer},
     {NULL, NULL},
 };

@@ -235,7 +235,7 @@ static void run_script(lua_State *L, const struct lh_vm_config *config)
     lua_pop(L, 1);
 }
 
-static int load(lua_State *L)
+static int load_state(lua_State *L)
 {
     const struct load *load = lua_touserdata(L, 1);
     struct lh_vm *vm = load->vm;
@@ -314,7 +314,7 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
     lua_settop(vm->L, 0);
     lh_gc_limit(vm);
     lh_gc_note_stopped(vm->L, vm);
-    status = lh_lua_cpcall(vm->L, load, &what);
+    status = lh_lua_cpcall(vm->L, load_state, &what);
     if (status)
         return load_error(vm, status, err);
     /* Once, not by each worker. */

@@ -35,9 +35,17 @@ void lh_operation_free(struct lh_operation *op)
 static void complete(struct lh_aio_op *aio)
 {
     struct lh_operation *op = LH_OF(aio, struct lh_operation, aio);
+    struct lh_file *file = op->file;
 
     op->ctx->counters.operations--;
-    op->deliver(op);
+    if (file) {
+        file->operation = NULL;
+        op->deliver(op, file);
+        if (file->task)
+            lh_task_ready(file->task);
+    } else if (aio->kind == LH_AIO_OPEN && aio->result >= 0) {
+        close((int)aio->result); /* nobody wants what it has opened */
+    }
     lh_operation_free(op);
 }
 

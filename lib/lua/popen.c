@@ -13,7 +13,7 @@
 
 /* The program's own, if it has it open; else /dev/null.  One that closes when a
  * program is started is none, but took the number of one that was closed. */
-static int standard(int fd)
+static int standard_stream(int fd)
 {
     int flags = fcntl(fd, F_GETFD);
 
@@ -33,8 +33,8 @@ static struct lh_process_start usual_start(void)
 {
     return (struct lh_process_start){
         .child = {.in = -1,
-                  .out = standard(STDOUT_FILENO),
-                  .error = standard(STDERR_FILENO)},
+                  .out = standard_stream(STDOUT_FILENO),
+                  .error = standard_stream(STDERR_FILENO)},
         .reads = true,
     };
 }
@@ -63,7 +63,7 @@ struct options {
     bool detach;
 };
 
-static const char *item(lua_State *L, const char *what)
+static const char *string_item(lua_State *L, const char *what)
 {
     size_t n = 0;
     const char *text =
@@ -106,7 +106,7 @@ static void read_arguments(lua_State *L, struct options *o)
     lua_newtable(L);
     for (int i = 1; i <= n; i++) {
         lua_rawgeti(L, 1, i);
-        item(L, "arguments");
+        string_item(L, "arguments");
         lua_rawseti(L, -2, i);
     }
     o->start.child.argv = pointers_to(L, n);
@@ -121,9 +121,9 @@ static void read_environment(lua_State *L, struct options *o)
         lh_api_error(L, "httpd.popen: env is a table");
     lua_newtable(L);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        const char *value = item(L, "env");
+        const char *value = string_item(L, "env");
         lua_pushvalue(L, -2);
-        lua_pushfstring(L, "%s=%s", item(L, "env"), value);
+        lua_pushfstring(L, "%s=%s", string_item(L, "env"), value);
         lua_rawseti(L, table + 1, ++n);
         lua_pop(L, 1);
     }
@@ -131,7 +131,7 @@ static void read_environment(lua_State *L, struct options *o)
 }
 
 /* Pushes the option; false: it is not there.  No metamethod runs meanwhile. */
-static bool option(lua_State *L, const char *name)
+static bool push_option(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);
     lua_rawget(L, 2);
@@ -144,23 +144,23 @@ static void read_options(lua_State *L, struct options *o)
         return;
     if (!lua_istable(L, 2))
         lh_api_argument_error(L, 2, "httpd.popen", "table");
-    if (option(L, "mode"))
-        o->start.reads = mode_reads(L, item(L, "mode"), "httpd.popen");
-    if (option(L, "directory"))
-        o->start.child.directory = item(L, "directory");
-    if (option(L, "stdin")) {
+    if (push_option(L, "mode"))
+        o->start.reads = mode_reads(L, string_item(L, "mode"), "httpd.popen");
+    if (push_option(L, "directory"))
+        o->start.child.directory = string_item(L, "directory");
+    if (push_option(L, "stdin")) {
         if (lua_type(L, -1) != LUA_TSTRING || !o->start.reads)
             lh_api_error(L, "httpd.popen: stdin is a string, with mode 'r'");
         o->start.text = lua_tolstring(L, -1, &o->start.text_n);
     }
-    if (option(L, "stderr")) {
-        if (strcmp(item(L, "stderr"), "stdout") != 0)
+    if (push_option(L, "stderr")) {
+        if (strcmp(string_item(L, "stderr"), "stdout") != 0)
             lh_api_error(L, "httpd.popen: stderr is 'stdout' or nothing");
         o->start.merge = true;
     }
-    if (option(L, "detach"))
+    if (push_option(L, "detach"))
         o->detach = lua_toboolean(L, -1) != 0;
-    if (option(L, "env"))
+    if (push_option(L, "env"))
         read_environment(L, o);
 }
 

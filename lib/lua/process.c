@@ -24,7 +24,7 @@
 
 /* --- its life ------------------------------------------------------------- */
 
-static void unwatch(struct lh_process *p)
+static void unwatch_process(struct lh_process *p)
 {
     lh_timer_disarm(&p->look_timer);
     if (!p->watched)
@@ -36,7 +36,7 @@ static void unwatch(struct lh_process *p)
 
 static void free_process(struct lh_process *p)
 {
-    unwatch(p);
+    unwatch_process(p);
     lh_timer_disarm(&p->timer);
     lh_list_remove(&p->link);
     lh_list_remove(&p->bound.link);
@@ -61,7 +61,7 @@ bool lh_process_reap(struct lh_process *p)
         return true;
     if (!lh_child_has_ended(&p->child))
         return false;
-    unwatch(p);
+    unwatch_process(p);
     if (lh_timer_armed(&p->timer))
         hurry(p);
     else
@@ -69,7 +69,7 @@ bool lh_process_reap(struct lh_process *p)
     return p->ended;
 }
 
-static void on_end(struct lh_source *source, unsigned ready)
+static void on_process_end(struct lh_source *source, unsigned ready)
 {
     struct lh_process *p = LH_OF(source, struct lh_process, source);
 
@@ -92,12 +92,12 @@ static void look_later(struct lh_process *p)
         p->look_ms *= 2;
 }
 
-static void look(struct lh_timer *timer)
+static void look_for_end(struct lh_timer *timer)
 {
     struct lh_process *p = LH_OF(timer, struct lh_process, look_timer);
 
     if (lh_child_has_ended(&p->child))
-        on_end(&p->source, 0);
+        on_process_end(&p->source, 0);
     else
         look_later(p);
 }
@@ -107,7 +107,7 @@ static void kill_late(struct lh_timer *timer)
     struct lh_process *p = LH_OF(timer, struct lh_process, timer);
 
     lh_child_signal(&p->child, SIGKILL);
-    on_end(&p->source, 0);
+    on_process_end(&p->source, 0);
 }
 
 static void terminate(struct lh_process *p)
@@ -136,7 +136,7 @@ void lh_processes_deinit(struct lh_vm *vm)
     while (!lh_list_empty(&vm->processes)) {
         struct lh_process *p =
             LH_OF(vm->processes.next, struct lh_process, link);
-        unwatch(p);
+        unwatch_process(p);
         if (!p->detached)
             lh_child_end(&p->child);
         else if (!lh_child_reap(&p->child))
@@ -184,7 +184,7 @@ static void on_task_end(struct lh_bound *bound)
 
 /* --- starting ------------------------------------------------------------- */
 
-static int watch(struct lh_process *p)
+static int watch_process(struct lh_process *p)
 {
     struct lh_context *ctx = p->vm->ctx;
 
@@ -206,8 +206,8 @@ static int watch(struct lh_process *p)
 }
 
 /* The child with its end of the pipe.  0, or errno with words. */
-static int spawn(struct lh_process *p, struct lh_process_start *start,
-                 int theirs, struct lh_err *err)
+static int start_child(struct lh_process *p, struct lh_process_start *start,
+                       int theirs, struct lh_err *err)
 {
     struct lh_child_start *child = &start->child;
 
@@ -220,7 +220,7 @@ static int spawn(struct lh_process *p, struct lh_process_start *start,
     int r = lh_child_spawn(&p->child, child, err);
     if (r < 0)
         return -r;
-    int error = watch(p);
+    int error = watch_process(p);
     if (error) {
         lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s", child->argv[0],
                    strerror(error));
@@ -247,7 +247,7 @@ static FILE *open_pipe(struct lh_process *p, struct lh_process_start *start,
         lh_err_memory(err);
         close(fds[!reads]);
     } else {
-        *error = spawn(p, start, fds[reads], err);
+        *error = start_child(p, start, fds[reads], err);
     }
     close(fds[reads]);
     if (fp && *error) {
@@ -283,14 +283,14 @@ static struct lh_process *new_process(struct lh_vm *vm)
     if (!p)
         return NULL;
     p->vm = vm;
-    p->source.on_event = on_end;
+    p->source.on_event = on_process_end;
     lh_list_init(&p->bound.link);
     p->bound.on_task_end = on_task_end;
     if (vm->current)
         lh_list_append(&vm->current->bound, &p->bound.link);
     p->child.pid = p->child.ended_fd = -1;
     lh_timer_init(&p->timer, kill_late);
-    lh_timer_init(&p->look_timer, look);
+    lh_timer_init(&p->look_timer, look_for_end);
     p->look_ms = LOOK_FIRST_MS;
     lh_list_init(&p->link);
     return p;
@@ -308,7 +308,8 @@ static int remember_handle(lua_State *L, struct lh_vm *vm)
     return id;
 }
 
-static struct lh_process *refuse(lua_State *L, const char *text, int error)
+static struct lh_process *push_refusal(lua_State *L, const char *text,
+                                       int error)
 {
     lua_pushnil(L);
     lua_pushstring(L, text);
@@ -328,18 +329,18 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     struct lh_file *file = lh_file_push_handle(L, vm, &error);
     if (!file) {
         lh_api_note_error(vm, error);
-        return refuse(L, strerror(error), error);
+        return push_refusal(L, strerror(error), error);
     }
     id = remember_handle(L, vm);
     p = new_process(vm);
     if (!p)
-        return refuse(L, strerror(ENOMEM), ENOMEM);
+        return push_refusal(L, strerror(ENOMEM), ENOMEM);
     FILE *fp = open_ends(p, start, &error, &err);
     if (!fp) {
         lh_list_remove(&p->bound.link);
         lh_free(p);
         lh_api_note_error(vm, error);
-        return refuse(L, err.text, error);
+        return push_refusal(L, err.text, error);
     }
     lh_file_open_handle(file, lua_touserdata(L, -1), fp);
     p->id = id;

@@ -22,7 +22,7 @@
 
 /* --- a handler has ended -------------------------------------------------- */
 
-static void end_well(struct lh_task *task, lua_State *L)
+static void handler_returned(struct lh_task *task, lua_State *L)
 {
     struct lh_exchange *ex = task->ex;
 
@@ -42,7 +42,7 @@ static void end_well(struct lh_task *task, lua_State *L)
     lh_task_end(task, L);
 }
 
-static void failed(struct lh_task *task, lua_State *L)
+static void handler_failed(struct lh_task *task, lua_State *L)
 {
     struct lh_str message = LH_STR("not enough memory");
 
@@ -87,9 +87,9 @@ static void wait_begins(struct lh_task *task)
     task->state = LH_TASK_WAITING;
     task->wait_step = LH_WAIT_STARTED;
     task->timed_out = false;
-    if (task->wait_ms != LH_NEVER)
+    if (task->timeout_ms != LH_NEVER)
         lh_timer_arm(&ctx->timers, &task->timer,
-                     lh_deadline(ctx->now_ms, task->wait_ms));
+                     lh_deadline(ctx->now_ms, task->timeout_ms));
     if (task->wait->start)
         task->wait->start(task);
 }
@@ -121,7 +121,7 @@ static void wait_for_turn(struct lh_task *task)
 {
     lh_task_end_wait(task);
     task->wait = &yield_wait;
-    task->wait_ms = LH_NEVER;
+    task->timeout_ms = LH_NEVER;
     wait_begins(task);
 }
 
@@ -157,9 +157,9 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     if (status == LUA_YIELD)
         yielded(task, L, results);
     else if (lh_lua_has_failed(status, results))
-        failed(task, L);
+        handler_failed(task, L);
     else
-        end_well(task, L);
+        handler_returned(task, L);
 }
 
 /* From here on what allocates may run a script's finalizer.  The run lasts
@@ -174,7 +174,7 @@ static void run_begins(struct lh_task *task)
                      vm->ctx->resumed_ms);
 }
 
-static void begin(struct lh_task *task, lua_State *L)
+static void begin_handler(struct lh_task *task, lua_State *L)
 {
     if (task->ex->gone) {
         /* Nobody waits for the answer, and nothing was begun. */
@@ -199,14 +199,14 @@ static void begin(struct lh_task *task, lua_State *L)
     resume(task, L, arguments + LH_LUA_54);
 }
 
-static void look(struct lh_task *task, lua_State *L)
+static void look_at_wait(struct lh_task *task, lua_State *L)
 {
     task->outcome = task->wait->poll(task, L);
     if (task->outcome == LH_OUTCOME_PENDING)
         return;
     run_begins(task);
-    if (!task->on_file)
-        task->moved_bytes = 0;
+    if (!task->on.attached)
+        task->on.moved_bytes = 0;
     lh_task_cancel_wait(task);
     if (!task->wait->finish)
         lh_task_end_wait(task);
@@ -222,10 +222,10 @@ static void run_task(struct lh_task *task, lua_State *L)
     case LH_TASK_RUNNING:
         break;
     case LH_TASK_NEW:
-        begin(task, L);
+        begin_handler(task, L);
         break;
     case LH_TASK_WAITING:
-        look(task, L);
+        look_at_wait(task, L);
         break;
     case LH_TASK_DRAINING:
         lh_task_end(task, L);
@@ -265,9 +265,9 @@ int lh_vm_turn(lua_State *L)
  * had not begun, which is tried again once. */
 static bool begins_again(struct lh_vm *vm, struct lh_task *task, int status)
 {
-    if (status == LUA_ERRMEM || task->state != LH_TASK_NEW || task->again_begun)
+    if (status == LUA_ERRMEM || task->state != LH_TASK_NEW || task->begun_again)
         return false;
-    task->again_begun = true;
+    task->begun_again = true;
     lh_list_append(&vm->batch, &task->ready_link);
     return true;
 }

@@ -12,7 +12,7 @@
 /* More than the log takes of a request line, so that it marks the cut. */
 #define REQUEST_TEXT_BYTES 1100
 
-static void wake(struct lh_timer *timer)
+static void wait_timed_out(struct lh_timer *timer)
 {
     struct lh_task *task = LH_OF(timer, struct lh_task, timer);
 
@@ -50,9 +50,9 @@ static struct lh_task *take_idle(struct lh_vm *vm)
     lh_list_init(&task->link);
     lh_list_init(&task->ready_link);
     lh_list_init(&task->bound);
-    lh_timer_init(&task->timer, wake);
-    lh_timer_init(&task->late, NULL);
-    lh_timer_init(&task->again, NULL);
+    lh_timer_init(&task->timer, wait_timed_out);
+    lh_timer_init(&task->on.late_timer, NULL);
+    lh_timer_init(&task->on.pause_timer, NULL);
     return task;
 }
 
@@ -74,9 +74,9 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->dead_ends = task->idle_yields = 0;
     task->serial = 0;
     task->exposed = false;
-    task->moved_bytes = 0;
+    task->on.moved_bytes = 0;
     task->timed_out = task->overran = task->cut = task->told = false;
-    task->again_begun = false;
+    task->begun_again = false;
     task->resumed_ms = vm->ctx->now_ms;
     task->input = vm->spare_input;
     vm->spare_input = (struct lh_input){.p = NULL};

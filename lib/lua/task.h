@@ -35,53 +35,67 @@ struct lh_bound {
  * does not look at answers. */
 #define LH_DEAD_ENDS_MAX 100
 
+/* The string of a call that waits: what httpd.write has to write, the path of
+ * httpd.open.  The anchors table keeps it alive. */
+struct lh_task_data {
+    const char *p;
+    size_t n;
+    size_t done; /* octets that a file has taken */
+};
+
+/* The file that a call is about.  Valid during the call alone, while the
+ * anchors table has its handle. */
+struct lh_task_on {
+    struct lh_file *file;
+    void *handle;
+    const char *open_mode;       /* of httpd.open */
+    bool attached;               /* the task waits for it, and it knows */
+    struct lh_timer late_timer;  /* the response does not wait for the file */
+    struct lh_timer pause_timer; /* it has moved enough for one turn */
+    size_t moved_bytes; /* by all files of the task in this turn, without a
+                           wait */
+};
+
 struct lh_task {
     struct lh_list link;       /* vm->tasks, or vm->idle */
     struct lh_list ready_link; /* vm->ready or vm->batch */
+    struct lh_list bound;      /* struct lh_bound: what ends with it */
     struct lh_vm *vm;
     struct lh_exchange *ex; /* NULL after httpd.finish */
     lua_State *co;          /* threads[slot]; NULL: none yet */
     int slot;               /* from 1: the key in the VM's tables */
-    int handler;
+    int handler;            /* its index */
     enum lh_task_state state;
     struct lh_str path_info;
     const void *env; /* the identity of the handler's env table */
+    bool anchored;   /* the anchors table may have something of it */
 
-    const struct lh_wait *wait; /* NULL: none */
+    /* What it waits for, and how the last call came out. */
+    const struct lh_wait *wait; /* NULL: nothing */
     enum lh_wait_step wait_step;
-    enum lh_outcome outcome;
-    uint64_t wait_ms; /* LH_NEVER: no time-out */
+    double serial;       /* of the last wait, no other of the VM has it */
+    uint64_t timeout_ms; /* LH_NEVER: no time-out */
     struct lh_timer timer;
     bool timed_out;
+    enum lh_outcome outcome;
+    int error; /* errno of LH_OUTCOME_ERROR */
 
-    struct lh_read read;   /* what httpd.read wants */
+    /* What the call works on. */
+    struct lh_read read;   /* httpd.read: what it wants */
     struct lh_input input; /* of the request's body */
-    struct lh_list bound;  /* struct lh_bound */
+    struct lh_task_data data;
+    struct lh_task_on on;
 
-    const char *data; /* what httpd.write waits to write, kept alive by */
-    size_t data_n;    /* the anchors table */
-    bool anchored;    /* a lent string may be there */
-
-    struct lh_file *file; /* what the call is about */
-    void *handle;         /* and its handle */
-    const char *open_mode;
-    bool on_file;          /* it waits for the file, which knows */
-    struct lh_timer late;  /* the response does not wait for the file */
-    struct lh_timer again; /* it has moved enough for one turn */
-    size_t data_done;      /* what the file has of `data` */
-    size_t moved_bytes;    /* by files in this turn, without a wait */
-    int error;             /* errno of LH_OUTCOME_ERROR */
-
-    double serial;      /* of its last wait, no other wait of the VM has it */
-    bool exposed;       /* the script knows its coroutine, or has changed it */
-    int header_line;    /* where the response was started; 0: unknown */
-    unsigned dead_ends; /* calls answered with "closed" */
-    unsigned idle_yields; /* coroutine.yield() with nobody to answer */
+    /* How the handler behaves. */
     uint64_t resumed_ms;
+    int header_line;      /* where the response was started; 0: unknown */
+    unsigned dead_ends;   /* calls answered with "closed" */
+    unsigned idle_yields; /* coroutine.yield() with nobody to answer */
+    bool exposed;     /* the script knows its coroutine, or has changed it */
     bool overran;     /* ran longer than handler_run_ms, and the log says so */
-    bool cut;         /* the grace is over */
+    bool cut;         /* the grace of a stop is over */
     bool told;        /* that the server stops; once is enough */
-    bool again_begun; /* its begin failed once, by no fault of its own */
+    bool begun_again; /* its begin failed once, by no fault of its own */
 };
 
 /* --- task.c --------------------------------------------------------------- */
