@@ -5,6 +5,7 @@
  * the task that runs, and NULL wherever no code of a handler does.
  */
 #include "lua/api.h"
+#include "lua/check.h"
 #include "lua/failure.h"
 #include "lua/gc.h"
 #include "lua/process.h"
@@ -84,7 +85,7 @@ static void wait_begins(struct lh_task *task)
 {
     struct lh_context *ctx = task->vm->ctx;
 
-    task->state = LH_TASK_WAITING;
+    lh_task_set_state(task, LH_TASK_WAITING);
     task->wait_step = LH_WAIT_STARTED;
     task->timed_out = false;
     if (task->timeout_ms != LH_NEVER)
@@ -150,7 +151,7 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     struct lh_vm *vm = task->vm;
     int results = 0, status;
 
-    task->state = LH_TASK_RUNNING;
+    lh_task_set_state(task, LH_TASK_RUNNING);
     vm->nested = 0;
     status = lh_lua_resume(task->co, L, args, &results);
     lh_lua_unhook(L, vm->hook_mask);
@@ -333,4 +334,5 @@ void lh_vm_run(struct lh_vm *vm)
     }
     lh_running_end(&vm->ctx->running);
     put_back(vm);
+    lh_vm_check(vm);
 }

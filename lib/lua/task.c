@@ -2,6 +2,7 @@
 #include "lua/task.h"
 
 #include "base/mem.h"
+#include "base/trace.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,6 +12,41 @@
 
 /* More than the log takes of a request line, so that it marks the cut. */
 #define REQUEST_TEXT_BYTES 1100
+
+/* --- how far it is -------------------------------------------------------- */
+
+#define TO(state) (1u << (state))
+
+static const unsigned legal_moves[] = {
+    [LH_TASK_IDLE] = TO(LH_TASK_NEW),
+    [LH_TASK_NEW] = TO(LH_TASK_RUNNING) | TO(LH_TASK_IDLE),
+    [LH_TASK_RUNNING] =
+        TO(LH_TASK_WAITING) | TO(LH_TASK_DRAINING) | TO(LH_TASK_IDLE),
+    [LH_TASK_WAITING] =
+        TO(LH_TASK_RUNNING) | TO(LH_TASK_DRAINING) | TO(LH_TASK_IDLE),
+    [LH_TASK_DRAINING] = TO(LH_TASK_IDLE),
+};
+
+static const char *const state_names[] = {
+    [LH_TASK_IDLE] = "IDLE",         [LH_TASK_NEW] = "NEW",
+    [LH_TASK_RUNNING] = "RUNNING",   [LH_TASK_WAITING] = "WAITING",
+    [LH_TASK_DRAINING] = "DRAINING",
+};
+
+bool lh_task_may(enum lh_task_state from, enum lh_task_state to)
+{
+    return legal_moves[from] & TO(to);
+}
+
+void lh_task_set_state(struct lh_task *task, enum lh_task_state to)
+{
+    assert(lh_task_may(task->state, to));
+    lh_trace(task->vm->ctx, task->connection, "task", 0,
+             state_names[task->state], state_names[to]);
+    task->state = to;
+}
+
+/* --- its begin ------------------------------------------------------------ */
 
 static void wait_timed_out(struct lh_timer *timer)
 {
@@ -67,7 +103,8 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->path_info = path_info;
     task->ex = ex;
     task->env = NULL;
-    task->state = LH_TASK_NEW;
+    task->connection = ex->peer->number;
+    lh_task_set_state(task, LH_TASK_NEW);
     task->wait = NULL;
     task->wait_step = LH_WAIT_NONE;
     task->header_line = 0;
@@ -230,7 +267,7 @@ static void retire(struct lh_task *task)
     keep_input(task);
     lh_list_remove(&task->link);
     lh_list_remove(&task->ready_link);
-    task->state = LH_TASK_IDLE;
+    lh_task_set_state(task, LH_TASK_IDLE);
     vm->tasks_n--;
     vm->ctx->counters.tasks--;
     vm->idle_coroutines += task->co != NULL;
@@ -243,7 +280,8 @@ void lh_task_end(struct lh_task *task, lua_State *L)
     lh_task_end_wait(task);
     end_bound(task);
     if (task->ex && task->ex->response.lent_n && !task->ex->gone) {
-        task->state = LH_TASK_DRAINING;
+        if (task->state != LH_TASK_DRAINING)
+            lh_task_set_state(task, LH_TASK_DRAINING);
         return;
     }
     if (task->ex)

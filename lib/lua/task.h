@@ -66,6 +66,7 @@ struct lh_task {
     int slot;               /* from 1: the key in the VM's tables */
     int handler;            /* its index */
     enum lh_task_state state;
+    uint64_t connection; /* its number, for traces */
     struct lh_str path_info;
     const void *env; /* the identity of the handler's env table */
     bool anchored;   /* the anchors table may have something of it */
@@ -104,6 +105,10 @@ struct lh_task {
  */
 struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
                             struct lh_exchange *ex, struct lh_str path_info);
+
+/* The only place that moves a task on; the move must be a legal one. */
+void lh_task_set_state(struct lh_task *task, enum lh_task_state to);
+bool lh_task_may(enum lh_task_state from, enum lh_task_state to);
 
 /* Queues it for the VM's next run. */
 void lh_task_ready(struct lh_task *task);
