@@ -48,8 +48,10 @@ struct lh_context {
     struct lh_buf_pools bufs; /* for lh_buf */
     struct lh_pool exchanges; /* for http/exchange */
     struct lh_counters counters;
-    bool stopping;             /* a stop has begun */
-    bool short_of_descriptors; /* a call has failed for lack of them */
+    bool stopping; /* a stop has begun */
+    /* Descriptors or the system's memory ran out: what any VM of the worker has
+     * lost is to be collected. */
+    bool wants_collection;
 };
 
 #endif

@@ -211,7 +211,7 @@ const char *lh_api_text(lua_State *L, int index, size_t *n)
 void lh_api_note_error(const struct lh_vm *vm, int error)
 {
     if (error == EMFILE || error == ENFILE)
-        vm->ctx->short_of_descriptors = true;
+        vm->ctx->wants_collection = true;
 }
 
 int lh_api_path_error(lua_State *L, const char *path, int error)

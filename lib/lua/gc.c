@@ -31,7 +31,7 @@ static void *limited_alloc(void *data, void *old, size_t old_n, size_t n)
 
     if (n > before && !vm->collects &&
         vm->bytes + (n - before) > vm->bytes_max) {
-        vm->short_of_memory = true;
+        vm->short_of_memory = vm->over_limit = true;
         return NULL;
     }
     p = vm->alloc(vm->alloc_data, old, old_n, n);
@@ -129,6 +129,7 @@ void lh_gc_prepare(lua_State *L, struct lh_vm *vm)
 {
     lua_pushcfunction(L, run_collector);
     vm->collector = luaL_ref(L, LUA_REGISTRYINDEX);
+    lh_lua_prepare_finalizers(L);
     keep_reserve(vm);
 }
 
@@ -167,9 +168,12 @@ static void collect_all(struct lh_vm *vm)
 
 void lh_gc_collect(struct lh_vm *vm)
 {
-    bool refused = vm->short_of_memory && !vm->alloc; /* by the system */
+    bool refused = vm->short_of_memory && !vm->over_limit; /* by the system */
     int status = LUA_ERRRUN, lacks = 0;
 
+    /* What the system lacks may be the garbage of the worker's other VMs. */
+    if (refused)
+        vm->ctx->wants_collection = true;
     lh_running_begin(&vm->ctx->running, vm->name, "the finalizers",
                      lh_clock_ms());
     vm->collects = true;
@@ -181,7 +185,7 @@ void lh_gc_collect(struct lh_vm *vm)
     }
     if (refused)
         collect_all(vm);
-    vm->collects = vm->short_of_memory = false;
+    vm->collects = vm->short_of_memory = vm->over_limit = false;
     keep_reserve(vm);
     lh_running_end(&vm->ctx->running);
     after_collection(vm->L, vm);
@@ -210,9 +214,11 @@ static int collect_now(lua_State *L)
 
 /* --- finalizers ----------------------------------------------------------- */
 
+/* On 5.1 what the script has said is all that is known. */
 void lh_gc_note_stopped(lua_State *L, struct lh_vm *vm)
 {
-    vm->gc_stopped = lh_lua_in_finalizer(L, false);
+    if (!LH_LUA_51)
+        vm->gc_stopped = lh_lua_in_finalizer(L, false);
 }
 
 static bool in_finalizer(lua_State *L, const struct lh_vm *vm)

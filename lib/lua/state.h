@@ -91,6 +91,7 @@ struct lh_vm {
     int collector;        /* its function, in the registry */
     void *reserve;        /* for a collection, where the process is limited */
     bool short_of_memory; /* an allocation failed: collect before going on */
+    bool over_limit;      /* the VM's own limit refused it, not the system */
     bool collects;        /* a whole collection runs, without limit */
     bool gc_stopped;      /* by the script */
     unsigned finalizers;  /* of the script that run now */

@@ -63,7 +63,8 @@ struct lh_vm *lh_vm_of_ready(struct lh_list *link);
 void lh_vm_stopping(struct lh_vm *vm);
 void lh_vm_cut(struct lh_vm *vm);
 
-/* Descriptors ran out: collects garbage soon, at most once a second. */
+/* Descriptors or memory ran out: collects garbage soon, at most once a second.
+ */
 void lh_vm_find_lost(struct lh_vm *vm);
 
 /* Tasks that have not ended. */

@@ -76,7 +76,7 @@ static void not_accepted(struct lh_acceptor *a, int error)
         give_up(a, why);
         return;
     case LH_ACCEPT_NO_ROOM:
-        a->worker->ctx.short_of_descriptors = true;
+        a->worker->ctx.wants_collection = true;
         if (!lh_sock_has_client(a->listener->fd))
             return;
         if (!lh_conns_find_idle(a->worker))

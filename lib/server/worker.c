@@ -119,7 +119,7 @@ static int wait_ms(const struct lh_worker *w)
 {
     if (work_waits(w) || !lh_list_empty(&w->dirty) ||
         !lh_list_empty(&w->bulk) || !lh_list_empty(&w->closed) ||
-        w->ctx.short_of_descriptors)
+        w->ctx.wants_collection)
         return 0;
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
     if (w->submit_again)
@@ -210,12 +210,13 @@ static void run_tasks(struct lh_worker *w)
     lh_list_put_first(&w->ready_vms, &vms);
 }
 
-/* Files that scripts have lost are open until they are collected. */
-static void find_descriptors(struct lh_worker *w)
+/* Files that scripts have lost are open until they are collected, and the
+ * garbage of one VM is memory that another may need. */
+static void find_lost(struct lh_worker *w)
 {
-    if (!w->ctx.short_of_descriptors)
+    if (!w->ctx.wants_collection)
         return;
-    w->ctx.short_of_descriptors = false;
+    w->ctx.wants_collection = false;
     for (unsigned i = 0; i < w->server->mappings.n; i++)
         lh_vm_find_lost(w->vms[i]);
 }
@@ -254,7 +255,7 @@ static void turn(struct lh_worker *w)
     deliver_mail(w);
     read_events(w);
     fire_timers(w);
-    find_descriptors(w);
+    find_lost(w);
     run_rounds(w);
     lh_conns_write(w);
     w->submit_again = lh_aio_submit(w->aio);

@@ -150,6 +150,42 @@ static void finalizers_may_raise(void **state)
     test_script_deinit(&s);
 }
 
+/* One that httpd's wrappers have not seen is known all the same. */
+static void finalizers_put_in_behind_our_back(void **state)
+{
+    static const char source[] =
+        "local n, wrong = 0, ''\n"
+        "local function gc()\n"
+        "  n = n + 1\n"
+        "  local a, why = httpd.write(nil, 'leaked')\n"
+        "  if a ~= nil or why ~= 'not in a finalizer' then\n"
+        "    wrong = wrong .. tostring(a) end\n"
+        "  if httpd.sleep(-1) or httpd.header(1) then wrong = 'raised' end\n"
+        "end\n"
+        "local function hidden()\n"
+        "  if not newproxy then return setmetatable({}, {__gc = gc}) end\n"
+        "  local p, q = newproxy(true), newproxy()\n"
+        "  rawset(getmetatable(p), '__gc', gc)\n"
+        "  local mt = {}\n"
+        "  debug.setmetatable(q, mt)\n"
+        "  mt.__gc = gc\n"
+        "end\n"
+        "httpd.register_handler('/', function()\n"
+        "  for i = 1, 20 do hidden() end churn() churn()\n"
+        "  httpd.write(nil, 'mine') end)\n"
+        "httpd.register_handler('/n', function()\n"
+        "  httpd.write(nil, n > 0 and wrong or 'none ran') end)";
+    struct test_script s;
+
+    (void)state;
+    start(&s, source);
+    for (int i = 0; i < 3; i++) {
+        test_script_expect(&s, "/", 200, "mine");
+        test_script_expect(&s, "/n", 200, "");
+    }
+    test_script_deinit(&s);
+}
+
 /* One that nobody could wrap ends what allocates where the collector lets it:
  * a request that has not begun is not to blame. */
 static void raising_between_requests(void **state)
@@ -244,6 +280,8 @@ static void a_full_vm_recovers(void **state)
         expect_failure(&s, "/fill");
         test_script_expect(&s, "/fine", 200, "fine");
     }
+    /* That was its own limit: the worker's other VMs have nothing to give. */
+    assert_false(s.t.ctx.wants_collection);
     test_script_deinit(&s);
 }
 
@@ -314,7 +352,9 @@ static void a_small_system(void **state)
     system_max = 64 << 20;
     for (int i = 0; i < 3; i++) {
         test_script_expect(&s, "/strings", 200, "made");
+        s.t.ctx.wants_collection = false;
         expect_failure(&s, "/fill");
+        assert_true(s.t.ctx.wants_collection); /* of all VMs of the worker */
         test_script_expect(&s, "/fine", 200, "fine");
     }
     system_max = SIZE_MAX;
@@ -514,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_system_without_memory),
         cmocka_unit_test(a_limited_vm_interprets),
         cmocka_unit_test(a_process_that_does_not_start_leaves_nothing),
+        cmocka_unit_test(finalizers_put_in_behind_our_back),
         cmocka_unit_test(functions_survive_a_refusal),
         cmocka_unit_test(functions_called_from_c_look_the_same),
     };
