@@ -6,8 +6,7 @@
 #include "lua/gc.h"
 
 #include "os/clock.h"
-
-#include <errno.h>
+#include "os/error.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -210,13 +209,13 @@ const char *lh_api_text(lua_State *L, int index, size_t *n)
 
 void lh_api_note_error(const struct lh_vm *vm, int error)
 {
-    if (error == EMFILE || error == ENFILE)
+    if (error == LH_SYS_EMFILE || error == LH_SYS_ENFILE)
         vm->ctx->wants_collection = true;
 }
 
 int lh_api_path_error(lua_State *L, const char *path, int error)
 {
-    const char *text = error == EPIPE ? "closed" : strerror(error);
+    const char *text = error == LH_SYS_EPIPE ? "closed" : lh_sys_text(error);
 
     lh_api_note_error(lh_vm_of(L), error);
     lua_pushnil(L);
@@ -224,7 +223,7 @@ int lh_api_path_error(lua_State *L, const char *path, int error)
         lua_pushfstring(L, "%s: %s", path, text);
     else
         lua_pushstring(L, text);
-    lua_pushinteger(L, error);
+    lua_pushinteger(L, -error);
     return 3;
 }
 

@@ -72,7 +72,7 @@ int lh_api_finish(lua_State *L, struct lh_task *task);
 int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome);
 
 /* Answers nil, the text and the number, as io does; the text with its path, if
- * there is one.  `error` is an errno. */
+ * there is one.  `error` is one of os/error.h. */
 int lh_api_system_error(lua_State *L, int error);
 int lh_api_path_error(lua_State *L, const char *path, int error);
 

@@ -6,12 +6,6 @@
 #include "lua/gc.h"
 #include "lua/process.h"
 
-#include <poll.h>
-
-/* How often is asked for a process's end while a script loads, where the kernel
- * does not report it. */
-#define LOOK_MS 64
-
 /* --- waiting for a process ------------------------------------------------ */
 
 static enum lh_outcome poll_end(struct lh_task *task, lua_State *L)
@@ -75,13 +69,11 @@ static const struct lh_wait end_wait = {
 static int wait_here(lua_State *L, struct lh_file *file)
 {
     struct lh_process *p = file->process;
-    struct pollfd end = {.fd = p->child.ended_fd, .events = POLLIN};
-    int patience_ms = end.fd < 0 ? LOOK_MS : -1;
 
     lh_file_forget(file);
     lh_file_close_handle(lua_touserdata(L, 1));
     while (!lh_process_reap(p))
-        poll(&end, 1, patience_ms);
+        lh_child_wait(&p->child);
     struct lh_child child = p->child;
     lh_process_leave(p);
     return lh_process_push_end(L, &child);

@@ -12,8 +12,6 @@
 #include "os/pipe.h"
 #include "os/stdio.h"
 
-#include <errno.h>
-
 /* How long a response may wait for an operation on a file. */
 #define LATE_MS 20
 
@@ -80,7 +78,7 @@ struct lh_operation *lh_file_operation(struct lh_file *file,
         op->deliver = deliver;
         return op;
     }
-    file->error = ENOMEM;
+    file->error = LH_SYS_ENOMEM;
     lh_task_ready(file->task);
     return NULL;
 }
@@ -134,9 +132,9 @@ static int watch_file(struct lh_file *file, int fd)
     const struct lh_context *ctx = file->vm->ctx;
 
     if (!ctx->evq)
-        return -ENOTSUP;
+        return LH_SYS_ENOTSUP;
     if (lh_slots_add(ctx->slots, &file->source, &file->tag) < 0)
-        return -ENOMEM;
+        return LH_SYS_ENOMEM;
     int error = lh_evq_add(ctx->evq, fd, LH_EV_ONESHOT, file->tag);
     if (error == 0) {
         file->pollable = true;
@@ -153,7 +151,7 @@ static int open_twin(struct lh_file *file, FILE *fp)
     int r;
 
     if (!d)
-        return -ENOMEM;
+        return LH_SYS_ENOMEM;
     r = lh_stdio_duplicate(fp, &twin);
     if (r < 0) {
         lh_free(d);
@@ -200,7 +198,7 @@ static int take_behind(struct lh_file *file, FILE *fp)
     if (n == 0 || !file->pollable || file->standard)
         return 0;
     if (!lh_input_room(in, n))
-        return -ENOMEM;
+        return LH_SYS_ENOMEM;
     lh_stdio_take_behind(fp, in->p + in->n);
     in->n += n;
     return 0;
@@ -216,7 +214,7 @@ static int push_behind(struct lh_file *file)
                           lh_input_bytes(in));
         in->at += n > 0 ? (size_t)n : 0;
     }
-    if (n < 0 && n != -EAGAIN) {
+    if (n < 0 && n != LH_SYS_EAGAIN) {
         in->at = in->n = 0;
         return (int)n;
     }
@@ -242,7 +240,7 @@ static int take_over(struct lh_file *file, FILE *fp)
     } else {
         size_t n = lh_stdio_ahead(fp);
         if (!lh_input_room(in, n))
-            return -ENOMEM;
+            return LH_SYS_ENOMEM;
         in->n += lh_stdio_take(fp, in->p + in->n, n);
     }
     change_hands(file, true);
@@ -299,7 +297,7 @@ void lh_file_close_handle(void *handle)
         lh_stdio_close(fp);
 }
 
-/* Pushes io.open(path), or nothing and returns errno. */
+/* Pushes io.open(path), 0; or nothing and returns the error. */
 static int open_by_io(lua_State *L, const struct lh_vm *vm, const char *path)
 {
     int error;
@@ -312,7 +310,7 @@ static int open_by_io(lua_State *L, const struct lh_vm *vm, const char *path)
         lua_pop(L, 2);
         return 0;
     }
-    error = (int)lua_tointeger(L, -1);
+    error = -(int)lua_tointeger(L, -1);
     lua_pop(L, 3);
     return error;
 }
@@ -323,9 +321,9 @@ struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error)
 {
     const char *const paths[] = {"/", vm->name, "/dev/null", "."};
 
-    *error = ENOENT;
+    *error = LH_SYS_ENOENT;
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && *error; i++)
-        *error = paths[i] ? open_by_io(L, vm, paths[i]) : ENOENT;
+        *error = paths[i] ? open_by_io(L, vm, paths[i]) : LH_SYS_ENOENT;
     if (*error)
         return NULL;
     void *handle = lua_touserdata(L, -1);

@@ -59,7 +59,7 @@ struct lh_file {
     struct lh_operation *operation; /* is on its way */
     size_t moved;                   /* octets of the last writes */
     bool ended;                     /* the last read met the end */
-    int error;                      /* errno of the last one */
+    int error;                      /* of the last one, negative */
 
     struct lh_sending sending;
     lua_CFunction closer;       /* of a handle that we open */
@@ -106,7 +106,7 @@ bool lh_file_prepare(lua_State *L, struct lh_vm *vm);
 bool lh_file_is_first(lua_State *L);
 
 /* The state of the first argument, which becomes ours.  Raises if it is closed
- * or used by another task.  A negative errno is left in *error. */
+ * or used by another task.  An error of os/error.h is left in *error. */
 struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
                             int *error);
 

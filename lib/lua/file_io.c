@@ -8,11 +8,10 @@
 #include "base/mem.h"
 #include "lua/api.h"
 #include "lua/gc.h"
+#include "os/error.h"
 #include "os/evq.h"
 #include "os/pipe.h"
 #include "os/stdio.h"
-
-#include <errno.h>
 
 /* What a task may move in one turn without a wait.  With much more a reader of
  * cached files would be felt by others; with less, turns would cost more. */
@@ -62,7 +61,7 @@ static void wait_for_event(struct lh_file *file, unsigned interest)
     int r = lh_evq_change(file->vm->ctx->evq, file->descriptor->fd,
                           interest | LH_EV_ONESHOT, file->tag);
     if (r < 0) {
-        file->error = -r;
+        file->error = r;
         lh_task_ready(file->task);
     }
 }
@@ -116,9 +115,9 @@ static void deliver_read(struct lh_operation *op, struct lh_file *file)
     int64_t result = op->aio.result;
 
     if (result < 0)
-        file->error = (int)-result;
+        file->error = (int)result;
     else if (result > 0 && !keep_octets(&file->ahead, op, (size_t)result))
-        file->error = ENOMEM;
+        file->error = LH_SYS_ENOMEM;
     else
         file->offset += (uint64_t)result;
     file->ended = result == 0 ||
@@ -142,13 +141,14 @@ static void start_read(struct lh_task *task)
  */
 static ssize_t unless_unwatched(struct lh_file *file, ssize_t error)
 {
-    if (error != -EOPNOTSUPP)
+    if (error != LH_SYS_EOPNOTSUPP)
         return error;
     lh_file_unwatch(file);
-    return -EAGAIN;
+    return LH_SYS_EAGAIN;
 }
 
-/* Octets, 0 at the end, or a negative errno; -EAGAIN: not without waiting. */
+/* Octets, 0 at the end, or a negative errno; LH_SYS_EAGAIN: not without
+ * waiting. */
 static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
 {
     struct lh_input *in = &file->ahead;
@@ -157,9 +157,9 @@ static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
     ssize_t got;
 
     if (!lh_file_has_budget(task) || (!file->seekable && !file->pollable))
-        return -EAGAIN;
+        return LH_SYS_EAGAIN;
     if (!lh_input_room(in, n))
-        return -ENOMEM;
+        return LH_SYS_ENOMEM;
     if (file->pollable) {
         got = lh_pipe_read(fd, in->p + in->n, n);
         if (got < 0)
@@ -167,7 +167,7 @@ static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
     } else {
         got = lh_aio_read_cached(fd, in->p + in->n, n, file->offset);
         if (got < 0)
-            return -EAGAIN;
+            return LH_SYS_EAGAIN;
         file->offset += (uint64_t)got;
     }
     in->n += (size_t)got;
@@ -188,9 +188,9 @@ static enum lh_outcome read_now(struct lh_task *task, struct lh_file *file)
         if (file->ended)
             return LH_OUTCOME_DONE;
         ssize_t got = read_at_once(task, file);
-        if (got == -EAGAIN)
+        if (got == LH_SYS_EAGAIN)
             return LH_OUTCOME_PENDING;
-        file->error = got < 0 ? (int)-got : 0;
+        file->error = got < 0 ? (int)got : 0;
         file->ended = got == 0;
     }
     return outcome;
@@ -262,9 +262,9 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
     lh_read_mode(L, &task->read);
     task->on.file = lh_file_use(L, "httpd.read", true, &error);
     if (error == 0 && !task->on.file->readable)
-        error = -EBADF;
+        error = LH_SYS_EBADF;
     if (error < 0)
-        return lh_api_system_error(L, -error);
+        return lh_api_system_error(L, error);
     return lh_api_begin(L, task, &file_read_wait, timeout_ms);
 }
 
@@ -278,7 +278,7 @@ static void deliver_write(struct lh_operation *op, struct lh_file *file)
         file->moved += (size_t)result;
         file->offset += (uint64_t)result;
     } else {
-        file->error = result < 0 ? (int)-result : EIO;
+        file->error = result < 0 ? (int)result : LH_SYS_EIO;
     }
     if (file->appends && file->seekable)
         file->offset = lh_stdio_offset(file->descriptor->fd);
@@ -293,7 +293,7 @@ static int claim_place(struct lh_file *file, size_t n)
         return 0;
     place = lh_stdio_claim(file->descriptor->fd, n);
     if (place < 0)
-        return (int)-place;
+        return (int)place;
     file->offset = (uint64_t)place;
     return 0;
 }
@@ -353,9 +353,9 @@ static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
         ssize_t n = lh_pipe_write(file->descriptor->fd, next.p, next.n);
         if (n < 0)
             n = unless_unwatched(file, n);
-        if (n == -EAGAIN)
+        if (n == LH_SYS_EAGAIN)
             return LH_OUTCOME_PENDING;
-        file->error = n < 0 ? (int)-n : 0;
+        file->error = n < 0 ? (int)n : 0;
         file->moved = n < 0 ? 0 : (size_t)n;
         task->on.moved_bytes += file->moved;
     }
@@ -428,9 +428,9 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
 
     task->on.file = lh_file_use(L, "httpd.write", false, &error);
     if (error == 0 && !task->on.file->writable)
-        error = -EBADF;
+        error = LH_SYS_EBADF;
     if (error < 0)
-        return lh_api_system_error(L, -error);
+        return lh_api_system_error(L, error);
     forget_ahead(task->on.file);
     task->data.done = 0;
     return lh_api_begin(L, task, &file_write_wait, timeout_ms);
@@ -473,7 +473,7 @@ static int drain_begin(lua_State *L)
     }
     task->on.file = lh_file_use(L, "httpd.close", false, &error);
     if (error < 0)
-        return lh_api_system_error(L, -error);
+        return lh_api_system_error(L, error);
     task->data.n = task->data.done = 0;
     return lh_api_begin(L, task, &drain_wait, timeout_ms);
 }

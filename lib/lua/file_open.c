@@ -4,9 +4,7 @@
 #include "base/mem.h"
 #include "lua/api.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
+#include "os/stdio.h"
 
 static enum lh_outcome poll_operation(struct lh_task *task, lua_State *L)
 {
@@ -28,52 +26,6 @@ static enum lh_outcome poll_operation(struct lh_task *task, lua_State *L)
 
 /* --- open ----------------------------------------------------------------- */
 
-static const struct mode {
-    const char *name;
-    int flags;
-} modes[] = {
-    {"r", O_RDONLY},
-    {"w", O_WRONLY | O_CREAT | O_TRUNC},
-    {"a", O_WRONLY | O_CREAT | O_APPEND},
-    {"r+", O_RDWR},
-    {"w+", O_RDWR | O_CREAT | O_TRUNC},
-    {"a+", O_RDWR | O_CREAT | O_APPEND},
-};
-
-/* "rb+" and "r+b" are "r+". */
-static const struct mode *find_mode(const char *name)
-{
-    char plain[4] = "";
-    size_t n = 0;
-
-    for (; *name && n < sizeof(plain) - 1; name++)
-        if (*name != 'b' || n == 0)
-            plain[n++] = *name;
-    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-        if (strcmp(plain, modes[i].name) == 0 && !*name)
-            return &modes[i];
-    return NULL;
-}
-
-/* The open did not wait for anybody, reads and writes may. */
-static FILE *make_stream(int fd, const char *mode, int *error)
-{
-    int flags = fcntl(fd, F_GETFL);
-    FILE *fp;
-
-    if (flags >= 0)
-        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-    /* As fopen() does it, which fdopen() does not. */
-    if (strcmp(mode, "a") == 0)
-        lseek(fd, 0, SEEK_END);
-    fp = fdopen(fd, mode);
-    if (!fp) {
-        *error = errno;
-        close(fd);
-    }
-    return fp;
-}
-
 static void deliver_open(struct lh_operation *op, struct lh_file *file)
 {
     const struct lh_task_on *on = &file->task->on;
@@ -81,11 +33,11 @@ static void deliver_open(struct lh_operation *op, struct lh_file *file)
     FILE *fp;
 
     if (fd < 0) {
-        file->error = -fd;
+        file->error = fd;
         return;
     }
-    fp = make_stream(fd, on->open_mode, &file->error);
-    if (fp)
+    file->error = lh_stdio_open(fd, on->open_mode, &fp);
+    if (file->error == 0)
         lh_file_open_handle(file, on->handle, fp);
 }
 
@@ -100,9 +52,7 @@ static void start_open(struct lh_task *task)
         return;
     memcpy(op->aio.p, task->data.p, task->data.n + 1);
     op->aio.path = op->aio.p;
-    /* Neither a FIFO's other end nor a modem's carrier is waited for. */
-    op->aio.flags =
-        find_mode(task->on.open_mode)->flags | O_NONBLOCK | O_NOCTTY;
+    op->aio.flags = task->on.open_flags;
     op->aio.mode = 0666;
     lh_file_start(file, op);
 }
@@ -139,7 +89,6 @@ static int open_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.open");
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.open");
-    const struct mode *mode;
     int error;
 
     if (!task)
@@ -152,11 +101,11 @@ static int open_begin(lua_State *L)
         return lh_api_error(L, "httpd.open: a zero in the path");
     if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TSTRING)
         return lh_api_argument_error(L, 2, "httpd.open", "string");
-    mode = find_mode(lua_isnoneornil(L, 2) ? "r" : lua_tostring(L, 2));
-    if (!mode)
+    task->on.open_mode = lh_stdio_mode(
+        lua_isnoneornil(L, 2) ? "r" : lua_tostring(L, 2), &task->on.open_flags);
+    if (!task->on.open_mode)
         return lh_api_error(L, "httpd.open: the mode is 'r', 'w' or 'a', "
                                "perhaps with '+'");
-    task->on.open_mode = mode->name;
     if (!task->vm->ctx->aio)
         return lh_api_error(L, "httpd.open: there is no server here");
     task->on.file = lh_file_push_handle(L, task->vm, &error);
@@ -171,7 +120,7 @@ static int open_begin(lua_State *L)
 
 static void deliver_sync(struct lh_operation *op, struct lh_file *file)
 {
-    file->error = (int)-op->aio.result;
+    file->error = (int)op->aio.result;
 }
 
 static void start_sync(struct lh_task *task)
@@ -205,7 +154,7 @@ static int sync_begin(lua_State *L)
         return lh_api_argument_error(L, 1, "httpd.sync", "file");
     task->on.file = lh_file_use(L, "httpd.sync", false, &error);
     if (error < 0)
-        return lh_api_system_error(L, -error);
+        return lh_api_system_error(L, error);
     return lh_api_begin(L, task, &sync_wait, timeout_ms);
 }
 

@@ -12,10 +12,10 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "os/error.h"
 #include "os/pipe.h"
 #include "os/stdio.h"
 
-#include <errno.h>
 #include <math.h>
 
 #define PIECE_BYTES ((size_t)64 << 10)
@@ -32,7 +32,7 @@ static void deliver_piece(struct lh_operation *op, struct lh_file *file)
     struct lh_sending *s = &file->sending;
 
     if (op->aio.result < 0) {
-        file->error = (int)-op->aio.result;
+        file->error = (int)op->aio.result;
     } else {
         lh_free(s->in.p);
         s->in = (struct lh_input){
@@ -214,7 +214,7 @@ static enum lh_outcome count_octets(struct lh_task *task, struct lh_file *file)
     uint64_t n = 0;
 
     if (size < 0) {
-        task->error = (int)-size;
+        task->error = (int)size;
         return LH_OUTCOME_ERROR;
     }
     if (s->at < (uint64_t)size)
@@ -371,12 +371,12 @@ static int begin_sending(lua_State *L, bool owns)
     lh_pipe_drop(task->on.file->sending.pipe);
     task->on.file->sending = sending;
     if (error == 0 && !task->on.file->readable)
-        error = -EBADF;
+        error = LH_SYS_EBADF;
     if (error == 0 && !task->on.file->seekable)
-        error = -ESPIPE;
+        error = LH_SYS_ESPIPE;
     if (error < 0) {
         task->outcome = LH_OUTCOME_ERROR;
-        task->error = -error;
+        task->error = error;
         return push_sent(L, task);
     }
     if (!task->header_line)

@@ -2,14 +2,13 @@
 #include "lua/file.h"
 
 #include "base/mem.h"
-
-#include <unistd.h>
+#include "os/fd.h"
 
 void lh_descriptor_drop(struct lh_descriptor *d)
 {
     if (!d || --d->refs)
         return;
-    close(d->fd);
+    lh_fd_close(d->fd);
     lh_free(d);
 }
 
@@ -17,8 +16,8 @@ void lh_pipe_drop(struct lh_pipe *pipe)
 {
     if (!pipe || --pipe->refs)
         return;
-    close(pipe->fds[0]);
-    close(pipe->fds[1]);
+    lh_fd_close(pipe->fds[0]);
+    lh_fd_close(pipe->fds[1]);
     lh_free(pipe);
 }
 
@@ -44,7 +43,7 @@ static void complete(struct lh_aio_op *aio)
         if (file->task)
             lh_task_ready(file->task);
     } else if (aio->kind == LH_AIO_OPEN && aio->result >= 0) {
-        close((int)aio->result); /* nobody wants what it has opened */
+        lh_fd_close((int)aio->result); /* nobody wants what it has opened */
     }
     lh_operation_free(op);
 }

@@ -5,20 +5,7 @@
 #include "lua/api.h"
 #include "lua/gc.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 /* --- io.popen ------------------------------------------------------------- */
-
-/* The program's own, if it has it open; else /dev/null.  One that closes when a
- * program is started is none, but took the number of one that was closed. */
-static int standard_stream(int fd)
-{
-    int flags = fcntl(fd, F_GETFD);
-
-    return flags < 0 || (flags & FD_CLOEXEC) ? -1 : fd;
-}
 
 static bool mode_reads(lua_State *L, const char *mode, const char *function)
 {
@@ -33,8 +20,8 @@ static struct lh_process_start usual_start(void)
 {
     return (struct lh_process_start){
         .child = {.in = -1,
-                  .out = standard_stream(STDOUT_FILENO),
-                  .error = standard_stream(STDERR_FILENO)},
+                  .out = lh_child_standard(1),
+                  .error = lh_child_standard(2)},
         .reads = true,
     };
 }
@@ -201,14 +188,14 @@ static int os_execute(lua_State *L)
     struct lh_child child;
 
     if (!command) {
-        bool shell = access("/bin/sh", X_OK) == 0;
+        bool shell = lh_child_has_shell();
         if (in_words)
             lua_pushboolean(L, shell);
         else
             lua_pushinteger(L, shell);
         return 1;
     }
-    int error = -lh_child_execute(&child, command);
+    int error = lh_child_execute(&child, command);
     if (in_words)
         return error ? lh_api_system_error(L, error)
                      : lh_process_push_end(L, &child);

@@ -3,12 +3,11 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
+#include "os/error.h"
 #include "os/evq.h"
+#include "os/fd.h"
+#include "os/stdio.h"
 #include "os/pipe.h"
-
-#include <errno.h>
-#include <signal.h>
-#include <unistd.h>
 
 /* From SIGTERM to SIGKILL; and for the rest of its group, once it has ended. */
 #define TERM_MS 2000
@@ -106,7 +105,7 @@ static void kill_late(struct lh_timer *timer)
 {
     struct lh_process *p = LH_OF(timer, struct lh_process, timer);
 
-    lh_child_signal(&p->child, SIGKILL);
+    lh_child_kill(&p->child);
     on_process_end(&p->source, 0);
 }
 
@@ -116,7 +115,7 @@ static void terminate(struct lh_process *p)
 
     if (p->ended || lh_timer_armed(&p->timer))
         return;
-    lh_child_signal(&p->child, SIGTERM);
+    lh_child_terminate(&p->child);
     lh_timer_arm(&ctx->timers, &p->timer, lh_deadline(ctx->now_ms, TERM_MS));
 }
 
@@ -195,17 +194,17 @@ static int watch_process(struct lh_process *p)
         return 0;
     }
     if (lh_slots_add(ctx->slots, &p->source, &p->tag) < 0)
-        return ENOMEM;
+        return LH_SYS_ENOMEM;
     int r = lh_evq_add(ctx->evq, p->child.ended_fd, LH_EV_READ, p->tag);
     if (r < 0) {
         lh_slots_remove(ctx->slots, p->tag);
-        return -r;
+        return r;
     }
     p->watched = true;
     return 0;
 }
 
-/* The child with its end of the pipe.  0, or errno with words. */
+/* The child with its end of the pipe.  0, or an error with words. */
 static int start_child(struct lh_process *p, struct lh_process_start *start,
                        int theirs, struct lh_err *err)
 {
@@ -219,61 +218,56 @@ static int start_child(struct lh_process *p, struct lh_process_start *start,
         child->error = child->out;
     int r = lh_child_spawn(&p->child, child, err);
     if (r < 0)
-        return -r;
-    int error = watch_process(p);
-    if (error) {
+        return r;
+    r = watch_process(p);
+    if (r < 0) {
         lh_err_set(err, LHTTPD_ESYSTEM, "%s: %s", child->argv[0],
-                   strerror(error));
+                   lh_sys_text(r));
         lh_child_end(&p->child);
     }
+    return r;
+}
+
+/* Starts it with a pipe whose other end is *fp.  0, or an error with words. */
+static int open_pipe(struct lh_process *p, struct lh_process_start *start,
+                     FILE **fp, struct lh_err *err)
+{
+    bool reads = start->reads;
+    int fds[2], error = lh_child_pipe(fds);
+
+    if (error < 0) {
+        lh_err_set(err, LHTTPD_ESYSTEM, "a pipe: %s", lh_sys_text(error));
+        return error;
+    }
+    error = lh_stdio_open(fds[!reads], reads ? "r" : "w", fp);
+    if (error < 0) {
+        lh_err_memory(err);
+    } else {
+        error = start_child(p, start, fds[reads], err);
+        if (error < 0)
+            fclose(*fp);
+    }
+    lh_fd_close(fds[reads]);
     return error;
 }
 
-static FILE *open_pipe(struct lh_process *p, struct lh_process_start *start,
-                       int *error, struct lh_err *err)
+/* As open_pipe(), with the text that the child reads, if there is one. */
+static int open_ends(struct lh_process *p, struct lh_process_start *start,
+                     FILE **fp, struct lh_err *err)
 {
-    bool reads = start->reads;
-    int fds[2];
-    FILE *fp;
-
-    *error = -lh_child_pipe(fds);
-    if (*error) {
-        lh_err_set(err, LHTTPD_ESYSTEM, "a pipe: %s", strerror(*error));
-        return NULL;
-    }
-    fp = fdopen(fds[!reads], reads ? "r" : "w");
-    if (!fp) {
-        *error = errno;
-        lh_err_memory(err);
-        close(fds[!reads]);
-    } else {
-        *error = start_child(p, start, fds[reads], err);
-    }
-    close(fds[reads]);
-    if (fp && *error) {
-        fclose(fp);
-        fp = NULL;
-    }
-    return fp;
-}
-
-static FILE *open_ends(struct lh_process *p, struct lh_process_start *start,
-                       int *error, struct lh_err *err)
-{
-    int fd;
+    int fd, error;
 
     if (!start->text)
-        return open_pipe(p, start, error, err);
+        return open_pipe(p, start, fp, err);
     fd = lh_pipe_text(start->text, start->text_n);
     if (fd < 0) {
-        *error = -fd;
-        lh_err_set(err, LHTTPD_ESYSTEM, "%s", strerror(*error));
-        return NULL;
+        lh_err_set(err, LHTTPD_ESYSTEM, "%s", lh_sys_text(fd));
+        return fd;
     }
     start->child.in = fd;
-    FILE *fp = open_pipe(p, start, error, err);
-    close(fd);
-    return fp;
+    error = open_pipe(p, start, fp, err);
+    lh_fd_close(fd);
+    return error;
 }
 
 static struct lh_process *new_process(struct lh_vm *vm)
@@ -313,7 +307,7 @@ static struct lh_process *push_refusal(lua_State *L, const char *text,
 {
     lua_pushnil(L);
     lua_pushstring(L, text);
-    lua_pushinteger(L, error);
+    lua_pushinteger(L, -error);
     return NULL;
 }
 
@@ -322,6 +316,7 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
 {
     struct lh_process *p;
     struct lh_err err = {""};
+    FILE *fp;
     int error = 0, id;
 
     /* First all that may raise: nothing is open yet. */
@@ -329,14 +324,14 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     struct lh_file *file = lh_file_push_handle(L, vm, &error);
     if (!file) {
         lh_api_note_error(vm, error);
-        return push_refusal(L, strerror(error), error);
+        return push_refusal(L, lh_sys_text(error), error);
     }
     id = remember_handle(L, vm);
     p = new_process(vm);
     if (!p)
-        return push_refusal(L, strerror(ENOMEM), ENOMEM);
-    FILE *fp = open_ends(p, start, &error, &err);
-    if (!fp) {
+        return push_refusal(L, lh_sys_text(LH_SYS_ENOMEM), LH_SYS_ENOMEM);
+    error = open_ends(p, start, &fp, &err);
+    if (error < 0) {
         lh_list_remove(&p->bound.link);
         lh_free(p);
         lh_api_note_error(vm, error);
@@ -386,7 +381,7 @@ static int push_unknown(lua_State *L)
     lua_pushnil(L);
     lua_pushliteral(L, "how it ended is not known: the program around the "
                        "server ignores SIGCHLD or waits for all its children");
-    lua_pushinteger(L, ECHILD);
+    lua_pushinteger(L, -LH_SYS_ECHILD);
     return 3;
 }
 

@@ -48,7 +48,8 @@ struct lh_task_data {
 struct lh_task_on {
     struct lh_file *file;
     void *handle;
-    const char *open_mode;       /* of httpd.open */
+    const char *open_mode; /* of httpd.open, as lh_stdio_mode() has it */
+    int open_flags;
     bool attached;               /* the task waits for it, and it knows */
     struct lh_timer late_timer;  /* the response does not wait for the file */
     struct lh_timer pause_timer; /* it has moved enough for one turn */
@@ -79,7 +80,7 @@ struct lh_task {
     struct lh_timer timer;
     bool timed_out;
     enum lh_outcome outcome;
-    int error; /* errno of LH_OUTCOME_ERROR */
+    int error; /* of LH_OUTCOME_ERROR, one of os/error.h */
 
     /* What the call works on. */
     struct lh_read read;   /* httpd.read: what it wants */

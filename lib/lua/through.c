@@ -38,7 +38,7 @@ static int call_through(lua_State *L)
     if (status)
         return lua_error(L);
     if (lua_isnil(L, 1) && lua_type(L, 3) == LUA_TNUMBER)
-        lh_api_note_error(lh_vm_of(L), (int)lua_tointeger(L, 3));
+        lh_api_note_error(lh_vm_of(L), -(int)lua_tointeger(L, 3));
     return lua_gettop(L);
 }
 

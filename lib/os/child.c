@@ -5,6 +5,7 @@
 #include "os/fd.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -12,6 +13,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* How often is asked for an end that the kernel does not report. */
+#define LOOK_MS 64
 
 /* Of Linux 5.4 and 6.9, which the C library's headers may not know yet. */
 #define WAIT_BY_PIDFD ((idtype_t)3)
@@ -289,4 +293,33 @@ int lh_child_execute(struct lh_child *child, const char *command)
         continue;
     lh_child_reap(child);
     return 0;
+}
+
+void lh_child_terminate(const struct lh_child *child)
+{
+    lh_child_signal(child, SIGTERM);
+}
+
+void lh_child_kill(const struct lh_child *child)
+{
+    lh_child_signal(child, SIGKILL);
+}
+
+void lh_child_wait(const struct lh_child *child)
+{
+    struct pollfd end = {.fd = child->ended_fd, .events = POLLIN};
+
+    poll(&end, 1, end.fd < 0 ? LOOK_MS : -1);
+}
+
+int lh_child_standard(int number)
+{
+    int flags = fcntl(number, F_GETFD);
+
+    return flags < 0 || (flags & FD_CLOEXEC) ? -1 : number;
+}
+
+bool lh_child_has_shell(void)
+{
+    return access("/bin/sh", X_OK) == 0;
 }

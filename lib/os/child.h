@@ -68,6 +68,21 @@ void lh_child_end(struct lh_child *child);
 /* Lets go of it, whether it has ended or not. */
 void lh_child_leave(struct lh_child *child);
 
+/* Asks all of its process group to end (SIGTERM), and makes it (SIGKILL). */
+void lh_child_terminate(const struct lh_child *child);
+void lh_child_kill(const struct lh_child *child);
+
+/* Waits for its end, 64 ms at most where the kernel does not report it. */
+void lh_child_wait(const struct lh_child *child);
+
+/* The program's own standard stream (1 or 2), for a child to have; -1: it is
+ * closed.  One that closes when a program is started is none, but took the
+ * number of one that was closed. */
+int lh_child_standard(int number);
+
+/* Is there a shell for lh_child_execute()? */
+bool lh_child_has_shell(void);
+
 /* A pipe, both ends close-on-exec, blocking and none of descriptors 0 to 2; 0
  * or a negative errno. */
 int lh_child_pipe(int fds[2]);

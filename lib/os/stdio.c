@@ -33,6 +33,53 @@ static int open_anew(int fd, int flags)
     return lh_fd_above(open(path, flags));
 }
 
+static const struct mode {
+    const char *name;
+    int flags;
+} modes[] = {
+    {"r", O_RDONLY},
+    {"w", O_WRONLY | O_CREAT | O_TRUNC},
+    {"a", O_WRONLY | O_CREAT | O_APPEND},
+    {"r+", O_RDWR},
+    {"w+", O_RDWR | O_CREAT | O_TRUNC},
+    {"a+", O_RDWR | O_CREAT | O_APPEND},
+};
+
+/* "rb+" and "r+b" are "r+". */
+const char *lh_stdio_mode(const char *name, int *flags)
+{
+    char plain[4] = "";
+    size_t n = 0;
+
+    for (; *name && n < sizeof(plain) - 1; name++)
+        if (*name != 'b' || n == 0)
+            plain[n++] = *name;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (strcmp(plain, modes[i].name) == 0 && !*name) {
+            *flags = modes[i].flags | O_NONBLOCK | O_NOCTTY;
+            return modes[i].name;
+        }
+    }
+    return NULL;
+}
+
+int lh_stdio_open(int fd, const char *mode, FILE **fp)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0)
+        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    /* As fopen() does it, which fdopen() does not. */
+    if (strcmp(mode, "a") == 0)
+        lseek(fd, 0, SEEK_END);
+    *fp = fdopen(fd, mode);
+    if (*fp)
+        return 0;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
 int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
 {
     struct stat st;

@@ -21,6 +21,15 @@ struct lh_stdio_twin {
     bool shared;   /* likewise, for output, on a disk: its position moves */
 };
 
+/* A mode of fopen(), "r", "w" or "a", perhaps with "+" and "b": its usual form,
+ * which lasts, and in *flags those of an open(2) that waits neither for a
+ * FIFO's other end nor for a modem's carrier.  NULL: it is none. */
+const char *lh_stdio_mode(const char *name, int *flags);
+
+/* A FILE of what was opened so, with that mode: from now on its reads and
+ * writes may wait.  0, or a negative errno and fd is closed. */
+int lh_stdio_open(int fd, const char *mode, FILE **fp);
+
 /* 0 or a negative errno. */
 int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin);
 

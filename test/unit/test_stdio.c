@@ -215,9 +215,49 @@ static void much_is_put_back(void **state)
     fclose(fp);
 }
 
+/* --- modes ---------------------------------------------------------------- */
+
+static void modes_are_those_of_fopen(void **state)
+{
+    static const char *const wrong[] = {"",   "x",     "rw", "r++", "b",
+                                        "br", "r+bb+", "rr", "r+b "};
+    int flags = 0;
+
+    (void)state;
+    assert_string_equal(lh_stdio_mode("r", &flags), "r");
+    assert_int_equal(flags & O_ACCMODE, O_RDONLY);
+    assert_true(flags & O_NONBLOCK);
+    assert_string_equal(lh_stdio_mode("rb+", &flags), "r+");
+    assert_int_equal(flags & (O_ACCMODE | O_CREAT), O_RDWR);
+    assert_string_equal(lh_stdio_mode("w+b", &flags), "w+");
+    assert_true(flags & O_TRUNC);
+    assert_string_equal(lh_stdio_mode("ab", &flags), "a");
+    assert_true(flags & O_APPEND);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_null(lh_stdio_mode(wrong[i], &flags));
+}
+
+static void what_was_opened_becomes_a_stream(void **state)
+{
+    int fds[2], flags;
+    FILE *fp = NULL;
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(lh_stdio_open(fds[0], "r", &fp), 0);
+    flags = fcntl(fileno(fp), F_GETFL);
+    assert_int_equal(flags & O_NONBLOCK, 0);
+    fclose(fp);
+    assert_true(lh_stdio_open(fds[1], "no mode", &fp) < 0);
+    assert_int_equal(fcntl(fds[1], F_GETFD), -1); /* it was closed */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(modes_are_those_of_fopen),
+        cmocka_unit_test(what_was_opened_becomes_a_stream),
         cmocka_unit_test(a_twin_is_known),
         cmocka_unit_test(a_standard_fifo_is_not_waited_for),
         cmocka_unit_test(a_place_is_claimed_once),
