@@ -35,6 +35,8 @@ void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions)
     }
 }
 
+/* An answer, not an error: one that left a finalizer would end whatever it has
+ * interrupted. */
 int lh_api_refuse(lua_State *L)
 {
     lua_pushnil(L);
@@ -69,6 +71,7 @@ int lh_api_line(lua_State *L, int level)
     return script_frame(L, &ar) ? ar.currentline : 0;
 }
 
+/* As error() puts it before a message. */
 void lh_api_push_place(lua_State *L)
 {
     lua_Debug ar;
@@ -104,6 +107,7 @@ int lh_api_argument_error(lua_State *L, int index, const char *function,
 static const char *const too_long =
     "the handler ran for too long without a pause";
 
+/* A hook, called with each step of a handler that is to end. */
 static void raise_again(lua_State *L, lua_Debug *ar)
 {
     const struct lh_vm *vm;
@@ -126,6 +130,8 @@ static int end_by_error(lua_State *L, const struct lh_task *task)
     return lh_api_error(L, "%s", task->overran ? too_long : LH_GONE_TEXT);
 }
 
+/* The first call after too long a stretch is logged and raises, so that a
+ * script which never waits learns that it holds up others. */
 static void check_time(lua_State *L, struct lh_task *task, const char *function)
 {
     struct lh_context *ctx = task->vm->ctx;
@@ -144,6 +150,7 @@ static void check_time(lua_State *L, struct lh_task *task, const char *function)
     lh_api_error(L, "%s: %s", function, too_long);
 }
 
+/* Each function of a request begins with this. */
 struct lh_task *lh_api_task(lua_State *L, const char *function)
 {
     const struct lh_vm *vm = lh_vm_of(L);
@@ -164,6 +171,8 @@ void lh_api_stream(lua_State *L, const char *function)
     lh_api_argument_error(L, 1, function, "file or nil");
 }
 
+/* Fractions are rounded up: nobody is woken too early.  More than some 30,000
+ * years are for ever. */
 uint64_t lh_api_timeout(lua_State *L, int index, const char *function)
 {
     double seconds;
@@ -264,6 +273,7 @@ static const struct lh_wait last_wait = {
     .ends_task = true,
 };
 
+/* The tag tells boot.lua to suspend the coroutine. */
 static int note_wait(lua_State *L, struct lh_task *task,
                      const struct lh_wait *wait, uint64_t timeout_ms)
 {
@@ -291,6 +301,8 @@ static int answer_closed(lua_State *L, struct lh_task *task)
     return 2;
 }
 
+/* Of a call without a result of its own: true, or nil and what docs/lua-api.md
+ * says of it. */
 int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
 {
     switch (outcome) {
@@ -331,6 +343,7 @@ bool lh_api_stops(const struct lh_task *task)
            task->timeout_ms != LH_NEVER;
 }
 
+/* A wait that had begun and never reached the worker is forgotten. */
 int lh_api_begin(lua_State *L, struct lh_task *task, const struct lh_wait *wait,
                  uint64_t timeout_ms)
 {

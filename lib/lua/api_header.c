@@ -13,6 +13,7 @@ struct out {
     struct lh_str path; /* of a promise, in the arena; .p NULL: this is none */
 };
 
+/* Raises. */
 static int no_memory(const struct out *out)
 {
     return lh_api_error(out->L, "not enough memory");
@@ -50,6 +51,7 @@ static struct lh_str keep_text(const struct out *out, struct lh_str s)
     return copied;
 }
 
+/* The pseudo-field's constant name; NULL: it is none of a promise. */
 static const char *promise_name(struct lh_str name)
 {
     static const struct lh_str names[] = {LH_STR(":path"), LH_STR(":method"),
@@ -82,6 +84,7 @@ static bool take_pseudo(struct out *out, struct lh_str name, int value)
     return false;
 }
 
+/* What would change the framing of the message is not the script's. */
 static void check_name(const struct out *out, struct lh_str name)
 {
     if (!lh_field_name_valid(name))
@@ -141,6 +144,7 @@ static void add_entry(struct out *out)
     }
 }
 
+/* lua_next() goes on from the key at index 2, which therefore stays. */
 static void add_table(struct out *out)
 {
     lua_State *L = out->L;
@@ -176,6 +180,7 @@ static void check_not_final(const struct out *out, const char *where)
 
 /* --- push promises -------------------------------------------------------- */
 
+/* What the script has not said is as in the request. */
 static void default_pseudo(struct out *out, struct lh_str name,
                            struct lh_str value)
 {
@@ -186,6 +191,8 @@ static void default_pseudo(struct out *out, struct lh_str name,
         no_memory(out);
 }
 
+/* True: the client has been promised it.  False: it does not want any, or this
+ * is no HTTP/2. */
 static int push_promise(struct out *out)
 {
     struct lh_exchange *ex = out->task->ex;
@@ -209,6 +216,8 @@ static int push_promise(struct out *out)
 
 /* --- httpd.header --------------------------------------------------------- */
 
+/* With the line, where it is known: the usual mistake is a write before the
+ * header. */
 static int already_sent(lua_State *L, const struct lh_task *task)
 {
     if (!task->header_line)
@@ -217,6 +226,7 @@ static int already_sent(lua_State *L, const struct lh_task *task)
                         task->header_line);
 }
 
+/* An informational answer (1xx) or the final one. */
 static int start_response(struct out *out)
 {
     struct lh_task *task = out->task;
@@ -270,6 +280,8 @@ static int httpd_header(lua_State *L)
 
 /* --- httpd.trailer -------------------------------------------------------- */
 
+/* Pushes the table of those that the client has sent, nil where it has not, or
+ * not yet.  Equal names are joined by commas. */
 static int request_trailers(lua_State *L, const struct lh_task *task)
 {
     const struct lh_fields *fields;

@@ -8,7 +8,8 @@
 
 #define STEP_BYTES ((size_t)4 << 10)
 
-/* Takes up to `n` octets out of the exchange. */
+/* Takes up to `n` octets out of the exchange, which makes room for the client's
+ * next ones.  False: no memory. */
 static bool take_body(struct lh_task *task, size_t n)
 {
     struct lh_input *in = &task->input;
@@ -23,6 +24,7 @@ static bool take_body(struct lh_task *task, size_t n)
     return true;
 }
 
+/* By steps, so that what is behind the line stays in the exchange. */
 static bool pull_line(struct lh_task *task)
 {
     size_t seen = 0;
@@ -36,6 +38,7 @@ static bool pull_line(struct lh_task *task)
     return true;
 }
 
+/* As much as the call can use, no more.  False: no memory. */
 static bool pull_wanted(struct lh_task *task)
 {
     if (task->read.mode == LH_READ_LINE || task->read.mode == LH_READ_LINE_END)
@@ -72,6 +75,7 @@ static enum lh_outcome body_outcome(const struct lh_task *task)
     return LH_OUTCOME_CLOSED;
 }
 
+/* Octets that are there win over a body that was cut, and over the time-out. */
 static enum lh_outcome poll_body(struct lh_task *task, lua_State *L)
 {
     enum lh_outcome outcome;
@@ -89,18 +93,21 @@ static enum lh_outcome poll_body(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
+/* The client may wait for "100 Continue", or for what was written before. */
 static void start_reading(struct lh_task *task)
 {
     lh_exchange_release(task->ex);
     lh_exchange_want_body(task->ex, true);
 }
 
+/* The time limit of a body counts while somebody waits for it. */
 static void stop_reading(struct lh_task *task)
 {
     if (task->ex)
         lh_exchange_want_body(task->ex, false);
 }
 
+/* The number 0 asks whether there is anything: "", or nil at the end. */
 static int push_body(lua_State *L, struct lh_task *task)
 {
     if (task->outcome != LH_OUTCOME_DONE)

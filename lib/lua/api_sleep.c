@@ -1,6 +1,7 @@
 /* httpd.sleep and httpd.stopping. */
 #include "lua/api.h"
 
+/* The time-out is what it waits for. */
 static enum lh_outcome poll_sleep(struct lh_task *task, lua_State *L)
 {
     (void)L;
@@ -13,6 +14,7 @@ static enum lh_outcome poll_sleep(struct lh_task *task, lua_State *L)
     return LH_OUTCOME_PENDING;
 }
 
+/* The client is not kept waiting for what was written before. */
 static void start_sleep(struct lh_task *task)
 {
     if (task->ex)
@@ -25,6 +27,7 @@ static const struct lh_wait sleep_wait = {
     .finish = lh_api_finish,
 };
 
+/* sleep_begin(seconds). */
 static int sleep_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sleep");

@@ -23,6 +23,7 @@ static const struct {
     {"debug", LHTTPD_LOG_DEBUG},
 };
 
+/* A first argument that names a level is one, if something follows it. */
 static lhttpd_log_level_t level_of(lua_State *L)
 {
     if (lua_gettop(L) < 2 || lua_type(L, 1) != LUA_TSTRING)
@@ -60,6 +61,8 @@ static void push_text(lua_State *L, int index)
                     lua_topointer(L, index));
 }
 
+/* log([level,] ...): as print would write it, with the script's line before it.
+ */
 static int log_line(lua_State *L)
 {
     struct lh_vm *vm = lh_vm_of(L);
@@ -90,6 +93,7 @@ static int log_line(lua_State *L)
 
 /* --- random bytes --------------------------------------------------------- */
 
+/* random(n): by the system, fit for secrets. */
 static int random_bytes(lua_State *L)
 {
     luaL_Buffer out;
@@ -117,6 +121,7 @@ static int random_bytes(lua_State *L)
 
 /* --- escaping ------------------------------------------------------------- */
 
+/* The first argument; a number is its text.  Raises otherwise. */
 static struct lh_str string_argument(lua_State *L, const char *function)
 {
     struct lh_str s = {NULL, 0};
@@ -185,6 +190,7 @@ static int escape(lua_State *L)
     return 1;
 }
 
+/* What stands for the character in HTML; NULL: itself. */
 static const char *entity(char c)
 {
     switch (c) {
@@ -203,6 +209,7 @@ static const char *entity(char c)
     }
 }
 
+/* Fit for text and for attributes in either kind of quotes. */
 static int escape_html(lua_State *L)
 {
     struct lh_str s = string_argument(L, "httpd.escape_html");
@@ -222,6 +229,7 @@ static int escape_html(lua_State *L)
 
 /* --- forms ---------------------------------------------------------------- */
 
+/* As a form encodes it: "+" is a space. */
 static void push_form_text(lua_State *L, struct lh_str s)
 {
     luaL_Buffer out;
@@ -260,6 +268,8 @@ static void add_pair(lua_State *L, struct lh_str pair, int n)
     lua_settop(L, table);
 }
 
+/* query(text): names lead to their first values, and the array part has all
+ * pairs in their order. */
 static int query(lua_State *L)
 {
     struct lh_str rest = {"", 0};

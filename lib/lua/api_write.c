@@ -20,6 +20,7 @@ static bool has_all(const struct lh_response *r)
     return r->no_body && r->head_left;
 }
 
+/* A response that has ended, or whose client has gone, takes nothing. */
 bool lh_write_is_open(const struct lh_task *task)
 {
     return task->ex && !task->ex->gone && !task->cut &&
@@ -49,6 +50,7 @@ static bool must_wait(const struct lh_exchange *ex, size_t n, size_t room)
            (n <= COPY_BYTES && n > room && ex->response.bytes.n > 0);
 }
 
+/* A response that could not begin failed for lack of memory. */
 static enum lh_outcome write_outcome(const struct lh_exchange *ex, int error)
 {
     if (!error)
@@ -87,6 +89,7 @@ static void anchor_waiting(struct lh_task *task, lua_State *L)
     lua_pop(L, 2);
 }
 
+/* The string moves to where lent ones are kept before it may be lent. */
 static enum lh_outcome poll_write(struct lh_task *task, lua_State *L)
 {
     if (!lh_write_is_open(task))
@@ -140,6 +143,7 @@ static void join_array(lua_State *L)
     lua_replace(L, 2);
 }
 
+/* The usual case, which needs neither anchor nor wait. */
 static bool goes_at_once(const struct lh_task *task)
 {
     if (!lh_write_is_open(task))
@@ -163,6 +167,8 @@ static const struct lh_wait write_wait = {
     .keeps_data = true,
 };
 
+/* write_begin(stream, data, timeout): the client is nil, and a file is a file.
+ */
 static int write_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.write");
@@ -200,6 +206,7 @@ static int write_begin(lua_State *L)
 
 /* --- flush ---------------------------------------------------------------- */
 
+/* Over when the connection has taken all that was written. */
 static enum lh_outcome poll_flush(struct lh_task *task, lua_State *L)
 {
     (void)L;
@@ -229,6 +236,7 @@ static int flush_begin(lua_State *L)
 
 /* --- finish --------------------------------------------------------------- */
 
+/* Over when the kernel has the whole response. */
 static enum lh_outcome poll_finish(struct lh_task *task, lua_State *L)
 {
     (void)L;
@@ -249,6 +257,7 @@ static void start_finish(struct lh_task *task)
     lh_exchange_want_body(task->ex, false);
 }
 
+/* From here on the handler has no client, and works on by itself. */
 static int push_finished(lua_State *L, struct lh_task *task)
 {
     if (task->outcome == LH_OUTCOME_DONE && !task->ex->response.lent_n)

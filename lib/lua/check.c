@@ -30,6 +30,7 @@ static const char *first_broken(const struct rule *rules, size_t n)
 
 /* --- input and files ------------------------------------------------------ */
 
+/* 0 <= at <= n <= room. */
 const char *lh_check_input(const struct lh_input *in)
 {
     const struct rule rules[] = {
@@ -57,6 +58,7 @@ static const char *check_descriptor(const struct lh_file *file)
     return BROKEN(rules);
 }
 
+/* What points at the file, it points at. */
 const char *lh_check_file(const struct lh_file *file)
 {
     const struct lh_operation *op = file->operation;
@@ -82,6 +84,8 @@ const char *lh_check_file(const struct lh_file *file)
 
 /* --- tasks ---------------------------------------------------------------- */
 
+/* A task that waits has what it waits for, and one that does not has no trace
+ * of a wait. */
 static const char *check_wait(const struct lh_task *task)
 {
     bool waits = task->state == LH_TASK_WAITING;
@@ -103,6 +107,7 @@ static const char *check_wait(const struct lh_task *task)
     return BROKEN(rules);
 }
 
+/* Between two runs nobody runs. */
 const char *lh_check_task(const struct lh_task *task)
 {
     bool idle = task->state == LH_TASK_IDLE;
@@ -153,6 +158,7 @@ static const char *check_tasks(const struct lh_vm *vm,
     return broken;
 }
 
+/* Handles and processes point at each other. */
 static const char *check_processes(const struct lh_vm *vm)
 {
     const struct lh_list *list = &vm->processes;
@@ -167,6 +173,7 @@ static const char *check_processes(const struct lh_vm *vm)
     return NULL;
 }
 
+/* Counts agree with lists, and what is ready will be run. */
 const char *lh_check_vm(const struct lh_vm *vm)
 {
     unsigned tasks = 0, idle = 0, running = 0, coroutines = 0;

@@ -8,6 +8,7 @@
 
 /* --- waiting for a process ------------------------------------------------ */
 
+/* An end that is there wins over whatever else would end the wait. */
 static enum lh_outcome poll_end(struct lh_task *task, lua_State *L)
 {
     struct lh_process *p = task->on.file->process;
@@ -37,6 +38,7 @@ static void wait_for_end(struct lh_task *task)
         lh_task_ready(task);
 }
 
+/* It goes on without this task. */
 static void leave_waiting(struct lh_task *task)
 {
     if (task->on.file->process)
@@ -44,6 +46,7 @@ static void leave_waiting(struct lh_task *task)
     lh_file_detach(task);
 }
 
+/* How it ended is pushed last, since leaving frees it. */
 static int push_end(lua_State *L, struct lh_task *task)
 {
     struct lh_process *p = task->on.file->process;
@@ -90,6 +93,7 @@ static int leave_here(lua_State *L, struct lh_file *file)
     return 2;
 }
 
+/* Where a handler can wait it does. */
 static int close_process(lua_State *L, struct lh_file *file,
                          uint64_t timeout_ms)
 {
@@ -130,6 +134,7 @@ static int close_left(lua_State *L)
     return 2;
 }
 
+/* close_begin(handle, timeout).  A pipe was drained before. */
 static int close_begin(lua_State *L)
 {
     struct lh_vm *vm = lh_vm_of(L);
@@ -158,6 +163,8 @@ const luaL_Reg lh_close_begins[] = {
 
 /* --- lost handles --------------------------------------------------------- */
 
+/* The handle is being collected: the state gives up what it has, once, without
+ * waiting. */
 static void kill_state(struct lh_file *file)
 {
     if (file->dead)
@@ -169,6 +176,7 @@ static void kill_state(struct lh_file *file)
         lh_process_leave(file->process);
 }
 
+/* The state's own __gc, for VMs that finalize it before its handle. */
 static int collect_file(lua_State *L)
 {
     kill_state(lua_touserdata(L, 1));

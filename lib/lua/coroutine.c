@@ -55,6 +55,7 @@ static int is_waiting(lua_State *L)
     return 1;
 }
 
+/* The coroutine was resumed with the mark that says that it cannot wait. */
 static int refuse_wait(lua_State *L)
 {
     lh_task_end_wait(lh_vm_of(L)->current);

@@ -56,6 +56,8 @@ static const struct {
 
 #define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
 
+/* The pseudo-field of a short name, or NULL.  Names are compared in lower case.
+ */
 static const char *alias_of(struct lh_str name)
 {
     if (name.n < 4 || name.n > 9)
@@ -66,6 +68,7 @@ static const char *alias_of(struct lh_str name)
     return NULL;
 }
 
+/* A string, or nil where there is none. */
 static void push_str(lua_State *L, struct lh_str s)
 {
     if (s.p)
@@ -74,6 +77,7 @@ static void push_str(lua_State *L, struct lh_str s)
         lua_pushnil(L);
 }
 
+/* Into the table at the top. */
 static void constant(lua_State *L, int key, const char *text)
 {
     lua_pushstring(L, text);
@@ -128,6 +132,7 @@ static void push_cached(lua_State *L, struct lh_vm *vm, struct lh_str s)
 
 /* --- env ------------------------------------------------------------------ */
 
+/* Made anew once a second, whoever asks. */
 static void push_date(lua_State *L, struct lh_vm *vm)
 {
     if (vm->date_s != vm->ctx->unix_s) {
@@ -138,6 +143,8 @@ static void push_date(lua_State *L, struct lh_vm *vm)
     lua_rawgeti(L, LH_AT_CONSTANTS, LH_CONST_DATE);
 }
 
+/* What most handlers want is listed; the rest is made when it is asked for
+ * (lh_env_index). */
 void lh_env_push(lua_State *L, struct lh_task *task)
 {
     const struct lh_request *r = &task->ex->request;
@@ -182,6 +189,7 @@ static void push_query(lua_State *L, const struct lh_task *task)
     push_str(L, query.p ? query : LH_STR(""));
 }
 
+/* Nil where the length is not known beforehand (RFC 3875, 4.1.2). */
 static void push_content_length(lua_State *L, const struct lh_task *task)
 {
     char text[20];
@@ -243,6 +251,7 @@ static void push_remote_port(lua_State *L, const struct lh_task *task)
                     lh_u64_to_dec(text, port > 0 ? (unsigned)port : 0));
 }
 
+/* "on", or nil over plain TCP. */
 static void push_https(lua_State *L, const struct lh_task *task)
 {
     lua_pushstring(L, task->ex->peer->tls_protocol ? "on" : NULL);
@@ -313,6 +322,7 @@ int lh_env_index(lua_State *L)
 
 /* --- header --------------------------------------------------------------- */
 
+/* A value that the request does not have is no entry. */
 static void set_pseudo(lua_State *L, struct lh_vm *vm, int key,
                        struct lh_str value)
 {
@@ -358,6 +368,8 @@ static void set_field(lua_State *L, struct lh_vm *vm,
     *seen |= bit;
 }
 
+/* A client's own field of an alias' name is left out, since it would be taken
+ * for the pseudo-field. */
 void lh_header_push(lua_State *L, const struct lh_task *task)
 {
     const struct lh_request *r = &task->ex->request;
@@ -393,6 +405,7 @@ static bool push_lower(lua_State *L, struct lh_str name)
     return changed;
 }
 
+/* Reached only if the name is not a key: in another case, or a short name. */
 int lh_header_index(lua_State *L)
 {
     struct lh_str name = {NULL, 0};

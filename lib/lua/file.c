@@ -1,6 +1,13 @@
 /*
- * The state that httpd keeps of an io handle: see file.h.  boot.lua's wrappers
+ * The state that httpd keeps of an io handle: see file.h. boot.lua's wrappers
  * of the file methods call what is here.
+ *
+ * A file is either Lua's or ours.  While it is ours nothing is in the FILE's
+ * buffer; whoever calls a buffered method first gives it back
+ * (lh_file_give_back), whoever calls a function of httpd takes it over
+ * (lh_file_use).  At most one task waits for a file, and at most one operation
+ * is on its way.  One that nobody waits for any more is done with all the same:
+ * the next call finds a read's octets, and is refused during any other.
  */
 #include "lua/file.h"
 
@@ -17,6 +24,8 @@
 
 /* --- the state ------------------------------------------------------------ */
 
+/* A pipe or terminal is ready.  The event was one-shot, so it reports once for
+ * each wait. */
 static void on_file_event(struct lh_source *source, unsigned ready)
 {
     struct lh_file *file = LH_OF(source, struct lh_file, source);
@@ -26,6 +35,7 @@ static void on_file_event(struct lh_source *source, unsigned ready)
         lh_task_ready(file->task);
 }
 
+/* The table has the handle for its key, and does not keep it alive. */
 struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index)
 {
     struct lh_file *file;
@@ -42,6 +52,8 @@ struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index)
     return file;
 }
 
+/* Makes the state of the handle at `index`.  It is a userdata, so that the
+ * collector frees it with its handle. */
 static struct lh_file *new_file(lua_State *L, struct lh_vm *vm, int index)
 {
     struct lh_file *file;
@@ -58,6 +70,7 @@ static struct lh_file *new_file(lua_State *L, struct lh_vm *vm, int index)
     return file;
 }
 
+/* What is on its way goes on, since nothing ends it; it finds nobody then. */
 void lh_file_leave_operation(struct lh_file *file)
 {
     if (!file->operation)
@@ -66,6 +79,8 @@ void lh_file_leave_operation(struct lh_file *file)
     file->operation = NULL;
 }
 
+/* It shares the descriptor of the file, so that closing the file meanwhile
+ * cannot give the number to another one. */
 struct lh_operation *lh_file_operation(struct lh_file *file,
                                        enum lh_aio_kind kind, size_t n,
                                        void (*deliver)(struct lh_operation *op,
@@ -83,6 +98,7 @@ struct lh_operation *lh_file_operation(struct lh_file *file,
     return NULL;
 }
 
+/* An operation is a wait, after which the task may move a full budget again. */
 void lh_file_start(struct lh_file *file, struct lh_operation *op)
 {
     op->file = file;
@@ -92,6 +108,7 @@ void lh_file_start(struct lh_file *file, struct lh_operation *op)
     lh_operation_start(op);
 }
 
+/* Frees all octets between the file and its users. */
 static void drop_ahead(struct lh_file *file)
 {
     lh_free(file->ahead.p);
@@ -103,6 +120,7 @@ static void drop_ahead(struct lh_file *file)
     file->sending.pipe = NULL;
 }
 
+/* The event queue forgets the descriptor before that is closed. */
 void lh_file_unwatch(struct lh_file *file)
 {
     const struct lh_context *ctx = file->vm->ctx;
@@ -114,6 +132,7 @@ void lh_file_unwatch(struct lh_file *file)
     file->pollable = false;
 }
 
+/* The FILE stays as it is: its own position counts from here on. */
 void lh_file_forget(struct lh_file *file)
 {
     lh_file_leave_operation(file);
@@ -144,6 +163,8 @@ static int watch_file(struct lh_file *file, int fd)
     return error == LH_SYS_EPERM ? 0 : error;
 }
 
+/* Makes the descriptor that operations use.  What the FILE may do, the twin may
+ * do; what is on no disk is watched. */
 static int open_twin(struct lh_file *file, FILE *fp)
 {
     struct lh_descriptor *d = lh_alloc(sizeof(*d));
@@ -182,6 +203,8 @@ static void change_hands(struct lh_file *file, bool ours)
         lh_pipe_set_nonblocking(file->descriptor->fd, ours);
 }
 
+/* A log file that other programs write, too: its position is asked for each
+ * time. */
 static int take_over_shared(struct lh_file *file, FILE *fp)
 {
     file->seekable = true;
@@ -204,6 +227,8 @@ static int take_behind(struct lh_file *file, FILE *fp)
     return 0;
 }
 
+/* Writes what a pipe's FILE had held back, as far as that needs no waiting; the
+ * rest goes before the next octets of the task. 0 or an error. */
 static int push_behind(struct lh_file *file)
 {
     struct lh_input *in = &file->behind;
@@ -221,6 +246,8 @@ static int push_behind(struct lh_file *file)
     return 0;
 }
 
+/* Makes the file ours: what the FILE holds back is written, and what it has
+ * read ahead is taken or read again. 0 or an error. */
 static int take_over(struct lh_file *file, FILE *fp)
 {
     struct lh_input *in = &file->ahead;
@@ -247,12 +274,16 @@ static int take_over(struct lh_file *file, FILE *fp)
     return push_behind(file);
 }
 
+/* A read that was left behind does no harm: whoever comes next may wait for it.
+ */
 bool lh_file_is_busy(const struct lh_file *file)
 {
     return file->task ||
            (file->operation && file->operation->aio.kind != LH_AIO_READ);
 }
 
+/* Makes the file Lua's: the FILE gets the position where a position is known,
+ * and else the octets themselves. */
 void lh_file_give_back(struct lh_file *file, FILE *fp)
 {
     struct lh_input *in = &file->ahead, *behind = &file->behind;
@@ -289,6 +320,7 @@ static int give_back_call(lua_State *L)
     return 0;
 }
 
+/* The handle stays, as one that is closed. */
 void lh_file_close_handle(void *handle)
 {
     FILE *fp = lh_lua_file_take(handle);
@@ -334,6 +366,8 @@ struct lh_file *lh_file_push_handle(lua_State *L, struct lh_vm *vm, int *error)
     return file;
 }
 
+/* On 5.4 a handle knows what closes it, which is what has closed the one that
+ * it was made of. */
 void lh_file_open_handle(const struct lh_file *file, void *handle, FILE *fp)
 {
     lh_lua_file_open(handle, fp, file->closer);
@@ -344,6 +378,8 @@ bool lh_file_is_first(lua_State *L)
     return lh_lua_is_file(L, 1);
 }
 
+/* The order matters: what raises comes before the first change.  A write does
+ * not wait for a read that somebody has left behind. */
 struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
                             int *error)
 {
@@ -381,6 +417,8 @@ static void release_later(struct lh_timer *timer)
         lh_exchange_release(task->ex);
 }
 
+/* Whatever waits for an event may wait long, so what was written before leaves
+ * now; an operation is given LATE_MS. */
 void lh_file_attach(struct lh_task *task)
 {
     struct lh_context *ctx = task->vm->ctx;
@@ -401,6 +439,7 @@ void lh_file_attach(struct lh_task *task)
                  lh_deadline(ctx->now_ms, LATE_MS));
 }
 
+/* The handle is alive up to here, since the anchors table has it. */
 void lh_file_detach(struct lh_task *task)
 {
     if (!task->on.attached)
@@ -413,6 +452,8 @@ void lh_file_detach(struct lh_task *task)
 
 /* --- the VM --------------------------------------------------------------- */
 
+/* Pushes a table that keeps its keys ("k") or values ("v") alive for nobody;
+ * returns its reference in the registry. */
 static int new_weak_table(lua_State *L, const char *mode)
 {
     lua_newtable(L);
@@ -424,6 +465,7 @@ static int new_weak_table(lua_State *L, const char *mode)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* What the io library had made is kept here, whatever a script does to it. */
 bool lh_file_prepare(lua_State *L, struct lh_vm *vm)
 {
     int to = lua_gettop(L);

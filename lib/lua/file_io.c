@@ -2,6 +2,11 @@
  * httpd.read and httpd.write on files.  What has a position, or cannot be
  * waited for, is moved by operations (os/aio.h), in pieces; what the page cache
  * has is read at once, within a budget.  Pipes wait for their events.
+ *
+ * Octets that were read stay in file->ahead until a call takes them, so that a
+ * time-out loses nothing.  The position is file->offset less what waits there.
+ * A write begins behind what the script has seen: what was read ahead is
+ * forgotten first.
  */
 #include "lua/file.h"
 
@@ -29,11 +34,13 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* What a wait has ended counts from zero again. */
 bool lh_file_has_budget(const struct lh_task *task)
 {
     return task->on.moved_bytes < BUDGET_BYTES;
 }
 
+/* The file has told its error, and may be used again. */
 static enum lh_outcome file_failed(struct lh_task *task, int error)
 {
     task->error = error;
@@ -41,7 +48,9 @@ static enum lh_outcome file_failed(struct lh_task *task, int error)
     return LH_OUTCOME_ERROR;
 }
 
-/* What ends a wait, or keeps it from beginning. */
+/* What ends a wait, or keeps it from beginning.  Only a pipe may keep its
+ * reader waiting for ever, so only there a client that has gone and a stop end
+ * the wait; a disk answers. */
 static enum lh_outcome file_interrupted(const struct lh_task *task, bool reads)
 {
     if (task->cut)
@@ -55,6 +64,7 @@ static enum lh_outcome file_interrupted(const struct lh_task *task, bool reads)
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
 }
 
+/* The event is asked for once.  If that fails the task learns why. */
 static void wait_for_event(struct lh_file *file, unsigned interest)
 {
     file->task->on.moved_bytes = 0;
@@ -66,6 +76,7 @@ static void wait_for_event(struct lh_file *file, unsigned interest)
     }
 }
 
+/* The next turn has come. */
 static void go_on(struct lh_timer *timer)
 {
     struct lh_task *task = LH_OF(timer, struct lh_task, on.pause_timer);
@@ -83,6 +94,8 @@ void lh_file_pause(struct lh_task *task)
     lh_timer_arm(&ctx->timers, &task->on.pause_timer, ctx->now_ms);
 }
 
+/* What has no position, or writes at the end whatever its position, leaves it
+ * to the kernel. */
 static void start_operation(struct lh_file *file, struct lh_operation *op)
 {
     bool here =
@@ -110,6 +123,7 @@ static bool keep_octets(struct lh_input *in, struct lh_operation *op, size_t n)
     return true;
 }
 
+/* Fewer octets than asked for, at a position, mean the end of the file. */
 static void deliver_read(struct lh_operation *op, struct lh_file *file)
 {
     int64_t result = op->aio.result;
@@ -124,6 +138,8 @@ static void deliver_read(struct lh_operation *op, struct lh_file *file)
                   (result > 0 && file->seekable && (size_t)result < op->aio.n);
 }
 
+/* Asks for what the call wants, but at least for a piece that is worth an
+ * operation. */
 static void start_read(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
@@ -175,6 +191,7 @@ static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
     return got;
 }
 
+/* All that can be had without waiting, until the call has enough. */
 static enum lh_outcome read_now(struct lh_task *task, struct lh_file *file)
 {
     enum lh_outcome outcome;
@@ -211,6 +228,7 @@ static void read_on(struct lh_task *task)
         start_read(task);
 }
 
+/* Octets that are there win over whatever else would end the wait. */
 static enum lh_outcome poll_file_read(struct lh_task *task, lua_State *L)
 {
     enum lh_outcome outcome = read_now(task, task->on.file);
@@ -223,6 +241,7 @@ static enum lh_outcome poll_file_read(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
+/* Something may have happened between the call and the worker. */
 static void start_file_read(struct lh_task *task)
 {
     lh_file_attach(task);
@@ -232,6 +251,8 @@ static void start_file_read(struct lh_task *task)
         lh_task_ready(task);
 }
 
+/* A large buffer that is empty is not kept for a file that may idle for hours.
+ */
 static int push_file_read(lua_State *L, struct lh_task *task)
 {
     struct lh_input *in = &task->on.file->ahead;
@@ -270,6 +291,7 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
 
 /* --- write ---------------------------------------------------------------- */
 
+/* An append went to the end, wherever that was: the position is asked for. */
 static void deliver_write(struct lh_operation *op, struct lh_file *file)
 {
     int64_t result = op->aio.result;
@@ -298,6 +320,7 @@ static int claim_place(struct lh_file *file, size_t n)
     return 0;
 }
 
+/* What the FILE had held back goes before what the call writes. */
 static struct lh_str next_octets(const struct lh_task *task)
 {
     const struct lh_input *first = &task->on.file->behind;
@@ -308,6 +331,7 @@ static struct lh_str next_octets(const struct lh_task *task)
                            task->data.n - task->data.done};
 }
 
+/* `moved` is of whichever of the two next_octets() gave. */
 static void note_moved(struct lh_task *task, struct lh_file *file)
 {
     if (lh_input_bytes(&file->behind))
@@ -317,6 +341,8 @@ static void note_moved(struct lh_task *task, struct lh_file *file)
     file->moved = 0;
 }
 
+/* The octets are copied, since the kernel has them as long as it likes, and the
+ * string only as long as the task waits. */
 static void start_write(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
@@ -337,6 +363,8 @@ static void start_write(struct lh_task *task)
     start_operation(file, op);
 }
 
+/* All that a pipe takes without waiting.  A file on a disk takes none: its
+ * writes are operations. */
 static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
 {
     for (;;) {
@@ -361,6 +389,7 @@ static enum lh_outcome write_now(struct lh_task *task, struct lh_file *file)
     }
 }
 
+/* The task waits: sees to it that something wakes it. */
 static void write_on(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
@@ -422,6 +451,7 @@ static const struct lh_wait file_write_wait = {
     .keeps_data = true,
 };
 
+/* The string is at index 2. */
 int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
 {
     int error;
@@ -451,6 +481,7 @@ static bool holds_back(lua_State *L, const struct lh_vm *vm,
     return lh_input_bytes(&file->behind) || lh_stdio_behind(fp);
 }
 
+/* As a write of nothing, so that what is held back leaves. */
 static const struct lh_wait drain_wait = {
     .poll = poll_file_write,
     .start = start_file_write,
@@ -459,6 +490,8 @@ static const struct lh_wait drain_wait = {
     .keeps_handle = true,
 };
 
+/* drain_begin(handle, timeout): the first half of httpd.close, true where there
+ * is nothing to write. */
 static int drain_begin(lua_State *L)
 {
     struct lh_vm *vm = lh_vm_of(L);

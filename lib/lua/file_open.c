@@ -1,4 +1,8 @@
-/* httpd.open and httpd.sync: operations that move no octets. */
+/*
+ * httpd.open and httpd.sync: operations that move no octets.  A file that is
+ * opened after its task has gone is closed by its operation, since nobody would
+ * know of it.
+ */
 #include "lua/file.h"
 
 #include "base/mem.h"
@@ -6,6 +10,8 @@
 
 #include "os/stdio.h"
 
+/* Over once the operation is: what ends it sooner is the time-out and a stop's
+ * grace alone, since a disk answers. */
 static enum lh_outcome poll_operation(struct lh_task *task, lua_State *L)
 {
     struct lh_file *file = task->on.file;
@@ -26,6 +32,8 @@ static enum lh_outcome poll_operation(struct lh_task *task, lua_State *L)
 
 /* --- open ----------------------------------------------------------------- */
 
+/* The handle was made before, closed, so that nothing can fail for lack of
+ * Lua's memory now. */
 static void deliver_open(struct lh_operation *op, struct lh_file *file)
 {
     const struct lh_task_on *on = &file->task->on;
@@ -41,6 +49,7 @@ static void deliver_open(struct lh_operation *op, struct lh_file *file)
         lh_file_open_handle(file, on->handle, fp);
 }
 
+/* The path goes into the operation's own buffer, with its zero. */
 static void start_open(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
@@ -64,6 +73,7 @@ static void cancel_open(struct lh_task *task)
     lh_file_detach(task);
 }
 
+/* After a time-out the file may have been opened between the wake and now. */
 static int push_opened(lua_State *L, struct lh_task *task)
 {
     if (task->outcome == LH_OUTCOME_DONE) {
@@ -85,6 +95,7 @@ static const struct lh_wait open_wait = {
     .keeps_data = true,
 };
 
+/* open_begin(path, mode, timeout). */
 static int open_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.open");
@@ -123,6 +134,7 @@ static void deliver_sync(struct lh_operation *op, struct lh_file *file)
     file->error = (int)op->aio.result;
 }
 
+/* What was written before has completed, since each write waited for that. */
 static void start_sync(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
@@ -142,6 +154,7 @@ static const struct lh_wait sync_wait = {
     .keeps_handle = true,
 };
 
+/* sync_begin(file, timeout). */
 static int sync_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sync");

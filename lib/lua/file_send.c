@@ -22,11 +22,13 @@
 
 /* --- by copies ------------------------------------------------------------ */
 
+/* What one read asks for. */
 static size_t piece(const struct lh_sending *s)
 {
     return s->left < PIECE_BYTES ? (size_t)s->left : PIECE_BYTES;
 }
 
+/* The operation's buffer becomes the piece. */
 static void deliver_piece(struct lh_operation *op, struct lh_file *file)
 {
     struct lh_sending *s = &file->sending;
@@ -42,6 +44,8 @@ static void deliver_piece(struct lh_operation *op, struct lh_file *file)
     }
 }
 
+/* The page cache does not have it, so an operation reads it while what came
+ * before leaves. */
 static void start_piece(struct lh_file *file)
 {
     struct lh_sending *s = &file->sending;
@@ -106,6 +110,7 @@ static void forget_pipe(struct lh_sending *s)
     s->in_pipe = 0;
 }
 
+/* False: there is none to be had, and copies do. */
 static bool make_pipe(struct lh_sending *s)
 {
     struct lh_pipe *pipe;
@@ -199,6 +204,7 @@ static void empty_pipe(struct lh_task *task, struct lh_sending *s)
 
 /* --- both ----------------------------------------------------------------- */
 
+/* What the response says of octets that it has not taken. */
 static enum lh_outcome sending_outcome(int error)
 {
     if (error == LHTTPD_EINVAL)
@@ -227,6 +233,8 @@ static enum lh_outcome count_octets(struct lh_task *task, struct lh_file *file)
     return LH_OUTCOME_DONE;
 }
 
+/* Gives the response all that is there, and reads on as far as the page cache
+ * goes. */
 static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
 {
     struct lh_sending *s = &file->sending;
@@ -267,6 +275,7 @@ static void send_on(struct lh_task *task)
     lh_file_pause(task);
 }
 
+/* The response's room, an operation and the timer wake it. */
 static enum lh_outcome poll_sending(struct lh_task *task, lua_State *L)
 {
     enum lh_outcome outcome = LH_OUTCOME_CLOSED;
@@ -281,6 +290,7 @@ static enum lh_outcome poll_sending(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
+/* What is in the response leaves at once: room comes by that. */
 static void start_sending(struct lh_task *task)
 {
     lh_file_attach(task);
@@ -288,6 +298,7 @@ static void start_sending(struct lh_task *task)
     send_on(task);
 }
 
+/* A pipe that the response has octets in may be gone before they are sent. */
 static void cancel_sending(struct lh_task *task)
 {
     lh_file_leave_operation(task->on.file);
@@ -295,6 +306,8 @@ static void cancel_sending(struct lh_task *task)
     lh_file_detach(task);
 }
 
+/* The answer counts octets given to the response.  A file of our own is closed,
+ * however it went. */
 static int push_sent(lua_State *L, struct lh_task *task)
 {
     struct lh_sending *s = &task->on.file->sending;
@@ -338,6 +351,7 @@ static uint64_t read_range(lua_State *L, struct lh_sending *s)
     return lh_api_timeout(L, 4, "httpd.sendfile");
 }
 
+/* Raises where sendfile_begin() would; changes nothing. */
 static int sendfile_check(lua_State *L)
 {
     struct lh_sending sending = {.at = 0};
@@ -354,6 +368,8 @@ static const struct lh_wait send_wait = {
     .keeps_handle = true,
 };
 
+/* The arguments were checked by sendfile_check() where the path was given, so
+ * that nothing raises with a file left open. */
 static int begin_sending(lua_State *L, bool owns)
 {
     struct lh_task *task = lh_api_task(L, "httpd.sendfile");
@@ -384,6 +400,7 @@ static int begin_sending(lua_State *L, bool owns)
     return lh_api_begin(L, task, &send_wait, timeout_ms);
 }
 
+/* sendfile_begin(file, offset, length, timeout). */
 static int sendfile_begin(lua_State *L)
 {
     return begin_sending(L, false);

@@ -40,6 +40,8 @@ static void *limited_alloc(void *data, void *old, size_t old_n, size_t n)
     return p;
 }
 
+/* What the state has taken already counts.  The allocator of the state stays
+ * behind ours. */
 void lh_gc_limit(struct lh_vm *vm)
 {
     lua_State *L = vm->L;
@@ -55,6 +57,8 @@ void lh_gc_limit(struct lh_vm *vm)
     lua_setallocf(L, limited_alloc, vm);
 }
 
+/* Asked before a large string is made, so that "too large" can be answered
+ * instead of an error. */
 bool lh_gc_allows(const struct lh_vm *vm, size_t n)
 {
     return vm->bytes_max == LHTTPD_UNLIMITED ||
@@ -221,6 +225,8 @@ void lh_gc_note_stopped(lua_State *L, struct lh_vm *vm)
         vm->gc_stopped = lh_lua_in_finalizer(L, false);
 }
 
+/* Ours are counted; for those that a script has put in by itself the VM is
+ * asked. */
 static bool in_finalizer(lua_State *L, const struct lh_vm *vm)
 {
     return vm->finalizers || lh_lua_in_finalizer(L, vm->gc_stopped);
@@ -268,6 +274,7 @@ static int run_finalizer(lua_State *L)
     return 0;
 }
 
+/* finalizer(f): the function that is put in for f. */
 static int finalizer(lua_State *L)
 {
     lua_pushlightuserdata(L, lh_vm_of(L));

@@ -32,6 +32,7 @@ static int parameters(lua_State *L)
     return n;
 }
 
+/* "handler /path (line 12)" is what the log and the watch call it. */
 static int add_known(struct lh_vm *vm, struct lh_str name, int line,
                      int arguments)
 {
@@ -88,6 +89,7 @@ static int add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
     return index;
 }
 
+/* register_handler(name, function), while the script loads. */
 static int register_handler(lua_State *L)
 {
     struct lh_vm *vm = lh_vm_of(L);
@@ -126,6 +128,7 @@ const luaL_Reg lh_handler_functions[] = {
 
 /* --- which one answers ---------------------------------------------------- */
 
+/* The handler of just that name, or -1. */
 static int exact(const struct lh_vm *vm, struct lh_str name)
 {
     struct lh_str path_info = {NULL, 0};
@@ -140,6 +143,7 @@ void lh_handlers_registered(struct lh_vm *vm)
     vm->root = exact(vm, LH_STR("/"));
 }
 
+/* The longest wildcard wins where no name is the path itself. */
 int lh_vm_find(const struct lh_vm *vm, struct lh_str rest,
                struct lh_str *path_info)
 {

@@ -17,6 +17,8 @@ size_t lh_input_bytes(const struct lh_input *in)
     return in->n - in->at;
 }
 
+/* The room doubles, so that octets which come one by one are not copied each
+ * time; what was read already makes room first. */
 bool lh_input_room(struct lh_input *in, size_t n)
 {
     size_t room = in->room ? in->room : STEP_BYTES;
@@ -38,6 +40,7 @@ bool lh_input_room(struct lh_input *in, size_t n)
     return true;
 }
 
+/* The newline is found once: who calls again says what was searched. */
 size_t lh_input_line(const struct lh_input *in, size_t from)
 {
     const char *start, *newline;
@@ -51,6 +54,8 @@ size_t lh_input_line(const struct lh_input *in, size_t from)
 
 /* --- what a call may have ------------------------------------------------- */
 
+/* 0: it has what it can use.  A line's length is not known, so it is looked for
+ * step by step. */
 size_t lh_read_wants(const struct lh_read *read, const struct lh_input *in)
 {
     size_t have = lh_input_bytes(in);
@@ -71,11 +76,14 @@ size_t lh_read_wants(const struct lh_read *read, const struct lh_input *in)
     return 0;
 }
 
+/* httpd.read(stream, 0). */
 bool lh_read_asks(const struct lh_read *read)
 {
     return read->mode == LH_READ_BYTES && read->bytes == 0;
 }
 
+/* A string that the VM's memory would not hold is "too large" before it is
+ * made. */
 enum lh_outcome lh_read_enough(const struct lh_vm *vm,
                                const struct lh_read *read,
                                const struct lh_input *in)
@@ -117,6 +125,8 @@ static int push_bytes(lua_State *L, struct lh_input *in, size_t n, size_t shown)
     return 1;
 }
 
+/* At the end of the input less than asked for is the answer, and nil if it is
+ * nothing. */
 int lh_read_push(lua_State *L, const struct lh_read *read, struct lh_input *in)
 {
     size_t n = lh_input_bytes(in), line;
@@ -137,6 +147,7 @@ int lh_read_push(lua_State *L, const struct lh_read *read, struct lh_input *in)
     return push_bytes(L, in, n, n);
 }
 
+/* "l", "L", "a", as io has them, with or without the star of 5.1. */
 static bool mode_from_name(struct lh_read *read, const char *name)
 {
     if (*name == '*')

@@ -23,6 +23,7 @@ struct load {
 
 /* --- the httpd module ----------------------------------------------------- */
 
+/* Pushes a new table that the registry keeps too; returns its index. */
 static int new_table(lua_State *L, int *reference)
 {
     lua_newtable(L);
@@ -31,6 +32,8 @@ static int new_table(lua_State *L, int *reference)
     return lua_gettop(L);
 }
 
+/* Pushes a metatable whose __index is the C function, with the VM for its
+ * upvalue. */
 static void push_index_metatable(lua_State *L, struct lh_vm *vm,
                                  lua_CFunction index)
 {
@@ -40,6 +43,7 @@ static void push_index_metatable(lua_State *L, struct lh_vm *vm,
     lua_setfield(L, -2, "__index");
 }
 
+/* Pushes the module.  It is a global, and what require "httpd" gives. */
 static void open_httpd(lua_State *L, struct lh_vm *vm)
 {
     lua_newtable(L);
@@ -152,6 +156,8 @@ static void save_debug(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* Each VM's numbers are its own.  The seed fits the smallest kind of integer.
+ */
 static void seed_random(lua_State *L)
 {
     unsigned seed = 0;
@@ -189,6 +195,7 @@ static void set_path(lua_State *L, const char *name)
     lua_pop(L, 1);
 }
 
+/* The program's own, with its context and the worker's number. */
 static void run_setup(lua_State *L, struct lh_vm *vm)
 {
     const lhttpd_vm_factory_t *factory = vm->factory;
@@ -221,6 +228,7 @@ static struct lh_str plain_source(const struct lh_vm_config *config)
     return (struct lh_str){end, s.n - (size_t)(end - s.p)};
 }
 
+/* Source or bytecode, named so that errors say where. */
 static void run_script(lua_State *L, const struct lh_vm_config *config)
 {
     struct lh_str source;
@@ -235,6 +243,7 @@ static void run_script(lua_State *L, const struct lh_vm_config *config)
     lua_pop(L, 1);
 }
 
+/* All that may raise, in one protected call. */
 static int load_state(lua_State *L)
 {
     const struct load *load = lua_touserdata(L, 1);
@@ -265,6 +274,7 @@ static int load_state(lua_State *L)
 
 /* --- all of it ------------------------------------------------------------ */
 
+/* By the program's factory, or luaL_newstate(). */
 static int new_state(struct lh_vm *vm, struct lh_err *err)
 {
     const lhttpd_vm_factory_t *factory = vm->factory;
@@ -287,6 +297,7 @@ static int new_state(struct lh_vm *vm, struct lh_err *err)
     return 0;
 }
 
+/* The error object is at the top; it becomes the words of the failure. */
 static int load_error(struct lh_vm *vm, int status, struct lh_err *err)
 {
     lua_State *L = vm->L;

@@ -1,4 +1,10 @@
-/* Operations on files and what they own: see file.h. */
+/*
+ * Operations on files and what they own: see file.h.
+ *
+ * From its start until it is delivered an operation belongs to the kernel, with
+ * its buffer, its share of the descriptor and of the pipe: these live as long,
+ * whoever has left meanwhile.
+ */
 #include "lua/file.h"
 
 #include "base/mem.h"
@@ -31,6 +37,7 @@ void lh_operation_free(struct lh_operation *op)
     lh_free(op);
 }
 
+/* The file learns how it came out, if it has not left; then its task looks. */
 static void complete(struct lh_aio_op *aio)
 {
     struct lh_operation *op = LH_OF(aio, struct lh_operation, aio);
@@ -75,6 +82,7 @@ struct lh_operation *lh_operation_new(struct lh_context *ctx,
     return op;
 }
 
+/* The worker's count lets a stop wait for what is on its way. */
 void lh_operation_start(struct lh_operation *op)
 {
     op->ctx->counters.operations++;

@@ -1,4 +1,8 @@
-/* io.popen and httpd.popen: what scripts say about a process to start. */
+/*
+ * io.popen, httpd.popen and os.execute: what scripts say about a process to
+ * start.  The strings that a child gets are kept alive by the stack until it
+ * was started.
+ */
 #include "lua/process.h"
 
 #include "base/mem.h"
@@ -7,6 +11,7 @@
 
 /* --- io.popen ------------------------------------------------------------- */
 
+/* "r" or "w", perhaps with "b".  Raises otherwise. */
 static bool mode_reads(lua_State *L, const char *mode, const char *function)
 {
     if ((mode[0] != 'r' && mode[0] != 'w') ||
@@ -26,6 +31,8 @@ static struct lh_process_start usual_start(void)
     };
 }
 
+/* io_popen(command, mode).  A child that writes to us ends when its handle is
+ * lost; one that reads ends by itself, at the end of its input. */
 static int io_popen(lua_State *L)
 {
     if (!lh_gc_runs_script(L, lh_vm_of(L)))
@@ -50,6 +57,8 @@ struct options {
     bool detach;
 };
 
+/* The string at the top, which the system takes up to its first zero.  Raises
+ * if it is none. */
 static const char *string_item(lua_State *L, const char *what)
 {
     size_t n = 0;
@@ -82,6 +91,7 @@ static const char **pointers_to(lua_State *L, int n)
     return pointers;
 }
 
+/* The array at index 1 becomes argv; a copy keeps its strings. */
 static void read_arguments(lua_State *L, struct options *o)
 {
     int n = lua_istable(L, 1) ? (int)lh_lua_len(L, 1) : 0;
@@ -125,6 +135,7 @@ static bool push_option(lua_State *L, const char *name)
     return !lua_isnil(L, -1);
 }
 
+/* The table at index 2.  Raises for an option that is wrong. */
 static void read_options(lua_State *L, struct options *o)
 {
     if (lua_isnoneornil(L, 2))
@@ -151,6 +162,7 @@ static void read_options(lua_State *L, struct options *o)
         read_environment(L, o);
 }
 
+/* popen(arguments, options): the handle, or nil, words and number. */
 static int httpd_popen(lua_State *L)
 {
     struct options o = {.start = usual_start()};

@@ -1,4 +1,11 @@
-/* Child processes of scripts: see process.h. */
+/*
+ * Child processes of scripts: see process.h.
+ *
+ * A process is in vm->processes until it was reaped.  Its handle's state and it
+ * point at each other as long as both live; once it has no handle it is left:
+ * its end alone frees it.  How it ended is known from the reaping on (`ended`),
+ * which comes last, since until then nobody else can have its number.
+ */
 #include "lua/process.h"
 
 #include "base/mem.h"
@@ -23,6 +30,7 @@
 
 /* --- its life ------------------------------------------------------------- */
 
+/* Its end is not reported any more. */
 static void unwatch_process(struct lh_process *p)
 {
     lh_timer_disarm(&p->look_timer);
@@ -33,6 +41,7 @@ static void unwatch_process(struct lh_process *p)
     p->watched = false;
 }
 
+/* Nobody points at it. */
 static void free_process(struct lh_process *p)
 {
     unwatch_process(p);
@@ -54,6 +63,7 @@ static void hurry(struct lh_process *p)
         lh_timer_arm(&ctx->timers, &p->timer, due_ms);
 }
 
+/* One that was told to end is reaped once its whole group has been killed. */
 bool lh_process_reap(struct lh_process *p)
 {
     if (p->ended)
@@ -68,6 +78,7 @@ bool lh_process_reap(struct lh_process *p)
     return p->ended;
 }
 
+/* Whoever waits for it looks again; one that was left is freed. */
 static void on_process_end(struct lh_source *source, unsigned ready)
 {
     struct lh_process *p = LH_OF(source, struct lh_process, source);
@@ -81,6 +92,7 @@ static void on_process_end(struct lh_source *source, unsigned ready)
         free_process(p);
 }
 
+/* The kernel does not report ends: one asks, ever less often. */
 static void look_later(struct lh_process *p)
 {
     struct lh_context *ctx = p->vm->ctx;
@@ -101,6 +113,7 @@ static void look_for_end(struct lh_timer *timer)
         look_later(p);
 }
 
+/* SIGTERM did not do. */
 static void kill_late(struct lh_timer *timer)
 {
     struct lh_process *p = LH_OF(timer, struct lh_process, timer);
@@ -109,6 +122,7 @@ static void kill_late(struct lh_timer *timer)
     on_process_end(&p->source, 0);
 }
 
+/* SIGTERM now, SIGKILL when TERM_MS are over. */
 static void terminate(struct lh_process *p)
 {
     struct lh_context *ctx = p->vm->ctx;
@@ -119,6 +133,7 @@ static void terminate(struct lh_process *p)
     lh_timer_arm(&ctx->timers, &p->timer, lh_deadline(ctx->now_ms, TERM_MS));
 }
 
+/* Nobody will ask how it ended. */
 void lh_process_leave(struct lh_process *p)
 {
     if (p->file)
@@ -130,6 +145,8 @@ void lh_process_leave(struct lh_process *p)
         terminate(p);
 }
 
+/* The VM goes: what was not detached is killed, since nobody could wait for it.
+ */
 void lh_processes_deinit(struct lh_vm *vm)
 {
     while (!lh_list_empty(&vm->processes)) {
@@ -145,6 +162,7 @@ void lh_processes_deinit(struct lh_vm *vm)
     lh_timer_disarm(&vm->sweep_timer);
 }
 
+/* The VM's next run begins with a collection. */
 static void sweep_now(struct lh_vm *vm)
 {
     vm->sweep = true;
@@ -183,6 +201,7 @@ static void on_task_end(struct lh_bound *bound)
 
 /* --- starting ------------------------------------------------------------- */
 
+/* Its end is reported by the event queue, or looked for. 0 or an error. */
 static int watch_process(struct lh_process *p)
 {
     struct lh_context *ctx = p->vm->ctx;
@@ -270,6 +289,8 @@ static int open_ends(struct lh_process *p, struct lh_process_start *start,
     return error;
 }
 
+/* It ends with the task whose handler starts it, if it is to.  NULL: no memory.
+ */
 static struct lh_process *new_process(struct lh_vm *vm)
 {
     struct lh_process *p = lh_calloc(1, sizeof(*p));
@@ -302,6 +323,7 @@ static int remember_handle(lua_State *L, struct lh_vm *vm)
     return id;
 }
 
+/* Pushes nil, the words and the number, as io does. */
 static struct lh_process *push_refusal(lua_State *L, const char *text,
                                        int error)
 {
@@ -347,6 +369,7 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
 
 /* --- lost handles --------------------------------------------------------- */
 
+/* A handle that is not in the weak table any more was collected. */
 void lh_process_sweep(lua_State *L, struct lh_vm *vm)
 {
     struct lh_list *l, *next;
@@ -376,6 +399,7 @@ void lh_processes_init(struct lh_vm *vm)
 
 /* --- how it has ended ----------------------------------------------------- */
 
+/* A program that waits for all children has taken the answer. */
 static int push_unknown(lua_State *L)
 {
     lua_pushnil(L);

@@ -23,6 +23,7 @@
 
 /* --- a handler has ended -------------------------------------------------- */
 
+/* What a script can leave in a coroutine no other request is given. */
 static void handler_returned(struct lh_task *task, lua_State *L)
 {
     struct lh_exchange *ex = task->ex;
@@ -43,6 +44,8 @@ static void handler_returned(struct lh_task *task, lua_State *L)
     lh_task_end(task, L);
 }
 
+/* Its error becomes words, in a protected call of its own: a __tostring may
+ * raise, and making words needs memory. */
 static void handler_failed(struct lh_task *task, lua_State *L)
 {
     struct lh_str message = LH_STR("not enough memory");
@@ -81,6 +84,7 @@ static void abandon(struct lh_task *task, lua_State *L)
 
 /* --- a handler waits ------------------------------------------------------ */
 
+/* The time-out counts from when the worker has the tag. */
 static void wait_begins(struct lh_task *task)
 {
     struct lh_context *ctx = task->vm->ctx;
@@ -126,6 +130,7 @@ static void wait_for_turn(struct lh_task *task)
     wait_begins(task);
 }
 
+/* The coroutine has given the tag, or the script has yielded by itself. */
 static void yielded(struct lh_task *task, lua_State *L, int results)
 {
     lua_State *co = task->co;
@@ -146,6 +151,7 @@ static void yielded(struct lh_task *task, lua_State *L, int results)
 
 /* --- a handler runs ------------------------------------------------------- */
 
+/* One stretch of the handler, until it waits or ends. */
 static void resume(struct lh_task *task, lua_State *L, int args)
 {
     struct lh_vm *vm = task->vm;
@@ -175,6 +181,8 @@ static void run_begins(struct lh_task *task)
                      vm->ctx->resumed_ms);
 }
 
+/* The handler gets as many tables as it has parameters; making none saves most
+ * of what a request costs. */
 static void begin_handler(struct lh_task *task, lua_State *L)
 {
     if (task->ex->gone) {
@@ -200,6 +208,8 @@ static void begin_handler(struct lh_task *task, lua_State *L)
     resume(task, L, arguments + LH_LUA_54);
 }
 
+/* There was news.  A wait on files keeps its budget over the turn, all others
+ * renew it. */
 static void look_at_wait(struct lh_task *task, lua_State *L)
 {
     task->outcome = task->wait->poll(task, L);
@@ -244,6 +254,8 @@ static bool is_late(const struct lh_vm *vm)
     return ctx->tasks_until_ms && ctx->resumed_ms >= ctx->tasks_until_ms;
 }
 
+/* Upvalues: the VM, then the tables of LH_AT_..., which are put where they are
+ * looked for. */
 int lh_vm_turn(lua_State *L)
 {
     struct lh_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
@@ -312,6 +324,7 @@ void lh_vm_note_stack(struct lh_vm *vm)
         vm->stack_low = here - vm->ctx->stack_bytes / 2;
 }
 
+/* A collection that is due runs between two requests, not inside one. */
 void lh_vm_run(struct lh_vm *vm)
 {
     lh_vm_note_stack(vm);

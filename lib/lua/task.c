@@ -1,4 +1,11 @@
-/* Tasks: see task.h. */
+/*
+ * Tasks: see task.h.  What is here needs no other file of the folder: a task's
+ * states, begin and end, what it keeps alive, its lines in the log.
+ *
+ * A task is in vm->tasks from its begin until it has ended and lends nothing
+ * any more, then in vm->idle.  Its slot is its for good: the key of its
+ * coroutine in the table `threads`, and of what it keeps in `anchors`.
+ */
 #include "lua/task.h"
 
 #include "base/mem.h"
@@ -17,6 +24,7 @@
 
 #define TO(state) (1u << (state))
 
+/* From each state to which others. */
 static const unsigned legal_moves[] = {
     [LH_TASK_IDLE] = TO(LH_TASK_NEW),
     [LH_TASK_NEW] = TO(LH_TASK_RUNNING) | TO(LH_TASK_IDLE),
@@ -48,6 +56,7 @@ void lh_task_set_state(struct lh_task *task, enum lh_task_state to)
 
 /* --- its begin ------------------------------------------------------------ */
 
+/* The turn looks at the wait, which tells what a time-out means to it. */
 static void wait_timed_out(struct lh_timer *timer)
 {
     struct lh_task *task = LH_OF(timer, struct lh_task, timer);
@@ -56,6 +65,8 @@ static void wait_timed_out(struct lh_timer *timer)
     lh_task_ready(task);
 }
 
+/* The exchange has changed.  A task that runs is told nothing, unless what it
+ * has lent has left. */
 static void on_news(struct lh_exchange *ex)
 {
     struct lh_task *task = ex->handler;
@@ -65,6 +76,7 @@ static void on_news(struct lh_exchange *ex)
         lh_task_ready(task);
 }
 
+/* An idle task, or a new one.  NULL: no memory. */
 static struct lh_task *take_idle(struct lh_vm *vm)
 {
     struct lh_list *link;
@@ -126,6 +138,7 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     return task;
 }
 
+/* Twice is once: a task that is in a list already stays there. */
 void lh_task_ready(struct lh_task *task)
 {
     struct lh_vm *vm = task->vm;
@@ -136,11 +149,14 @@ void lh_task_ready(struct lh_task *task)
         lh_list_append(vm->ready_list, &vm->ready_link);
 }
 
+/* `fin`: the client has closed its side, which a reader of pipes takes for
+ * going. */
 bool lh_task_is_closed(const struct lh_task *task)
 {
     return !task->ex || task->cut || task->ex->gone || task->ex->fin;
 }
 
+/* 0, or as lh_exchange_start(). */
 int lh_task_start_response(struct lh_task *task)
 {
     struct lh_fields none = {.n = 0};
@@ -153,8 +169,8 @@ int lh_task_start_response(struct lh_task *task)
 
 /* --- the anchors table ---------------------------------------------------- */
 
-/* A task's lent string is at its slot's odd key, the waiting one after it; a
- * file that it waits for is at the slot's negative. */
+/* A task's lent string is at its slot's odd key, the waiting one after it, the
+ * handle that it waits for at the slot's negative. */
 void lh_task_anchor(struct lh_task *task, lua_State *L, int index, bool waiting)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
@@ -164,6 +180,7 @@ void lh_task_anchor(struct lh_task *task, lua_State *L, int index, bool waiting)
     task->anchored = true;
 }
 
+/* The handle is the first argument of every call on files. */
 void lh_task_anchor_file(struct lh_task *task, lua_State *L)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
@@ -192,6 +209,8 @@ static void clear_key(lua_State *L, int key)
     lua_rawseti(L, -2, key);
 }
 
+/* Nothing is released while the response has a lent string, or a wait keeps
+ * something: the table is looked at once, when all of it can go. */
 void lh_task_release_anchors(struct lh_task *task, lua_State *L)
 {
     if (!task->anchored || (task->ex && task->ex->response.lent_n) ||
@@ -207,6 +226,8 @@ void lh_task_release_anchors(struct lh_task *task, lua_State *L)
 
 /* --- the end of a task ---------------------------------------------------- */
 
+/* One that ends may take others with it, so the first is taken until none is
+ * left. */
 static void end_bound(struct lh_task *task)
 {
     struct lh_list *link;
@@ -217,6 +238,7 @@ static void end_bound(struct lh_task *task)
     }
 }
 
+/* Nobody calls back for the exchange from here on. */
 void lh_task_let_go(struct lh_task *task)
 {
     struct lh_exchange *ex = task->ex;
@@ -225,6 +247,7 @@ void lh_task_let_go(struct lh_task *task)
     lh_exchange_let_go_handler(ex);
 }
 
+/* The buffer of the body is the next task's, if it is not too large to keep. */
 static void keep_input(struct lh_task *task)
 {
     struct lh_vm *vm = task->vm;
@@ -239,6 +262,8 @@ static void keep_input(struct lh_task *task)
     vm->spare_input = in;
 }
 
+/* Only what was started is cancelled: a call whose tag never reached the worker
+ * has done nothing. */
 void lh_task_cancel_wait(struct lh_task *task)
 {
     if (task->wait_step != LH_WAIT_STARTED)
@@ -256,6 +281,8 @@ void lh_task_end_wait(struct lh_task *task)
     task->wait_step = LH_WAIT_NONE;
 }
 
+/* The task becomes idle.  Those with a coroutine are first in the list, since
+ * they save making one. */
 static void retire(struct lh_task *task)
 {
     struct lh_vm *vm = task->vm;
@@ -275,6 +302,7 @@ static void retire(struct lh_task *task)
     lh_list_append(task->co ? vm->idle.next : &vm->idle, &task->link);
 }
 
+/* It is called once more for each news while something is still lent. */
 void lh_task_end(struct lh_task *task, lua_State *L)
 {
     lh_task_end_wait(task);
@@ -290,6 +318,7 @@ void lh_task_end(struct lh_task *task, lua_State *L)
     retire(task);
 }
 
+/* The collector frees it once no script knows it. */
 void lh_task_drop_coroutine(struct lh_task *task, lua_State *L)
 {
     if (!task->co)
@@ -300,6 +329,8 @@ void lh_task_drop_coroutine(struct lh_task *task, lua_State *L)
     lua_pop(L, 1);
 }
 
+/* The wait ends before the response is cut, since it may put into that what a
+ * pipe still holds. */
 void lh_task_fail(struct lh_task *task, struct lh_str message)
 {
     struct lh_context *ctx = task->vm->ctx;
@@ -314,6 +345,7 @@ void lh_task_fail(struct lh_task *task, struct lh_str message)
     lh_task_end(task, L);
 }
 
+/* The state is closed afterwards: its tables are not looked at any more. */
 void lh_task_free(struct lh_task *task)
 {
     if (task->state != LH_TASK_IDLE) {
@@ -342,6 +374,7 @@ static const char *version_text(enum lh_http_version version)
     return "HTTP/2";
 }
 
+/* "GET /path HTTP/1.1", cut where it is too long for the log. */
 static struct lh_str request_line(const struct lh_request *r,
                                   char to[REQUEST_TEXT_BYTES])
 {

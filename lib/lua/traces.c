@@ -4,6 +4,7 @@
 #include "lua/vm.h"
 #include "os/memory.h"
 
+/* Asked once for each VM; the answer is the log's line. */
 const char *lh_vm_no_traces(void)
 {
     if (!LH_LUA_JIT)
@@ -24,6 +25,7 @@ static int do_nothing(lua_State *L)
     return 0;
 }
 
+/* A script that turns them on again would end the process. */
 void lh_traces_off(lua_State *L)
 {
     lh_lua_stop_compiling(L);

@@ -1,4 +1,9 @@
-/* A VM and its turn: see vm.h and task.h. */
+/*
+ * What server/ calls: making and freeing a VM, giving it requests, a stop.  See
+ * vm.h.  A VM that could not be made leaves nothing behind; one that is freed
+ * ends its tasks first, then its state, whose finalizers may still run, then
+ * its children.
+ */
 #include "lua/task.h"
 
 #include "base/mem.h"
@@ -8,6 +13,8 @@
 
 #include <stdio.h>
 
+/* What runs meanwhile has a name: a script that loads for too long is named in
+ * the log. */
 int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
               struct lh_err *err)
 {
@@ -53,6 +60,8 @@ static void free_tasks(struct lh_list *list)
         lh_task_free(LH_OF(list->next, struct lh_task, link));
 }
 
+/* Finalizers run here, without a request; the memory limit does not hold for
+ * them. */
 static void close_state(struct lh_vm *vm)
 {
     const lhttpd_vm_factory_t *factory = vm->factory;
@@ -72,6 +81,7 @@ static void close_state(struct lh_vm *vm)
     lh_running_end(&vm->ctx->running);
 }
 
+/* The order is that of who points at whom. */
 void lh_vm_free(struct lh_vm *vm)
 {
     free_tasks(&vm->tasks);
@@ -112,6 +122,7 @@ void lh_vm_find_lost(struct lh_vm *vm)
 
 /* --- a stop --------------------------------------------------------------- */
 
+/* Each looks at its own wait, which knows what a stop means to it. */
 static void wake_all(struct lh_vm *vm, bool cut)
 {
     for (struct lh_list *l = vm->tasks.next; l != &vm->tasks; l = l->next) {
