@@ -5,7 +5,7 @@
  * the task that runs, and NULL wherever no code of a handler does.
  */
 #include "lua/api.h"
-#include "lua/check.h"
+#include "lua/vm_check.h"
 #include "lua/failure.h"
 #include "lua/gc.h"
 #include "lua/process.h"

@@ -1,8 +1,8 @@
 /*
- * What always holds: see check.h.  A check looks and changes nothing; it has to
- * be quick, since it runs after each run of each VM.
+ * What always holds: see vm_check.h.  A check looks and changes nothing; it has
+ * to be quick, since it runs after each run of each VM.
  */
-#include "lua/check.h"
+#include "lua/vm_check.h"
 
 #if LHTTPD_CHECKS
 

@@ -1,6 +1,6 @@
 /* What always holds of a VM: each rule can be broken, and says so then. */
 #include "lib/script.h"
-#include "lua/check.h"
+#include "lua/vm_check.h"
 #include "lua/file.h"
 #include "lua/process.h"
 

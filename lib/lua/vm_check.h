@@ -4,8 +4,8 @@
  * presets dev, tsan, coverage and fuzz): each run of a VM ends with a check,
  * and a broken invariant ends the process with words.
  */
-#ifndef LH_LUA_CHECK_H
-#define LH_LUA_CHECK_H
+#ifndef LH_LUA_VM_CHECK_H
+#define LH_LUA_VM_CHECK_H
 
 #include "lua/task.h"
 
