@@ -3,6 +3,7 @@
  * input, as many as the call may use, and from there to the script, so that a
  * call that fails or times out loses nothing.
  */
+#include "base/num.h"
 #include "lua/api.h"
 #include "lua/file.h"
 
@@ -14,8 +15,7 @@ static bool take_body(struct lh_task *task, size_t n)
 {
     struct lh_input *in = &task->input;
 
-    if (n > task->ex->body.n)
-        n = task->ex->body.n;
+    n = lh_min(n, task->ex->body.n);
     if (n == 0)
         return true;
     if (!lh_input_room(in, n))
@@ -94,14 +94,14 @@ static enum lh_outcome poll_body(struct lh_task *task, lua_State *L)
 }
 
 /* The client may wait for "100 Continue", or for what was written before. */
-static void start_reading(struct lh_task *task)
+static void start_reading_body(struct lh_task *task)
 {
     lh_exchange_release(task->ex);
     lh_exchange_want_body(task->ex, true);
 }
 
 /* The time limit of a body counts while somebody waits for it. */
-static void stop_reading(struct lh_task *task)
+static void stop_reading_body(struct lh_task *task)
 {
     if (task->ex)
         lh_exchange_want_body(task->ex, false);
@@ -121,8 +121,8 @@ static int push_body(lua_State *L, struct lh_task *task)
 
 static const struct lh_wait read_wait = {
     .poll = poll_body,
-    .start = start_reading,
-    .cancel = stop_reading,
+    .start = start_reading_body,
+    .cancel = stop_reading_body,
     .finish = push_body,
 };
 

@@ -1,4 +1,5 @@
 /* The small tools of httpd: the log, random bytes, escaping, forms. */
+#include "base/num.h"
 #include "lua/api.h"
 #include "lua/gc.h"
 
@@ -109,7 +110,7 @@ static int random_bytes(lua_State *L)
                             RANDOM_MAX_BYTES);
     luaL_buffinit(L, &out);
     for (size_t left = (size_t)wanted; left > 0;) {
-        size_t n = left < sizeof(step) ? left : sizeof(step);
+        size_t n = lh_min(left, sizeof(step));
         if (lh_entropy(step, n))
             return lh_api_error(L, "httpd.random: the system gives none");
         luaL_addlstring(&out, step, n);

@@ -1,4 +1,5 @@
-/* The Lua part of the httpd module: functions that may wait, coroutines. */
+/* The Lua half of httpd, its other half is in api*.c: what suspends a handler,
+ * and what wraps the libraries that a script has. */
 #ifndef LH_LUA_BOOT_H
 #define LH_LUA_BOOT_H
 

@@ -1,5 +1,5 @@
--- The Lua part of the httpd module, see boot.h.  CMakeLists.txt makes the array
--- lh_boot_source of it.
+-- The Lua half of httpd, see boot.h: functions of C are its other half.
+-- CMakeLists.txt makes the array lh_boot_source of it.
 --
 -- A coroutine that must wait yields the tag.  Between it and the worker there
 -- may be coroutines of the script: coroutine.resume and wrap are replaced by

@@ -11,6 +11,7 @@
 #include "lua/file.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "lua/api.h"
 #include "lua/gc.h"
 #include "os/error.h"
@@ -28,11 +29,6 @@
 
 /* A buffer larger than this is not kept. */
 #define KEEP_BYTES ((size_t)64 << 10)
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* What a wait has ended counts from zero again. */
 bool lh_file_has_budget(const struct lh_task *task)
@@ -143,7 +139,7 @@ static void deliver_read(struct lh_operation *op, struct lh_file *file)
 static void start_read(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
-    size_t n = least(lh_read_wants(&task->read, &file->ahead), PIECE_BYTES);
+    size_t n = lh_min(lh_read_wants(&task->read, &file->ahead), PIECE_BYTES);
 
     if (task->read.mode != LH_READ_BYTES && n < LINE_BYTES)
         n = LINE_BYTES;
@@ -168,7 +164,7 @@ static ssize_t unless_unwatched(struct lh_file *file, ssize_t error)
 static ssize_t read_at_once(struct lh_task *task, struct lh_file *file)
 {
     struct lh_input *in = &file->ahead;
-    size_t n = least(lh_read_wants(&task->read, in), BUDGET_BYTES);
+    size_t n = lh_min(lh_read_wants(&task->read, in), BUDGET_BYTES);
     int fd = file->descriptor->fd;
     ssize_t got;
 
@@ -347,7 +343,7 @@ static void start_write(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
     struct lh_str next = next_octets(task);
-    size_t n = least(next.n, PIECE_BYTES);
+    size_t n = lh_min(next.n, PIECE_BYTES);
     struct lh_operation *op =
         lh_file_operation(file, LH_AIO_WRITE, n, deliver_write);
 

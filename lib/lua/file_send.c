@@ -11,6 +11,7 @@
 #include "lua/file.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "lua/api.h"
 #include "os/error.h"
 #include "os/pipe.h"
@@ -25,7 +26,7 @@
 /* What one read asks for. */
 static size_t piece(const struct lh_sending *s)
 {
-    return s->left < PIECE_BYTES ? (size_t)s->left : PIECE_BYTES;
+    return (size_t)lh_min64(s->left, PIECE_BYTES);
 }
 
 /* The operation's buffer becomes the piece. */
@@ -80,7 +81,7 @@ static bool give_octets(struct lh_task *task, struct lh_sending *s, int *error)
 {
     size_t n = lh_input_bytes(&s->in), room = lh_exchange_room(task->ex);
 
-    n = n < room ? n : room;
+    n = lh_min(n, room);
     if (n == 0 || task->ex->response.lent_n)
         return false;
     *error = lh_exchange_write(task->ex, s->in.p + s->in.at, n);
@@ -162,7 +163,7 @@ static bool start_splice(struct lh_file *file)
     op->pipe = s->pipe;
     s->pipe->refs++;
     op->aio.to = s->pipe->fds[1];
-    op->aio.n = s->left < s->pipe->room ? (size_t)s->left : s->pipe->room;
+    op->aio.n = (size_t)lh_min64(s->left, s->pipe->room);
     op->aio.offset = s->at;
     lh_file_start(file, op);
     return true;
@@ -194,8 +195,8 @@ static void empty_pipe(struct lh_task *task, struct lh_sending *s)
 
     while (ex && ex->response.piped_n) {
         size_t n = ex->response.piped_n;
-        ssize_t got = lh_pipe_read(s->pipe->fds[0], part,
-                                   n < sizeof(part) ? n : sizeof(part));
+        ssize_t got =
+            lh_pipe_read(s->pipe->fds[0], part, lh_min(n, sizeof(part)));
         if (got <= 0 || lh_exchange_unpipe(ex, part, (size_t)got))
             lh_exchange_unlend(ex);
     }
@@ -225,7 +226,7 @@ static enum lh_outcome count_octets(struct lh_task *task, struct lh_file *file)
     }
     if (s->at < (uint64_t)size)
         n = (uint64_t)size - s->at;
-    n = n < s->left ? n : s->left;
+    n = lh_min64(n, s->left);
     int error = lh_exchange_skip(task->ex, n);
     if (error)
         return sending_outcome(error);

@@ -1,6 +1,7 @@
 /* A VM's memory and its collector: see gc.h. */
 #include "lua/gc.h"
 
+#include "base/num.h"
 #include "lua/api.h"
 #include "os/clock.h"
 #include "os/memory.h"
@@ -106,7 +107,7 @@ static void log_finalizer(lua_State *L, const struct lh_vm *vm)
 
     if (lua_type(L, -1) == LUA_TSTRING)
         words.p = lua_tolstring(L, -1, &words.n);
-    n = words.n < room ? words.n : room;
+    n = lh_min(words.n, room);
     memcpy(text, prefix, sizeof(prefix) - 1);
     memcpy(text + sizeof(prefix) - 1, words.p, n);
     if (lh_log_rates_allow(&vm->ctx->log_rates, LH_LOG_FAILURES,

@@ -93,7 +93,7 @@ static void on_process_end(struct lh_source *source, unsigned ready)
 }
 
 /* The kernel does not report ends: one asks, ever less often. */
-static void look_later(struct lh_process *p)
+static void ask_later(struct lh_process *p)
 {
     struct lh_context *ctx = p->vm->ctx;
 
@@ -110,7 +110,7 @@ static void look_for_end(struct lh_timer *timer)
     if (lh_child_has_ended(&p->child))
         on_process_end(&p->source, 0);
     else
-        look_later(p);
+        ask_later(p);
 }
 
 /* SIGTERM did not do. */
@@ -209,7 +209,7 @@ static int watch_process(struct lh_process *p)
     if (!ctx->evq)
         return 0; /* a VM that is thrown away */
     if (p->child.ended_fd < 0) {
-        look_later(p);
+        ask_later(p);
         return 0;
     }
     if (lh_slots_add(ctx->slots, &p->source, &p->tag) < 0)

@@ -9,6 +9,7 @@
 #include "lua/task.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/trace.h"
 
 #include <assert.h>
@@ -385,7 +386,7 @@ static struct lh_str request_line(const struct lh_request *r,
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         size_t room = REQUEST_TEXT_BYTES - n;
-        size_t part = parts[i].n < room ? parts[i].n : room;
+        size_t part = lh_min(parts[i].n, room);
         if (part)
             memcpy(to + n, parts[i].p, part);
         n += part;

@@ -222,6 +222,12 @@ void test_live_expect(struct test_live *live, const char *path,
     assert_string_equal(got, body);
 }
 
+void test_live_expect_all(struct test_live *live, const char *const *paths)
+{
+    for (; *paths; paths++)
+        test_live_expect(live, *paths, "ok");
+}
+
 void test_live_until(int (*yes)(void *arg), void *arg)
 {
     for (int i = 0; i < POLLS; i++) {

@@ -32,6 +32,9 @@ const char *test_live_get(struct test_live *live, const char *path);
 void test_live_expect(struct test_live *live, const char *path,
                       const char *body);
 
+/* Each of these paths is answered with "ok"; the last one is NULL. */
+void test_live_expect_all(struct test_live *live, const char *const *paths);
+
 /* Sends a GET and does not wait for its answer; a connected socket. */
 int test_live_ask(struct test_live *live, const char *path);
 

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #define TURNS_MAX 10000
 
@@ -44,6 +45,32 @@ void test_script_start(struct test_script *s, const char *source)
     test_script_load(s, "test.lua", source);
     if (s->error)
         fail_msg("%s", s->err.text);
+}
+
+void test_script_start_handler(struct test_script *s, const char *code)
+{
+    char source[8192];
+
+    assert_true((size_t)snprintf(source, sizeof(source),
+                                 "httpd.register_handler('/',"
+                                 "function(env, header)\n%s\nend)",
+                                 code) < sizeof(source));
+    test_script_start(s, source);
+}
+
+static int open_all(lua_State *L)
+{
+    luaL_openlibs(L);
+    return 0;
+}
+
+struct lua_State *test_script_new_state(lua_Alloc alloc)
+{
+    lua_State *L = lua_newstate(alloc, NULL);
+
+    assert_non_null(L);
+    assert_int_equal(lh_lua_cpcall(L, open_all, NULL), 0);
+    return L;
 }
 
 void test_script_done(struct test_script *s)

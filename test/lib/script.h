@@ -8,6 +8,7 @@
 
 #include "lib/context.h"
 #include "lib/loopback.h"
+#include "lua/compat.h"
 #include "lua/vm.h"
 
 #define TEST_SCRIPT_REQUESTS 8
@@ -33,6 +34,14 @@ void test_script_deinit(struct test_script *s);
 
 /* Both at once; fails the test with the message if it does not load. */
 void test_script_start(struct test_script *s, const char *source);
+
+/* The same with one handler, "/", whose code that is; env and header are its
+ * arguments. */
+void test_script_start_handler(struct test_script *s, const char *code);
+
+/* A state with all libraries, for the factories of tests that lend it their
+ * memory. */
+struct lua_State *test_script_new_state(lua_Alloc alloc);
 
 /* Sends a request to the handler its path leads to. */
 struct test_loopback *test_script_request(struct test_script *s,

@@ -176,8 +176,7 @@ static void reads_and_writes(void **state)
 
     (void)state;
     test_live_start(&live, 1, basics);
-    for (int i = 0; names[i]; i++)
-        test_live_expect(&live, names[i], "ok");
+    test_live_expect_all(&live, names);
     test_live_stop(&live);
 }
 
@@ -257,8 +256,7 @@ static void odd_files(void **state)
 
     (void)state;
     test_live_start(&live, 1, odd);
-    for (int i = 0; names[i]; i++)
-        test_live_expect(&live, names[i], "ok");
+    test_live_expect_all(&live, names);
     test_live_get(&live, "/closed");
     assert_non_null(strstr(test_live_log(), "httpd.read: the file is closed"));
     test_live_get(&live, "/wrong");

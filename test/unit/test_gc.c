@@ -305,21 +305,11 @@ static void *small_system(void *data, void *old, size_t old_n, size_t n)
     return p;
 }
 
-static int open_all(lua_State *L)
-{
-    luaL_openlibs(L);
-    return 0;
-}
-
 static struct lua_State *create(void *context, unsigned worker)
 {
-    lua_State *L = lua_newstate(small_system, NULL);
-
     (void)context;
     (void)worker;
-    assert_non_null(L);
-    assert_int_equal(lh_lua_cpcall(L, open_all, NULL), 0);
-    return L;
+    return test_script_new_state(small_system);
 }
 
 /* Loads `source` into a state whose memory comes from the system above. */

@@ -10,17 +10,6 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-static void start_handler(struct test_script *s, const char *code)
-{
-    char source[8192];
-
-    assert_true((size_t)snprintf(source, sizeof(source),
-                                 "httpd.register_handler('/',"
-                                 "function(env, header)\n%s\nend)",
-                                 code) < sizeof(source));
-    test_script_start(s, source);
-}
-
 static void expect_log(struct test_script *s, const char *text)
 {
     if (!strstr(s->t.last_log, text))
@@ -98,15 +87,16 @@ static void a_wait_that_never_began(void **state)
     struct test_loopback *l;
 
     (void)state;
-    start_handler(&s, "local co = coroutine.create(function()\n"
-                      "  httpd.sleep(1) return 'slept' end)\n"
-                      "local t = setmetatable({}, {__index = function()\n"
-                      "  return select(2, coroutine.resume(co)) end})\n"
-                      "local outer = coroutine.create(function()\n"
-                      "  return t.x end)\n"
-                      "local ok, what = coroutine.resume(outer)\n"
-                      "local is = coroutine.status(co)\n"
-                      "httpd.write(nil, tostring(what) .. ' ' .. is)");
+    test_script_start_handler(
+        &s, "local co = coroutine.create(function()\n"
+            "  httpd.sleep(1) return 'slept' end)\n"
+            "local t = setmetatable({}, {__index = function()\n"
+            "  return select(2, coroutine.resume(co)) end})\n"
+            "local outer = coroutine.create(function()\n"
+            "  return t.x end)\n"
+            "local ok, what = coroutine.resume(outer)\n"
+            "local is = coroutine.status(co)\n"
+            "httpd.write(nil, tostring(what) .. ' ' .. is)");
     l = test_script_request(&s, "GET", "/", NULL, false);
     test_script_run(&s);
     test_script_advance(&s, 2000);
@@ -145,7 +135,7 @@ static void errors_of_wrapped_coroutines(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct test_script s;
-        start_handler(&s, cases[i].code);
+        test_script_start_handler(&s, cases[i].code);
         struct test_loopback *l =
             test_script_request(&s, "GET", "/", NULL, false);
         test_script_run(&s);
@@ -222,7 +212,7 @@ static void a_second_header(void **state)
                  "local ok, e, m = pcall(httpd.header, {})\n"
                  "httpd.log(e or m)",
                  codes[i]);
-        start_handler(&s, code);
+        test_script_start_handler(&s, code);
         (void)test_script_request(&s, "GET", "/", NULL, false);
         test_script_run(&s);
         if (i < 3)
@@ -257,7 +247,7 @@ static void handlers_that_catch(void **state)
         char code[512];
         snprintf(code, sizeof(code), "httpd.sleep(1)\n%s", codes[i]);
 
-        start_handler(&s, code);
+        test_script_start_handler(&s, code);
         struct test_loopback *l =
             test_script_request(&s, "GET", "/", NULL, false);
         test_script_run(&s);
@@ -284,7 +274,7 @@ static void handlers_that_catch_a_stop(void **state)
         struct test_script s;
         if (LH_LUA_51 && i == 0)
             continue; /* it cannot even sleep there */
-        start_handler(&s, codes[i]);
+        test_script_start_handler(&s, codes[i]);
         (void)test_script_request(&s, "GET", "/", NULL, false);
         (void)test_script_turns(&s, 100);
         s.t.ctx.stopping = true;
@@ -444,12 +434,13 @@ static void queries_of_many_pairs(void **state)
     struct test_script s;
 
     (void)state;
-    start_handler(&s, "local q, why = httpd.query(('a&'):rep(10000))\n"
-                      "httpd.write(nil, #q)\n"
-                      "q, why = httpd.query(('a&'):rep(10001))\n"
-                      "httpd.write(nil, tostring(q) .. why)\n"
-                      "q = httpd.query(('&'):rep(100000) .. 'a=1')\n"
-                      "httpd.write(nil, #q .. q.a)");
+    test_script_start_handler(&s,
+                              "local q, why = httpd.query(('a&'):rep(10000))\n"
+                              "httpd.write(nil, #q)\n"
+                              "q, why = httpd.query(('a&'):rep(10001))\n"
+                              "httpd.write(nil, tostring(q) .. why)\n"
+                              "q = httpd.query(('&'):rep(100000) .. 'a=1')\n"
+                              "httpd.write(nil, #q .. q.a)");
     test_script_expect(&s, "/", 200, "10000niltoo large11");
     test_script_deinit(&s);
 }

@@ -26,12 +26,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-static void expect_all(struct test_live *live, const char *const *names)
-{
-    for (; *names; names++)
-        test_live_expect(live, *names, "ok");
-}
-
 static int no_children(void *arg)
 {
     (void)arg;
@@ -130,7 +124,7 @@ static void processes_of_the_shell(void **state)
 
     (void)state;
     test_live_start(&live, 1, shell);
-    expect_all(&live, names);
+    test_live_expect_all(&live, names);
     test_live_get(&live, "/closed");
     assert_non_null(strstr(test_live_log(), "closed file"));
     test_live_stop(&live);
@@ -224,7 +218,7 @@ static void argument_vectors(void **state)
 
     (void)state;
     test_live_start(&live, 1, vectors);
-    expect_all(&live, names);
+    test_live_expect_all(&live, names);
     test_live_until(no_children, NULL);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         test_live_get(&live, bad[i]);

@@ -9,17 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void start_handler(struct test_script *s, const char *code)
-{
-    char source[8192];
-
-    assert_true((size_t)snprintf(source, sizeof(source),
-                                 "httpd.register_handler('/',"
-                                 "function(env, header)\n%s\nend)",
-                                 code) < sizeof(source));
-    test_script_start(s, source);
-}
-
 /* Runs a handler whose body comes one octet a turn, so that each read of it
  * suspends. */
 static void check_trickle(const char *code, const char *body,
@@ -28,7 +17,7 @@ static void check_trickle(const char *code, const char *body,
     struct test_script s;
     struct test_loopback *l;
 
-    start_handler(&s, code);
+    test_script_start_handler(&s, code);
     l = test_script_request(&s, "POST", "/", NULL, true);
     for (const char *p = body; *p; p++) {
         test_script_run(&s);
@@ -165,7 +154,7 @@ static void in_calls_of_c(void **state)
     (void)in_pcall;
 #else
     check_trickle(in_pcall, "abcd", "trueabcfalseno");
-    start_handler(&s, in_iterator);
+    test_script_start_handler(&s, in_iterator);
     struct test_loopback *l = test_script_request(&s, "POST", "/", NULL, true);
     for (int i = 0; i < 3; i++) {
         test_script_run(&s);
@@ -330,8 +319,9 @@ static void sleeps(void **state)
     struct test_loopback *l;
 
     (void)state;
-    start_handler(&s, "httpd.write(nil, tostring(httpd.sleep(0.25)))\n"
-                      "httpd.sleep(0)\nhttpd.write(nil, 'x')");
+    test_script_start_handler(&s,
+                              "httpd.write(nil, tostring(httpd.sleep(0.25)))\n"
+                              "httpd.sleep(0)\nhttpd.write(nil, 'x')");
     l = test_script_request(&s, "GET", "/", NULL, false);
     test_script_run(&s);
     test_script_advance(&s, 249);
@@ -371,7 +361,7 @@ static void gone_while_waiting(void **state)
                  "if e ~= 'closed' or not httpd.closed() then\n"
                  "  httpd.log(e, httpd.closed()) end\n",
                  waits[i]);
-        start_handler(&s, code);
+        test_script_start_handler(&s, code);
         s.pump_bytes = 0;
         l = test_script_request(&s, "POST", "/", NULL, true);
         test_script_run(&s);
@@ -400,7 +390,7 @@ static void freed_while_waiting(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
         struct test_script s;
-        start_handler(&s, waits[i]);
+        test_script_start_handler(&s, waits[i]);
         s.pump_bytes = 0;
         (void)test_script_request(&s, "POST", "/", NULL, true);
         test_script_run(&s);
@@ -449,7 +439,7 @@ static void gone_after_the_end(void **state)
     struct test_loopback *l;
 
     (void)state;
-    start_handler(&s, "httpd.write(nil, string.rep('x', 100000))");
+    test_script_start_handler(&s, "httpd.write(nil, string.rep('x', 100000))");
     s.pump_bytes = 1000;
     l = test_script_request(&s, "GET", "/", NULL, false);
     assert_int_equal(test_script_turns(&s, 10), 10);
@@ -468,8 +458,9 @@ static void half_closed(void **state)
     struct test_loopback *l;
 
     (void)state;
-    start_handler(&s, "local ok, e = httpd.sleep(10)\n"
-                      "httpd.write(nil, e .. tostring(httpd.closed()))");
+    test_script_start_handler(
+        &s, "local ok, e = httpd.sleep(10)\n"
+            "httpd.write(nil, e .. tostring(httpd.closed()))");
     l = test_script_request(&s, "GET", "/", NULL, false);
     test_script_run(&s);
     test_loopback_fin(l);
@@ -484,8 +475,8 @@ static void a_handler_that_does_not_look(void **state)
     struct test_loopback *l;
 
     (void)state;
-    start_handler(&s, "httpd.sleep(1)\n"
-                      "while true do httpd.write(nil, 'x') end");
+    test_script_start_handler(&s, "httpd.sleep(1)\n"
+                                  "while true do httpd.write(nil, 'x') end");
     l = test_script_request(&s, "GET", "/", NULL, false);
     test_script_run(&s);
     test_loopback_gone(l);
@@ -503,7 +494,7 @@ static void gone_before_the_handler(void **state)
     struct test_loopback *l;
 
     (void)state;
-    start_handler(&s, "error('it ran')");
+    test_script_start_handler(&s, "error('it ran')");
     l = test_script_request(&s, "GET", "/", NULL, false);
     test_loopback_gone(l);
     test_script_run(&s);
@@ -576,7 +567,7 @@ static void errors(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct test_script s;
         struct test_loopback *l;
-        start_handler(&s, cases[i].code);
+        test_script_start_handler(&s, cases[i].code);
         l = test_script_request(&s, "GET", "/", NULL, false);
         test_script_run(&s);
         assert_int_equal(l->status, 500);
@@ -597,7 +588,7 @@ static void very_many_at_once(void **state)
     struct test_script s;
 
     (void)state;
-    start_handler(&s, "httpd.sleep(1) httpd.write(nil, 'x')");
+    test_script_start_handler(&s, "httpd.sleep(1) httpd.write(nil, 'x')");
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < MANY; i++) {
             test_loopback_request(&many[i], &s.t, "GET", "/", NULL, false);
@@ -621,7 +612,7 @@ static void many_at_once(void **state)
     struct test_script s;
 
     (void)state;
-    start_handler(&s, "httpd.sleep(1) httpd.write(nil, 'x')");
+    test_script_start_handler(&s, "httpd.sleep(1) httpd.write(nil, 'x')");
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < TEST_SCRIPT_REQUESTS; i++)
             (void)test_script_request(&s, "GET", "/", NULL, false);
@@ -770,13 +761,6 @@ static void *failing_alloc(void *data, void *old, size_t old_n, size_t n)
     return realloc(old, n);
 }
 
-/* Libraries are the program's to open where it makes the state. */
-static int open_all(lua_State *L)
-{
-    luaL_openlibs(L);
-    return 0;
-}
-
 /* LuaJIT itself does not survive a failing allocation in lua_newstate(), so
  * what fails comes after it. */
 static struct lua_State *create(void *context, unsigned worker)
@@ -787,9 +771,7 @@ static struct lua_State *create(void *context, unsigned worker)
     (void)context;
     (void)worker;
     lua_fail_at = 0;
-    L = lua_newstate(failing_alloc, NULL);
-    assert_non_null(L);
-    assert_int_equal(lh_lua_cpcall(L, open_all, NULL), 0);
+    L = test_script_new_state(failing_alloc);
     lua_allocations = 0;
     lua_fail_at = fail_at;
     return L;
