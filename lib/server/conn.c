@@ -288,13 +288,13 @@ void lh_conns_drain(struct lh_worker *w)
     for_all_conns(w, drain_conn);
 }
 
-bool lh_conns_cut(struct lh_worker *w)
+unsigned lh_conns_cut(struct lh_worker *w)
 {
-    bool cut = false;
+    unsigned cut = 0;
 
     for (struct lh_list *link = w->busy.next; link != &w->busy;
          link = link->next)
-        cut |= LH_OF(link, struct lh_conn, all)->state == LH_CONN_OPEN;
+        cut += LH_OF(link, struct lh_conn, all)->state == LH_CONN_OPEN;
     for_all_conns(w, lh_conn_lose);
     return cut;
 }

@@ -30,9 +30,9 @@ bool lh_conns_find_idle(struct lh_worker *w);
 bool lh_conns_close_oldest_idle(struct lh_worker *w);
 
 /* A stop: what is under way is finished, and each client's next request served
- * if it comes soon; and the end of its grace, where true says that an answer
- * was cut. */
+ * if it comes soon; and the end of its grace, which returns how many
+ * connections were cut that were not idle. */
 void lh_conns_drain(struct lh_worker *w);
-bool lh_conns_cut(struct lh_worker *w);
+unsigned lh_conns_cut(struct lh_worker *w);
 
 #endif

@@ -198,6 +198,7 @@ static int launch(struct lhttpd_server_t *s)
 /* Those that were launched before another one could not be. */
 static void end_launched(struct lhttpd_server_t *s)
 {
+    atomic_store(&s->stop_told, true); /* it never served */
     atomic_store(&s->stop_at_ms, 0);
     for (unsigned i = 0; i < s->workers_n; i++) {
         struct lh_worker *w = &s->workers[i];
@@ -370,6 +371,22 @@ static int patience_ms(const struct lhttpd_server_t *s)
     return lh_wait_ms(now, until);
 }
 
+/* How it went, once all workers have ended. */
+static int tell_stop(struct lhttpd_server_t *s)
+{
+    unsigned cut = atomic_load(&s->cut);
+
+    if (cut == 0) {
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL,
+               "stopped: every request was answered");
+        return 0;
+    }
+    lh_log(&s->log, LHTTPD_LOG_WARNING, NULL,
+           "stopped: the grace ran out, requests were cut: %u", cut);
+    return lh_err_set(&s->err, LHTTPD_ECUT,
+                      "the grace ran out: requests were cut: %u", cut);
+}
+
 int lh_server_wait(struct lhttpd_server_t *s)
 {
     struct lh_event none[1];
@@ -385,8 +402,5 @@ int lh_server_wait(struct lhttpd_server_t *s)
     while (atomic_flag_test_and_set(&s->changes)) /* and for ever */
         lh_evq_wait(&s->done, none, 1, -1);
     stopped(s);
-    if (atomic_load(&s->cut))
-        return lh_err_set(&s->err, LHTTPD_ECUT,
-                          "the grace ran out: requests were cut");
-    return 0;
+    return tell_stop(s);
 }

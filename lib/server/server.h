@@ -55,8 +55,9 @@ struct lhttpd_server_t {
     struct lh_evq done;          /* woken by each worker that ends */
     _Atomic uint64_t stop_at_ms; /* LH_NEVER: no stop asked for */
     _Atomic unsigned workers_done;
-    _Atomic bool cut;    /* the grace ran out for somebody */
-    atomic_flag changes; /* a thread changes what runs, or it has ended */
+    _Atomic unsigned cut;   /* requests that the end of the grace has cut */
+    _Atomic bool stop_told; /* the log knows that it stops */
+    atomic_flag changes;    /* a thread changes what runs, or it has ended */
 };
 
 /* As the public functions; arguments and state were checked. */

@@ -57,14 +57,32 @@ static unsigned tasks(const struct lh_worker *w)
     return n;
 }
 
+/* The first worker that hears of it says so; a signal handler cannot. */
+static void log_stop(const struct lh_worker *w)
+{
+    uint64_t at = atomic_load(&w->server->stop_at_ms), now = w->ctx.now_ms;
+
+    if (atomic_exchange(&w->server->stop_told, true))
+        return;
+    lh_log(w->ctx.log, LHTTPD_LOG_NOTICE, NULL,
+           "stopping: requests under way have %llu ms",
+           (unsigned long long)(at > now ? at - now : 0));
+}
+
 static void begin_stop(struct lh_message *message, struct lh_worker *w)
 {
     (void)message;
     w->ctx.stopping = true;
+    log_stop(w);
     lh_accept_leave(w, atomic_load(&w->server->stop_at_ms) > w->ctx.now_ms);
     lh_conns_drain(w);
     for (unsigned i = 0; i < w->server->mappings.n; i++)
         lh_vm_stopping(w->vms[i]);
+}
+
+static unsigned larger(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
 }
 
 /* The grace is over: what has not ended is cut. */
@@ -74,11 +92,12 @@ static void cut_when_due(struct lh_worker *w)
         w->ctx.now_ms < atomic_load(&w->server->stop_at_ms))
         return;
     w->cut = true;
-    bool busy = tasks(w) > 0;
+    /* A request counts once, though it may have a handler, an exchange and a
+     * connection, or only one of these any more. */
+    unsigned requests = larger(tasks(w), w->ctx.counters.exchanges);
     for (unsigned i = 0; i < w->server->mappings.n; i++)
         lh_vm_cut(w->vms[i]);
-    if (lh_conns_cut(w) || busy)
-        atomic_store(&w->server->cut, true);
+    atomic_fetch_add(&w->server->cut, larger(requests, lh_conns_cut(w)));
 }
 
 static bool finished(const struct lh_worker *w)

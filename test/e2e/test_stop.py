@@ -79,7 +79,8 @@ class Stop(harness.TestCase):
             s.signal()
             self.assertEqual(s.wait(), 0)
             self.assertNotIn(b"end 10", c.closed())
-            self.assertIn("requests were cut", s.log())
+            self.assertRegex(s.log(), "stopping: requests under way have "
+                             r"\d+ ms\n(.*\n)*.*requests were cut: 1\n")
 
     def test_hangup_does_not_stop(self):
         with Server(*TOOLS) as s:
@@ -117,6 +118,7 @@ class Stop(harness.TestCase):
             s.signal()
             self.assertEqual(c.response().text, "slept\n")
             self.assertEqual(c.to_end(), b"")  # a close_notify, no cut
+            s.wait_for_log("stopped: every request was answered")
 
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
