@@ -11,6 +11,8 @@
 #define AHEAD_MAX        4   /* connections more than the least loaded worker */
 #define ACCEPT_PAUSE_MS  100 /* out of descriptors or connections */
 
+/* For a while the worker takes no clients, since there is no room for any;
+ * others may have some. */
 static void pause_accepting(struct lh_worker *w)
 {
     w->accepting = false;
@@ -19,6 +21,7 @@ static void pause_accepting(struct lh_worker *w)
     lh_handover_all(w);
 }
 
+/* Whether there is room by now shows when the next client comes. */
 static void resume_accepting(struct lh_timer *timer)
 {
     struct lh_worker *w = LH_OF(timer, struct lh_worker, accept_pause);
@@ -65,6 +68,8 @@ static void report_trouble(struct lh_acceptor *a, const char *why)
     a->in_trouble = true;
 }
 
+/* Tells what may pass from what will not, and makes room where that helps: a
+ * connection that is idle is worth less than a client that waits. */
 static void not_accepted(struct lh_acceptor *a, int error)
 {
     const char *why = lh_sys_text(error);
@@ -115,6 +120,7 @@ static bool accept_client(struct lh_acceptor *a)
     return true;
 }
 
+/* At most a share: the others are to have clients too. */
 static void accept_clients(struct lh_acceptor *a)
 {
     for (unsigned i = 0; i < share(a->worker); i++) {
@@ -123,6 +129,8 @@ static void accept_clients(struct lh_acceptor *a)
     }
 }
 
+/* At a stop: whoever the kernel has accepted for us believes to be connected.
+ */
 static void accept_rest(struct lh_acceptor *a)
 {
     for (int n = 0; n < ACCEPT_LAST_MAX; n++) {
@@ -131,6 +139,8 @@ static void accept_rest(struct lh_acceptor *a)
     }
 }
 
+/* The listener was armed one-shot, so it does not report again before somebody
+ * arms it. */
 static void on_client(struct lh_source *source, unsigned ready)
 {
     struct lh_acceptor *a = LH_OF(source, struct lh_acceptor, source);

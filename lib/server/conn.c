@@ -40,6 +40,7 @@ void lh_conns_prepare(struct lh_worker *w)
     }
 }
 
+/* Memory that was prepared when there was time, in the middle of a turn. */
 static struct lh_conn *take_spare(struct lh_worker *w)
 {
     struct lh_list *link = lh_list_take(&w->spare);
@@ -69,6 +70,7 @@ void lh_conns_free_spare(struct lh_worker *w)
     w->spare_n = 0;
 }
 
+/* The protocol has a whole header section: finds who handles it. */
 static void take_request(struct lh_protocol_host *host, struct lh_exchange *ex)
 {
     struct lh_conn *c = LH_OF(host, struct lh_conn, host);
@@ -141,6 +143,7 @@ err_after_peer:
     return false;
 }
 
+/* `load` is what other workers see of it. */
 static void count_conns(struct lh_worker *w, int change)
 {
     w->conns_n += (unsigned)change;
@@ -186,6 +189,7 @@ void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
     lh_conn_settle(c);
 }
 
+/* Its exchanges may live on with their handlers; they hold the peer. */
 static void free_conn(struct lh_conn *c)
 {
     if (c->protocol)
@@ -268,6 +272,7 @@ static void drain_conn(struct lh_conn *c)
     lh_conn_settle(c);
 }
 
+/* `visit` may move a connection to another list, or close it. */
 static void for_all_conns(struct lh_worker *w, void (*visit)(struct lh_conn *c))
 {
     struct lh_list *lists[] = {&w->idle, &w->busy};

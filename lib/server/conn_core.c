@@ -138,6 +138,7 @@ void lh_conn_settle(struct lh_conn *c)
 
 /* --- the end -------------------------------------------------------------- */
 
+/* Whatever could call it back is taken away here. */
 void lh_conn_lose(struct lh_conn *c)
 {
     struct lh_worker *w = c->worker;

@@ -1,4 +1,10 @@
-/* From sockets to protocols: see conn_input.h. */
+/*
+ * From sockets to protocols: see conn_input.h.
+ *
+ * A step takes at most one chunk from the socket and gives the protocol all of
+ * it that it wants; what is left keeps the connection from reading on.  Nothing
+ * is read, and no protocol called, outside of a step.
+ */
 #include "server/conn_input.h"
 
 #include "server/conn_close.h"
@@ -25,6 +31,8 @@ static void hear_client(struct lh_conn *c)
     c->heard = true;
 }
 
+/* At most one chunk, and only when the last one was used up: the client is held
+ * back by its socket's buffer, not by ours. */
 static void receive_input(struct lh_conn *c)
 {
     c->readable = false;
@@ -65,6 +73,7 @@ static void feed_protocol(struct lh_conn *c)
     }
 }
 
+/* Before a protocol is there, nothing can be answered. */
 static void tell_protocol_eof(struct lh_conn *c)
 {
     if (c->state == LH_CONN_LINGER && c->blocked)
@@ -82,6 +91,8 @@ static void tell_protocol_eof(struct lh_conn *c)
     c->protocol->eof(c->p);
 }
 
+/* That the end comes is of use to who waits for it, though octets stand before
+ * it that nobody wants yet. */
 static void tell_protocol_fin(struct lh_conn *c)
 {
     c->fin = LH_TOLD;
@@ -91,6 +102,7 @@ static void tell_protocol_fin(struct lh_conn *c)
 
 /* --- the step ------------------------------------------------------------- */
 
+/* The step of one connection, from its socket as far as its state allows. */
 static void feed_conn(struct lh_conn *c)
 {
     c->feeding = true;
@@ -167,6 +179,7 @@ static void hang_up(struct lh_conn *c)
     lh_conn_queue_fed(c);
 }
 
+/* Only notes what happened; the step of the turn does the rest. */
 void lh_conn_on_event(struct lh_source *source, unsigned ready)
 {
     struct lh_conn *c = LH_OF(source, struct lh_conn, source);

@@ -96,6 +96,7 @@ static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
     c->bulk = n && more;
 }
 
+/* Output first, then the end, if the protocol has said that there is one. */
 static void write_conn(struct lh_conn *c, size_t share, struct lh_step *step)
 {
     if (c->blocked)

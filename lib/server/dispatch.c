@@ -12,6 +12,7 @@ static void answer(struct lh_exchange *ex, unsigned status)
     lh_exchange_let_go_handler(ex);
 }
 
+/* OPTIONS * asks whether there is a server (RFC 9110, 9.3.7): there is. */
 static void answer_no_content(struct lh_exchange *ex)
 {
     struct lh_fields none = {0};
@@ -121,6 +122,7 @@ static void redirect_to_slash(struct lh_exchange *ex)
     redirect(ex, concat(ex, parts, 4));
 }
 
+/* Without memory for a task the client is told to come again. */
 static void serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,
                   struct lh_str path_info)
 {
@@ -145,6 +147,8 @@ static void serve_not_found(struct lh_worker *w, struct lh_vm *vm,
         answer(ex, 404);
 }
 
+/* The longest prefix that fits has the request; the rest of the path is looked
+ * for among the handlers of its script. */
 static void find_and_serve(struct lh_worker *w, struct lh_exchange *ex)
 {
     struct lh_str rest, path_info;
@@ -167,6 +171,7 @@ static void find_and_serve(struct lh_worker *w, struct lh_exchange *ex)
         serve(vm, handler, ex, path_info);
 }
 
+/* What needs no script comes first, since it costs nothing. */
 void lh_dispatch(struct lh_worker *w, const struct lh_listener *listener,
                  struct lh_exchange *ex)
 {

@@ -1,6 +1,8 @@
 /* Who accepts next: see handover.h. */
 #include "server/handover.h"
 
+/* One event, then silence until it is armed again.  May be another worker's
+ * queue: epoll allows that from any thread. */
 static void arm_listener(struct lh_worker *of, unsigned i)
 {
     struct lh_acceptor *a = &of->acceptors[i];
@@ -45,6 +47,7 @@ void lh_handover(struct lh_worker *w, unsigned i)
     }
 }
 
+/* Before a handler, which may take long. */
 void lh_handover_all(struct lh_worker *w)
 {
     if (w->server->workers_n == 1 || w->ctx.stopping)

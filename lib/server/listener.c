@@ -10,6 +10,7 @@ void lh_listeners_init(struct lh_listeners *l, const struct lh_log *log)
 
 /* --- set up --------------------------------------------------------------- */
 
+/* The table has a fixed size, so that workers can look at it without a lock. */
 static int check_room(const struct lh_listeners *l, struct lh_err *err)
 {
     if (l->n < LH_LISTENERS_MAX)
@@ -41,6 +42,8 @@ int lh_listeners_listen(struct lh_listeners *l, const char *address, int port,
     return fd < 0 ? fd : add_listener(l, fd, flags);
 }
 
+/* Two listeners on one socket would take each other's clients, and the first
+ * that is closed would end the second. */
 static int check_not_adopted(const struct lh_listeners *l, int fd,
                              struct lh_err *err)
 {

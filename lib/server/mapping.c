@@ -6,6 +6,7 @@
 #define SCRIPT_BYTES_MAX ((size_t)64 << 20)
 
 /* The mapping of a normalised prefix, or NULL. */
+/* By its normalised prefix; NULL: there is none. */
 static struct lh_mapping *find_mapping(const struct lh_mappings *m,
                                        const char *prefix)
 {

@@ -7,6 +7,8 @@
 #include "h2/h2_conn.h"
 #endif
 
+/* From here on the protocol has the word.  What was read to find out which one
+ * it is, is its first input. */
 static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
                           void *p)
 {
@@ -88,6 +90,8 @@ void lh_negotiate_sniff(struct lh_conn *c)
 
 #endif
 
+/* TLS has agreed on everything.  What it was is kept in words, since the
+ * transport may be gone while a handler still asks. */
 static void secured(struct lh_conn *c)
 {
     struct lh_peer *peer = c->host.peer;
@@ -102,6 +106,7 @@ static void secured(struct lh_conn *c)
         open_h1(c);
 }
 
+/* A handshake takes several steps; most calls find that it still goes on. */
 void lh_negotiate_handshake(struct lh_conn *c)
 {
     switch (lh_tls_state(c->transport)) {

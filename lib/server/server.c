@@ -1,4 +1,11 @@
-/* A server: start, stop and what its workers share, see server.h. */
+/*
+ * A server: start, stop and what its workers share, see server.h.
+ *
+ * Threads of workers exist from launch() until lh_server_wait() has joined
+ * them, and what they use is made before and freed after that.  Their event
+ * queues last until lh_server_close(), since a shutdown from another thread or
+ * from a signal handler may come as late as that.
+ */
 #include "server/server.h"
 
 #include "os/clock.h"
@@ -44,6 +51,8 @@ static void watch_the_end(struct lhttpd_server_t *s)
 
 /* --- check ---------------------------------------------------------------- */
 
+/* Loads each script once, in a VM that is thrown away, so that a mistake is
+ * found by who set it up and not by a client. */
 static int check_vms(struct lhttpd_server_t *s)
 {
     struct lh_context ctx;
@@ -87,6 +96,7 @@ static int check_parts(struct lhttpd_server_t *s)
     return 0;
 }
 
+/* Allowed, but hardly meant. */
 static void warn_of_nothing(const struct lhttpd_server_t *s, unsigned n,
                             const char *what)
 {
@@ -129,6 +139,7 @@ static void resolve_connections(struct lhttpd_server_t *s)
     s->limits.connections = descriptors > own ? descriptors - own : 1;
 }
 
+/* After a failed start: the first n of them were begun. */
 static void free_workers(struct lhttpd_server_t *s, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
@@ -183,6 +194,8 @@ void lh_server_close(struct lhttpd_server_t *s)
     lh_evq_deinit(&s->done);
 }
 
+/* Threads inherit the mask of signals, and scripts' threads want none of them.
+ */
 static int launch(struct lhttpd_server_t *s)
 {
     sigset_t before;
@@ -210,6 +223,7 @@ static void end_launched(struct lhttpd_server_t *s)
     lh_listeners_close(&s->listeners);
 }
 
+/* What an operator wants to see at every start. */
 static void log_start(const struct lhttpd_server_t *s)
 {
     warn_of_nothing(s, s->listeners.n,
@@ -334,6 +348,8 @@ static bool script_that_runs(const struct lhttpd_server_t *s,
     return false;
 }
 
+/* A thread cannot be ended from outside.  So it keeps what it uses, for ever,
+ * and the program is told what holds it. */
 static int stuck(struct lhttpd_server_t *s)
 {
     struct lh_run run;
@@ -387,6 +403,7 @@ static int tell_stop(struct lhttpd_server_t *s)
                       "the grace ran out: requests were cut: %u", cut);
 }
 
+/* Workers say that they have ended by a wake; the last one ends the wait. */
 int lh_server_wait(struct lhttpd_server_t *s)
 {
     struct lh_event none[1];

@@ -95,6 +95,7 @@ static const struct setting settings_table[] = {
     {"unix_mode", BEFORE_START, set_unix_mode},
 };
 
+/* NULL: there is no such name. */
 static const struct setting *find_setting(const char *name)
 {
     for (size_t i = 0; i < sizeof(settings_table) / sizeof(settings_table[0]);

@@ -12,6 +12,7 @@
 /* A lower load is not worth the work: 256 requests hold a megabyte or two. */
 #define LOAD_LEAST 256
 
+/* What holds memory while it is served. */
 static unsigned load_of(const struct lh_worker *w)
 {
     return w->conns_n + w->ctx.exchanges.out;

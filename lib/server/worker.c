@@ -48,6 +48,7 @@ static _Thread_local const struct lh_worker *current;
 
 /* --- Stopping ------------------------------------------------------------- */
 
+/* Handlers that run or wait, of all its VMs. */
 static unsigned tasks(const struct lh_worker *w)
 {
     unsigned n = 0;
@@ -69,6 +70,7 @@ static void log_stop(const struct lh_worker *w)
            (unsigned long long)(at > now ? at - now : 0));
 }
 
+/* Runs on the worker, as its mail: the stop itself was asked for elsewhere. */
 static void begin_stop(struct lh_message *message, struct lh_worker *w)
 {
     (void)message;
@@ -100,6 +102,8 @@ static void cut_when_due(struct lh_worker *w)
     atomic_fetch_add(&w->server->cut, larger(requests, lh_conns_cut(w)));
 }
 
+/* Nothing is left that the worker would have to see to.  After a cut, tasks
+ * that do not end are given up in a while, and the server reports them. */
 static bool finished(const struct lh_worker *w)
 {
     if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations)
@@ -111,6 +115,7 @@ static bool finished(const struct lh_worker *w)
 
 /* --- The turn ------------------------------------------------------------- */
 
+/* Is there something to do that no event will announce? */
 static bool work_waits(const struct lh_worker *w)
 {
     return !lh_list_empty(&w->fed) || !lh_list_empty(&w->ready_vms);
@@ -165,6 +170,8 @@ static void wait_for_events(struct lh_worker *w)
         atomic_store(&w->waiting, false);
 }
 
+/* One time for the whole turn: what happens in it happened at once.  The date
+ * is written once a second, as it is in every answer. */
 static void read_clocks(struct lh_worker *w)
 {
     uint64_t now_ms = lh_clock_ms();
@@ -179,6 +186,7 @@ static void read_clocks(struct lh_worker *w)
     lh_clock_imf_date(unix_s, w->ctx.date);
 }
 
+/* Messages are not freed here: who sends one owns it. */
 static void deliver_mail(struct lh_worker *w)
 {
     struct lh_mailbox_node *node = lh_mailbox_take(&w->mailbox);
@@ -192,6 +200,7 @@ static void deliver_mail(struct lh_worker *w)
     }
 }
 
+/* A tag finds nothing where its owner has gone since the event was taken. */
 static void read_events(struct lh_worker *w)
 {
     struct lh_step step = {0};
@@ -206,6 +215,8 @@ static void read_events(struct lh_worker *w)
     }
 }
 
+/* In portions, with a look at the clock between: a flood of clients that time
+ * out at once must not hold up the rest. */
 static void fire_timers(struct lh_worker *w)
 {
     struct lh_step step = {0};
@@ -216,6 +227,8 @@ static void fire_timers(struct lh_worker *w)
     }
 }
 
+/* VM by VM, until the time for tasks is over; who had none is first in the next
+ * round. */
 static void run_tasks(struct lh_worker *w)
 {
     struct lh_list vms, *link;
@@ -240,6 +253,8 @@ static void find_lost(struct lh_worker *w)
         lh_vm_find_lost(w->vms[i]);
 }
 
+/* A pipelined request is parsed once the answer before it is there, so input
+ * and tasks take turns until nothing moves. */
 static void run_rounds(struct lh_worker *w)
 {
     struct lh_step step = {0};
@@ -255,6 +270,7 @@ static void run_rounds(struct lh_worker *w)
     }
 }
 
+/* How long others had to wait at most. */
 static void count_turn(struct lh_worker *w)
 {
     struct lh_counters *c = &w->ctx.counters;
@@ -288,6 +304,7 @@ static void turn(struct lh_worker *w)
 
 /* --- Life ----------------------------------------------------------------- */
 
+/* File operations have ended; their tasks become ready. */
 static void on_completions(struct lh_source *source, unsigned ready)
 {
     struct lh_worker *w = LH_OF(source, struct lh_worker, aio_source);
@@ -341,6 +358,7 @@ void lh_worker_context_deinit(struct lh_context *ctx)
     lh_buf_pools_deinit(&ctx->bufs);
 }
 
+/* Each worker runs each script in a VM of its own. */
 static int make_vms(struct lh_worker *w, struct lh_err *err)
 {
     unsigned n = w->server->mappings.n;
@@ -423,6 +441,7 @@ void lh_worker_close(struct lh_worker *w)
         lh_evq_deinit(&w->evq);
 }
 
+/* What is not zero here has leaked; tests read it. */
 static void log_counters(const struct lh_worker *w)
 {
     const struct lh_counters *c = &w->ctx.counters;
@@ -438,7 +457,8 @@ static void log_counters(const struct lh_worker *w)
         (unsigned long long)c->longest_turn_ms);
 }
 
-static void *run(void *arg)
+/* The thread. */
+static void *run_worker(void *arg)
 {
     struct lh_worker *w = arg;
     struct lhttpd_server_t *s = w->server;
@@ -456,7 +476,7 @@ static void *run(void *arg)
 
 int lh_worker_launch(struct lh_worker *w, struct lh_err *err)
 {
-    int r = lh_thread_start(&w->thread, w->ctx.stack_bytes, run, w);
+    int r = lh_thread_start(&w->thread, w->ctx.stack_bytes, run_worker, w);
 
     if (r < 0)
         return lh_err_set(err, LHTTPD_ESYSTEM, "worker %d: no thread: %s",
