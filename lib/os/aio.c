@@ -2,10 +2,10 @@
 #include "os/aio.h"
 
 #include "os/aio_linux.h"
+#include "os/nowait.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/uio.h>
 
 static const struct lh_aio_ways *const ways[] = {&lh_aio_uring,
                                                  &lh_aio_threads};
@@ -116,8 +116,5 @@ void lh_aio_finished(struct lh_aio *aio, struct lh_aio_op *op, int64_t moved)
 
 ssize_t lh_aio_read_cached(int fd, void *p, size_t room, uint64_t offset)
 {
-    struct iovec part = {p, room};
-    ssize_t n = preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT);
-
-    return n < 0 ? -errno : n;
+    return lh_nowait_read(fd, p, room, (int64_t)offset);
 }

@@ -1,6 +1,7 @@
 /* Child processes that nobody waits for: see child.h. */
 #include "os/child.h"
 
+#include "os/child_close.h"
 #include "os/error.h"
 #include "os/fd.h"
 
@@ -25,32 +26,6 @@ extern char **environ;
 
 /* --- its descriptors ------------------------------------------------------ */
 
-/* Every open descriptor from 3 on, one by one: slow where many are allowed, but
- * nothing else is left without close_range() (Linux 5.9) and /proc. */
-static int close_each(posix_spawn_file_actions_t *actions)
-{
-    struct rlimit limit;
-    int r = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? errno : 0;
-
-    for (int fd = STDERR_FILENO + 1; r == 0 && (rlim_t)fd < limit.rlim_cur;
-         fd++) {
-        if (fcntl(fd, F_GETFD) >= 0)
-            r = posix_spawn_file_actions_addclose(actions, fd);
-    }
-    return r;
-}
-
-static int close_others(posix_spawn_file_actions_t *actions)
-{
-    /* Of no descriptor: is there such a call? */
-    bool can = syscall(SYS_close_range, ~0u, ~0u, 0) == 0;
-
-    if (can || access("/proc/self/fd", R_OK | X_OK) == 0)
-        return posix_spawn_file_actions_addclosefrom_np(actions,
-                                                        STDERR_FILENO + 1);
-    return close_each(actions);
-}
-
 static int fill_actions(posix_spawn_file_actions_t *actions,
                         const struct lh_child_start *start, int null)
 {
@@ -61,7 +36,7 @@ static int fill_actions(posix_spawn_file_actions_t *actions,
         r = posix_spawn_file_actions_adddup2(
             actions, from[fd] < 0 ? null : from[fd], fd);
     if (r == 0)
-        r = close_others(actions);
+        r = lh_child_close_others(actions);
     if (r == 0 && start->directory)
         r = posix_spawn_file_actions_addchdir_np(actions, start->directory);
     return r;

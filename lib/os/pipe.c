@@ -2,13 +2,13 @@
 #include "os/pipe.h"
 
 #include "os/fd.h"
+#include "os/nowait.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* What a pipe holds of a file that is sent. */
@@ -39,12 +39,6 @@ static ssize_t wait_not(int fd, short events)
     return r == 0 ? -EAGAIN : 0;
 }
 
-/* Not on this kind of file, not on this kernel, not in this container. */
-static bool knows_no_flag(int error)
-{
-    return error == EOPNOTSUPP || error == ENOSYS || error == EPERM;
-}
-
 static ssize_t pipe_outcome(ssize_t r)
 {
     if (r >= 0)
@@ -54,21 +48,17 @@ static ssize_t pipe_outcome(ssize_t r)
 
 ssize_t lh_pipe_read(int fd, void *p, size_t n)
 {
-    struct iovec part = {p, n};
-    ssize_t r = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+    ssize_t r = lh_nowait_read(fd, p, n, LH_NOWAIT_NO_OFFSET);
 
-    if (r >= 0 || !knows_no_flag(errno))
-        return pipe_outcome(r);
+    if (r != -EOPNOTSUPP)
+        return r;
     r = wait_not(fd, POLLIN);
     return r < 0 ? r : pipe_outcome(read(fd, p, n));
 }
 
 ssize_t lh_pipe_write_now(int fd, const void *p, size_t n)
 {
-    struct iovec part = {(void *)p, n};
-    ssize_t r = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
-
-    return r < 0 && knows_no_flag(errno) ? -EOPNOTSUPP : pipe_outcome(r);
+    return lh_nowait_write(fd, p, n);
 }
 
 /* A pipe that is ready takes PIPE_BUF octets. */

@@ -525,21 +525,18 @@ ssize_t lh_sock_splice(int fd, int pipe, size_t n)
     return moved(sent);
 }
 
-static size_t queued(int fd, unsigned long which)
+size_t lh_sock_untaken(int fd)
 {
     int n;
 
-    return ioctl(fd, which, &n) == 0 && n > 0 ? (size_t)n : 0;
-}
-
-size_t lh_sock_untaken(int fd)
-{
-    return queued(fd, TIOCOUTQ);
+    return ioctl(fd, TIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 size_t lh_sock_unread(int fd)
 {
-    return queued(fd, FIONREAD);
+    int n;
+
+    return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 void lh_sock_shutdown(int fd)

@@ -1,12 +1,11 @@
 /*
- * What glibc keeps of an open FILE: see stdio.h.  Its buffer is looked at and
- * emptied by the members of struct _IO_FILE, which are part of the ABI:
- * fseeko() would read synchronously, and would go on to use octets of the
- * buffer that the file does not have any more.
+ * An open FILE and direct operations on its descriptor, mixed: see stdio.h.
+ * What the C library has to tell of its buffer for that is stdio_libc.h.
  */
 #include "os/stdio.h"
 
 #include "os/fd.h"
+#include "os/stdio_libc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* In _flags: the buffer holds output. */
-#define PUTTING 0x0800
 
 /* A FIFO or a terminal that others have too is opened once more: only then is
  * it ours alone not to wait.  Negative: there is no way (/proc is not there).
@@ -106,20 +102,10 @@ size_t lh_stdio_behind(FILE *fp)
     return __fpending(fp);
 }
 
-static void empty_buffer(FILE *fp)
-{
-    __fpurge(fp);
-    fp->_IO_read_base = fp->_IO_read_ptr = fp->_IO_read_end = fp->_IO_buf_base;
-    fp->_IO_write_base = fp->_IO_write_ptr = fp->_IO_write_end =
-        fp->_IO_buf_base;
-    fp->_flags &= ~PUTTING;
-    fp->_offset = -1; /* not known */
-}
-
 void lh_stdio_take_behind(FILE *fp, void *p)
 {
-    memcpy(p, fp->_IO_write_base, __fpending(fp));
-    empty_buffer(fp);
+    memcpy(p, lh_stdio_pending(fp), __fpending(fp));
+    lh_stdio_empty_buffer(fp);
 }
 
 void lh_stdio_close(FILE *fp)
@@ -140,7 +126,7 @@ int lh_stdio_leave(FILE *fp, int64_t *offset)
         return errno == ESPIPE ? 0 : -errno;
     if (lseek(fileno(fp), (off_t)*offset, SEEK_SET) < 0)
         return -errno;
-    empty_buffer(fp);
+    lh_stdio_empty_buffer(fp);
     return 0;
 }
 
@@ -148,7 +134,7 @@ int lh_stdio_flush(FILE *fp)
 {
     int r = __fpending(fp) && fflush(fp) != 0 ? -errno : 0;
 
-    fp->_offset = -1; /* not known, or a later seek would move it back */
+    lh_stdio_forget_position(fp);
     return r;
 }
 
@@ -183,11 +169,6 @@ int64_t lh_stdio_size(int fd)
     return end < 0 ? -errno : end;
 }
 
-size_t lh_stdio_ahead(const FILE *fp)
-{
-    return (size_t)(fp->_IO_read_end - fp->_IO_read_ptr);
-}
-
 size_t lh_stdio_take(FILE *fp, void *p, size_t n)
 {
     size_t ahead = lh_stdio_ahead(fp);
@@ -199,15 +180,5 @@ void lh_stdio_resume(FILE *fp, int64_t offset)
 {
     if (offset >= 0)
         lseek(fileno(fp), (off_t)offset, SEEK_SET);
-    fp->_flags &= ~_IO_EOF_SEEN;
-}
-
-bool lh_stdio_unread(FILE *fp, const void *p, size_t n)
-{
-    const unsigned char *octets = p;
-
-    while (n > 0)
-        if (ungetc(octets[--n], fp) == EOF)
-            return false;
-    return true;
+    lh_stdio_forget_end(fp);
 }

@@ -1,7 +1,7 @@
-/* Stands in for liburing's io_uring_submit(): see uring.h. */
+/* Stands in for liburing's io_uring_submit(), by the linker's --wrap: see
+ * uring.h. */
 #include "lib/uring.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <liburing.h>
 #include <stdatomic.h>
@@ -13,15 +13,13 @@ void test_uring_refuse(unsigned n)
     atomic_store(&refusals, n);
 }
 
-int io_uring_submit(struct io_uring *ring)
-{
-    union {
-        void *p;
-        int (*call)(struct io_uring *);
-    } submit = {.p = dlsym(RTLD_NEXT, "io_uring_submit")};
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
 
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
     if (atomic_load(&refusals) == 0)
-        return submit.call(ring);
+        return __real_io_uring_submit(ring);
     atomic_fetch_sub(&refusals, 1);
     return -EAGAIN;
 }

@@ -300,7 +300,9 @@ static const char opened[] =
     "  for _, mode in ipairs{'r', 'a', 'r+', 'a+', 'ab', 'w', 'w+'} do\n"
     "    local f = assert(httpd.open(DIR .. 'p', mode))\n"
     "    local g = assert(io.open(DIR .. 'p', mode))\n"
-    "    same(f:seek(), g:seek())\n"
+    /* C libraries do not agree on what fopen() does. */
+    "    local at_end = mode == 'a' or mode == 'ab'\n"
+    "    same(f:seek(), g:seek(at_end and 'end' or 'cur'))\n"
     "    g:close()\n"
     "    if mode:sub(1, 1) == 'a' then\n"
     "      same(httpd.write(f, '!'), 1)\n"

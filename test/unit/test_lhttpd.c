@@ -1107,6 +1107,11 @@ static void look_for(void *context, const lhttpd_log_entry_t *entry)
 /* A server with so many descriptors: what came of it. */
 enum room { REFUSED, WARNED, FINE, WRONG };
 
+static bool is_about_descriptors(const char *words)
+{
+    return strstr(words, strerror(EMFILE)) || strstr(words, "open files");
+}
+
 static enum room with_descriptors(unsigned most)
 {
     struct search search = {.words = "the limit of open files, "};
@@ -1128,7 +1133,7 @@ static enum room with_descriptors(unsigned most)
         r = lhttpd_server_start(s);
     enum room room = search.found ? WARNED : FINE;
     if (r < 0) /* it has one worker, and cannot have fewer */
-        room = strstr(lhttpd_server_error(s), "open files") &&
+        room = is_about_descriptors(lhttpd_server_error(s)) &&
                        !strstr(lhttpd_server_error(s), "fewer")
                    ? REFUSED
                    : WRONG;

@@ -473,9 +473,10 @@ static void test_listen_without_descriptors(void **state)
     none = old;
     none.rlim_cur = (rlim_t)next;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    assert_refused("127.0.0.1", 0, "socket 127.0.0.1:0: Too many open files");
-    assert_refused(NULL, 0, "Too many open files");
-    assert_refused(address, 0, "Too many open files");
+    assert_refused("127.0.0.1", 0, "socket 127.0.0.1:0: ");
+    assert_refused("127.0.0.1", 0, strerror(EMFILE));
+    assert_refused(NULL, 0, strerror(EMFILE));
+    assert_refused(address, 0, strerror(EMFILE));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     assert_int_equal(access(path, F_OK), -1);
 }
