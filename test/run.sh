@@ -12,6 +12,7 @@
 #   clang    LuaJIT, clang, the same sanitizers; clang-tidy
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
+#   musl     the static binary and the unit tests by musl, LuaJIT
 #   clients  the release build with real clients and proxies, test/clients/run
 
 set -eu
@@ -33,6 +34,9 @@ missing() {
         dpkg -s "$package" >/dev/null 2>&1 || echo "$package"
     done
 }
+
+# What only the variant `musl` needs; cmake/musl/libraries.sh gets the rest.
+musl_packages='musl-tools dpkg-dev make'
 
 # The two LuaJITs exclude each other: take the one that is there.
 missing_luajit() {
@@ -124,6 +128,14 @@ clients() {
         test/clients/run "build/$1"
 }
 
+# What the C library can break: files, processes, signals, sockets, TLS.
+musl() {
+    install_packages "$musl_packages"
+    cmake/musl/libraries.sh && build musl musl -DLHTTPD_TESTS=ON \
+        -DLHTTPD_WERROR=ON && unit musl &&
+        e2e musl test_command test_examples test_files test_tls test_h2
+}
+
 # run_and_add WHAT LOG COMMAND ...: the last line it prints has its totals.
 run_and_add() {
     what=$1
@@ -156,6 +168,7 @@ run_variant() {
     release)
         build release release -DLHTTPD_WERROR=ON && e2e release
         ;;
+    musl) musl ;;
     clients)
         build release release -DLHTTPD_WERROR=ON && clients release
         ;;
@@ -169,7 +182,7 @@ run_variant() {
 install_packages "$packages"
 mkdir -p build
 check format format
-for variant in ${*:-dev lua5.4 lua5.1 clang tsan release clients}; do
+for variant in ${*:-dev lua5.4 lua5.1 clang tsan release musl clients}; do
     if ! run_variant "$variant"; then
         echo "FAILED: $variant"
         failed=$((failed + 1))

@@ -48,6 +48,11 @@ def built_with(sanitizer):
         return b"__" + sanitizer.encode() + b"_init" in f.read()
 
 
+def built_by_musl():
+    with open(os.path.join(BUILD, "CMakeCache.txt")) as f:
+        return "/musl/toolchain.cmake" in f.read()
+
+
 def environment(asan=""):
     """For our processes: English messages; ASan keeps little freed memory,
     so that measures of memory mean something."""

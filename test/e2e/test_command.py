@@ -11,6 +11,13 @@ from harness import script, lhttpd
 TOOLS = ("-l", "/", script("tools.lua"))
 
 
+def says(words, name):
+    """Of an option getopt() says "'x'", or in musl "x" at a line's end."""
+    bare = name.strip("'").lstrip("-")
+    return name in words or (name.startswith("'") and
+                             words.endswith(": " + bare + "\n"))
+
+
 class BadInput(harness.TestCase):
     def refused(self, status, names, *args):
         """Ends with the status and one line that has every name in it."""
@@ -21,7 +28,7 @@ class BadInput(harness.TestCase):
         self.assertEqual(len(done.stderr.splitlines()), 1, what)
         self.assertRegex(done.stderr, r"^\S*lhttpd: ", what)
         for name in names:
-            self.assertIn(name, done.stderr, what)
+            self.assertTrue(says(done.stderr, name), what)
 
     def test_options(self):
         for names, args in (
