@@ -25,12 +25,16 @@ struct source {
     char where[240]; /* "'x.pem'" or "memory" */
 };
 
+/* Every refusal begins with what it is about, as "certificate 'x.pem'": who
+ * starts a server has several files. */
 static int refuse_source(struct lh_err *err, const struct source *source,
                          const char *why)
 {
     return lh_err_set(err, LHTTPD_ECERT, "%s: %s", source->what, why);
 }
 
+/* The system's words in the middle of a sentence: they begin with a small
+ * letter. */
 static int refuse_system(struct lh_err *err, const struct source *source,
                          int error)
 {
@@ -72,6 +76,7 @@ static int source_open(struct source *source, const char *kind,
     return file_read(source, path, err);
 }
 
+/* Wiped whatever it was: a certificate may stand in one file with its key. */
 static void source_close(struct source *source)
 {
     if (source->owned)
@@ -124,6 +129,7 @@ struct reading {
     struct lh_err *err;
 };
 
+/* Labels are compared as they are; RFC 7468 knows no other case. */
 static bool is_one_of(const char *label, const char *const *list)
 {
     while (*list && strcmp(label, *list) != 0)
@@ -153,6 +159,8 @@ static int refuse_object(const struct reading *r,
                       object->line, object->label);
 }
 
+/* Called for each object of the file.  A key beside the certificates is
+ * passed over: many keep both in one file. */
 static int take_certificate(void *context, const struct lh_pem_object *object)
 {
     struct reading *r = context;
@@ -167,6 +175,9 @@ static int take_certificate(void *context, const struct lh_pem_object *object)
     return r->fault ? LHTTPD_ECERT : 0;
 }
 
+/* Called for each object of the file.  Certificates, parameters and the like
+ * are passed over; further keys are only counted, and refused by keys_check().
+ */
 static int take_key(void *context, const struct lh_pem_object *object)
 {
     struct reading *r = context;
@@ -215,6 +226,7 @@ static int read_with(const struct source *source, lh_pem_fn take,
     return take(r, &der);
 }
 
+/* The chain may be PEM with several certificates, or one in DER. */
 static int chain_read(struct lh_keypair *pair, const struct source *chain,
                       struct lh_err *err)
 {
@@ -249,6 +261,7 @@ static int keys_check(const struct reading *r, const struct source *key,
     return r->found ? 0 : refuse_source(err, key, "it holds no private key");
 }
 
+/* The key may be PEM, or one object in DER. */
 static int key_read(struct lh_keypair *pair, const struct source *key,
                     struct lh_err *err)
 {

@@ -61,12 +61,16 @@ static struct pair *pair_new(void)
     return pair;
 }
 
+/* Sets are made and dropped by different threads, so shares are counted
+ * atomically; relaxed is enough to take one more, since who takes it has one.
+ */
 static struct pair *pair_share(struct pair *pair)
 {
     atomic_fetch_add(&pair->shares, 1);
     return pair;
 }
 
+/* The last share wipes the key. */
 static void pair_free(struct pair *pair)
 {
     if (atomic_fetch_sub(&pair->shares, 1) > 1)

@@ -66,6 +66,8 @@ static bool der_expect(struct der *from, uint8_t wanted, struct der *content)
     return der_next(from, &tag, content) && tag == wanted;
 }
 
+/* Is this element the object identifier?  Identifiers are compared as they
+ * are encoded; DER has one encoding for each. */
 static bool der_is(struct der a, const uint8_t *oid, size_t n)
 {
     return a.n == n && memcmp(a.p, oid, n) == 0;
@@ -81,6 +83,8 @@ static void names_add(char *names, size_t *end, struct der name)
     names[(*end)++] = '\0';
 }
 
+/* The common names of the subject, an old place for a host's name: a sequence
+ * of sets, in each of which stand pairs of an attribute and its value. */
 static void names_of_subject(struct der subject, char *names, size_t *end)
 {
     struct der set, pair, oid, value;
@@ -96,6 +100,8 @@ static void names_of_subject(struct der subject, char *names, size_t *end)
     }
 }
 
+/* The DNS names of the extension subjectAltName, whose value is an octet
+ * string that holds the list. */
 static void names_of_extensions(struct der list, char *names, size_t *end)
 {
     struct der extension, oid, value, general_names, name;
@@ -142,6 +148,8 @@ static void leaf_read_names(struct der certificate, char *names)
     names[end] = '\0';
 }
 
+/* The decoder of the key is ready at once, so that a pair without a key can
+ * be asked for its kind: it has none. */
 void lh_keypair_init(struct lh_keypair *pair)
 {
     memset(pair, 0, sizeof(*pair));
@@ -156,6 +164,8 @@ void lh_keypair_deinit(struct lh_keypair *pair)
     explicit_bzero(pair, sizeof(*pair));
 }
 
+/* Only the outer element is looked at here.  What is inside is decoded when
+ * all is there, by lh_keypair_check(). */
 enum lh_keypair_fault lh_keypair_add(struct lh_keypair *pair,
                                      const uint8_t *der, size_t n, bool trusted)
 {
@@ -184,6 +194,8 @@ enum lh_keypair_fault lh_keypair_set_key(struct lh_keypair *pair,
                                                   : LH_KEYPAIR_OK;
 }
 
+/* The length of a number, big endian, without the zeros that some tools write
+ * in front of it. */
 static size_t bits_of(const uint8_t *n, size_t bytes)
 {
     while (bytes && *n == 0) {
@@ -198,6 +210,8 @@ static size_t bits_of(const uint8_t *n, size_t bytes)
     return bits;
 }
 
+/* Numbers of different encoded lengths may be the same.  Zero is equal to
+ * nothing, for it is no key. */
 static bool same_number(const uint8_t *a, size_t a_n, const uint8_t *b,
                         size_t b_n)
 {
@@ -222,6 +236,8 @@ static enum lh_keypair_fault compare_rsa(const br_rsa_private_key *key,
                : LH_KEYPAIR_OTHER_KEY;
 }
 
+/* The public point is computed from the private key: the file of a key need
+ * not have it. */
 static enum lh_keypair_fault compare_ec(const br_ec_private_key *key,
                                         const br_ec_public_key *public)
 {

@@ -29,6 +29,7 @@ static const char *pem_find(struct lh_str in, const char *what)
     return in.n ? memmem(in.p, in.n, what, strlen(what)) : NULL;
 }
 
+/* Goes on at a place further on in the text. */
 static void go_to(struct lh_str *rest, const char *to)
 {
     rest->n -= (size_t)(to - rest->p);
@@ -51,11 +52,13 @@ static int damaged(struct walk *w, const char *at, const char *why)
     return lh_err_set(w->err, LHTTPD_ECERT, "line %u: %s", line_of(w, at), why);
 }
 
+/* White space of ASCII, in every locale: it may stand anywhere in an object. */
 static bool is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Without white space at both ends. */
 static struct lh_str trim(struct lh_str s)
 {
     while (s.n && is_space(s.p[0]))

@@ -32,6 +32,8 @@ static const struct hash hashes[] = {
 
 #define HASHES (sizeof(hashes) / sizeof(hashes[0]))
 
+/* The first of ours that the client takes, by the mask of its hashes; NULL:
+ * none. */
 static const struct hash *hash_choose(uint32_t mask)
 {
     for (size_t i = 0; i < HASHES; i++) {
@@ -41,6 +43,7 @@ static const struct hash *hash_choose(uint32_t mask)
     return NULL;
 }
 
+/* The hash that was chosen with the suite, when it is time to sign with it. */
 static const struct hash *hash_by_algorithm(unsigned algorithm)
 {
     for (size_t i = 0; i < HASHES; i++) {
@@ -89,6 +92,8 @@ static bool pair_fits(const struct lh_keypair *pair,
     return true;
 }
 
+/* How well a pair answers the name that the client asked for, in the order of
+ * preference. */
 enum match { MATCH_EXACT, MATCH_WILDCARD, MATCH_ANY };
 
 static bool policy_choose_by(struct lh_policy *policy,
@@ -110,6 +115,8 @@ static bool policy_choose_by(struct lh_policy *policy,
     return false;
 }
 
+/* Called by the engine once for each full handshake, when all of the
+ * ClientHello is read. */
 static int policy_choose(const br_ssl_server_policy_class **self,
                          const br_ssl_server_context *cc,
                          br_ssl_server_choices *choices)
@@ -133,6 +140,8 @@ static uint32_t policy_keyx(const br_ssl_server_policy_class **self,
     return 0;
 }
 
+/* PKCS#1 v1.5, as TLS 1.2 wants it.  The signature is as long as the modulus.
+ */
 static size_t sign_rsa(const br_rsa_private_key *key, const struct hash *hash,
                        const unsigned char *value, size_t value_n,
                        unsigned char *out, size_t room)
@@ -145,6 +154,9 @@ static size_t sign_rsa(const br_rsa_private_key *key, const struct hash *hash,
     return sign(hash->oid, value, value_n, key, out) ? n : 0;
 }
 
+/* Called by the engine to sign its half of the key exchange: `data` has the
+ * hash and takes the signature.  0: it cannot be done, and the handshake
+ * fails. */
 static size_t policy_sign(const br_ssl_server_policy_class **self,
                           unsigned algorithm, unsigned char *data,
                           size_t value_n, size_t room)

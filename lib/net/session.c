@@ -30,11 +30,15 @@ struct content {
     uint8_t used, unused[3];
 };
 
+/* An entry is moved word by word, since one atomic operation cannot move
+ * more. */
 #define WORDS (sizeof(struct content) / sizeof(uint64_t))
 
 _Static_assert(sizeof(struct content) % sizeof(uint64_t) == 0,
                "an entry is copied in whole words");
 
+/* An entry of the table: a seqlock and what it guards.  `sequence` counts up
+ * by two with each session that is written; 0 says that there was none yet. */
 struct entry {
     _Atomic uint64_t sequence;
     _Atomic uint64_t words[WORDS];
@@ -44,6 +48,8 @@ struct lh_sessions {
     struct entry entries[ENTRIES];
 };
 
+/* Names are hashed, so that entries have one size and nobody learns from
+ * memory which hosts were asked for. */
 struct lh_session_name lh_session_name(const char *server_name)
 {
     struct lh_session_name name;
@@ -72,6 +78,7 @@ struct lh_sessions *lh_sessions_new(void)
     return sessions;
 }
 
+/* The master secrets of the last hour are in it. */
 void lh_sessions_free(struct lh_sessions *sessions)
 {
     if (!sessions)
@@ -88,6 +95,7 @@ static struct entry *place_of(struct lh_sessions *sessions, const uint8_t *id)
     return &sessions->entries[place % (ENTRIES / WAYS) * WAYS];
 }
 
+/* A copy of the entry, or false: it is empty or was written meanwhile. */
 static bool entry_read(struct entry *entry, struct content *content)
 {
     uint64_t words[WORDS];
@@ -104,6 +112,8 @@ static bool entry_read(struct entry *entry, struct content *content)
     return content->used;
 }
 
+/* Replaces the entry.  If somebody writes it already, this session is the one
+ * that is lost, which costs its client a full handshake. */
 static void entry_write(struct entry *entry, const struct content *content)
 {
     uint64_t words[WORDS];
@@ -120,6 +130,8 @@ static void entry_write(struct entry *entry, const struct content *content)
     atomic_store_explicit(&entry->sequence, even + 2, memory_order_release);
 }
 
+/* Workers have clocks of their own turns: an entry may be younger than now,
+ * which is no reason to drop it. */
 static bool is_expired(const struct content *content, uint64_t now_ms)
 {
     return now_ms - content->made_ms > LH_SESSION_LIFETIME_MS &&
@@ -150,6 +162,7 @@ static struct entry *victim_of(struct entry *place, uint64_t now_ms)
     return oldest;
 }
 
+/* The copy on the stack holds a master secret and is wiped as well. */
 void lh_sessions_save(struct lh_sessions *sessions,
                       const br_ssl_session_parameters *params,
                       const struct lh_session_name *name, uint64_t now_ms)
@@ -171,6 +184,8 @@ void lh_sessions_save(struct lh_sessions *sessions,
     explicit_bzero(&content, sizeof(content));
 }
 
+/* A session is found by its id and by the name it was made for, and only
+ * while it has not expired. */
 bool lh_sessions_load(struct lh_sessions *sessions,
                       br_ssl_session_parameters *params,
                       const struct lh_session_name *name, uint64_t now_ms)
@@ -209,6 +224,8 @@ static void link_save(const br_ssl_session_cache_class **self,
     lh_sessions_save(link->sessions, params, &name, lh_clock_ms());
 }
 
+/* By then the server name must be known, which BearSSL has not read yet: see
+ * hello.h. */
 static int link_load(const br_ssl_session_cache_class **self,
                      br_ssl_server_context *server,
                      br_ssl_session_parameters *params)

@@ -60,6 +60,7 @@ static enum lh_net tcp_lose(struct tcp *tcp)
     return LH_NET_LOST;
 }
 
+/* One system call a chunk.  The chunk is held on only if something came. */
 static enum lh_net tcp_receive(struct lh_transport *t)
 {
     struct tcp *tcp = tcp_of(t);
@@ -79,6 +80,7 @@ static enum lh_net tcp_receive(struct lh_transport *t)
     return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tcp_lose(tcp);
 }
 
+/* Input that nobody wants needs no chunk of its own. */
 static enum lh_net tcp_discard(struct lh_transport *t)
 {
     struct tcp *tcp = tcp_of(t);
@@ -104,6 +106,8 @@ static void tcp_consume(struct lh_transport *t, size_t n)
     lh_chunk_give_if_empty(tcp->base.pools, &tcp->in);
 }
 
+/* There is room behind what waits.  A connection that lost its client, or was
+ * shut, takes no more. */
 static uint8_t *tcp_buf(struct lh_transport *t, size_t *room)
 {
     struct tcp *tcp = tcp_of(t);
@@ -150,6 +154,8 @@ static enum lh_net tcp_send(struct lh_transport *t)
     return LH_NET_OK;
 }
 
+/* The kernel moves the pages from the pipe to the socket; a short count means
+ * that the socket is full. */
 static enum lh_net tcp_splice(struct lh_transport *t, int pipe, size_t n,
                               size_t *sent)
 {
@@ -166,6 +172,7 @@ static enum lh_net tcp_splice(struct lh_transport *t, int pipe, size_t n,
     return *sent < n ? LH_NET_AGAIN : LH_NET_OK;
 }
 
+/* The FIN follows the last octet, and only once. */
 static enum lh_net tcp_shutdown(struct lh_transport *t)
 {
     struct tcp *tcp = tcp_of(t);

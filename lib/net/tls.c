@@ -263,6 +263,7 @@ static bool flight_gather(struct tls *tls)
     return true;
 }
 
+/* The chunk is given back once the socket has all of it. */
 static enum lh_net flight_send(struct tls *tls)
 {
     struct lh_chunk *flight = &tls->flight;
@@ -294,6 +295,7 @@ static enum lh_net engine_drain(struct tls *tls)
     return sent;
 }
 
+/* The engine is closed: by an error, or after both sides said goodbye. */
 static enum lh_net engine_ended(struct tls *tls)
 {
     if (br_ssl_engine_last_error(tls->engine))
@@ -362,6 +364,7 @@ static size_t alert_size(const struct alert *alert)
     return LH_TLS_HEADER_BYTES + (payload > LH_TLS_ALERT_BYTES ? 0 : payload);
 }
 
+/* The engine gets it in the pieces that it asks for, header and payload. */
 static void alert_pass_on(struct tls *tls)
 {
     struct alert *alert = &tls->alert;
@@ -379,6 +382,7 @@ static void alert_pass_on(struct tls *tls)
     alert->n = 0;
 }
 
+/* Octet by octet from the chunk, for it may come in several. */
 static void alert_gather(struct tls *tls)
 {
     struct alert *alert = &tls->alert;
@@ -451,6 +455,7 @@ static bool hello_keep(struct tls *tls)
     return true;
 }
 
+/* The engine has it, or nobody will want it any more. */
 static void hello_forget(struct tls *tls)
 {
     lh_free(tls->hello);
@@ -559,6 +564,8 @@ static enum lh_net tls_discard(struct lh_transport *t)
     return tls->phase == PHASE_LOST ? LH_NET_LOST : lh_net_discard(t);
 }
 
+/* Input is what the engine has deciphered, where it lies in the record; with
+ * plain HTTP, the chunk. */
 static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
 {
     struct tls *tls = tls_of(t);
@@ -575,6 +582,8 @@ static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
     return br_ssl_engine_recvapp_buf(tls->engine, n);
 }
 
+/* A record that is used up makes room for the next, which may be in the chunk
+ * already: so the engine is fed again at once. */
 static void tls_consume(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
@@ -614,6 +623,8 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     return br_ssl_engine_sendapp_buf(tls->engine, room);
 }
 
+/* The record is closed with what was written: waiting for more would hold an
+ * answer back. */
 static void tls_ack(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
@@ -626,6 +637,8 @@ static void tls_ack(struct lh_transport *t, size_t n)
     }
 }
 
+/* Before the ClientHello is whole, and after a failure, the engine has
+ * nothing to say. */
 static bool has_engine(const struct tls *tls)
 {
     return tls->phase == PHASE_HANDSHAKE || tls->phase == PHASE_OPEN;
@@ -640,6 +653,7 @@ static bool is_over(const struct tls *tls)
             (tls->phase == PHASE_OPEN && lh_engine_heard_close(tls->engine)));
 }
 
+/* Sends what waits and feeds the engine with what could not be taken before. */
 static enum lh_net send_records(struct tls *tls)
 {
     if (tls->phase == PHASE_LOST)
@@ -668,6 +682,8 @@ static enum lh_net tls_send(struct lh_transport *t)
     return sent == LH_NET_OK && is_over(tls) ? LH_NET_LOST : sent;
 }
 
+/* Both buffers: to close, the engine writes its alert and may read what has
+ * come. */
 static enum lh_net engine_close(struct tls *tls)
 {
     if (!buffers_hold(tls))
@@ -676,6 +692,8 @@ static enum lh_net engine_close(struct tls *tls)
     return engine_drain(tls);
 }
 
+/* First all that was acked, then close_notify, then the FIN of the socket;
+ * each may have to wait for the socket, and then the call is repeated. */
 static enum lh_net tls_shutdown(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
@@ -696,6 +714,8 @@ static enum lh_net tls_shutdown(struct lh_transport *t)
     return sent;
 }
 
+/* Also true where nothing can leave any more, so that send is called and says
+ * so. */
 static bool tls_unsent(const struct lh_transport *t)
 {
     const struct tls *tls = (const struct tls *)t;
@@ -734,6 +754,7 @@ static void tls_rest(struct lh_transport *t)
         input_give(tls);
 }
 
+/* What is lent goes back to the worker, the context with its secrets wiped. */
 static void tls_free(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
@@ -816,6 +837,7 @@ const char *lh_tls_server_name(const struct lh_transport *t)
     return tls->agreed ? tls->context->hello.name : "";
 }
 
+/* The socket's error comes first: what follows from it says less. */
 bool lh_tls_failure(const struct lh_transport *t,
                     char out[LH_TLS_FAILURE_BYTES])
 {

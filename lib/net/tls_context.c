@@ -34,6 +34,8 @@ struct lh_tls_shared {
     bool has_aes;
 };
 
+/* The suites that are spoken: forward secret and authenticated, all of them
+ * of TLS 1.2. */
 struct suite {
     uint16_t id;
     const char *name;
@@ -121,6 +123,7 @@ struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared)
     return worker;
 }
 
+/* No connection may be left: its context would never come back. */
 void lh_tls_worker_free(struct lh_tls_worker *worker)
 {
     if (!worker)
@@ -179,6 +182,8 @@ static void set_algorithms(br_ssl_engine_context *engine)
     br_ssl_engine_set_ec(engine, br_ec_get_default());
 }
 
+/* All that stays the same from client to client.  The context points to its
+ * own policy, session and name, which is why it is never moved. */
 static void context_init(struct lh_tls_context *context,
                          struct lh_tls_shared *shared)
 {
@@ -218,6 +223,8 @@ static struct lh_tls_context *context_new(struct lh_tls_shared *shared)
     return context;
 }
 
+/* An idle one if there is, with what it allocated and the randomness it has;
+ * else a new one. */
 struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker)
 {
     struct lh_tls_context *context = worker->idle;
@@ -264,11 +271,15 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
     return br_ssl_server_reset(&context->server);
 }
 
+/* BearSSL itself refuses unknown names in a full handshake; in a resumed one
+ * it forgets to. */
 bool lh_tls_context_agrees(const struct lh_tls_context *context)
 {
     return lh_engine_alpn(&context->server.eng) != ALPN_UNKNOWN;
 }
 
+/* The engine would answer at once and take no output any more, so it is asked
+ * on the side what an alert says. */
 bool lh_tls_context_is_goodbye(const struct lh_tls_context *context,
                                const uint8_t *record, size_t n)
 {
@@ -293,6 +304,7 @@ bool lh_tls_context_is_h2(const struct lh_tls_context *context)
            strcmp(context->protocols[chosen - 1], "h2") == 0;
 }
 
+/* By the name in the registry of IANA, as it is told to scripts. */
 const char *lh_tls_context_cipher(const struct lh_tls_context *context)
 {
     unsigned id = lh_engine_suite(&context->server.eng);

@@ -46,6 +46,7 @@ static const struct {
     {120, "no application protocol"},
 };
 
+/* Clients may send numbers that are not in the table. */
 static const char *alert_name(int number)
 {
     for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++) {
@@ -55,6 +56,7 @@ static const char *alert_name(int number)
     return "an unknown alert";
 }
 
+/* By the number in the protocol, where 0x0301 is TLS 1.0. */
 static const char *version_name(unsigned version)
 {
     switch (version) {
@@ -106,6 +108,8 @@ static const char *refusal(int alert, bool no_pair)
     }
 }
 
+/* What the engine found wrong in what the client sent, grouped as an operator
+ * can use it; NULL: nothing that a client causes. */
 static const char *engine_words(int error)
 {
     switch (error) {
@@ -139,6 +143,9 @@ static const char *engine_words(int error)
     }
 }
 
+/* An alert of the client says most.  Where nothing of TLS ever came that is
+ * all there is to say, and where a version is to blame BearSSL's alert alone
+ * would not tell which. */
 void lh_tls_failure_words(char *out, size_t room, int error,
                           const struct lh_tls_circumstances *known)
 {

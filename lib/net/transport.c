@@ -20,6 +20,7 @@ void lh_net_pools_deinit(struct lh_net_pools *pools)
     lh_pool_deinit(&pools->chunks);
 }
 
+/* A chunk is borrowed for the length of one call; TCP does not even fill it. */
 enum lh_net lh_net_discard(struct lh_transport *t)
 {
     void *scratch = lh_pool_take(&t->pools->chunks);

@@ -12,6 +12,9 @@ static const struct lh_aio_ways *const ways[] = {&lh_aio_uring,
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
+/* A way that was asked for by name is tried alone.  Else a way that the
+ * system refuses is no reason to fail while there is another; lack of memory
+ * is. */
 int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err)
 {
     for (size_t i = 0; i < WAYS; i++) {
@@ -44,6 +47,7 @@ int lh_aio_fd(const struct lh_aio *aio)
     return aio->fd;
 }
 
+/* For the ways, which have allocated the struct that this one begins. */
 void lh_aio_init(struct lh_aio *aio, const struct lh_aio_ways *of, int fd)
 {
     aio->ways = of;
@@ -54,6 +58,7 @@ void lh_aio_init(struct lh_aio *aio, const struct lh_aio_ways *of, int fd)
     lh_list_init(&aio->done);
 }
 
+/* Adding costs no system call: all that a turn adds is handed over at once. */
 void lh_aio_add(struct lh_aio *aio, struct lh_aio_op *op)
 {
     op->done = 0;
@@ -62,6 +67,7 @@ void lh_aio_add(struct lh_aio *aio, struct lh_aio_op *op)
     lh_list_append(&aio->waiting, &op->link);
 }
 
+/* Once refused, it is tried in every turn until the kernel takes what waits. */
 bool lh_aio_submit(struct lh_aio *aio)
 {
     if (aio->refused || !lh_list_empty(&aio->waiting))
@@ -69,6 +75,8 @@ bool lh_aio_submit(struct lh_aio *aio)
     return aio->refused;
 }
 
+/* The queue is taken as it is: what completes while callbacks run is for the
+ * next time. */
 void lh_aio_deliver(struct lh_aio *aio)
 {
     struct lh_list done, *link;
@@ -98,6 +106,8 @@ static bool goes_on(const struct lh_aio_op *op, int64_t moved)
     return moved > 0 && op->done < op->n;
 }
 
+/* Called by a way for each operation that the kernel has done.  Interrupted
+ * ones and such that moved a part go on. */
 void lh_aio_finished(struct lh_aio *aio, struct lh_aio_op *op, int64_t moved)
 {
     if (moved > 0)

@@ -100,6 +100,7 @@ static int64_t helper_run(struct lh_aio_op *op)
     return r < 0 ? -errno : r;
 }
 
+/* The semaphore is one for all helpers: each count wakes one of them. */
 static bool wait_for_work(int fd)
 {
     uint64_t one;
@@ -184,6 +185,7 @@ static int helpers_launch(struct threads *t)
     return t->helpers_n ? 0 : r; /* fewer will do */
 }
 
+/* Each helper gets one empty operation, which ends it. */
 static void threads_free(struct lh_aio *aio)
 {
     struct threads *t = threads_of(aio);

@@ -80,6 +80,8 @@ static int ring_try_out(struct io_uring *ring)
     return 0;
 }
 
+/* A kernel may know io_uring and refuse it to this process; so it is used
+ * once before it is relied on. */
 static int uring_new(struct lh_aio **aio, struct lh_err *err)
 {
     struct uring *u = lh_calloc(1, sizeof(*u));
@@ -121,6 +123,8 @@ static uint64_t uring_offset(const struct lh_aio_op *op)
     return op->offset == LH_AIO_NO_OFFSET ? op->offset : op->offset + op->done;
 }
 
+/* A buffer and its descriptor stay as they are until the completion has come.
+ */
 static void uring_prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
 {
     switch (op->kind) {

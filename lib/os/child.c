@@ -1,4 +1,9 @@
-/* Child processes that nobody waits for: see child.h. */
+/*
+ * Child processes that nobody waits for: see child.h.  As long as `pid` is not
+ * -1 the child was not reaped here.  Its number is used only after the kernel
+ * has said that it is still its own (has_its_number), and its descriptor, where
+ * there is one, needs no such care.
+ */
 #include "os/child.h"
 
 #include "os/child_close.h"
@@ -164,6 +169,7 @@ static int wait_for(const struct lh_child *child, int options, siginfo_t *info)
     return r == 0 ? 0 : -errno;
 }
 
+/* Asked without reaping, so that its number stays its own. */
 bool lh_child_has_ended(struct lh_child *child)
 {
     siginfo_t info;
@@ -192,6 +198,8 @@ static bool has_its_number(const struct lh_child *child)
            wait_for(child, WEXITED | WNOHANG | WNOWAIT, &info) == 0;
 }
 
+/* Without waiting: it goes on, or stays a zombie until this process ends or
+ * collects it. */
 void lh_child_leave(struct lh_child *child)
 {
     child->pid = -1;
@@ -200,6 +208,8 @@ void lh_child_leave(struct lh_child *child)
     child->ended_fd = -1;
 }
 
+/* Somebody else may have collected it; then there is nothing to reap, and its
+ * number is not touched. */
 bool lh_child_reap(struct lh_child *child)
 {
     siginfo_t info;
@@ -224,6 +234,8 @@ static bool signal_by_descriptor(const struct lh_child *child, int number,
            errno == ESRCH;
 }
 
+/* The kernel that can signal a group by the leader's descriptor is preferred,
+ * since a number may be another's by now. */
 void lh_child_signal(const struct lh_child *child, int number)
 {
     bool reached = signal_by_descriptor(child, number, TO_THE_GROUP);
@@ -236,6 +248,7 @@ void lh_child_signal(const struct lh_child *child, int number)
         kill(child->pid, number);
 }
 
+/* The wait is short: nobody survives SIGKILL. */
 void lh_child_end(struct lh_child *child)
 {
     siginfo_t info;
@@ -248,6 +261,8 @@ void lh_child_end(struct lh_child *child)
     lh_child_leave(child);
 }
 
+/* It blocks the thread, as os.execute does; that is why it is no function of
+ * httpd. */
 int lh_child_execute(struct lh_child *child, const char *command)
 {
     const char *argv[] = {"/bin/sh", "-c", command, NULL};

@@ -96,6 +96,7 @@ static void to_calendar(struct calendar *c, int64_t unix_s)
     c->second = rest % 60;
 }
 
+/* Writes the value with zeros in front, and returns where it ends. */
 static char *put_digits(char *out, unsigned width, unsigned value)
 {
     for (unsigned i = width; i-- > 0; value /= 10)
@@ -118,6 +119,7 @@ static char *put_time(char *out, const struct calendar *c)
     return put_digits(out, 2, c->second);
 }
 
+/* Names of days and months are English in every locale. */
 void lh_clock_imf_date(int64_t unix_s, char out[30])
 {
     static const char weekdays[] = "SunMonTueWedThuFriSat";

@@ -1,5 +1,7 @@
 /*
- * What makes this process a good server of its system: see daemon.h.
+ * What makes this process a good server of its system: see daemon.h.  Only one
+ * thread runs yet when these are called: they fork, and only the thread that
+ * forks goes on in the child.
  */
 #include "os/daemon.h"
 
@@ -16,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The words for a system call that failed, with what it was about if that
+ * says more. */
 static int fail_call(struct lh_err *err, const char *call, const char *what,
                      int error)
 {
@@ -51,6 +55,9 @@ static void keep_from_children(void)
         close_on_exec(fd);
 }
 
+/* What a shell or a supervisor left in disorder: standard streams that are
+ * closed, descriptors that children would inherit, and a soft limit of
+ * descriptors below the hard one. */
 int lh_daemon_prepare(struct lh_err *err)
 {
     struct rlimit files;
@@ -103,6 +110,8 @@ static void supervise_server(pid_t server, const sigset_t *all)
     }
 }
 
+/* Process 1 inherits all orphans of its container and has to collect them; so
+ * the server runs in a child, and this process never returns. */
 int lh_daemon_supervise(struct lh_err *err)
 {
     sigset_t all, old;
@@ -147,6 +156,8 @@ static int leave_session_to_nobody(struct lh_err *err)
     return 0;
 }
 
+/* The caller's shell waits until the server is ready, or has failed, by a
+ * socket whose other end the background process has. */
 int lh_daemon_start(lhttpd_daemon_t *daemon, struct lh_err *err)
 {
     int ends[2];
@@ -194,6 +205,8 @@ err_after_null:
     return result;
 }
 
+/* From here on nobody reads the standard streams; until then errors were seen
+ * where the server was started. */
 int lh_daemon_ready(lhttpd_daemon_t *daemon, struct lh_err *err)
 {
     int result = 0;

@@ -12,6 +12,7 @@
 /* The wake descriptor's tag; no slot and generation make this number. */
 #define WAKE_TAG UINT64_MAX
 
+/* Errors and hang-ups are reported whether asked for or not. */
 static uint32_t to_epoll(unsigned interest)
 {
     uint32_t events = 0;
@@ -44,6 +45,7 @@ static unsigned from_epoll(uint32_t events)
     return ready;
 }
 
+/* The tag travels in the event's user data, all of its 64 bits. */
 static int control(struct lh_evq *q, int op, int fd, uint32_t events,
                    uint64_t tag)
 {
@@ -67,6 +69,7 @@ int lh_evq_init(struct lh_evq *q)
     return r;
 }
 
+/* Also for one that could not be made: what is open of it is closed. */
 void lh_evq_deinit(struct lh_evq *q)
 {
     if (q->wake_fd >= 0)
@@ -88,6 +91,8 @@ int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag)
     return control(q, EPOLL_CTL_MOD, fd, to_epoll(interest), tag);
 }
 
+/* A descriptor that is closed without it would still report if a forked child
+ * has it. */
 void lh_evq_forget(struct lh_evq *q, int fd)
 {
     control(q, EPOLL_CTL_DEL, fd, 0, 0);
@@ -103,6 +108,8 @@ static void drain_wakes(struct lh_evq *q)
         return;
 }
 
+/* One call fetches what has happened.  A signal ends the wait with nothing,
+ * so that the caller looks at what the handler has set. */
 unsigned lh_evq_wait(struct lh_evq *q, struct lh_event *events, unsigned max,
                      int timeout_ms)
 {

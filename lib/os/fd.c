@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* The low number is held while another is looked for, so that the search
+ * cannot end there again. */
 int lh_fd_above(int fd)
 {
     if (fd < 0)
@@ -27,6 +29,8 @@ int lh_fd_duplicate(int fd)
     return other < 0 ? -errno : other;
 }
 
+/* If one of the two finds no room the other is closed, and the error is told.
+ */
 static int both_above(int fds[2])
 {
     fds[0] = lh_fd_above(fds[0]);
@@ -50,6 +54,7 @@ int lh_fd_socketpair(int fds[2])
     return socketpair(AF_UNIX, type, 0, fds) < 0 ? -errno : both_above(fds);
 }
 
+/* It is found out by opening them, as there is no call that tells. */
 unsigned lh_fd_room(unsigned max)
 {
     int fds[64];
@@ -62,6 +67,8 @@ unsigned lh_fd_room(unsigned max)
     return n;
 }
 
+/* The numbers below 3 that are free are taken until one above comes, which
+ * shows that there are no more. */
 void lh_fd_hold(struct lh_fd_hold *hold)
 {
     int fd;

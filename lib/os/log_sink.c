@@ -30,6 +30,8 @@ struct line {
     size_t n;
 };
 
+/* What does not fit is left out: the line ends where the room does, and keeps
+ * its newline. */
 static void line_add(struct line *line, const char *before, const char *s,
                      const char *after)
 {
@@ -61,6 +63,8 @@ static lhttpd_log_entry_t note_of_lost(uint64_t lost, char text[100])
                                 .message = text};
 }
 
+/* Lines of several workers are counted together; who writes next tells them
+ * all. */
 static uint64_t take_lost(struct lh_log_sink *sink)
 {
     return atomic_load(&sink->lost) ? atomic_exchange(&sink->lost, 0) : 0;
@@ -164,6 +168,8 @@ static const char *level_name(lhttpd_log_level_t level)
     return "notice";
 }
 
+/* With the date and the level in front, since whatever reads standard error
+ * may add none. */
 static void line_add_dated(struct line *line, const lhttpd_log_entry_t *entry)
 {
     char date[LH_CLOCK_ISO_BYTES];
@@ -260,6 +266,7 @@ void lh_log_to_syslog(void *context, const lhttpd_log_entry_t *entry)
     errno = old_errno;
 }
 
+/* The name is syslog's; without it the lines go to standard error. */
 void lh_log_sink_init(struct lh_log_sink *sink, const char *name)
 {
     const int type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;

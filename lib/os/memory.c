@@ -10,6 +10,8 @@
 
 #define PROBE_BYTES 4096
 
+/* Asked by doing it, since there are many ways to refuse it and each is told
+ * elsewhere. */
 bool lh_memory_becomes_code(void)
 {
     char *p = mmap(NULL, PROBE_BYTES, PROT_READ | PROT_WRITE,
@@ -23,6 +25,7 @@ bool lh_memory_becomes_code(void)
     return can;
 }
 
+/* RLIM_INFINITY is how the system says that there is no limit. */
 static bool is_finite(const struct rlimit *limit)
 {
     return limit->rlim_cur != RLIM_INFINITY;

@@ -31,6 +31,8 @@ static ssize_t read_all(int fd, char *to, size_t room)
     return (ssize_t)done;
 }
 
+/* The size is asked first, so that a file that is too large is refused
+ * without reading it.  One that grows meanwhile is read as far as it was. */
 static int read_open(int fd, const char *path, size_t max, void **bytes,
                      size_t *n, struct lh_err *err)
 {
@@ -80,6 +82,7 @@ int64_t lh_read_path(const char *path, void *p, size_t room)
     return n;
 }
 
+/* Without waiting for the writer of a FIFO, and without reading. */
 int lh_read_try(const char *path)
 {
     int fd = lh_fd_above(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));

@@ -10,6 +10,7 @@ long lh_self_id(void)
     return (long)getpid();
 }
 
+/* A container or taskset may allow fewer than there are. */
 unsigned lh_self_cpus(void)
 {
     cpu_set_t set;

@@ -20,6 +20,8 @@ static void open_mask(void)
     pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The hook is registered once for the process; it does nothing in a child of
+ * another thread. */
 void lh_signals_of_forked(void)
 {
     static atomic_flag registered = ATOMIC_FLAG_INIT;
@@ -29,6 +31,7 @@ void lh_signals_of_forked(void)
     runs_scripts = true;
 }
 
+/* A program that catches it wants to see it, also where a script causes it. */
 static int is_caught(int number)
 {
     struct sigaction action;
@@ -57,6 +60,7 @@ void lh_signals_for_scripts(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* Nobody expects a handler to run in a thread of ours. */
 void lh_signals_for_helpers(sigset_t *before)
 {
     sigset_t all;
@@ -65,6 +69,8 @@ void lh_signals_for_helpers(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &all, before);
 }
 
+/* What came meanwhile is pending on this thread and would be delivered as
+ * soon as it is not blocked. */
 void lh_signals_restore(const sigset_t *before)
 {
     static const struct timespec at_once = {0, 0};

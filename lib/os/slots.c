@@ -6,17 +6,22 @@
 
 #include <assert.h>
 
+/* A slot is used again and again.  Its generation counts up each time that it
+ * becomes free, which makes older tags of it unknown. */
 struct lh_slot {
     struct lh_source *source; /* NULL: free */
     uint32_t generation;
     unsigned next_free; /* slot + 1 */
 };
 
+/* The generation is the upper half of a tag, the slot's number the lower. */
 static uint64_t tag_of(uint32_t generation, unsigned slot)
 {
     return (uint64_t)generation << 32 | slot;
 }
 
+/* Twice as many, the new ones in a list of free ones.  Tags stay valid: they
+ * have numbers, no addresses. */
 static int slots_grow(struct lh_slots *slots)
 {
     unsigned room = slots->room ? slots->room * 2 : 64;
@@ -45,6 +50,7 @@ int lh_slots_add(struct lh_slots *slots, struct lh_source *source,
     return 0;
 }
 
+/* NULL where the tag is of an earlier generation. */
 static struct lh_slot *slot_find(const struct lh_slots *slots, uint64_t tag)
 {
     uint32_t i = (uint32_t)tag;

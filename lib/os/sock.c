@@ -1,4 +1,9 @@
-/* Sockets: see sock.h. */
+/*
+ * Sockets: see sock.h.  Every socket that leaves this file does not wait, is
+ * closed in programs that are started, and has a number above 2.  Setting one
+ * up fails in words, for who starts the server; moving octets fails by a
+ * negative errno, for the worker.
+ */
 #include "os/sock.h"
 
 #include "base/mem.h"
@@ -25,6 +30,8 @@
 /* How many clients that are gone already one call skips. */
 #define ACCEPT_TRIES 32
 
+/* Room for an address of every family that is served, and for none that is
+ * larger. */
 union address {
     struct sockaddr any;
     struct sockaddr_in v4;
@@ -57,6 +64,7 @@ static void address_numeric(const union address *a, char out[46], int *port)
     }
 }
 
+/* As it is written in a URL, with brackets around IPv6. */
 static void address_describe(const union address *a,
                              struct lh_sock_address *where)
 {
@@ -122,6 +130,8 @@ static void set_tcp_options(int fd)
     set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
+/* SO_REUSEADDR: a server that is started again need not wait until the
+ * connections of the former one are forgotten. */
 static int tcp_socket(int family, bool dual_stack)
 {
     int fd = stream_socket(family);
@@ -151,6 +161,7 @@ static int begin_listening(int fd, struct lh_sock_address *where,
     return fd;
 }
 
+/* One address.  On failure nothing stays open. */
 static int listen_tcp(const union address *a, socklen_t n, bool dual_stack,
                       struct lh_sock_address *where, struct lh_err *err)
 {
@@ -180,6 +191,8 @@ static bool have_ipv6(void)
     return have;
 }
 
+/* Where the kernel has IPv6 one socket serves both, and clients of IPv4 have
+ * mapped addresses. */
 static int listen_all(int port, struct lh_sock_address *where,
                       struct lh_err *err)
 {
@@ -242,6 +255,8 @@ static int remove_stale(const union address *a,
     return 0;
 }
 
+/* A file that is left behind by a server that died is in the way of every
+ * other; one that somebody listens on stays. */
 static int bind_unix(int fd, const union address *a,
                      const struct lh_sock_address *where, struct lh_err *err)
 {
@@ -275,6 +290,7 @@ static int set_access(const char *path, const struct lh_sock_access *access,
     return 0;
 }
 
+/* The file exists from bind on.  Whatever fails afterwards removes it again. */
 static int listen_unix(const char *path, const struct lh_sock_access *access,
                        struct lh_sock_address *where, struct lh_err *err)
 {
@@ -316,6 +332,8 @@ err_after_path:
     return result;
 }
 
+/* Its first letters tell a unix socket.  Everything else must be a numeric
+ * address: no name is looked up, which would wait for a server. */
 int lh_sock_listen(const char *address, int port,
                    const struct lh_sock_access *access,
                    struct lh_sock_address *where, struct lh_err *err)
@@ -346,6 +364,8 @@ static bool int_option(int fd, int option, int *value)
     return getsockopt(fd, SOL_SOCKET, option, value, &n) == 0;
 }
 
+/* Sockets that a supervisor has opened are checked, for a mistake there would
+ * be found by the first client only. */
 int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
 {
     union address a = {.any = {.sa_family = AF_UNSPEC}};
@@ -421,6 +441,8 @@ static bool concerns_one_client(int error)
     return false;
 }
 
+/* Both ends are told as they were when it came; a client that is gone already
+ * has none here. */
 static void set_ends(int fd, const union address *remote,
                      struct lh_sock_ends *ends)
 {
@@ -440,6 +462,8 @@ static bool is_listening(int fd)
     return int_option(fd, SO_ACCEPTCONN, &yes) && yes;
 }
 
+/* Clients that went away while they waited are passed over, but not for ever:
+ * each costs a call. */
 int lh_sock_accept(int listener, struct lh_sock_ends *ends)
 {
     const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -460,6 +484,8 @@ int lh_sock_accept(int listener, struct lh_sock_ends *ends)
     return fd == -EWOULDBLOCK ? -EAGAIN : fd;
 }
 
+/* Only when there is trouble is the kernel asked whether it is a listener at
+ * all. */
 enum lh_not_accepted lh_sock_not_accepted(int listener, int error)
 {
     if (error == -EAGAIN)
@@ -469,6 +495,7 @@ enum lh_not_accepted lh_sock_not_accepted(int listener, int error)
     return is_listening(listener) ? LH_ACCEPT_FAILED : LH_ACCEPT_BROKEN;
 }
 
+/* An error of the socket counts as one, so that accepting tells which. */
 bool lh_sock_has_client(int listener)
 {
     struct pollfd client = {.fd = listener, .events = POLLIN};
@@ -476,6 +503,7 @@ bool lh_sock_has_client(int listener)
     return poll(&client, 1, 0) != 0;
 }
 
+/* Either name of "would block" becomes one. */
 static ssize_t moved(ssize_t n)
 {
     if (n >= 0)
@@ -483,6 +511,8 @@ static ssize_t moved(ssize_t n)
     return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
+/* Interrupted calls are repeated: signals have their own place, the event
+ * queue. */
 static ssize_t receive_some(int fd, void *out, size_t n, int flags)
 {
     ssize_t got;
@@ -514,6 +544,7 @@ ssize_t lh_sock_send(int fd, const void *p, size_t n)
     return moved(sent);
 }
 
+/* The pipe is read without waiting, too: what it has is known. */
 ssize_t lh_sock_splice(int fd, int pipe, size_t n)
 {
     ssize_t sent;
@@ -544,6 +575,7 @@ void lh_sock_shutdown(int fd)
     shutdown(fd, SHUT_WR);
 }
 
+/* No FIN but a reset: the client's system forgets the connection at once. */
 void lh_sock_abort(int fd)
 {
     struct linger hard = {.l_onoff = 1, .l_linger = 0};
@@ -551,6 +583,8 @@ void lh_sock_abort(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 }
 
+/* The number stays taken while threads may still use it, and the port becomes
+ * free. */
 void lh_sock_replace(int fd, int other)
 {
     dup3(other, fd, O_CLOEXEC);

@@ -108,6 +108,8 @@ void lh_stdio_take_behind(FILE *fp, void *p)
     lh_stdio_empty_buffer(fp);
 }
 
+/* fclose() would wait for the reader of a pipe; without waiting it fails, and
+ * gives up what it holds back. */
 void lh_stdio_close(FILE *fp)
 {
     struct stat st;
@@ -117,6 +119,8 @@ void lh_stdio_close(FILE *fp)
     fclose(fp);
 }
 
+/* The position is asked of the FILE, which counts what was read ahead, and
+ * then set for the descriptor. */
 int lh_stdio_leave(FILE *fp, int64_t *offset)
 {
     if (__fpending(fp) && fflush(fp) != 0)
@@ -145,6 +149,7 @@ int64_t lh_stdio_claim(int fd, size_t n)
     return end < 0 ? -errno : end - (off_t)n;
 }
 
+/* A descriptor without position counts as one at its start. */
 uint64_t lh_stdio_offset(int fd)
 {
     off_t offset = lseek(fd, 0, SEEK_CUR);
@@ -169,6 +174,7 @@ int64_t lh_stdio_size(int fd)
     return end < 0 ? -errno : end;
 }
 
+/* fread() is content with what its buffer has. */
 size_t lh_stdio_take(FILE *fp, void *p, size_t n)
 {
     size_t ahead = lh_stdio_ahead(fp);
@@ -176,6 +182,7 @@ size_t lh_stdio_take(FILE *fp, void *p, size_t n)
     return fread(p, 1, n < ahead ? n : ahead, fp);
 }
 
+/* The end may have moved since it was met. */
 void lh_stdio_resume(FILE *fp, int64_t offset)
 {
     if (offset >= 0)

@@ -1,6 +1,8 @@
 /* Threads: see thread.h. */
 #include "os/thread.h"
 
+/* A stack that the system does not allow is an error: scripts that need it
+ * would crash later. */
 int lh_thread_start(struct lh_thread *thread, size_t stack_bytes,
                     void *(*run)(void *argument), void *argument)
 {

@@ -29,6 +29,8 @@ struct identity {
     int groups_n;
 };
 
+/* The words for a system call that failed, with what it was about if that
+ * says more. */
 static int refuse_call(struct lh_err *err, const char *call, const char *what)
 {
     return lh_err_set(err, LHTTPD_ESYSTEM, "%s%s%s: %s", call, *what ? " " : "",
@@ -77,6 +79,8 @@ static int identity_look_up_entry(struct identity *id, const char *user,
     return result;
 }
 
+/* A name, a number that the database knows, or two numbers that it need not
+ * know. */
 static int identity_look_up(struct identity *id, const char *user,
                             struct lh_err *err)
 {
@@ -98,6 +102,7 @@ static int identity_look_up(struct identity *id, const char *user,
     return 0;
 }
 
+/* For who only wants to give something to that user. */
 int lh_user_find(const char *user, uint32_t *uid, uint32_t *gid,
                  struct lh_err *err)
 {
@@ -133,6 +138,8 @@ int lh_user_find_group(const char *group, uint32_t *gid, struct lh_err *err)
                               group);
 }
 
+/* Real, effective and saved: any of them that is still root's could be taken
+ * back. */
 static bool is_already(const struct identity *id)
 {
     uid_t uid, euid, suid;
@@ -144,6 +151,7 @@ static bool is_already(const struct identity *id)
            egid == id->gid && sgid == id->gid;
 }
 
+/* The working directory is moved inside, or the old one would lead out. */
 static int enter_root(const char *root, struct lh_err *err)
 {
     if (chroot(root) < 0) {
@@ -175,6 +183,8 @@ static int become_user(const struct identity *id, struct lh_err *err)
     return 0;
 }
 
+/* Who is looked up first, then the root is entered, and last the rights are
+ * given up that this needs. */
 int lh_user_confine(const char *user, const char *root, struct lh_err *err)
 {
     struct identity id;
