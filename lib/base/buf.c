@@ -73,11 +73,23 @@ void lh_buf_clear(struct lh_buf *b)
     lh_buf_init(b, b->pools);
 }
 
+/* Small blocks until a queue is this long, for what comes in pieces no longer
+ * than that: so what a queue takes is never much more than what is in it. */
+#define SMALL_UNTIL_BYTES 8192
+#define SMALL_PIECE_BYTES 1024
+
+static bool takes_small(const struct lh_buf *b, size_t n)
+{
+    if (!b->head)
+        return n <= SMALL_ROOM_BYTES;
+    return n <= SMALL_PIECE_BYTES && b->n < SMALL_UNTIL_BYTES;
+}
+
 /* Enough empty blocks for n bytes, taken before anything is copied. */
 static bool take_chain(struct lh_buf *b, size_t n, struct lh_buf_block **chain)
 {
     struct lh_buf_block **end = chain;
-    bool small = !b->head && n <= SMALL_ROOM_BYTES;
+    bool small = takes_small(b, n);
 
     *chain = NULL;
     for (size_t have = 0; have < n; have += (*chain)->room) {

@@ -258,7 +258,8 @@ void lh_h2_send_end(struct lh_h2 *c, struct lh_h2_stream *s)
 static bool windows_are_open(const struct lh_h2 *c)
 {
     return c->peer_window > 0 && c->send_window > 0 &&
-           c->queued < c->ctx->limits->connection_buffer_bytes;
+           c->queued - c->header_bytes <
+               c->ctx->limits->connection_buffer_bytes;
 }
 
 static bool may_push(const struct lh_h2 *c, const struct lh_h2_stream *s)

@@ -5,6 +5,7 @@
  */
 #include "h2/h2_block.h"
 
+#include "base/num.h"
 #include "h2/h2_early.h"
 
 static void h2_take_field(void *to, struct lh_str name, struct lh_str value)
@@ -61,10 +62,15 @@ static void begin_block(struct lh_h2 *c, struct lh_h2_stream *s, bool request,
 }
 
 /* A field that is sent once may be named again and again by an octet or two: so
- * what all streams' sections take together has a limit too. */
+ * what all streams' sections take together has a limit too.  Responses that
+ * wait take from it, but for a quarter: a client holds the one or the other. */
 static bool has_header_room(const struct lh_h2 *c)
 {
-    return c->header_bytes < c->ctx->limits->h2_header_bytes;
+    uint64_t limit = c->ctx->limits->h2_header_bytes;
+    uint64_t responses = c->queued - c->header_bytes;
+
+    return c->header_bytes <
+           lh_max64(lh_limit_left(limit, responses), limit / 4);
 }
 
 /* A section was decoded into the stream's arena. */
@@ -73,6 +79,7 @@ static void count_header(struct lh_h2 *c, struct lh_h2_stream *s)
     size_t now = s->ex->arena.allocated;
 
     c->header_bytes += now - s->header_bytes;
+    c->queued += now - s->header_bytes;
     s->header_bytes = now;
 }
 

@@ -39,7 +39,7 @@ static void add_stream(struct sums *sums, const struct lh_h2_stream *s)
     sums->pushes += s->pushed;
     sums->held += s->held;
     sums->growth += s->recv_size - LH_H2_RECV_BYTES;
-    sums->queued += s->ex->response.bytes.n;
+    sums->queued += s->ex->response.bytes.n + s->header_bytes;
     sums->header_bytes += s->header_bytes;
 }
 

@@ -21,6 +21,7 @@ static void free_stream(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_flow_release(c, s);
     lh_h2_flow_shrink(c, s);
     c->header_bytes -= s->header_bytes;
+    c->queued -= s->header_bytes;
     *(s->pushed ? &c->pushes_now : &c->requests_now) -= 1;
     lh_exchange_let_go_protocol(s->ex);
     lh_pool_give(&c->streams, s);

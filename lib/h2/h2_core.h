@@ -134,7 +134,7 @@ struct lh_h2 {
     struct lh_list heads;  /* streams with frames that need no window */
     struct lh_h2_send send;
     struct lh_list unsent; /* streams whose response was pulled whole */
-    size_t queued;         /* response octets of all streams */
+    size_t queued;         /* response octets and header_bytes of all streams */
 
     /* The client's settings. */
     uint32_t peer_window, peer_frame, peer_streams;

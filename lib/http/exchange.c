@@ -10,9 +10,11 @@
 #define BODY_QUEUE_BYTES (64 << 10)
 
 /* What each response may hold whatever its connection's others hold: a frame,
- * and less if they hold half as much again as they should. */
+ * and a small block of lh_buf if they hold a quarter more than they should.
+ * None is left without any, or it would wait for ever for those that their
+ * client does not read. */
 #define ROOM_BYTES       (16 << 10)
-#define ROOM_LEAST_BYTES 4000
+#define ROOM_LEAST_BYTES 480
 
 static void tell_protocol(struct lh_exchange *ex)
 {
@@ -355,7 +357,7 @@ size_t lh_exchange_room(const struct lh_exchange *ex)
     if (stream <= room)
         return stream;
     size_t always = room_below(
-        queued < limit + limit / 2 ? ROOM_BYTES : ROOM_LEAST_BYTES, own);
+        queued < limit + limit / 4 ? ROOM_BYTES : ROOM_LEAST_BYTES, own);
     if (room < always)
         room = always;
     return lh_min(stream, room);

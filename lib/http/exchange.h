@@ -95,7 +95,7 @@ struct lh_exchange {
     bool gone;                 /* the client is gone, or was cut off */
     bool fin;                  /* see lh_exchange_fin */
     bool sent;                 /* the kernel has the whole response */
-    size_t *connection_queued; /* response octets of all its streams */
+    size_t *connection_queued; /* what its connection holds, see room */
 
     /* The two owners, NULL once they have let go; each sets its own hook. */
     void *protocol;
@@ -172,7 +172,9 @@ int lh_exchange_promise(struct lh_exchange *ex, const struct lh_fields *fields);
 int lh_exchange_start(struct lh_exchange *ex, unsigned status,
                       const struct lh_fields *fields);
 
-/* How many octets of response may be copied now. */
+/* How many octets of response may be copied now.  It depends on what the
+ * connection holds besides: *connection_queued is the response octets of all
+ * its streams, and what their header sections take. */
 size_t lh_exchange_room(const struct lh_exchange *ex);
 
 /* Copies n octets.  LHTTPD_EINVAL: more than the declared content-length (then

@@ -118,10 +118,13 @@ static void test_sizes_of_blocks(void **state)
     assert_int_equal(pools.small.out, 1);
     assert_int_equal(pools.large.out, 0);
     assert_true(lh_buf_append(&b, pattern, 200));
-    assert_int_equal(pools.small.out, 1);
-    assert_int_equal(pools.large.out, 1);
+    assert_int_equal(pools.small.out, 2);
+    assert_int_equal(pools.large.out, 0);
     assert_true(lh_buf_append(&b, pattern, 10000));
     assert_int_equal(pools.large.out, 3);
+    assert_true(lh_buf_append(&b, pattern, 4000)); /* in one large block more */
+    assert_true(lh_buf_append(&b, pattern, 200));
+    assert_int_equal(pools.small.out, 2);
     lh_buf_clear(&b);
     assert_true(lh_buf_append(&b, pattern, 4000));
     assert_int_equal(pools.small.out, 0);

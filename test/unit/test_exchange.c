@@ -332,7 +332,7 @@ static void test_full_buffer_leaves(void **state)
 }
 
 /* What the connection's other streams hold counts, but for 16 KiB, and for
- * 4,000 octets once they hold too much of that. */
+ * 480 octets once they hold too much of that. */
 static void test_connection_is_full(void **state)
 {
     struct fixture f;
@@ -344,13 +344,13 @@ static void test_connection_is_full(void **state)
     assert_int_equal(lh_exchange_room(f.ex), 20000);
     f.l.queued = 262144 + 5;
     assert_int_equal(lh_exchange_room(f.ex), 16384);
-    f.l.queued = 393216;
-    assert_int_equal(lh_exchange_room(f.ex), 4000);
-    assert_int_equal(lh_exchange_write(f.ex, data, 4000), 0);
+    f.l.queued = 327680;
+    assert_int_equal(lh_exchange_room(f.ex), 480);
+    assert_int_equal(lh_exchange_write(f.ex, data, 480), 0);
     assert_int_equal(lh_exchange_room(f.ex), 0);
     assert_true(f.ex->response.released);
     lh_exchange_cancel(f.ex);
-    assert_int_equal(f.l.queued, 393216);
+    assert_int_equal(f.l.queued, 327680);
     f.l.queued = 0;
     end(&f);
 }

@@ -39,6 +39,18 @@ static void answer_long(struct lh_exchange *ex)
     test_answer(ex, 200, text);
 }
 
+/* Writes small pieces, as many as it may. */
+static void answer_in_pieces(struct lh_exchange *ex)
+{
+    struct lh_fields none = {.n = 0};
+    char piece[100] = {0};
+
+    if (ex->response.state == LH_RESPONSE_NONE)
+        assert_int_equal(lh_exchange_start(ex, 200, &none), 0);
+    while (lh_exchange_room(ex) >= sizeof(piece))
+        assert_int_equal(lh_exchange_write(ex, piece, sizeof(piece)), 0);
+}
+
 /* "/hold" never ends, "/stay" not even when its client is gone. */
 static void handler(struct test_driver *d, struct lh_exchange *ex)
 {
@@ -51,6 +63,8 @@ static void handler(struct test_driver *d, struct lh_exchange *ex)
         read_body(ex);
     else if (path_is(ex, "/long"))
         answer_long(ex);
+    else if (path_is(ex, "/pieces"))
+        answer_in_pieces(ex);
     else if (!path_is(ex, "/hold"))
         test_answer(ex, 200, "hello");
 }
@@ -286,6 +300,44 @@ static void test_header_memory(void **state)
                  id);
     assert_true(test_h2_got(&h, "DATA"));
     test_h2_deinit(&h);
+}
+
+/* What waits of responses, in blocks as they are taken from the system. */
+static size_t blocks_of(const struct test_h2 *h)
+{
+    const struct lh_buf_pools *pools = &h->t.ctx.bufs;
+
+    return pools->small.out * pools->small.block_bytes +
+           pools->large.out * pools->large.block_bytes;
+}
+
+/* Header sections and responses that wait are bounded together, whichever comes
+ * first: `pieces` says after how many requests with long header sections those
+ * come whose handlers write until they have to wait. */
+static void hold_much(unsigned pieces)
+{
+    struct test_h2 h;
+    unsigned id = 3;
+
+    begin(&h);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u0");
+    say_large(&h, "HEADERS eh 1 GET/hold");
+    for (; id < 1 + 2 * pieces; id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u GET/hold xbebebebebebebebe", id);
+    for (; id < 1 + 2 * pieces + 70; id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u GET/pieces", id);
+    for (; id < 120; id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u GET/hold xbebebebebebebebe", id);
+    assert_in_range(arenas_of(&h) + blocks_of(&h), 400 << 10, 620 << 10);
+    test_h2_deinit(&h);
+}
+
+static void test_memory_together(void **state)
+{
+    (void)state;
+    hold_much(0);
+    hold_much(5);
+    hold_much(24);
 }
 
 /* Trailers are no way around it, ... */
@@ -741,6 +793,7 @@ int main(void)
         cmocka_unit_test(test_prioritised_at_first),
         cmocka_unit_test(test_header_limits),
         cmocka_unit_test(test_header_memory),
+        cmocka_unit_test(test_memory_together),
         cmocka_unit_test(test_trailer_memory),
         cmocka_unit_test(test_header_memory_is_given_back),
         cmocka_unit_test(test_long_target),
