@@ -1,4 +1,8 @@
-/* The body of an HTTP/1 request: see h1_body.h. */
+/*
+ * The body of an HTTP/1 request: see h1_body.h.  Framing is read octet by
+ * octet by a machine of states; data between is handed on in slices without
+ * being looked at.
+ */
 #include "h1/h1_body.h"
 
 #include "base/num.h"
@@ -33,6 +37,8 @@ static bool blank_octet(struct lh_h1_body *b, char c)
     return c == ';' || c == ' ' || c == '\t';
 }
 
+/* At most 16 digits, so that the size fits into 64 bits and leading zeroes
+ * cannot go on for ever. */
 static bool size_octet(struct lh_h1_body *b, char c)
 {
     int digit = lh_hex_digit(c);
@@ -46,6 +52,8 @@ static bool size_octet(struct lh_h1_body *b, char c)
     return b->digits > 0 && (c == '\r' || blank_octet(b, c));
 }
 
+/* Extensions are skipped (RFC 9112, 7.1.1), but no control character may hide
+ * in one. */
 static bool ext_octet(struct lh_h1_body *b, char c)
 {
     unsigned char u = (unsigned char)c;
@@ -55,6 +63,8 @@ static bool ext_octet(struct lh_h1_body *b, char c)
     return c == '\r' || c == '\t' || (u >= 0x20 && u != 0x7f);
 }
 
+/* The whole line of a chunk's size is limited by chunk_line_bytes, whatever
+ * it consists of. */
 static bool line_octet(struct lh_h1_body *b, uint64_t line_max, char c)
 {
     if (c != '\r' && ++b->line_bytes > line_max)
@@ -99,6 +109,8 @@ static bool framing_octet(struct lh_h1_body *b, uint64_t line_max, char c)
 
 /* --- trailers ------------------------------------------------------------- */
 
+/* Fields about framing or routing are dropped from trailers: a handler might
+ * merge them with the header section (RFC 9110, 6.5.1). */
 static enum lh_h1_body_result trailer_line(struct lh_h1_body *b,
                                            struct lh_exchange *ex)
 {
@@ -167,6 +179,8 @@ static enum lh_h1_body_result body_data(struct lh_h1_body *b, const uint8_t *p,
     return LH_H1_BODY_ENDS;
 }
 
+/* Returns at the first slice of data, since its owner may have no room for
+ * another. */
 enum lh_h1_body_result lh_h1_body_feed(struct lh_h1_body *b,
                                        const lhttpd_limits_t *limits,
                                        struct lh_exchange *ex, const uint8_t *p,

@@ -1,4 +1,10 @@
-/* An HTTP/1 connection's input, and its table of functions: see h1_conn.h. */
+/*
+ * An HTTP/1 connection's input, and its table of functions (RFC 9112): see
+ * h1_conn.h.  Octets are used in the order of their coming, each by the step
+ * of the state that the connection is in.  Between two steps there is an
+ * exchange exactly in the states HEAD, BODY and ANSWER; a pipelined request
+ * is not begun before the response before it has been pulled.
+ */
 #include "h1/h1_conn.h"
 
 #include "base/num.h"
@@ -22,6 +28,9 @@ static void h1_on_output(struct lh_exchange *ex)
     c->host->wake(c->host);
 }
 
+/* The first octet of a request has come: from now on header_timeout_ms
+ * counts, for the connection's first request since the client's first octet,
+ * which the driver may have seen earlier. */
 static bool h1_begin_request(struct lh_h1 *c)
 {
     c->ex = lh_exchange_new(c->ctx, c->host->peer);
@@ -37,6 +46,8 @@ static bool h1_begin_request(struct lh_h1 *c)
     return true;
 }
 
+/* Skips what may stand before a request, and begins it.  An octet that begins
+ * a request is not used here but by the step of the head. */
 static bool step_idle(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
 {
     (void)n;
@@ -67,6 +78,9 @@ static bool step_idle(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
     return !c->unsent && h1_begin_request(c);
 }
 
+/* A client that has shut its sending side has gone, for a handler, unless it
+ * asked for a close: then a half-close is what a simple client does (RFC
+ * 9112, 9.6). */
 static void fin_exchange(struct lh_h1 *c)
 {
     c->fin_ms = c->ctx->now_ms;
@@ -74,6 +88,8 @@ static void fin_exchange(struct lh_h1 *c)
         lh_exchange_fin(c->ex);
 }
 
+/* The head is whole: what it says of the body decides the next state before
+ * the handler hears of the request, for a handler may answer at once. */
 static void begin_answer(struct lh_h1 *c)
 {
     struct lh_exchange *ex = c->ex;
@@ -101,6 +117,8 @@ static void begin_answer(struct lh_h1 *c)
         fin_exchange(c);
 }
 
+/* A request that is refused never had a handler, so its exchange is cancelled
+ * and the answer is written without one. */
 static bool step_head(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
 {
     unsigned result = lh_h1_head_feed(&c->head, c->ex, p, n, used);
@@ -182,6 +200,9 @@ static bool queue_body(struct lh_h1 *c, struct lh_str data)
     return true;
 }
 
+/* No more of the body is taken than the exchange has room for, so that a
+ * handler that does not read holds its client back by the transport's window.
+ */
 static bool step_body(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
 {
     size_t room = nobody_reads(c) ? n : lh_exchange_body_room(c->ex);
@@ -212,6 +233,9 @@ static bool step_body(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
     return false;
 }
 
+/* A pipelined request waits in the transport until the response before it is
+ * pulled, or may be put into the queue whole, which makes place for this one.
+ */
 static bool step_answer(struct lh_h1 *c, const uint8_t *p, size_t n,
                         size_t *used)
 {
@@ -224,6 +248,9 @@ static bool step_answer(struct lh_h1 *c, const uint8_t *p, size_t n,
     return true;
 }
 
+/* Reads over the rest of a body that nobody wants, up to linger_bytes, to
+ * keep the connection for a next request.  Past that the connection closes
+ * lingering, so that the client still gets its answer (RFC 9112, 9.6). */
 static bool step_discard(struct lh_h1 *c, const uint8_t *p, size_t n,
                          size_t *used)
 {
@@ -258,6 +285,7 @@ static step_fn *const steps[] = {
     [LH_H1_DISCARD] = step_discard,
 };
 
+/* Runs steps until the input is used or one of them can do nothing now. */
 static int h1_feed(void *v, const uint8_t *p, size_t n, size_t *used)
 {
     struct lh_h1 *c = v;
@@ -276,6 +304,9 @@ static int h1_feed(void *v, const uint8_t *p, size_t n, size_t *used)
 
 /* --- the rest of struct lh_protocol --------------------------------------- */
 
+/* The kernel has all that was pulled: a handler in httpd.finish learns it,
+ * and the times of a rest that is discarded begin, for before that the client
+ * may not have known its answer. */
 static void h1_sent(void *v)
 {
     struct lh_h1 *c = v;
@@ -301,6 +332,8 @@ static void h1_fin(void *v)
         fin_exchange(c);
 }
 
+/* Nothing more comes and all that came was offered.  A request that is not
+ * whole cannot become so; one that is whole is still answered. */
 static void h1_eof(void *v)
 {
     struct lh_h1 *c = v;
@@ -325,6 +358,8 @@ static void h1_eof(void *v)
     }
 }
 
+/* Lets go of every exchange.  Where the response's end would have been the
+ * connection's end, a reset says that it was cut. */
 static void h1_gone(void *v)
 {
     struct lh_h1 *c = v;
@@ -341,7 +376,8 @@ static void h1_gone(void *v)
     lh_h1_check(c);
 }
 
-/* Would feed use input? */
+/* Would feed use input? Asked once a turn; must agree with the steps above,
+ * or a connection would spin or stall. */
 static bool wants_input(const struct lh_h1 *c)
 {
     switch (c->state) {
@@ -377,6 +413,9 @@ static unsigned h1_status(const void *v)
     return s;
 }
 
+/* No further request after the one that is under way.  One that may be on its
+ * way to an idle connection is waited for, but not for long (see
+ * lh_h1_deadline). */
 static void h1_drain(void *v)
 {
     struct lh_h1 *c = v;

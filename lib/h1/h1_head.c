@@ -1,4 +1,9 @@
-/* The head of an HTTP/1 request: see h1_head.h. */
+/*
+ * The head of an HTTP/1 request: see h1_head.h.  What two parsers could read
+ * in two ways is refused, since one in front of us may have read it in the
+ * other (RFC 9112, 11.2).  Each refusal says a reason for the log, and is
+ * found at the same octet however the input is cut.
+ */
 #include "h1/h1_head.h"
 
 #include "base/num.h"
@@ -17,6 +22,8 @@ static unsigned refuse_head(struct lh_h1_head *head, unsigned status,
 
 /* --- lines ---------------------------------------------------------------- */
 
+/* A line that comes in pieces grows in the arena; it is the arena's newest
+ * piece, so that this rarely moves it. */
 static enum lh_h1_line_result add_to_line(struct lh_h1_line *line,
                                           struct lh_arena *arena,
                                           const uint8_t *p, size_t n)
@@ -30,6 +37,10 @@ static enum lh_h1_line_result add_to_line(struct lh_h1_line *line,
     return LH_H1_LINE_MORE;
 }
 
+/* Only CRLF ends a line.  A bare LF or CR is refused (RFC 9112, 2.2), for
+ * others take it for an end.  Control characters are looked for up to the
+ * limit only, so that what is over it is too long, and not malformed, in
+ * whatever pieces it came. */
 enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
                                        struct lh_arena *arena, uint64_t max,
                                        const uint8_t *p, size_t n, size_t *used)
@@ -59,6 +70,8 @@ enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
     return lf ? LH_H1_LINE_WHOLE : LH_H1_LINE_MORE;
 }
 
+/* One pass finds the end of the name and makes it lower case.  White space
+ * before the colon is refused (RFC 9112, 5.1). */
 bool lh_h1_field_parse(char *line, size_t n, struct lh_str *name,
                        struct lh_str *value)
 {
@@ -83,6 +96,8 @@ bool lh_h1_field_parse(char *line, size_t n, struct lh_str *name,
 
 /* --- the request line ----------------------------------------------------- */
 
+/* A higher minor version is served as 1.1 (RFC 9110, 2.5).  HTTP/2's preface
+ * is no request of HTTP/1: its client would not understand an answer. */
 static unsigned parse_version(struct lh_h1_head *head, struct lh_request *r,
                               struct lh_str s)
 {
@@ -113,6 +128,8 @@ static bool complete_origin(struct lh_arena *a, struct lh_str *origin)
     return true;
 }
 
+/* An absolute-form names the authority itself, which then wins over the host
+ * field (RFC 9112, 3.2.2). */
 static unsigned parse_target(struct lh_h1_head *head, struct lh_exchange *ex,
                              struct lh_str raw)
 {
@@ -149,6 +166,9 @@ static unsigned not_http(struct lh_h1_head *head)
                        "no request line of HTTP");
 }
 
+/* Method, target and version between single spaces.  The last space counts,
+ * so that a target with a space in it is refused as a target and not read as
+ * a version. */
 static unsigned parse_request_line(struct lh_h1_head *head,
                                    struct lh_exchange *ex, struct lh_str line)
 {
@@ -175,6 +195,7 @@ static unsigned parse_request_line(struct lh_h1_head *head,
 
 /* --- fields that concern the connection ----------------------------------- */
 
+/* Exactly one, even where the target names the authority (RFC 9112, 3.2). */
 static unsigned take_host(struct lh_h1_head *head, struct lh_request *r,
                           struct lh_str value)
 {
@@ -199,6 +220,7 @@ static void take_connection(struct lh_h1_head *head, struct lh_str value)
     }
 }
 
+/* Counts what check_codings decides on when the head is whole. */
 static void take_coding(struct lh_h1_head *head, struct lh_str coding)
 {
     head->codings++;
@@ -234,7 +256,8 @@ static void take_expect(struct lh_h1_head *head, struct lh_str value)
     }
 }
 
-/* *listed: scripts see it. */
+/* Looks at the few fields that concern framing and the connection, found by the
+ * length of their name first.  *listed: scripts see it. */
 static unsigned h1_take_field(struct lh_h1_head *head, struct lh_request *r,
                               struct lh_str name, struct lh_str value,
                               bool *listed)
@@ -273,6 +296,8 @@ static unsigned h1_take_field(struct lh_h1_head *head, struct lh_request *r,
     return 0;
 }
 
+/* The limit counts as HTTP/2's does: name, value and 32 octets for each field
+ * (RFC 9113, 6.5.2). */
 static unsigned parse_field(struct lh_h1_head *head, struct lh_exchange *ex)
 {
     struct lh_str name, value;
@@ -314,6 +339,7 @@ static unsigned check_codings(struct lh_h1_head *head,
     return refuse_head(head, 400, "chunked more than once");
 }
 
+/* The head is whole: checks what only all of its fields together tell. */
 static unsigned finish_head(struct lh_h1_head *head, struct lh_exchange *ex)
 {
     struct lh_request *r = &ex->request;
@@ -360,6 +386,9 @@ static unsigned check_line_start(struct lh_h1_head *head,
     return refuse_head(head, 431, "more fields than header_fields");
 }
 
+/* How long the line at hand may become.  A field's limit is what the others
+ * have left, and one more octet, so that the check of the sum gives the
+ * answer. */
 static uint64_t line_max(const struct lh_h1_head *head,
                          const lhttpd_limits_t *limits)
 {
@@ -396,6 +425,8 @@ static unsigned whole_line(struct lh_h1_head *head, struct lh_exchange *ex)
     return error;
 }
 
+/* A line's first octet is checked before the rest has come, so that an
+ * obviously wrong one is not waited for. */
 unsigned lh_h1_head_feed(struct lh_h1_head *head, struct lh_exchange *ex,
                          const uint8_t *p, size_t n, size_t *used)
 {

@@ -1,4 +1,8 @@
-/* Writing HTTP/1: see h1_out.h. */
+/*
+ * Writing HTTP/1: see h1_out.h.  Everything is written at `at`, up to `end`;
+ * what does not fit goes to the connection's queue, by way of a scratch
+ * buffer where there is no lent one.
+ */
 #include "h1/h1_out.h"
 
 #include "http/status.h"
@@ -29,6 +33,8 @@ void lh_h1_out_flush(struct lh_h1_out *o)
     o->at = o->scratch;
 }
 
+/* The lent buffer is filled to its last octet first, since what follows is
+ * sent from the queue behind it. */
 void lh_h1_put_over(struct lh_h1_out *o, const void *p, size_t n)
 {
     size_t fits = (size_t)(o->end - o->at);
@@ -44,6 +50,7 @@ void lh_h1_put_over(struct lh_h1_out *o, const void *p, size_t n)
     queue_octets(o, (const char *)p + fits, n - fits);
 }
 
+/* The line of a 200 is a constant, for it is the usual one. */
 void lh_h1_put_status(struct lh_h1_out *o, unsigned status)
 {
     const char *phrase = lh_status_phrase(status);
@@ -60,6 +67,8 @@ void lh_h1_put_status(struct lh_h1_out *o, unsigned status)
     lh_h1_put_str(o, LH_STR("\r\n"));
 }
 
+/* In one go where it fits, which is nearly always: the check of the room is
+ * made once for the line. */
 void lh_h1_put_field(struct lh_h1_out *o, struct lh_str name,
                      struct lh_str value)
 {
@@ -140,6 +149,8 @@ static bool passes_on(const struct lh_field *x, struct seen *seen)
     }
 }
 
+/* Date is required of an origin server with a clock (RFC 9110, 6.6.1); server
+ * may be turned off. */
 static void put_own_fields(struct lh_h1_out *o, const struct lh_context *ctx,
                            const struct seen *seen)
 {
@@ -149,6 +160,8 @@ static void put_own_fields(struct lh_h1_out *o, const struct lh_context *ctx,
         lh_h1_put_field(o, LH_STR("server"), lh_str_of(ctx->software));
 }
 
+/* Exactly one of length and chunks, or none where the connection's end is the
+ * body's end. */
 static void put_framing(struct lh_h1_out *o, const struct lh_h1_framing *f)
 {
     if (f->content_length != LH_LENGTH_UNKNOWN)
@@ -178,6 +191,8 @@ void lh_h1_put_head(struct lh_h1_out *o, const struct lh_context *ctx,
     put_framing(o, framing);
 }
 
+/* For errors the head is never the handler's, so nothing of it can leak into
+ * the answer. */
 void lh_h1_put_error(struct lh_h1_out *o, const struct lh_context *ctx,
                      unsigned status, struct lh_str page, bool no_body)
 {

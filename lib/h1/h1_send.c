@@ -1,4 +1,10 @@
-/* An HTTP/1 connection's output: see h1_send.h. */
+/*
+ * An HTTP/1 connection's output: see h1_send.h.  What is in the connection's
+ * queue goes first: an answer of our own, or whole responses to pipelined
+ * requests.  Behind it the current exchange writes straight into the
+ * transport's buffer; what has no room there goes to the queue as well, so
+ * nothing is encoded twice.
+ */
 #include "h1/h1_send.h"
 
 #include "base/num.h"
@@ -55,7 +61,10 @@ static bool must_close(const struct lh_h1 *c)
            lh_h1_body_left(&c->body) > c->ctx->limits->linger_bytes;
 }
 
-/* RFC 9112, 6.3; 9110, 8.6. */
+/* RFC 9112, 6.3; 9110, 8.6.  A length that the handler has declared is sent
+ * as it is.  Without one, a response that is already whole gets its length,
+ * another one chunks; HTTP/1.0 knows no chunks, so there the connection's end
+ * is the body's. */
 static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
 {
     const struct lh_exchange *ex = c->ex;
@@ -80,6 +89,8 @@ static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
     return f;
 }
 
+/* From here on the response cannot be replaced by an error any more: what
+ * goes wrong later cuts the connection. */
 static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
 {
     struct lh_h1_framing f = choose_framing(c);
@@ -93,6 +104,9 @@ static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
     lh_exchange_head_leaves(c->ex);
 }
 
+/* Informational responses in the order in which the handler gave them, before
+ * the final head.  100 Continue is sent when the handler asks for the body,
+ * not before. */
 static void put_interims(struct lh_h1 *c, struct lh_h1_out *o)
 {
     struct lh_exchange *ex = c->ex;
@@ -110,6 +124,9 @@ static void put_interims(struct lh_h1 *c, struct lh_h1_out *o)
     }
 }
 
+/* A chunk's size is written before its octets are there in the buffer: it is
+ * all that waits now, so that pieces of the handler's do not become chunks
+ * each. */
 static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
 {
     struct lh_exchange *ex = c->ex;
@@ -155,6 +172,8 @@ static void abort_response(struct lh_h1 *c)
     }
 }
 
+/* Everything of the response that can leave now, and with its last octet the
+ * next state. */
 static void put_response(struct lh_h1 *c, struct lh_h1_out *o)
 {
     struct lh_exchange *ex = c->ex;
@@ -180,6 +199,8 @@ static void put_response(struct lh_h1 *c, struct lh_h1_out *o)
 
 /* --- where it goes -------------------------------------------------------- */
 
+/* Would pull write something? Asked once a turn, so it must be cheap and must
+ * not promise what pull does not do. */
 bool lh_h1_has_output(const struct lh_h1 *c)
 {
     const struct lh_exchange *ex = c->ex;
@@ -197,6 +218,8 @@ bool lh_h1_has_output(const struct lh_h1 *c)
            c->chunk_ends;
 }
 
+/* Output that was lost for lack of memory would leave a gap that looks like a
+ * whole response. */
 static void check_memory(struct lh_h1 *c, const struct lh_h1_out *o)
 {
     if (o->failed)
@@ -234,6 +257,8 @@ size_t lh_h1_piped(const void *v, int *pipe)
     return c->is_chunked ? lh_min(n, c->chunk_left) : n;
 }
 
+/* The CRLF after a chunk that ends in the pipe is written with the next pull.
+ */
 void lh_h1_piped_left(void *v, size_t n)
 {
     struct lh_h1 *c = v;
@@ -245,6 +270,8 @@ void lh_h1_piped_left(void *v, size_t n)
     c->chunk_ends = c->chunk_left == 0;
 }
 
+/* Only a whole response whose handler has ended: nobody waits for this one to
+ * be sent, and it cannot fail any more. */
 bool lh_h1_can_queue(const struct lh_h1 *c)
 {
     const struct lh_exchange *ex = c->ex;

@@ -7,6 +7,8 @@
 
 #define TO(state) (1u << (state))
 
+/* The moves that a connection makes, a bit for each state; all others are our
+ * own mistakes.  See the drawing in h1_state.h. */
 static const unsigned legal_moves[] = {
     [LH_H1_IDLE] = TO(LH_H1_HEAD) | TO(LH_H1_CLOSING),
     [LH_H1_HEAD] = TO(LH_H1_BODY) | TO(LH_H1_ANSWER) | TO(LH_H1_CLOSING),
@@ -16,6 +18,7 @@ static const unsigned legal_moves[] = {
     [LH_H1_CLOSING] = 0,
 };
 
+/* For traces, which a release does not have. */
 static const char *const state_names[] = {
     [LH_H1_IDLE] = "IDLE",       [LH_H1_HEAD] = "HEAD",
     [LH_H1_BODY] = "BODY",       [LH_H1_ANSWER] = "ANSWER",
@@ -36,6 +39,8 @@ void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state)
     c->since_ms = c->ctx->now_ms;
 }
 
+/* Closing twice keeps the first reason: whether the client is still sending
+ * was known then. */
 void lh_h1_close(struct lh_h1 *c, bool linger)
 {
     if (c->state == LH_H1_CLOSING)
@@ -44,6 +49,8 @@ void lh_h1_close(struct lh_h1 *c, bool linger)
     lh_h1_set_state(c, LH_H1_CLOSING);
 }
 
+/* Before its head is whole a request has no handler, so that nobody else
+ * would let go of that side of the exchange. */
 void lh_h1_cancel(struct lh_h1 *c)
 {
     struct lh_exchange *ex = c->ex;
@@ -78,6 +85,8 @@ static void discard_body(struct lh_h1 *c)
     c->since_ms = LH_NEVER; /* not before the response has left */
 }
 
+/* A response that ends with its connection would look whole after an orderly
+ * end (RFC 9112, 6.3), so the driver resets then. */
 void lh_h1_abort(struct lh_h1 *c)
 {
     c->reset = c->until_close;
@@ -85,6 +94,9 @@ void lh_h1_abort(struct lh_h1 *c)
     lh_h1_close(c, false);
 }
 
+/* A handler that still holds its exchange may wait until the kernel has the
+ * response: the exchange is kept for that as `unsent`, and no further request
+ * begins meanwhile. */
 void lh_h1_answered(struct lh_h1 *c)
 {
     struct lh_exchange *ex = c->ex;

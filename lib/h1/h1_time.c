@@ -39,6 +39,9 @@ static uint64_t window_deadline(const struct lh_h1 *c)
         lh_limit_left(c->ctx->limits->body_timeout_ms, c->pace.waited_ms));
 }
 
+/* Ends a body of which nothing came for body_timeout_ms, or less than
+ * body_rate allows in a whole window of waiting.  A window that was good
+ * enough is followed by the next one. */
 static void expire_body(struct lh_h1 *c)
 {
     struct lh_h1_pace *pace = &c->pace;
@@ -59,6 +62,8 @@ static void expire_body(struct lh_h1 *c)
     }
 }
 
+/* Time in which the handler does not read is not the client's: it ends the
+ * current stretch of waiting, and what was waited so far is kept. */
 void lh_h1_keep_pace(struct lh_h1 *c)
 {
     struct lh_h1_pace *pace = &c->pace;
@@ -84,6 +89,8 @@ static uint64_t fin_deadline(const struct lh_h1 *c)
     return lh_deadline(c->fin_ms, c->ctx->limits->send_timeout_ms);
 }
 
+/* A client that will be told to close is waited for only as long as a request
+ * may be on its way. */
 static uint64_t idle_deadline(const struct lh_h1 *c)
 {
     uint64_t most = c->ctx->limits->idle_timeout_ms;
@@ -93,6 +100,8 @@ static uint64_t idle_deadline(const struct lh_h1 *c)
     return lh_deadline(c->since_ms, most);
 }
 
+/* The one time that counts in each state; LH_NEVER where nothing is expected
+ * of the client.  The driver arms a timer with it after each step. */
 uint64_t lh_h1_deadline(const void *v)
 {
     const struct lh_h1 *c = v;
@@ -120,6 +129,8 @@ uint64_t lh_h1_deadline(const void *v)
     return LH_NEVER;
 }
 
+/* A head that does not come is answered with 408; a body is its handler's to
+ * answer; a connection without a request closes without a word. */
 static void end_overdue(struct lh_h1 *c)
 {
     bool head;
@@ -152,6 +163,7 @@ static void end_overdue(struct lh_h1 *c)
     }
 }
 
+/* The timer may fire early, since a deadline may have moved meanwhile. */
 void lh_h1_expire(void *v)
 {
     struct lh_h1 *c = v;

@@ -17,6 +17,7 @@ struct list {
     bool failed;    /* no memory */
 };
 
+/* The list has room for all that may be added, so that adding never fails. */
 static void list_init(struct list *l, struct lh_arena *a, size_t room)
 {
     *l = (struct list){.room = room};
@@ -33,6 +34,8 @@ static void list_add(struct list *l, struct lh_str name, struct lh_str value)
                                      lh_str_equal(name, LH_STR("set-cookie"))};
 }
 
+/* Names are sent in lower case (RFC 9113, 8.2); one that is so already is not
+ * copied. */
 static struct lh_str lower_case_name(struct list *l, struct lh_arena *a,
                                      struct lh_str name)
 {
@@ -142,6 +145,7 @@ static uint64_t length_of(const struct lh_exchange *ex)
     return r->written;
 }
 
+/* In any case of letters, as handlers write it. */
 static bool has_field(const struct lh_fields *fields, struct lh_str name)
 {
     for (unsigned i = 0; i < fields->n; i++) {
@@ -181,6 +185,7 @@ static struct lh_h2_head headers_head(const struct lh_h2_stream *s,
     };
 }
 
+/* With END_STREAM where nothing follows, which spares an empty DATA frame. */
 void lh_h2_send_head(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     struct lh_exchange *ex = s->ex;
@@ -262,6 +267,8 @@ static bool windows_are_open(const struct lh_h2 *c)
                c->ctx->limits->connection_buffer_bytes;
 }
 
+/* Only for requests of the client's own, while it allows and its windows let
+ * the response leave (RFC 9113, 8.4). */
 static bool may_push(const struct lh_h2 *c, const struct lh_h2_stream *s)
 {
     return c->peer_push && !s->pushed && !c->goaway_got &&

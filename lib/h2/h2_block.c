@@ -1,7 +1,9 @@
 /*
  * Header blocks that a client sends: HEADERS and CONTINUATION (RFC 9113, 4.3,
  * 6.2, 6.10), to a request or to its trailers.  Whatever becomes of a stream,
- * its block is decoded, so that the tables stay in step.
+ * its block is decoded, so that the tables stay in step: an error of the
+ * stream is kept in `block` and told when the block is over.  Only one block
+ * is open at a time.
  */
 #include "h2/h2_block.h"
 
@@ -23,6 +25,8 @@ static struct lh_h2_hpack_limits limits_of(const struct lh_h2 *c)
     return l;
 }
 
+/* The decoder's tables are the connection's, so that what it cannot decode
+ * ends the connection (RFC 9113, 4.3). */
 static bool decode(struct lh_h2 *c, const uint8_t *p, size_t n, bool last)
 {
     struct lh_h2_hpack_limits limits = limits_of(c);
@@ -43,6 +47,8 @@ static bool decode(struct lh_h2 *c, const uint8_t *p, size_t n, bool last)
 
 /* --- what a block belongs to ---------------------------------------------- */
 
+/* Fields go to the stream's arena; without a stream, or after an error, they
+ * are decoded and dropped. */
 static void begin_block(struct lh_h2 *c, struct lh_h2_stream *s, bool request,
                         enum lh_h2_error error, const char *why)
 {
@@ -83,6 +89,8 @@ static void count_header(struct lh_h2 *c, struct lh_h2_stream *s)
     s->header_bytes = now;
 }
 
+/* A PRIORITY_UPDATE that came before its request wins over the request's own
+ * field (RFC 9218, 7). */
 static void apply_early(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     const struct lh_h2_early *e = lh_h2_early_of(c, s->id);
@@ -104,6 +112,8 @@ static const char *why_refused(const struct lh_h2 *c)
     return "out of memory";
 }
 
+/* A stream that is refused is REFUSED_STREAM, which tells the client that
+ * nothing was done and that it may try again (RFC 9113, 8.7). */
 static void h2_begin_request(struct lh_h2 *c, uint32_t id)
 {
     struct lh_h2_stream *s = NULL;
@@ -148,6 +158,8 @@ static enum lh_h2_error trailers_error(const struct lh_h2 *c)
     return has_header_room(c) ? LH_H2_NO_ERROR : LH_H2_ENHANCE_YOUR_CALM;
 }
 
+/* By the stream's state (RFC 9113, 5.1): a request on an idle one, trailers
+ * while the client may send, else an error. */
 static void headers_begin(struct lh_h2 *c)
 {
     uint32_t id = c->head.stream;
@@ -218,6 +230,9 @@ static void refuse_request(struct lh_h2 *c, const struct lh_h2_stream *s,
     lh_h2_charge(c, "requests that are refused");
 }
 
+/* In the order of gravity: errors of the stream, malformed sections, then
+ * statuses that the request is answered with.  END_STREAM is noted before the
+ * handler starts, so that it finds its body ended. */
 static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
 {
     struct lh_h2_reader *r = &c->block.reader;
@@ -259,6 +274,8 @@ static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
         lh_h2_serve(c, s, (unsigned)verdict);
 }
 
+/* Trailers end the stream, and the body must be as long as was declared (RFC
+ * 9113, 8.1.1). */
 static void end_trailers(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
 {
     struct lh_h2_reader *r = &c->block.reader;
@@ -281,6 +298,8 @@ static void end_trailers(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
                                     : WRONG_LENGTH);
 }
 
+/* END_HEADERS: the decoder is told, and the section is looked at as a whole.
+ */
 static void block_end(struct lh_h2 *c)
 {
     struct lh_h2_block *b = &c->block;

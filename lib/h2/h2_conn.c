@@ -1,4 +1,10 @@
-/* An HTTP/2 connection: its table of functions, what drives its parts. */
+/*
+ * An HTTP/2 connection: its table of functions, and what drives its parts.
+ * Each step (feed, pull, expire, sent, eof) begins and ends with settling:
+ * what a part has marked as changed is looked at, and everything that follows
+ * from a stream's state is brought up to date in one place.  Between two
+ * steps no stream is marked.
+ */
 #include "h2/h2_conn.h"
 
 #include "base/num.h"
@@ -12,6 +18,9 @@
 
 /* --- news ----------------------------------------------------------------- */
 
+/* Only here is a stream freed, and never while a frame is being handled, so
+ * that handlers of frames may hold on to it.  The last stream of a connection
+ * that drains ends it. */
 static void free_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (lh_list_linked(&s->turn))
@@ -60,6 +69,9 @@ static void begin_discarding(struct lh_h2 *c, struct lh_h2_stream *s)
     s->discard_due = lh_deadline(c->ctx->now_ms, limits->linger_timeout_ms);
 }
 
+/* What follows from the stream's state and its exchange's.  A closed stream
+ * is freed once its handler has ended and has been told that the response has
+ * left, where it was whole. */
 static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (s->state == LH_H2_CLOSED) {
@@ -79,6 +91,7 @@ static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_update_times(c, s);
 }
 
+/* Looking at one may mark others; the list is empty afterwards. */
 static void h2_settle_changed(struct lh_h2 *c)
 {
     struct lh_list *link;
@@ -87,6 +100,8 @@ static void h2_settle_changed(struct lh_h2 *c)
         settle_stream(c, LH_OF(link, struct lh_h2_stream, changed));
 }
 
+/* The connection's own window and clock depend on all of its streams, so they
+ * come last. */
 static void h2_settle(struct lh_h2 *c)
 {
     h2_settle_changed(c);
@@ -107,6 +122,9 @@ static int h2_feed(void *vc, const uint8_t *p, size_t n, size_t *used)
     return c->life == LH_H2_ENDED ? -1 : 0;
 }
 
+/* Frames that need no window come first.  A DATA frame is written only while
+ * nothing encoded waits, so that the order of frames is that of their making:
+ * HEADERS before their DATA. */
 static size_t h2_pull(void *vc, uint8_t *out, size_t room)
 {
     struct lh_h2 *c = vc;
@@ -136,6 +154,8 @@ static void h2_expire(void *vc)
     h2_settle(vc);
 }
 
+/* The control buffer may still hold a stream's last frame: then nothing is
+ * told yet. */
 static void h2_sent(void *vc)
 {
     struct lh_h2 *c = vc;
@@ -157,6 +177,8 @@ static void h2_eof(void *vc)
     h2_settle(vc);
 }
 
+/* The connection is lost: handlers learn it, and whoever still waits for
+ * `sent` is told that it will not come. */
 static void h2_gone(void *vc)
 {
     struct lh_h2 *c = vc;
@@ -170,6 +192,8 @@ static void h2_gone(void *vc)
     }
 }
 
+/* Asked once a turn: cheap, and true only for what feed and pull would really
+ * do. */
 static unsigned h2_status(const void *vc)
 {
     const struct lh_h2 *c = vc;

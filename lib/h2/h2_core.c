@@ -1,4 +1,8 @@
-/* The floor of an HTTP/2 connection: see h2_core.h. */
+/*
+ * The floor of an HTTP/2 connection: see h2_core.h.  Once `life` is ENDED
+ * every stream is closed, and only what is encoded already leaves.  A closed
+ * stream stays in `all` until its handler has ended and the roof frees it.
+ */
 #include "h2/h2_core.h"
 
 #include "base/num.h"
@@ -8,6 +12,7 @@
 
 /* --- life ----------------------------------------------------------------- */
 
+/* For traces, which a release does not have. */
 static const char *const life_names[] = {
     [LH_H2_SERVING] = "SERVING",
     [LH_H2_DRAINING] = "DRAINING",
@@ -15,6 +20,7 @@ static const char *const life_names[] = {
     [LH_H2_ENDED] = "ENDED",
 };
 
+/* A connection's life only goes on: nothing revives one that ends. */
 void lh_h2_set_life(struct lh_h2 *c, enum lh_h2_life to)
 {
     assert(to >= c->life);
@@ -25,6 +31,8 @@ void lh_h2_set_life(struct lh_h2 *c, enum lh_h2_life to)
 
 /* --- errors --------------------------------------------------------------- */
 
+/* Without memory for a frame the client would miss it without knowing, so the
+ * connection is dropped. */
 bool lh_h2_queue_frame(struct lh_h2 *c, const void *p, size_t n)
 {
     if (c->life == LH_H2_ENDED)
@@ -35,6 +43,7 @@ bool lh_h2_queue_frame(struct lh_h2 *c, const void *p, size_t n)
     return false;
 }
 
+/* Their handlers learn it by their exchanges. */
 static void close_all(struct lh_h2 *c)
 {
     struct lh_list *link = c->all.next;
@@ -66,6 +75,8 @@ static bool put_goaway(struct lh_h2 *c, uint32_t last, enum lh_h2_error code)
     return lh_h2_queue_frame(c, frame, lh_h2_put_goaway(frame, last, code));
 }
 
+/* GOAWAY names the highest stream that may have been acted on (RFC 9113,
+ * 6.8), so that a client repeats only what is safe. */
 void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
 {
     if (c->life == LH_H2_ENDED)
@@ -77,6 +88,7 @@ void lh_h2_fail(struct lh_h2 *c, enum lh_h2_error code, const char *why)
         end_connection(c);
 }
 
+/* Also for streams that were refused before there was a struct for them. */
 void lh_h2_reset_id(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
 {
     uint8_t frame[LH_H2_RST_BYTES];
@@ -114,6 +126,7 @@ void lh_h2_log_reset(struct lh_h2 *c, uint32_t id, enum lh_h2_error code,
 
 #define BUDGET_MAX ((uint64_t)1 << 40)
 
+/* In thousandths, so that what comes back in a millisecond can be counted. */
 static uint64_t budget_full(const struct lh_h2 *c)
 {
     uint64_t most = c->ctx->limits->h2_useless;
@@ -130,6 +143,9 @@ static void earn(struct lh_h2 *c, uint64_t thousandths)
                     : full;
 }
 
+/* Refills by the time that has passed, then takes one.  A client that does
+ * what is useless faster than it refills, and longer than the whole lasts, is
+ * cut. */
 bool lh_h2_charge(struct lh_h2 *c, const char *what)
 {
     uint64_t passed = c->ctx->now_ms - c->budget_ms;
@@ -215,17 +231,23 @@ void lh_h2_core_deinit(struct lh_h2 *c)
 
 /* --- streams -------------------------------------------------------------- */
 
+/* `turn` has another meaning once the response is whole: then the stream
+ * waits to be told that it has left. */
 void lh_h2_unschedule(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (!s->whole && lh_list_linked(&s->turn))
         lh_h2_send_leave(&c->send, s);
 }
 
+/* Opening a stream closes all idle ones below it (RFC 9113, 5.1.1), so that
+ * one number for each side tells. */
 bool lh_h2_is_idle(const struct lh_h2 *c, uint32_t id)
 {
     return id > (id & 1 ? c->last_id : c->last_push);
 }
 
+/* The stream counts from here on, until its handler has ended too: a client
+ * that resets its streams at once does not get more handlers by that. */
 struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id)
 {
     struct lh_h2_stream *s = lh_pool_take(&c->streams);
@@ -252,6 +274,8 @@ struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id)
     return s;
 }
 
+/* Leaves every place where it could be found by a frame, and lets its handler
+ * know.  It is remembered for some time what late frames of it are worth. */
 void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
 {
     lh_h2_stream_set(s, LH_H2_CLOSED);
@@ -273,6 +297,8 @@ void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
     lh_h2_mark_changed(c, s);
 }
 
+/* The last frame of the response is encoded or written.  It waits in `unsent`
+ * until the kernel has it. */
 void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     lh_h2_unschedule(c, s);
@@ -288,6 +314,8 @@ void lh_h2_local_ends(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_mark_changed(c, s);
 }
 
+/* END_STREAM of the client.  Where we have ended before, the stream is over.
+ */
 void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     lh_exchange_body_end(s->ex, LH_BODY_ENDED);
@@ -298,6 +326,8 @@ void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_mark_changed(c, s);
 }
 
+/* From here on the handler's side of the exchange has an owner, who lets go
+ * by itself. */
 void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
 {
     struct lh_exchange *ex = s->ex;
@@ -347,6 +377,8 @@ void lh_h2_drain(void *vc)
         lh_h2_queue_frame(c, ping, lh_h2_put_ping(ping, 0, opaque));
 }
 
+/* The second GOAWAY names the last stream that is served; later ones are
+ * refused, and their clients may repeat them elsewhere. */
 void lh_h2_drain_ends(struct lh_h2 *c)
 {
     if (c->life > LH_H2_DRAINING)

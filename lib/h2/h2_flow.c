@@ -39,6 +39,8 @@ bool lh_h2_flow_takes(struct lh_h2 *c, struct lh_h2_stream *s, uint32_t n)
     return true;
 }
 
+/* Doubles, while both the stream and its connection have something left to
+ * grow by. */
 static void grow_window(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     uint32_t more = s->recv_size;
@@ -59,6 +61,8 @@ void lh_h2_flow_shrink(struct lh_h2 *c, struct lh_h2_stream *s)
     c->recv_size -= grown;
 }
 
+/* Not for each octet that was read: an update is worth a frame when half of
+ * the window is free. */
 static void open_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     int64_t missing = s->recv_size - s->recv_window - (int64_t)s->held;
@@ -141,6 +145,8 @@ static void update_connection(struct lh_h2 *c, uint32_t increment)
     }
 }
 
+/* RFC 9113, 6.9 and 6.9.1: an increment of nothing and a window over 2^31 - 1
+ * are errors of the stream. */
 static void update_stream(struct lh_h2 *c, uint32_t id, uint32_t increment)
 {
     struct lh_h2_stream *s = lh_h2_streams_find(&c->table, id);

@@ -1,4 +1,8 @@
-/* Frames of HTTP/2 as octets: see h2_frame.h. */
+/*
+ * Frames of HTTP/2 as octets: see h2_frame.h.  Numbers are big-endian; the
+ * reserved bit of a stream's number is ignored when it is read and zero when
+ * it is written (RFC 9113, 4.1).
+ */
 #include "h2/h2_frame.h"
 
 #include <string.h>
@@ -74,6 +78,8 @@ static bool settings_length_valid(const struct lh_h2_head *h)
     return h->flags & LH_H2_FLAG_ACK ? h->length == 0 : h->length % 6 == 0;
 }
 
+/* In the order of RFC 9113, 4.2 and 6: too long for us, about the wrong
+ * thing, a length that the type does not have. */
 enum lh_h2_error lh_h2_head_check(const struct lh_h2_head *h, uint32_t max,
                                   bool *stream_only)
 {
@@ -98,6 +104,8 @@ enum lh_h2_error lh_h2_head_check(const struct lh_h2_head *h, uint32_t max,
     return LH_H2_NO_ERROR;
 }
 
+/* Only DATA and HEADERS can be padded, apart from PUSH_PROMISE, which a
+ * server does not get. */
 size_t lh_h2_prefix_bytes(const struct lh_h2_head *h)
 {
     size_t n = 0;
@@ -111,6 +119,8 @@ size_t lh_h2_prefix_bytes(const struct lh_h2_head *h)
     return n;
 }
 
+/* Padding that is as long as the payload or longer is an error of the
+ * connection (RFC 9113, 6.1). */
 bool lh_h2_unpad(const struct lh_h2_head *h, const uint8_t *prefix,
                  uint32_t *content, uint32_t *padding)
 {
@@ -129,6 +139,7 @@ void lh_h2_setting_get(struct lh_h2_setting *s, const uint8_t p[6])
     s->value = lh_h2_u32(p + 2);
 }
 
+/* The payload was written behind the head's place before. */
 static size_t write_frame(uint8_t *out, size_t length, enum lh_h2_type type,
                           uint8_t flags, uint32_t stream)
 {

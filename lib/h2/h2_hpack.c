@@ -1,4 +1,8 @@
-/* Header compression: see h2_hpack.h. */
+/*
+ * Header compression: see h2_hpack.h.  The tables of both sides change with
+ * every block, in the order of the blocks; so each block is decoded to its
+ * end, and after a failure of either side the connection cannot go on.
+ */
 #include "h2/h2_hpack.h"
 
 #include "base/mem.h"
@@ -65,6 +69,8 @@ void lh_h2_hpack_deinit(struct lh_h2_hpack *h)
 
 /* --- decoding ------------------------------------------------------------- */
 
+/* With the first block: a connection that never asks takes no memory for it.
+ */
 static enum lh_h2_hpack_result make_inflater(struct lh_h2_hpack *h)
 {
     if (h->in)
@@ -105,6 +111,8 @@ static void count_field(struct lh_h2_hpack *h, struct lh_str name,
     }
 }
 
+/* What is past a limit is counted and dropped, since the tables need the rest
+ * of the block all the same. */
 static void emit_field(struct lh_h2_hpack *h, const nghttp2_nv *nv,
                        const struct lh_h2_hpack_limits *limits,
                        lh_h2_hpack_sink *sink, void *to)
@@ -160,6 +168,8 @@ lh_h2_hpack_decode(struct lh_h2_hpack *h, const uint8_t *p, size_t n, bool last,
 
 /* --- encoding ------------------------------------------------------------- */
 
+/* A table that the client made smaller and larger again before our first
+ * block is announced with its least size first. */
 static enum lh_h2_hpack_result make_deflater(struct lh_h2_hpack *h)
 {
     if (h->out)
@@ -200,6 +210,8 @@ size_t lh_h2_hpack_bound(const struct lh_h2_nv *v, size_t n)
 
 #define NV_ON_STACK 64
 
+/* nghttp2 wants its own struct for each field: up to 64 of them are made on
+ * the stack. */
 enum lh_h2_hpack_result lh_h2_hpack_encode(struct lh_h2_hpack *h,
                                            const struct lh_h2_nv *v, size_t n,
                                            uint8_t *out, size_t room,

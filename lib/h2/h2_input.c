@@ -15,7 +15,8 @@
 
 /* --- errors about streams ------------------------------------------------- */
 
-/* Once: what comes after a reset may have been under way. */
+/* Once: what comes after a reset may have been under way.  RFC 9113, 5.1:
+ * frames on a closed stream are an error of the stream. */
 static void reset_closed(struct lh_h2 *c, uint32_t id, enum lh_h2_error code)
 {
     if (lh_h2_streams_past(&c->table, id) != LH_H2_PAST_RESET) {
@@ -44,6 +45,8 @@ static void priority_error(struct lh_h2 *c, enum lh_h2_error code,
 
 /* --- DATA (6.1) ----------------------------------------------------------- */
 
+/* DATA that was under way when we reset the stream is ignored (RFC 9113,
+ * 5.1); empty frames are not, for they cost the client nothing. */
 static void data_on_closed(struct lh_h2 *c)
 {
     uint32_t id = c->head.stream;
@@ -54,6 +57,8 @@ static void data_on_closed(struct lh_h2 *c)
     reset_closed(c, id, LH_H2_STREAM_CLOSED);
 }
 
+/* Flow control counts the whole payload, padding included, and on closed
+ * streams too (RFC 9113, 6.9.1), so it comes before all other checks. */
 static void data_begin(struct lh_h2 *c)
 {
     struct lh_h2_stream *s = lh_h2_streams_find(&c->table, c->head.stream);
@@ -93,6 +98,8 @@ static void discard_body_octets(struct lh_h2 *c, struct lh_h2_stream *s,
     s->discard_due = lh_min64(s->discard_due, soon);
 }
 
+/* What is over body_bytes fails the body for its handler; the stream goes on,
+ * for there may be an answer. */
 static void body_octets(struct lh_h2 *c, struct lh_h2_stream *s,
                         const uint8_t *p, size_t n)
 {
@@ -112,6 +119,8 @@ static void body_octets(struct lh_h2 *c, struct lh_h2_stream *s,
     }
 }
 
+/* A content-length that is exceeded makes the request malformed (RFC 9113,
+ * 8.1.1). */
 static void data_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
     struct lh_h2_stream *s = c->data;
@@ -130,6 +139,8 @@ static void data_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
     }
 }
 
+/* The whole frame has come: its stream is marked once, not for each piece of
+ * it. */
 static void data_end(struct lh_h2 *c)
 {
     struct lh_h2_stream *s = c->data;
@@ -190,6 +201,8 @@ static void priority_update_end(struct lh_h2 *c)
 
 /* --- RST_STREAM (6.4), PING (6.7), GOAWAY (6.8) --------------------------- */
 
+/* A client that resets what it has got nothing of pays from its budget: that
+ * is how handlers are started for nothing. */
 static void rst_end(struct lh_h2 *c)
 {
     uint32_t id = c->head.stream;
@@ -208,6 +221,8 @@ static void rst_end(struct lh_h2 *c)
         lh_h2_charge(c, "streams that the client resets");
 }
 
+/* An answer to our own PING tells that the client has seen GOAWAY; the others
+ * are answered (RFC 9113, 6.7). */
 static void ping_end(struct lh_h2 *c)
 {
     uint8_t frame[LH_H2_PING_BYTES];
@@ -278,6 +293,7 @@ static const struct lh_h2_handler *const handlers[] = {
     [LH_H2_PRIORITY_UPDATE] = &priority_update,
 };
 
+/* Frames of unknown types are skipped (RFC 9113, 4.1). */
 static const struct lh_h2_handler *handler_of(uint8_t type)
 {
     if (type < sizeof(handlers) / sizeof(handlers[0]) && handlers[type])
@@ -287,6 +303,8 @@ static const struct lh_h2_handler *handler_of(uint8_t type)
 
 /* --- octets to frames ----------------------------------------------------- */
 
+/* A client that provokes answers and does not take them is not read from
+ * meanwhile. */
 bool lh_h2_may_read(const struct lh_h2 *c)
 {
     return c->life != LH_H2_ENDED &&
@@ -304,6 +322,8 @@ static size_t collect_small(struct lh_h2 *c, const uint8_t *p, size_t n,
     return k;
 }
 
+/* Compared as it comes, so that another protocol is found at its first wrong
+ * octet. */
 static size_t take_preface(struct lh_h2 *c, const uint8_t *p, size_t n)
 {
     size_t k = collect_small(c, p, n, LH_H2_PREFACE_BYTES);
@@ -325,6 +345,8 @@ static void end_frame(struct lh_h2 *c)
     c->phase = LH_H2_AT_HEAD;
 }
 
+/* The prefix of the frame is still in `small` while the handler's `begin`
+ * runs. */
 static void begin_content(struct lh_h2 *c)
 {
     if (!lh_h2_unpad(&c->head, c->small, &c->content_left, &c->padding_left)) {
@@ -357,6 +379,8 @@ static bool in_order(struct lh_h2 *c)
     return false;
 }
 
+/* What the head alone tells to be wrong is not waited for.  A wrong PRIORITY
+ * is its stream's error alone, so the rest of the frame is skipped. */
 static void begin_frame(struct lh_h2 *c)
 {
     bool stream_only;

@@ -32,6 +32,8 @@ static enum next next_of(const struct lh_h2_stream *s)
     return lh_exchange_complete(ex) ? FRAMES : NOTHING;
 }
 
+/* Called whenever something of the stream has changed; a stream that keeps
+ * its place in `send` is not moved, so that nobody gains turns by it. */
 void lh_h2_schedule(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (s->whole || !lh_h2_stream_sends(s))
@@ -55,7 +57,9 @@ void lh_h2_schedule(struct lh_h2 *c, struct lh_h2_stream *s)
 
 /* --- frames --------------------------------------------------------------- */
 
-/* The next of a stream's frames that need no window. */
+/* The next of a stream's frames that need no window.  In this order: an abort
+ * spoils all else, informational responses and promises stand before the
+ * final head. */
 static void encode_frames_of(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     struct lh_exchange *ex = s->ex;
@@ -72,7 +76,8 @@ static void encode_frames_of(struct lh_h2 *c, struct lh_h2_stream *s)
     }
 }
 
-/* How much body may go into a frame now. */
+/* How much body may go into a frame now.  As much as waits, as a frame may
+ * have, and as both windows let through. */
 static size_t data_size(const struct lh_h2 *c, const struct lh_h2_stream *s)
 {
     size_t n = lh_min(lh_exchange_out_bytes(s->ex), LH_H2_FRAME_BYTES);

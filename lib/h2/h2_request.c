@@ -1,4 +1,9 @@
-/* From a decoded section to a request: see h2_request.h. */
+/*
+ * From a decoded section to a request: see h2_request.h.  The first fault
+ * counts, and the rest of the section is only read over.  A fault below zero
+ * is the stream's error, one above it a status that the request is answered
+ * with.
+ */
 #include "h2/h2_request.h"
 
 #include "http/target.h"
@@ -41,6 +46,7 @@ static struct lh_str copy_to_arena(struct lh_h2_reader *r, struct lh_str s)
 
 /* --- pseudo-fields (RFC 9113, 8.3) ---------------------------------------- */
 
+/* The four of a request (RFC 9113, 8.3.1); all others are malformed. */
 static struct lh_str *pseudo_of(struct lh_request *q, struct lh_str name)
 {
     if (lh_str_equal(name, LH_STR(":method")))
@@ -54,6 +60,7 @@ static struct lh_str *pseudo_of(struct lh_request *q, struct lh_str name)
     return NULL;
 }
 
+/* Each once, and before the others (RFC 9113, 8.3). */
 static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
                          struct lh_str value)
 {
@@ -68,6 +75,7 @@ static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
 
 /* --- the others ----------------------------------------------------------- */
 
+/* Tokens in lower case: capital letters are malformed (RFC 9113, 8.2.1). */
 static bool name_valid(struct lh_str name)
 {
     for (size_t i = 0; i < name.n; i++) {
@@ -78,6 +86,7 @@ static bool name_valid(struct lh_str name)
     return name.n > 0;
 }
 
+/* The decoder's strings do not last, so both are copied. */
 static void keep_field(struct lh_h2_reader *r, struct lh_str name,
                        struct lh_str value)
 {
@@ -158,6 +167,7 @@ static void cookie(struct lh_h2_reader *r, struct lh_str name,
     all->n = n;
 }
 
+/* An expectation that is not known is answered with 417 (RFC 9110, 10.1.1). */
 static void expect(struct lh_h2_reader *r, struct lh_str name,
                    struct lh_str value)
 {
@@ -186,6 +196,7 @@ static void request_field(struct lh_h2_reader *r, struct lh_str name,
     }
 }
 
+/* Checks come before any copy: what is malformed takes no memory. */
 void lh_h2_reader_field(struct lh_h2_reader *r, struct lh_str name,
                         struct lh_str value)
 {
@@ -268,6 +279,8 @@ static int finish_target(struct lh_h2_reader *r)
     return LH_H2_REQUEST_MEMORY;
 }
 
+/* Checks what only the whole section tells, in the order in which HTTP/1
+ * finds it too. */
 static int finish_request(struct lh_h2_reader *r)
 {
     struct lh_request *q = r->request;

@@ -16,6 +16,7 @@ bool lh_h2_send_empty(const struct lh_h2_send *q)
     return q->waiting == 0;
 }
 
+/* Its turn begins anew, at the end of its level. */
 void lh_h2_send_join(struct lh_h2_send *q, struct lh_h2_stream *s)
 {
     if (lh_list_linked(&s->turn))
@@ -32,6 +33,7 @@ void lh_h2_send_leave(struct lh_h2_send *q, struct lh_h2_stream *s)
         q->waiting &= ~(1u << s->urgency);
 }
 
+/* There is one: a bit of `waiting` is set. */
 static unsigned first_level(const struct lh_h2_send *q)
 {
     unsigned level = 0;
@@ -59,6 +61,8 @@ struct lh_h2_stream *lh_h2_send_next(struct lh_h2_send *q)
     return LH_OF(q->levels[level].next, struct lh_h2_stream, turn);
 }
 
+/* An incremental stream gives its place away after each frame, another one
+ * after a megabyte. */
 void lh_h2_send_served(struct lh_h2_send *q, struct lh_h2_stream *s, size_t n)
 {
     s->turn_bytes += n;
@@ -92,6 +96,8 @@ static void parse_member(struct lh_str m, uint8_t *urgency, bool *incremental)
         *incremental = false;
 }
 
+/* Unknown members are ignored, malformed ones leave the default (RFC 9218,
+ * 4). */
 void lh_h2_priority_parse(struct lh_str value, uint8_t *urgency,
                           bool *incremental)
 {

@@ -54,6 +54,7 @@ static void set_initial_window(struct lh_h2 *c, uint32_t value)
     }
 }
 
+/* A client may allow more than we want to keep for it. */
 static void set_header_table(struct lh_h2 *c, uint32_t value)
 {
     uint64_t most = c->ctx->limits->hpack_table_bytes;
@@ -63,6 +64,8 @@ static void set_header_table(struct lh_h2 *c, uint32_t value)
         lh_h2_fail(c, LH_H2_INTERNAL_ERROR, "out of memory");
 }
 
+/* Between 16,384 and 2^24 - 1 (RFC 9113, 6.5.2).  We never send longer frames
+ * than the least. */
 static void set_frame_size(struct lh_h2 *c, uint32_t value)
 {
     if (value < LH_H2_FRAME_BYTES || value > 0xffffff)
@@ -152,6 +155,8 @@ static void settings_octets(struct lh_h2 *c, const uint8_t *p, size_t n)
     }
 }
 
+/* Settings are in force when they are acknowledged (RFC 9113, 6.5.3); those
+ * of the preface are free. */
 static void settings_end(struct lh_h2 *c)
 {
     uint8_t frame[LH_H2_HEAD_BYTES];

@@ -26,6 +26,8 @@ void lh_h2_stream_init(struct lh_h2_stream *s, uint32_t id)
 
 #define TO(state) (1u << (state))
 
+/* RFC 9113, figure 2, as far as a server goes it: a bit for each state that
+ * may follow. */
 static const unsigned legal[] = {
     [LH_H2_IDLE] = TO(LH_H2_OPEN) | TO(LH_H2_RESERVED),
     [LH_H2_RESERVED] = TO(LH_H2_HALF_REMOTE) | TO(LH_H2_CLOSED),
@@ -36,6 +38,7 @@ static const unsigned legal[] = {
     [LH_H2_CLOSED] = 0,
 };
 
+/* For traces, which a release does not have. */
 static const char *const state_names[] = {
     [LH_H2_IDLE] = "IDLE",
     [LH_H2_RESERVED] = "RESERVED",
@@ -112,6 +115,8 @@ void lh_h2_streams_remove(struct lh_h2_streams *t, struct lh_h2_stream *s)
     s->chain = NULL;
 }
 
+/* The oldest is forgotten; a frame on a stream that is not remembered is
+ * taken for a connection error, where RFC 9113, 5.1 allows it. */
 void lh_h2_streams_remember(struct lh_h2_streams *t, uint32_t id,
                             enum lh_h2_past past)
 {

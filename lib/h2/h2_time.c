@@ -49,6 +49,7 @@ static void update_window_time(struct lh_h2 *c, struct lh_h2_stream *s)
     }
 }
 
+/* As for a stream, of the window that all streams share. */
 void lh_h2_update_connection_times(struct lh_h2 *c)
 {
     if (lh_h2_send_empty(&c->send)) {
@@ -60,6 +61,8 @@ void lh_h2_update_connection_times(struct lh_h2 *c)
     }
 }
 
+/* Makes the connection's deadline earlier only; a stream whose time has
+ * become later is found too early, and looked at again. */
 void lh_h2_update_times(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (s->state == LH_H2_CLOSED)
@@ -103,6 +106,8 @@ static void body_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
     s->period_bytes = 0;
 }
 
+/* Each of its times that has come; one that does not hold any more is taken
+ * back. */
 static void stream_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     uint64_t now = c->ctx->now_ms;

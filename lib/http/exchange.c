@@ -1,4 +1,10 @@
-/* One request and its response: see exchange.h. */
+/*
+ * One request and its response: see exchange.h.  Output is in this order:
+ * copied octets, then what is lent or waits in a pipe, of which there is
+ * never both.  After the client has gone nothing waits, and what is written
+ * later is dropped without an error, so that a handler may end in its own
+ * time.
+ */
 #include "http/exchange.h"
 
 #include "base/num.h"
@@ -16,6 +22,7 @@
 #define ROOM_BYTES       (16 << 10)
 #define ROOM_LEAST_BYTES 480
 
+/* The hook only queues its owner, so it may be called at any point. */
 static void tell_protocol(struct lh_exchange *ex)
 {
     if (ex->on_output)
@@ -28,6 +35,8 @@ static void tell_handler(struct lh_exchange *ex)
         ex->on_news(ex);
 }
 
+/* The fields and the first block of the arena are not cleared: that would be
+ * most of the work. */
 struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
                                     struct lh_peer *peer)
 {
@@ -53,13 +62,16 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
     return ex;
 }
 
-/* Copied response octets that wait: `n` fewer. */
+/* Copied response octets that wait: `n` fewer.  HTTP/1 has one response at a
+ * time and counts none. */
 static void uncount(struct lh_exchange *ex, size_t n)
 {
     if (ex->connection_queued)
         *ex->connection_queued -= n;
 }
 
+/* Nobody will get it.  What was lent is not touched any more, so its lender
+ * may free it. */
 static void drop_output(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
@@ -78,6 +90,7 @@ static bool is_borrowing(const struct lh_response *r)
     return r->lent_n || r->piped_n;
 }
 
+/* The second owner frees all. */
 static void let_go(struct lh_exchange *ex)
 {
     struct lh_context *ctx = ex->ctx;
@@ -93,6 +106,7 @@ static void let_go(struct lh_exchange *ex)
     ctx->counters.exchanges--;
 }
 
+/* A handler that waits for what it has lent is told that it has it back. */
 void lh_exchange_let_go_protocol(struct lh_exchange *ex)
 {
     ex->protocol = NULL;
@@ -108,6 +122,8 @@ void lh_exchange_let_go_protocol(struct lh_exchange *ex)
     let_go(ex);
 }
 
+/* A response that its handler did not end is cut: nothing of it may look
+ * whole. */
 void lh_exchange_let_go_handler(struct lh_exchange *ex)
 {
     ex->handler = NULL;
@@ -127,6 +143,8 @@ size_t lh_exchange_body_room(const struct lh_exchange *ex)
     return BODY_QUEUE_BYTES - ex->body.n;
 }
 
+/* A body that has failed or ended takes no more, silently: its sender may not
+ * know yet. */
 bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n)
 {
     if (ex->body_state != LH_BODY_OPEN || n == 0)
@@ -147,6 +165,7 @@ void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state)
     tell_handler(ex);
 }
 
+/* Once; the handler finds the same, however often it is told. */
 void lh_exchange_cancel(struct lh_exchange *ex)
 {
     if (ex->gone)
@@ -178,6 +197,8 @@ bool lh_exchange_complete(const struct lh_exchange *ex)
     return ex->response.state == LH_RESPONSE_ENDED;
 }
 
+/* Nothing leaves before the response is released, so that a short one is
+ * whole when its head is written and gets its length. */
 const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n)
 {
     const struct lh_response *r = &ex->response;
@@ -211,6 +232,7 @@ static void drop_borrowed(struct lh_response *r, size_t n)
     r->lent = r->lent_n ? r->lent + n : NULL;
 }
 
+/* The protocol has written n octets of what it has peeked at. */
 void lh_exchange_out_drop(struct lh_exchange *ex, size_t n)
 {
     struct lh_response *r = &ex->response;
@@ -262,6 +284,8 @@ void lh_exchange_sent(struct lh_exchange *ex)
 
 /* --- the handler's side --------------------------------------------------- */
 
+/* In the arena: the list is as long as the handler makes it, within its own
+ * request. */
 static int add_interim(struct lh_exchange *ex, unsigned status,
                        const struct lh_fields *fields)
 {
@@ -296,7 +320,8 @@ int lh_exchange_promise(struct lh_exchange *ex, const struct lh_fields *fields)
     return add_interim(ex, 0, fields);
 }
 
-/* Moves content-length out of the fields; the framing is the protocol's. */
+/* Moves content-length out of the fields; the framing is the protocol's.
+ * Several are one if they are equal (RFC 9110, 8.6). */
 static bool take_content_length(struct lh_fields *fields, uint64_t *length)
 {
     unsigned kept = 0;
@@ -319,6 +344,8 @@ static bool take_content_length(struct lh_fields *fields, uint64_t *length)
     return true;
 }
 
+/* HEAD, 204 and 304 have no body, whatever the handler writes (RFC 9110,
+ * 6.4.1). */
 int lh_exchange_start(struct lh_exchange *ex, unsigned status,
                       const struct lh_fields *fields)
 {
@@ -343,6 +370,9 @@ static size_t room_below(uint64_t limit, size_t used)
     return limit > used ? lh_to_size(limit - used) : 0;
 }
 
+/* What the stream's own limit leaves, and what its connection's does.  A
+ * connection that is full leaves each response a little, so that none depends
+ * on others that nobody reads. */
 size_t lh_exchange_room(const struct lh_exchange *ex)
 {
     const lhttpd_limits_t *limits = ex->ctx->limits;
@@ -391,6 +421,7 @@ static int copy_octets(struct lh_exchange *ex, const void *p, size_t n)
     return 0;
 }
 
+/* A response whose buffer is full leaves without being asked for. */
 int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n)
 {
     struct lh_response *r = &ex->response;
@@ -409,6 +440,7 @@ int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n)
     return 0;
 }
 
+/* What is lent leaves at once, for its lender waits for it. */
 int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n)
 {
     struct lh_response *r = &ex->response;
@@ -450,6 +482,7 @@ int lh_exchange_skip(struct lh_exchange *ex, uint64_t n)
     return check_octets(ex, n, &drop);
 }
 
+/* For a pipe's octets that have to go another way after all. */
 int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n)
 {
     struct lh_response *r = &ex->response;
@@ -498,6 +531,8 @@ static unsigned blame(const struct lh_exchange *ex, unsigned status)
     return ex->body_state == LH_BODY_TIMEOUT ? 408 : status;
 }
 
+/* A body that is shorter than its handler has declared cannot be sent as if
+ * it were whole. */
 void lh_exchange_end(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
@@ -556,6 +591,7 @@ void lh_exchange_want_body(struct lh_exchange *ex, bool wanted)
     tell_protocol(ex);
 }
 
+/* The protocol gives the client's window back, so it wants to know. */
 size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
 {
     size_t taken = lh_buf_take(&ex->body, out, n);
@@ -569,6 +605,7 @@ size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
 
 #if LHTTPD_CHECKS
 
+/* What a response has, by its state. */
 static void check_response(const struct lh_exchange *ex)
 {
     const struct lh_response *r = &ex->response;
