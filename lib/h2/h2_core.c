@@ -23,7 +23,9 @@ static const char *const life_names[] = {
 /* A connection's life only goes on: nothing revives one that ends. */
 void lh_h2_set_life(struct lh_h2 *c, enum lh_h2_life to)
 {
-    assert(to >= c->life);
+    if (to == c->life)
+        return;
+    assert(to > c->life);
     lh_trace(c->ctx, c->host->peer->number, "h2", 0, life_names[c->life],
              life_names[to]);
     c->life = to;
