@@ -1,10 +1,17 @@
-/* Memory that is freed all at once: see arena.h. */
+/*
+ * Memory that is freed all at once: see arena.h.
+ *
+ * `at` to `end` is the free rest of the newest block, or of the storage that
+ * the owner has lent.  A block that is full is only kept for its end; what is
+ * left at its end is lost, which is why blocks are large beside what they hold.
+ */
 #include "base/arena.h"
 
 #include "base/mem.h"
 
 #include <stdalign.h>
 
+/* With its head and the C library's, a block stays below 2 KiB. */
 #define BLOCK_BYTES ((size_t)2000)
 
 struct lh_arena_block {
@@ -48,6 +55,7 @@ static bool add_block(struct lh_arena *a, size_t n, size_t spare)
     return true;
 }
 
+/* n bytes at any address; NULL: no memory. */
 static char *take(struct lh_arena *a, size_t n)
 {
     /* Without storage and blocks, even no bytes at all need a place: NULL would
@@ -62,6 +70,7 @@ static char *take(struct lh_arena *a, size_t n)
 
 void *lh_arena_alloc(struct lh_arena *a, size_t n)
 {
+    /* The bytes to the next address that fits every type. */
     size_t pad = -(uintptr_t)a->at & (alignof(max_align_t) - 1);
 
     if (!a->at || pad > (size_t)(a->end - a->at) ||
@@ -82,6 +91,7 @@ struct lh_str lh_arena_copy(struct lh_arena *a, const void *p, size_t n)
 
 bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add)
 {
+    /* Only the newest allocation has free memory behind it. */
     bool newest = *p && *p + n == a->at;
 
     if (newest && add <= (size_t)(a->end - a->at)) {

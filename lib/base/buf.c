@@ -1,4 +1,11 @@
-/* A queue of bytes: see buf.h. */
+/*
+ * A queue of bytes: see buf.h.
+ *
+ * The bytes stand in a chain of blocks from two pools.  A queue that begins
+ * with few bytes takes one small block; everything after that is large, so that
+ * a long queue costs few blocks.  No block of the chain is ever empty, `head`
+ * is read and `tail` is filled, and `n` is the sum of what the blocks hold.
+ */
 #include "base/buf.h"
 
 #include <assert.h>
@@ -6,10 +13,12 @@
 
 struct lh_buf_block {
     struct lh_buf_block *next;
-    uint16_t from, to, room;
+    uint16_t from, to; /* the bytes that are still to be read, by index */
+    uint16_t room;     /* how many `bytes` there are; tells the block's pool */
     uint8_t bytes[];
 };
 
+/* Both sizes are those of a whole block, its head included. */
 #define HEAD_BYTES       offsetof(struct lh_buf_block, bytes)
 #define SMALL_BYTES      512
 #define LARGE_BYTES      4096
@@ -38,6 +47,7 @@ void lh_buf_init(struct lh_buf *b, struct lh_buf_pools *pools)
     *b = (struct lh_buf){.pools = pools};
 }
 
+/* An empty block of one of the two pools; NULL: no memory. */
 static struct lh_buf_block *take_block(struct lh_buf *b, bool small)
 {
     struct lh_buf_block *block =
@@ -51,6 +61,7 @@ static struct lh_buf_block *take_block(struct lh_buf *b, bool small)
     return block;
 }
 
+/* Back to its pool, which keeps some for the next queue. */
 static void give_block(struct lh_buf *b, struct lh_buf_block *block)
 {
     lh_pool_give(block->room == SMALL_ROOM_BYTES ? &b->pools->small
@@ -104,6 +115,7 @@ static bool take_chain(struct lh_buf *b, size_t n, struct lh_buf_block **chain)
     return true;
 }
 
+/* Copies what fits behind the block's bytes; returns how much that was. */
 static size_t fill(struct lh_buf_block *block, const uint8_t *p, size_t n)
 {
     size_t room = (size_t)(block->room - block->to);
@@ -123,6 +135,7 @@ bool lh_buf_append(struct lh_buf *b, const void *data, size_t n)
 
     if (n == 0)
         return true;
+    /* All or nothing: a queue that gets no memory is as it was before. */
     if (n > last && !take_chain(b, n - last, &chain))
         return false;
     b->n += n;
@@ -164,6 +177,7 @@ void lh_buf_drop(struct lh_buf *b, size_t n)
             head->from = (uint16_t)(head->from + n);
             return;
         }
+        /* Whatever was read is given back at once: an idle queue has none. */
         n -= have;
         b->head = head->next;
         if (!b->head)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A text that is too long is cut: its beginning says what failed. */
 int lh_err_set(struct lh_err *err, int code, const char *format, ...)
 {
     va_list args;

@@ -1,4 +1,9 @@
-/* Limits and their defaults: see limits.h. */
+/*
+ * Limits and their defaults: see limits.h.
+ *
+ * A row of the table is all that a limit needs: its name is that of its field
+ * in lhttpd_limits_t, which lhttpd_limits_set() and the binary's -o take.
+ */
 #include "base/limits.h"
 
 #include "base/str.h"
@@ -8,7 +13,7 @@ enum last_set { BEFORE_START, RUNNING };
 struct limit {
     const char *name;
     size_t offset;
-    uint64_t fallback;
+    uint64_t fallback;      /* what 0, a field that was not set, stands for */
     enum last_set last_set; /* the latest state in which it may be set */
 };
 
@@ -51,6 +56,7 @@ static const struct limit limits_table[] = {
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))
 
+/* A limit's field, found by its place in the struct. */
 static uint64_t *value_of(lhttpd_limits_t *limits, const struct limit *limit)
 {
     return (uint64_t *)(void *)((char *)limits + limit->offset);
@@ -60,6 +66,7 @@ lhttpd_limits_t lh_limits_resolve(const lhttpd_limits_t *given)
 {
     lhttpd_limits_t all = lhttpd_limits_init();
 
+    /* A program that was compiled with an older header has fewer fields. */
     if (given) {
         size_t n = given->size < sizeof(all) ? given->size : sizeof(all);
         memcpy(&all, given, n);
@@ -106,8 +113,10 @@ int lhttpd_limits_set(lhttpd_limits_t *limits, const char *name,
         return LHTTPD_EINVAL;
     const struct limit *limit = find_limit(name);
     uint64_t v = LHTTPD_UNLIMITED;
+    /* A name that the program's own struct has no field for is unknown, too. */
     if (!limit || limit->offset + sizeof(v) > limits->size)
         return LHTTPD_EINVAL;
+    /* 0 would be the default, which nobody means who writes a number. */
     if (strcmp(value, "unlimited") != 0 &&
         (!lh_str_to_u64(lh_str_of(value), LHTTPD_UNLIMITED - 1, &v) || v == 0))
         return LHTTPD_EINVAL;

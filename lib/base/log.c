@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Longer texts are cut, so that a client cannot fill a disk with one line. */
 #define MESSAGE_BYTES 4096
 #define ABOUT_BYTES   1024
 
@@ -14,7 +15,8 @@ struct text {
     size_t n, room; /* room leaves space for the dots and the end */
 };
 
-static bool put(struct text *t, const void *p, size_t n)
+/* False: it does not fit, and the dots say so; nothing may follow. */
+static bool text_add(struct text *t, const void *p, size_t n)
 {
     if (n > t->room - t->n) {
         memcpy(t->to + t->n, "...", 3);
@@ -26,12 +28,13 @@ static bool put(struct text *t, const void *p, size_t n)
     return true;
 }
 
+/* As "\x1b", which no terminal obeys. */
 static bool put_escaped(struct text *t, uint8_t c)
 {
     static const char digits[] = "0123456789abcdef";
     char out[4] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
 
-    return put(t, out, sizeof(out));
+    return text_add(t, out, sizeof(out));
 }
 
 /* How many octets a valid UTF-8 character beyond ASCII has at p, 0: none is
@@ -83,12 +86,12 @@ static size_t put_character(struct text *t, const uint8_t *p, size_t n)
     if (*p == '\r' && n > 1 && p[1] == '\n')
         return 1;
     if (*p == '\n')
-        return put(t, "; ", 2) ? 1 + tabs(p + 1, n - 1) : 0;
+        return text_add(t, "; ", 2) ? 1 + tabs(p + 1, n - 1) : 0;
     if (*p >= 0x20 && *p < 0x7f)
-        return put(t, p, 1);
+        return text_add(t, p, 1);
     length = *p < 0x80 ? 0 : utf8_length(p, n);
     if (length && !is_format_control(p))
-        return put(t, p, length) ? length : 0;
+        return text_add(t, p, length) ? length : 0;
     return put_escaped(t, *p);
 }
 
@@ -98,6 +101,7 @@ void lh_log_clean(char *to, size_t room, struct lh_str from)
     const uint8_t *p = (const uint8_t *)from.p;
     size_t used, n = from.n;
 
+    /* Line ends at the end are no separators. */
     while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
         n--;
     for (; n; n -= used, p += used) {
@@ -108,6 +112,8 @@ void lh_log_clean(char *to, size_t room, struct lh_str from)
     t.to[t.n] = '\0';
 }
 
+/* Texts of clients are cut before they are cleaned, which costs time for each
+ * of their octets.  NULL stays NULL. */
 static const char *clean_about(char to[ABOUT_BYTES], struct lh_str s)
 {
     if (!s.p)

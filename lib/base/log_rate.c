@@ -1,6 +1,7 @@
 /* How often lines of one kind may come: see log_rate.h. */
 #include "base/log_rate.h"
 
+/* The level of a kind's lines, and what is counted when there are too many. */
 static const struct {
     lhttpd_log_level_t level;
     const char *what;
@@ -21,6 +22,7 @@ lhttpd_log_level_t lh_log_kind_level(enum lh_log_kind kind)
     return kinds[kind].level;
 }
 
+/* Ends a kind's period: says how many lines were left out, if any. */
 static void tell_left_out(struct lh_log_rates *rates, enum lh_log_kind kind)
 {
     struct lh_log_rate *rate = &rates->kinds[kind];
@@ -39,6 +41,7 @@ void lh_log_rates_tell(struct lh_log_rates *rates)
         tell_left_out(rates, kind);
 }
 
+/* The timer is armed only where lines are left out: no cost for a quiet log. */
 static void period_ended(struct lh_timer *timer)
 {
     lh_log_rates_tell(LH_OF(timer, struct lh_log_rates, timer));

@@ -1,4 +1,10 @@
-/* Memory: see mem.h. */
+/*
+ * Memory: see mem.h.
+ *
+ * Everything that the library allocates comes through `lh_realloc_hook`, so
+ * that a test can let the n-th allocation fail.  Requests of 0 bytes get 1:
+ * NULL has one meaning only, that there is no memory.
+ */
 #include "base/mem.h"
 
 #include <assert.h>
@@ -6,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The C library's, but for a size of 0, which always frees and gives NULL: what
+ * realloc(p, 0) does is left to each system. */
 static void *system_realloc(void *old, size_t n)
 {
     if (n == 0) {
@@ -24,6 +32,7 @@ void *lh_alloc(size_t n)
 
 void *lh_calloc(size_t count, size_t n)
 {
+    /* A product that does not fit would be a block that is too small. */
     if (n && count > SIZE_MAX / n)
         return NULL;
     void *p = lh_alloc(count * n);
@@ -57,6 +66,9 @@ char *lh_strdup(const char *s)
     return lh_memdup(s, strlen(s) + 1);
 }
 
+/* --- pools ---------------------------------------------------------------- */
+
+/* A block that nobody uses holds the link to the next one of its pool. */
 struct lh_pool_block {
     struct lh_pool_block *next;
 };
@@ -69,6 +81,7 @@ void lh_pool_init(struct lh_pool *pool, size_t block_bytes, unsigned keep_max)
 
 void lh_pool_deinit(struct lh_pool *pool)
 {
+    /* A block that is still out would be given to a pool that is gone. */
     assert(pool->out == 0);
     while (pool->free) {
         struct lh_pool_block *block = pool->free;
@@ -99,6 +112,7 @@ void lh_pool_give(struct lh_pool *pool, void *p)
 
     assert(pool->out > 0);
     pool->out--;
+    /* After a flood the pool is full: the rest goes back to the system. */
     if (pool->kept >= pool->keep_max) {
         lh_free(block);
         return;

@@ -1,4 +1,4 @@
-/* Slices: see str.h. */
+/* Slices of text, which own nothing and have no end mark: see str.h. */
 #include "base/str.h"
 
 bool lh_str_equal_nocase(struct lh_str a, struct lh_str b)
@@ -6,7 +6,7 @@ bool lh_str_equal_nocase(struct lh_str a, struct lh_str b)
     if (a.n != b.n)
         return false;
     if (lh_str_equal(a, b))
-        return true; /* mostly */
+        return true; /* mostly, and much faster than letter by letter */
     for (size_t i = 0; i < a.n; i++) {
         if (lh_lower(a.p[i]) != lh_lower(b.p[i]))
             return false;
@@ -27,6 +27,7 @@ struct lh_str lh_str_trim(struct lh_str s)
 
 bool lh_str_next_element(struct lh_str *rest, struct lh_str *element)
 {
+    /* Empty elements, as in "a, , b", are passed over (RFC 9110, 5.6.1). */
     while (rest->n) {
         const char *comma = memchr(rest->p, ',', rest->n);
         size_t n = comma ? (size_t)(comma - rest->p) : rest->n;
@@ -43,6 +44,8 @@ bool lh_str_next_element(struct lh_str *rest, struct lh_str *element)
 
 bool lh_str_to_u64(struct lh_str s, uint64_t max, uint64_t *value)
 {
+    /* v may grow by a digit while it is below `most`, or is `most` and the
+     * digit at most `last`: so it never passes max, nor overflows. */
     uint64_t v = 0, most = max / 10, last = max % 10;
 
     if (s.n == 0)
@@ -69,6 +72,7 @@ bool lh_str_hex_to_u64(struct lh_str s, uint64_t *value)
 {
     uint64_t v = 0;
 
+    /* 16 digits of 4 bits fill the number; leading zeros count as digits. */
     if (s.n == 0 || s.n > 16)
         return false;
     for (size_t i = 0; i < s.n; i++) {
@@ -83,9 +87,10 @@ bool lh_str_hex_to_u64(struct lh_str s, uint64_t *value)
 
 size_t lh_u64_to_dec(char *out, uint64_t value)
 {
-    char digits[20];
+    char digits[20]; /* UINT64_MAX has as many */
     size_t n = 0;
 
+    /* The last digit comes first, so they are turned round afterwards. */
     do {
         digits[n++] = (char)('0' + value % 10);
         value /= 10;
