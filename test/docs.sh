@@ -126,6 +126,20 @@ httpd_of_docs() {
     grep -o '`httpd\.[a-z][a-z_]*' docs/lua-api.md | sed 's/.*\.//' | sort -u
 }
 
+# The definitions for editors, and how the document writes each function first.
+httpd_of_definitions() {
+    sed -n 's/^function httpd\.\([a-z_]*\)(.*/\1/p' share/lhttpd/httpd.lua
+}
+
+signatures_of_definitions() {
+    sed -n 's/^function httpd\.\(.*)\) end$/\1/p' share/lhttpd/httpd.lua | tr -d ' '
+}
+
+signatures_of_docs() {
+    grep -o '`httpd\.[a-z_]*([^`]*)`' docs/lua-api.md | tr -d '`[] ' |
+        sed 's/^httpd\.//' | awk -F '(' '!seen[$1]++'
+}
+
 links() {
     find . -name '*.md' -not -path './build/*' | while read -r file; do
         grep -o '](\([^)]*\))' "$file" | sed 's/^](//; s/)$//; s/#.*//' |
@@ -150,6 +164,9 @@ problems() {
         differ docs/lhttpd.8 names_of_code names_of_page
         differ docs/liblhttpd.3 functions_of_header functions_of_page
         differ docs/lua-api.md httpd_of_code httpd_of_docs
+        differ share/lhttpd/httpd.lua httpd_of_code httpd_of_definitions
+        differ share/lhttpd/httpd.lua signatures_of_docs \
+            signatures_of_definitions
         links
     )
 }
@@ -159,7 +176,7 @@ missed=0
 plant() {
     dir=$(mktemp -d) || exit 1
     mkdir "$dir/lib"
-    (cd "$root" && cp -R docs include cmd "$dir" &&
+    (cd "$root" && cp -R docs include cmd share "$dir" &&
         cp -R lib/base lib/lua lib/server "$dir/lib") || exit 1
     sed -i "$2" "$dir/$1"
     if [ -z "$(problems "$dir")" ]; then
@@ -192,6 +209,8 @@ plant docs/liblhttpd.3 '/^\.F[no] lhttpd_server_adopt/d'
 plant include/lhttpd.h '$a int lhttpd_new_function(void);'
 plant docs/lua-api.md 's/httpd\.sleep/httpd.slep/g'
 plant lib/lua/api_header.c 's/{"trailer"/{"trailers"/'
+plant share/lhttpd/httpd.lua 's/^function httpd.sync/function httpd.fsync/'
+plant share/lhttpd/httpd.lua 's/(path, mode, timeout)/(path, timeout)/'
 plant docs/limits.md '$a See [this](nowhere.md#part).'
 [ $missed = 0 ] || exit 1
 echo 'the documentation says what the code says'

@@ -294,6 +294,25 @@ class Installed(harness.TestCase):
             out = self.tool("man", "-M", os.path.dirname(pages), name)
             self.assertIn(text, " ".join(re.sub(".\b", "", out).split()))
 
+    def completed(self, *words):
+        """What bash proposes for the last word."""
+        path = os.path.join(self.prefix,
+                            "share/bash-completion/completions/lhttpd")
+        return self.tool("bash", "-c", f"""
+            . {path}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            _lhttpd; printf '%s\\n' "${{COMPREPLY[@]}}" """,
+                         "bash", "lhttpd", *words).split()
+
+    def test_completion(self):
+        harness.need("bash")
+        for option in "lckaprwfdotVh":
+            self.assertIn("-" + option, self.completed("-f", "-"))
+        self.assertIn("header_bytes=", self.completed("-o", "header_"))
+        self.assertEqual(self.completed("-l", "/", example("hel")),
+                         [example("hello.lua")])
+        self.assertIn("root", self.completed("-u", "roo"))
+        self.assertEqual(self.completed("-l", ""), [])
+
     def test_cmake_package(self):
         project = os.path.join(self.prefix, "project")
         os.makedirs(project, exist_ok=True)
@@ -311,6 +330,56 @@ class Installed(harness.TestCase):
         process, url = self.serve(project + "/out/program", "0")
         self.assertIn("Hello", curl(url))
         self.stops(process)
+
+
+class Definitions(harness.TestCase):
+    """share/lhttpd/httpd.lua, which editors read, against the real module."""
+
+    PATH = SOURCE + "/share/lhttpd/httpd.lua"
+    SCRIPT = """
+httpd.register_handler("/", function(env, header)
+    local found = {}
+    for name, value in pairs(httpd) do
+        found[#found + 1] = "httpd." .. name .. " " .. type(value)
+    end
+    for name in header["x-names"]:gmatch("%S+") do
+        found[#found + 1] = name .. " " .. type(env[name])
+    end
+    httpd.write(nil, table.concat(found, "\\n"))
+end)
+"""
+
+    def answer(self, *names):
+        script = os.path.join(harness.directory(), "names.lua")
+        with open(script, "w") as f:
+            f.write(self.SCRIPT)
+        with Server("/", script, tls=["ec"], workers=1) as s:
+            text = self.get(s, "/?q", fields=[
+                "x-names: " + " ".join(names), "content-type: a/b",
+                "content-length: 0"]).text
+        return dict(line.split() for line in text.splitlines())
+
+    def test_functions(self):
+        found = {name[6:] for name, kind in self.answer("").items()
+                 if kind == "function"}
+        self.assertEqual(found, set(re.findall(r"^function httpd\.(\w+)",
+                                               read(self.PATH), re.M)))
+
+    def test_environment(self):
+        fields = dict(re.findall(r"^---@field ([A-Z][A-Z_]+)\??\s+(\S+)",
+                                 read(self.PATH), re.M))
+        found = self.answer(*fields)
+        for name, kind in fields.items():
+            number = kind in ("integer", "1")
+            self.assertIn(found[name], ("number" if number else "string",
+                                        "nil"), name)
+        self.assertNotIn("nil", [found[n] for n in fields if n not in
+                                 ("PATH_INFO", "PUSH_PROMISE",
+                                  "SSL_SERVER_NAME")])
+
+    def test_it_is_lua(self):
+        done = harness.lhttpd("-t", "-l", "/", self.PATH)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
 
 class Documents(harness.TestCase):

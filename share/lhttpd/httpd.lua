@@ -1,0 +1,203 @@
+---@meta httpd
+
+-- What the Lua language server is to know of the module httpd, for completion and
+-- checks in an editor: add the directory of this file to `workspace.library`.
+-- docs/lua-api.md, lhttpd's manual for scripts, says more.
+
+---The functions of a handler's server: for each request, its answer, files and
+---processes. No function blocks the server.
+---@class httpd
+---@field _VERSION string the server's version
+httpd = {}
+
+---What a call returns that the world has not allowed: the client has gone, time is
+---up. For files it is io's text.
+---@alias httpd.problem
+---| "closed"
+---| "timeout"
+---| "stopping"
+---| "too large"
+---| "malformed"
+---| string
+
+---A request by the names of CGI; more than `pairs` shows can be asked for by name.
+---@class httpd.env
+---@field SERVER_SOFTWARE string the name that the `server` field carries
+---@field SERVER_PROTOCOL "HTTP/1.0"|"HTTP/1.1"|"HTTP/2"
+---@field SERVER_ADDR string the connection's local address
+---@field SERVER_PORT integer
+---@field CLIENT_ADDR string the client's address; "unix" on a unix socket
+---@field CLIENT_PORT integer 0 on a unix socket
+---@field SCRIPT_FILENAME string the script's name as it was mapped
+---@field SCRIPT_PREFIX string the prefix it is mapped to; "/" for the root
+---@field HANDLER_NAME string the name that the handler was registered with
+---@field DATE_UTC string the time of the request, as in a `date` field
+---@field QUERY_INFO? string what follows the `?`, not decoded
+---@field PUSH_PROMISE? 1 the client accepts pushes
+---@field REQUEST_METHOD string
+---@field REQUEST_URI string path and query as sent
+---@field PATH_INFO? string what the `*` of the handler's name stands for, decoded
+---@field QUERY_STRING string "" without a query
+---@field CONTENT_LENGTH? string
+---@field CONTENT_TYPE? string
+---@field SCRIPT_NAME string
+---@field SERVER_NAME string
+---@field REMOTE_ADDR string
+---@field REMOTE_PORT string
+---@field HTTPS? "on"
+---@field SSL_PROTOCOL? string
+---@field SSL_CIPHER? string
+---@field SSL_SERVER_NAME? string the name that the client asked for
+---@field WORKER integer
+
+---The request's fields by name, in any case, and `method`, `path`, `scheme`,
+---`authority` and `host`.
+---@alias httpd.fields table<string, string?>
+
+---Registers a handler, while the script loads.
+---@param name string begins with "/"; may end in "/*"
+---@param handler fun(env: httpd.env, header: httpd.fields)
+function httpd.register_handler(name, handler) end
+
+---Starts the response, or sends an informational one (a status below 200), or
+---promises a push (`:path` and no status).
+---@param table table<string, string|number|(string|number)[]>
+---@return boolean? # true; false: the client accepts no pushes
+---@return "closed"? problem
+function httpd.header(table) end
+
+---Sends data to the client, or writes it to a file.
+---@param stream file*? nil: the client
+---@param data string|number|(string|number)[]|nil
+---@param timeout? number seconds
+---@return integer? # bytes taken
+---@return httpd.problem? problem
+---@return integer? code of a file's error
+function httpd.write(stream, data, timeout) end
+
+---Reads the request's body, or from a file. A nil alone is the end.
+---@param stream file*? nil: the request's body
+---@param length? integer|"l"|"L"|"a" nothing: what is there
+---@param timeout? number seconds
+---@return string?
+---@return httpd.problem? problem
+---@return integer? code of a file's error
+function httpd.read(stream, length, timeout) end
+
+---As io.open, but a slow disk or network does not hold up others.
+---@param path string
+---@param mode? string as io.open's
+---@param timeout? number seconds
+---@return file*?
+---@return string? problem
+---@return integer? code
+function httpd.open(path, mode, timeout) end
+
+---As file:close(); for a process it waits until that has ended.
+---@param file file*
+---@param timeout? number seconds
+---@return boolean?
+---@return "exit"|"signal"|string|nil
+---@return integer?
+function httpd.close(file, timeout) end
+
+---Returns true once the file is on the disk.
+---@param file file*
+---@param timeout? number seconds
+---@return boolean?
+---@return string? problem
+---@return integer? code
+function httpd.sync(file, timeout) end
+
+---Sends a file to the client, without a copy where that can be.
+---@param file string|file* its path, or open
+---@param offset? integer 0
+---@param length? integer all that follows
+---@param timeout? number seconds
+---@return integer? # bytes
+---@return httpd.problem? problem
+---@return integer? code
+function httpd.sendfile(file, offset, length, timeout) end
+
+---@class httpd.popen_options
+---@field mode? "r"|"w" the file reads the program's output, or writes its input
+---@field stdin? string with "r": its input, empty otherwise
+---@field stderr? "stdout" errors go where the output goes; else to the server's
+---@field env? table<string, string> its whole environment
+---@field directory? string where it runs
+---@field detach? boolean it may outlive its handler
+
+---Runs a program, without a shell.
+---@param arguments string[]
+---@param options? httpd.popen_options
+---@return file*?
+---@return string? problem
+---@return integer? code
+function httpd.popen(arguments, options) end
+
+---With a table: fields sent after the body. Without: the request's trailers, once
+---its body has been read to the end.
+---@param table? table<string, string|number|(string|number)[]>
+---@return boolean|table<string, string>|nil
+---@return "closed"? problem
+function httpd.trailer(table) end
+
+---Sends now what was written.
+---@param timeout? number seconds
+---@return boolean?
+---@return httpd.problem? problem
+function httpd.flush(timeout) end
+
+---Ends the response; the handler runs on without a client.
+---@param timeout? number seconds
+---@return boolean?
+---@return httpd.problem? problem
+function httpd.finish(timeout) end
+
+---Whether the client has gone, or the response was finished.
+---@return boolean
+function httpd.closed() end
+
+---Whether the server has begun to stop.
+---@return boolean
+function httpd.stopping() end
+
+---Waits; others run meanwhile.
+---@param seconds number
+---@return boolean?
+---@return "closed"|"stopping"|nil problem
+function httpd.sleep(seconds) end
+
+---Writes one line to the server's log.
+---@param level "error"|"warning"|"notice"|"info"|"debug"|any nothing of these: a part of the line
+---@param ... any
+function httpd.log(level, ...) end
+
+---Bytes that nobody can guess.
+---@param n integer at most 65536
+---@return string
+function httpd.random(n) end
+
+---Takes a query or a form body apart: the first value by name, and every
+---`{name, value}` in order in the array part.
+---@param text string?
+---@return table?
+---@return "too large"? problem
+function httpd.query(text) end
+
+---Writes `%XX` for what is not safe in a URL.
+---@param text string
+---@return string
+function httpd.escape(text) end
+
+---Reads `%XX`.
+---@param text string
+---@return string
+function httpd.unescape(text) end
+
+---Makes text safe in HTML and in quoted attributes.
+---@param text string
+---@return string
+function httpd.escape_html(text) end
+
+return httpd
