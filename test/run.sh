@@ -5,7 +5,8 @@
 #
 # Usage: test/run.sh [variant ...]
 #
-# Variants, all of them by default:
+# Variants, all of them by default but the first:
+#   format   no more than what comes before all others: packages, clang-format
 #   dev      LuaJIT, gcc, address and undefined-behaviour sanitizers
 #   lua5.4   the same on PUC Lua 5.4
 #   lua5.1   the same on PUC Lua 5.1
@@ -156,6 +157,7 @@ run_and_add() {
 
 run_variant() {
     case $1 in
+    format) ;;
     dev) build dev dev && unit dev && e2e dev ;;
     lua5.4 | lua5.1)
         build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" && e2e "$1"
