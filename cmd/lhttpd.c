@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define GRACE_MS 10000 /* for requests under way at the first signal */
 #define ARGS_MAX 1024
@@ -144,14 +143,14 @@ static void set_up(void)
         need(lhttpd_server_map_script(server, mappings[i], mappings[i + 1]));
 }
 
-/* In any thread.  A second stop ends the start, or cuts the grace. */
+/* In any thread.  A second stop ends start or reload, or cuts the grace. */
 static void on_signal(int which)
 {
     hangups |= which == SIGHUP;
-    if ((which == SIGTERM || which == SIGINT) && stops++) {
-        if (!serving)
-            _exit(1);
-        lhttpd_server_shutdown(server, 0);
+    if (which == SIGTERM || which == SIGINT) {
+        if (stops && !serving)
+            _Exit(1);
+        lhttpd_server_shutdown(server, stops++ ? 0 : GRACE_MS);
     }
     sem_post(&news);
 }
@@ -161,13 +160,14 @@ static int serve(lhttpd_daemon_t *daemon)
     serving = 1;
     if (config.syslog_name)
         need(lhttpd_process_ready(daemon));
-    for (; !stops; sem_wait(&news)) {
-        if (!hangups)
-            continue;
-        hangups = 0;
-        lhttpd_server_log(server, LHTTPD_LOG_WARNING,
-                          "SIGHUP is ignored: restart lhttpd to load scripts");
-    }
+    for (; !stops; sem_wait(&news))
+        if (hangups) {
+            serving = hangups = 0;
+            if (lhttpd_server_reload(server) < 0)
+                lhttpd_server_log(server, LHTTPD_LOG_ERROR,
+                                  lhttpd_server_error(server));
+            serving = 1;
+        }
     lhttpd_server_shutdown(server, GRACE_MS);
     int r = lhttpd_server_wait(server);
     signal(SIGTERM, SIG_IGN); /* there is no server soon */

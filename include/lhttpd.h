@@ -259,7 +259,9 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   user as for lhttpd_process_confine(), whose group they get too;
  * - unix_group: another group for them, a name or a number;
  * - unix_mode: their mode, an octal number up to 0777; who connects must be
- *   allowed to write.
+ *   allowed to write;
+ * - reload_grace_ms: what a reload finds running is cut after so many
+ *   milliseconds, 60000; 0: at once.
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: the server
  * runs and docs/limits.md does not say "running" of this name, or the unix
@@ -352,9 +354,10 @@ LHTTPD_API int lhttpd_server_map_source(lhttpd_server_t *server,
 
 /*
  * How the Lua VMs of a mapping are made.  One VM per worker and mapping; all
- * three run in the thread that calls check or start, one at a time, except
- * destroy, which also runs in wait and destroy.  The C functions that setup
- * adds run on the worker threads, several at once, and must not block.
+ * three run in the thread that calls check, start or reload (httpd.reload() has
+ * one of its own), one at a time, except destroy, which also runs in wait and
+ * destroy, and after a reload on the worker threads, several at once.  The C
+ * functions that setup adds run there too, and must not block.
  */
 typedef struct lhttpd_vm_factory_t {
     size_t size;
@@ -409,6 +412,23 @@ LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
  * (LHTTPD_ESYSTEM) has it stopped, as the next start then says.
  */
 LHTTPD_API int lhttpd_server_start(lhttpd_server_t *server);
+
+/*
+ * Reads the scripts, runs the VM factories and reads the certificate files
+ * again, all before anything changes: on failure the server goes on as it was,
+ * and the words say why.  From the return on, new requests are served by the
+ * new VMs, on open connections too, and new handshakes use the new
+ * certificates.  What runs in an old VM ends there: to it the reload is a stop
+ * (httpd.stopping() is true, waits with a time-out of their own end with
+ * "stopping"); it is cut after the setting reload_grace_ms, 60000.  Each old VM
+ * is closed by its worker once nothing runs in it.  A certificate whose files
+ * cannot be read since lhttpd_process_confine() stays as it was; the log says
+ * so, at start already.  The call blocks while scripts load.  LHTTPD_ECERT,
+ * LHTTPD_ESCRIPT, LHTTPD_ENOMEM: as start.  LHTTPD_ESTATE: the server does not
+ * run or stops, or another thread changes it just now.  From any thread but a
+ * worker, where a script calls httpd.reload().
+ */
+LHTTPD_API int lhttpd_server_reload(lhttpd_server_t *server);
 
 /* Begins to stop and returns at once.  Listeners close; clients that have
  * connected by then, in the kernel's queue too, have one request served, if it

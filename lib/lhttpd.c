@@ -8,6 +8,7 @@
 #include "os/daemon.h"
 #include "os/self.h"
 #include "os/user.h"
+#include "server/reload.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -375,6 +376,18 @@ int lhttpd_server_start(lhttpd_server_t *s)
         return LHTTPD_EINVAL;
     int r = need_setup(s, "lhttpd_server_start");
     return r < 0 ? r : lh_server_start(s);
+}
+
+int lhttpd_server_reload(lhttpd_server_t *s)
+{
+    const char *function = "lhttpd_server_reload";
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (s->state == LH_SERVER_SETUP)
+        return bad_state(s, function, "only while the server runs");
+    int r = begin_change(s, function);
+    return r < 0 ? r : end_change(s, lh_server_reload(s, words(s)));
 }
 
 void lhttpd_server_shutdown(lhttpd_server_t *s, unsigned grace_ms)

@@ -7,6 +7,7 @@
 #define LH_BASE_CONTEXT_H
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/limits.h"
 #include "base/log_rate.h"
 #include "base/mem.h"
@@ -29,12 +30,13 @@ struct lh_evq;
 struct lh_slots;
 
 struct lh_context {
-    uint64_t now_ms;           /* monotonic; set at the start of each turn */
-    int64_t unix_s;            /* the calendar's time, likewise */
-    char date[30];             /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
-    uint64_t tasks_until_ms;   /* no further task runs in this turn; 0: any */
-    uint64_t resumed_ms;       /* when the last task began to run */
-    struct lh_running running; /* what of a script runs now */
+    uint64_t now_ms;            /* monotonic; set at the start of each turn */
+    int64_t unix_s;             /* the calendar's time, likewise */
+    char date[30];              /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
+    uint64_t tasks_until_ms;    /* no further task runs in this turn; 0: any */
+    uint64_t resumed_ms;        /* when the last task began to run */
+    struct lh_running running;  /* what of a script runs now */
+    struct lh_mailbox *readers; /* of `running`, see lh_run_words_free() */
     struct lh_timers timers;
     const lhttpd_limits_t *limits; /* resolved: no zeroes */
     const struct lh_log *log;
@@ -48,6 +50,9 @@ struct lh_context {
     struct lh_buf_pools bufs; /* for lh_buf */
     struct lh_pool exchanges; /* for http/exchange */
     struct lh_counters counters;
+    /* Asks for a reload, which another thread does; 0, or an error in words.
+     * NULL for VMs that are thrown away. */
+    int (*ask_reload)(struct lh_context *ctx, struct lh_err *err);
     bool stopping; /* a stop has begun */
     /* Descriptors or the system's memory ran out: what any VM of the worker has
      * lost is to be collected. */

@@ -6,17 +6,37 @@
 #ifndef LH_BASE_RUNNING_H
 #define LH_BASE_RUNNING_H
 
+#include "base/mailbox.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* All zero at first.  What the pointers lead to outlives every reader. */
+/* All zero at first.  What the pointers lead to outlives every reader, see
+ * lh_run_words_free(). */
 struct lh_running {
     _Atomic uint64_t since_ms; /* monotonic */
     _Atomic(const char *) script;
     _Atomic(const char *) what; /* NULL: nothing runs */
 };
+
+/* Words for `what` that do not last as long as the process. */
+struct lh_run_words {
+    struct lh_mailbox_node node; /* on its way to who may still read them */
+    char text[];
+};
+
+/* A copy; NULL: no memory. */
+struct lh_run_words *lh_run_words_new(const char *text);
+
+/* Nothing that begins uses them any more.  `readers`: the mailbox of the thread
+ * that looks at what runs, which frees them between two looks; NULL: nobody
+ * looks.  NULL words are allowed. */
+void lh_run_words_free(struct lh_run_words *words, struct lh_mailbox *readers);
+
+/* The readers' part. */
+void lh_run_words_free_all(struct lh_mailbox *readers);
 
 /* One look at it. */
 struct lh_run {

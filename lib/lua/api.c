@@ -339,8 +339,7 @@ int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome)
 
 bool lh_api_stops(const struct lh_task *task)
 {
-    return task->vm->ctx->stopping && !task->told &&
-           task->timeout_ms != LH_NEVER;
+    return task->vm->stopping && !task->told && task->timeout_ms != LH_NEVER;
 }
 
 /* A wait that had begun and never reached the worker is forgotten. */

@@ -1,4 +1,5 @@
-/* httpd.sleep and httpd.stopping. */
+/* httpd.sleep, and what a handler has to do with stops: httpd.stopping and
+ * httpd.reload. */
 #include "lua/api.h"
 
 /* The time-out is what it waits for. */
@@ -9,7 +10,7 @@ static enum lh_outcome poll_sleep(struct lh_task *task, lua_State *L)
         return LH_OUTCOME_DONE;
     if (task->cut || (task->ex && lh_task_is_closed(task)))
         return LH_OUTCOME_CLOSED;
-    if (task->vm->ctx->stopping && !task->told)
+    if (task->vm->stopping && !task->told)
         return LH_OUTCOME_STOPPING;
     return LH_OUTCOME_PENDING;
 }
@@ -42,8 +43,25 @@ static int sleep_begin(lua_State *L)
 
 static int httpd_stopping(lua_State *L)
 {
-    lua_pushboolean(L, lh_vm_of(L)->ctx->stopping);
+    lua_pushboolean(L, lh_vm_of(L)->stopping);
     return 1;
+}
+
+static int httpd_reload(lua_State *L)
+{
+    const struct lh_task *task = lh_api_task(L, "httpd.reload");
+    struct lh_err err = {"there is no server here"};
+
+    if (!task)
+        return lh_api_refuse(L);
+    struct lh_context *ctx = task->vm->ctx;
+    if (ctx->ask_reload && ctx->ask_reload(ctx, &err) == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, err.text);
+    return 2;
 }
 
 const luaL_Reg lh_sleep_begins[] = {
@@ -53,5 +71,6 @@ const luaL_Reg lh_sleep_begins[] = {
 
 const luaL_Reg lh_sleep_functions[] = {
     {"stopping", httpd_stopping},
+    {"reload", httpd_reload},
     {NULL, NULL},
 };

@@ -48,8 +48,8 @@ static int add_known(struct lh_vm *vm, struct lh_str name, int line,
         snprintf(where, sizeof(where), "line %d", line);
     snprintf(text, sizeof(text), "handler %s%s (%s)",
              clean[0] == '/' ? "" : "/", clean, where);
-    known[vm->known_n] =
-        (struct lh_handler){.what = lh_strdup(text), .arguments = arguments};
+    known[vm->known_n] = (struct lh_handler){.what = lh_run_words_new(text),
+                                             .arguments = arguments};
     if (!known[vm->known_n].what)
         return LHTTPD_ENOMEM;
     vm->known_n++;
@@ -85,7 +85,7 @@ static int add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
         return LHTTPD_ENOMEM;
     index = lh_names_add(&vm->names, name);
     if (index < 0)
-        lh_free(vm->known[--vm->known_n].what);
+        lh_run_words_free(vm->known[--vm->known_n].what, vm->ctx->readers);
     return index;
 }
 

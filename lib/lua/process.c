@@ -367,6 +367,36 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     return p;
 }
 
+/* --- on the way to a worker ----------------------------------------------- */
+
+void lh_processes_leave(struct lh_vm *vm)
+{
+    for (struct lh_list *l = vm->processes.next; l != &vm->processes;
+         l = l->next) {
+        struct lh_process *p = LH_OF(l, struct lh_process, link);
+        p->kill_ms = p->timer.deadline_ms;
+        lh_timer_disarm(&p->timer);
+    }
+    vm->sweep |= lh_timer_armed(&vm->sweep_timer);
+    lh_timer_disarm(&vm->sweep_timer);
+}
+
+/* One whose end cannot be reported is asked now and then. */
+void lh_processes_adopt(struct lh_vm *vm)
+{
+    for (struct lh_list *l = vm->processes.next; l != &vm->processes;
+         l = l->next) {
+        struct lh_process *p = LH_OF(l, struct lh_process, link);
+        if (p->ended)
+            continue;
+        if (watch_process(p) < 0)
+            ask_later(p);
+        lh_timer_arm(&vm->ctx->timers, &p->timer, p->kill_ms);
+    }
+    if (vm->sweep)
+        sweep_now(vm);
+}
+
 /* --- lost handles --------------------------------------------------------- */
 
 /* A handle that is not in the weak table any more was collected. */

@@ -19,6 +19,7 @@ struct lh_process {
     struct lh_timer look_timer; /* instead: has it ended? */
     unsigned look_ms;           /* from now to the next look */
     struct lh_timer timer;      /* SIGKILL follows SIGTERM */
+    uint64_t kill_ms;           /* when, on its way to a worker; or LH_NEVER */
     struct lh_file *file;       /* of its handle; NULL: left */
     int id;                     /* its handle's key in vm->popens */
     struct lh_bound bound;      /* to the task whose handler started it */
@@ -59,6 +60,10 @@ void lh_process_sweep_soon(struct lh_vm *vm);
 void lh_process_sweep(lua_State *L, struct lh_vm *vm);
 
 void lh_processes_init(struct lh_vm *vm);
+/* Those that were started while the script loaded, by another thread: that one
+ * forgets its timers, the worker arms them anew and watches for their ends. */
+void lh_processes_leave(struct lh_vm *vm);
+void lh_processes_adopt(struct lh_vm *vm);
 void lh_processes_deinit(struct lh_vm *vm); /* ends all of them */
 
 /* popen.c */

@@ -177,8 +177,8 @@ static void run_begins(struct lh_task *task)
     const struct lh_vm *vm = task->vm;
 
     task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
-    lh_running_begin(&vm->ctx->running, vm->name, vm->known[task->handler].what,
-                     vm->ctx->resumed_ms);
+    lh_running_begin(&vm->ctx->running, vm->name,
+                     vm->known[task->handler].what->text, vm->ctx->resumed_ms);
 }
 
 /* The handler gets as many tables as it has parameters; making none saves most

@@ -37,8 +37,8 @@ struct lh_vm_cached {
 #define LH_HANDLER_ARGUMENTS 2
 
 struct lh_handler {
-    char *what;    /* "handler /x (line 12)" */
-    int arguments; /* those that it can see, no others are made */
+    struct lh_run_words *what; /* "handler /x (line 12)" */
+    int arguments;             /* those that it can see, no others are made */
 };
 
 struct lh_vm {
@@ -66,6 +66,7 @@ struct lh_vm {
     unsigned known_n;
     int not_found, root;
     bool loading;
+    bool stopping;       /* the server stops, or other VMs serve what comes */
     uintptr_t stack_low; /* below it nothing calls back; 0: unknown */
     unsigned nested;     /* coroutines that run inside another */
 

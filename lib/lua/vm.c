@@ -92,7 +92,7 @@ void lh_vm_free(struct lh_vm *vm)
     lh_list_remove(&vm->ready_link);
     lh_names_deinit(&vm->names);
     for (unsigned i = 0; i < vm->known_n; i++)
-        lh_free(vm->known[i].what);
+        lh_run_words_free(vm->known[i].what, vm->ctx->readers);
     lh_free(vm->known);
     lh_free(vm->spare_input.p);
     lh_free(vm->prefix);
@@ -120,6 +120,22 @@ void lh_vm_find_lost(struct lh_vm *vm)
     lh_process_sweep_soon(vm);
 }
 
+/* --- other threads -------------------------------------------------------- */
+
+void lh_vm_leave(struct lh_vm *vm)
+{
+    lh_list_remove(&vm->ready_link);
+    lh_processes_leave(vm);
+}
+
+void lh_vm_adopt(struct lh_vm *vm, struct lh_context *ctx,
+                 struct lh_list *ready)
+{
+    vm->ctx = ctx;
+    vm->ready_list = ready;
+    lh_processes_adopt(vm);
+}
+
 /* --- a stop --------------------------------------------------------------- */
 
 /* Each looks at its own wait, which knows what a stop means to it. */
@@ -135,10 +151,26 @@ static void wake_all(struct lh_vm *vm, bool cut)
 
 void lh_vm_stopping(struct lh_vm *vm)
 {
+    vm->stopping = true;
     wake_all(vm, false);
 }
 
 void lh_vm_cut(struct lh_vm *vm)
 {
+    wake_all(vm, true);
+}
+
+/* What has left of a response is not taken for the whole. */
+void lh_vm_cut_off(struct lh_vm *vm)
+{
+    for (struct lh_list *l = vm->tasks.next; l != &vm->tasks; l = l->next) {
+        struct lh_task *task = LH_OF(l, struct lh_task, link);
+        if (!task->ex)
+            continue;
+        lh_exchange_unlend(task->ex);
+        lh_exchange_fail(task->ex, 503);
+        if (task->state == LH_TASK_DRAINING)
+            lh_task_ready(task);
+    }
     wake_all(vm, true);
 }

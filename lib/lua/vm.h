@@ -57,11 +57,19 @@ const char *lh_vm_no_traces(void);
 /* The VM that a link in the `ready` list belongs to. */
 struct lh_vm *lh_vm_of_ready(struct lh_list *link);
 
-/* A stop has begun (ctx->stopping is set): ends sleeps and pipes that have a
- * time-out of their own with "stopping".  Cut: the grace is over, every wait
- * ends as if the client had gone. */
+/* A VM that was made beside a running worker goes to it: first its maker lets
+ * go, then the worker's thread takes it, before anything else. */
+void lh_vm_leave(struct lh_vm *vm);
+void lh_vm_adopt(struct lh_vm *vm, struct lh_context *ctx,
+                 struct lh_list *ready);
+
+/* A stop has begun, or what comes is served by other VMs: ends sleeps and pipes
+ * that have a time-out of their own with "stopping".  Cut: the grace is over,
+ * every wait ends as if the client had gone.  Cut off: and the client, whose
+ * connection goes on, gets to see that its response is none. */
 void lh_vm_stopping(struct lh_vm *vm);
 void lh_vm_cut(struct lh_vm *vm);
+void lh_vm_cut_off(struct lh_vm *vm);
 
 /* Descriptors or memory ran out: collects garbage soon, at most once a second.
  */

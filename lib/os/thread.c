@@ -1,6 +1,8 @@
 /* Threads: see thread.h. */
 #include "os/thread.h"
 
+#include <time.h>
+
 /* A stack that the system does not allow is an error: scripts that need it
  * would crash later. */
 int lh_thread_start(struct lh_thread *thread, size_t stack_bytes,
@@ -17,6 +19,19 @@ int lh_thread_start(struct lh_thread *thread, size_t stack_bytes,
         r = pthread_create(&thread->handle, &attributes, run, argument);
     pthread_attr_destroy(&attributes);
     return -r;
+}
+
+struct lh_thread lh_thread_self(void)
+{
+    return (struct lh_thread){pthread_self()};
+}
+
+void lh_thread_sleep_ms(unsigned ms)
+{
+    struct timespec time = {.tv_sec = (time_t)(ms / 1000),
+                            .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    nanosleep(&time, NULL);
 }
 
 void lh_thread_join(struct lh_thread *thread)

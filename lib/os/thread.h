@@ -14,6 +14,11 @@ struct lh_thread {
 int lh_thread_start(struct lh_thread *thread, size_t stack_bytes,
                     void *(*run)(void *argument), void *argument);
 
+/* The calling thread, for who joins it. */
+struct lh_thread lh_thread_self(void);
+
+void lh_thread_sleep_ms(unsigned ms);
+
 /* One of these, once. */
 void lh_thread_join(struct lh_thread *thread);
 void lh_thread_detach(struct lh_thread *thread);

@@ -94,6 +94,7 @@ void lh_check_worker(const struct lh_worker *w)
     assert(w->ctx.counters.connections == w->conns_n);
     assert(atomic_load(&w->load) == w->conns_n);
     assert(w->ctx.counters.exchanges == w->ctx.exchanges.out);
+    assert(w->ctx.counters.tasks == lh_vms_tasks(w)); /* of old VMs too */
     if (w->conns_n > LONG_LIST && w->ctx.counters.turns % TURNS_BETWEEN)
         return;
     unsigned n = check_list(w, &w->busy, false, false);

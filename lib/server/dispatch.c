@@ -140,9 +140,9 @@ static void serve_not_found(struct lh_worker *w, struct lh_vm *vm,
 
     if (vm && lh_vm_not_found(vm) >= 0)
         serve(vm, lh_vm_not_found(vm), ex, none);
-    else if (root && lh_vm_not_found(w->vms[root->index]) >= 0)
-        serve(w->vms[root->index], lh_vm_not_found(w->vms[root->index]), ex,
-              none);
+    else if (root && lh_vm_not_found(w->vms->v[root->index]) >= 0)
+        serve(w->vms->v[root->index], lh_vm_not_found(w->vms->v[root->index]),
+              ex, none);
     else
         answer(ex, 404);
 }
@@ -159,7 +159,7 @@ static void find_and_serve(struct lh_worker *w, struct lh_exchange *ex)
         serve_not_found(w, NULL, ex);
         return;
     }
-    struct lh_vm *vm = w->vms[prefix->index];
+    struct lh_vm *vm = w->vms->v[prefix->index];
     if (rest.n == 0 && prefix->n && lh_vm_has_root(vm)) {
         redirect_to_slash(ex);
         return;

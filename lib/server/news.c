@@ -59,6 +59,16 @@ void lh_news_give_creds(struct lhttpd_server_t *s, struct lh_creds *creds)
     s->creds = creds;
 }
 
+/* A set that was never used goes with what replaces it. */
+void lh_news_give_vms(struct lhttpd_server_t *s, struct lh_vms **sets)
+{
+    for (unsigned i = 0; i < s->workers_n; i++) {
+        struct lh_worker *w = &s->workers[i];
+        lh_vms_free(atomic_exchange(&w->news.vms, sets[i]));
+        tell_of_news(w);
+    }
+}
+
 /* --- the worker ----------------------------------------------------------- */
 
 static void take_limits(struct lh_worker *w)
@@ -72,11 +82,20 @@ static void take_limits(struct lh_worker *w)
     lh_worker_share(w);
 }
 
+static void take_vms(struct lh_worker *w)
+{
+    struct lh_vms *vms = atomic_exchange(&w->news.vms, NULL);
+
+    if (vms)
+        lh_vms_adopt(w, vms);
+}
+
 /* What is given meanwhile raises `any` again. */
 void lh_news_take(struct lh_worker *w)
 {
     atomic_store(&w->news.any, false);
     take_limits(w);
+    take_vms(w);
     if (w->pools.tls)
         lh_tls_worker_take(w->pools.tls);
 }
@@ -84,4 +103,5 @@ void lh_news_take(struct lh_worker *w)
 void lh_news_deinit(struct lh_news *news)
 {
     lh_free(atomic_exchange(&news->limits, NULL));
+    lh_vms_free(atomic_exchange(&news->vms, NULL));
 }

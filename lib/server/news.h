@@ -13,12 +13,14 @@
 #include <stdbool.h>
 
 struct lh_creds;
+struct lh_vms;
 struct lh_worker;
 
 /* All zero at first. */
 struct lh_news {
     _Atomic bool any;                  /* it is worth a look */
     _Atomic(lhttpd_limits_t *) limits; /* allocated */
+    _Atomic(struct lh_vms *) vms;
 };
 
 /* Gives a copy of the limits to all workers that exist, or to none:
@@ -29,6 +31,9 @@ int lh_news_give_limits(struct lhttpd_server_t *s,
 /* Handshakes that begin from now on use these credentials; takes over the
  * caller's share. */
 void lh_news_give_creds(struct lhttpd_server_t *s, struct lh_creds *creds);
+
+/* Takes one set of VMs for each worker. */
+void lh_news_give_vms(struct lhttpd_server_t *s, struct lh_vms **sets);
 
 /* On the worker's thread: takes what there is. */
 void lh_news_take(struct lh_worker *w);

@@ -12,6 +12,7 @@
 #include "os/fd.h"
 #include "os/self.h"
 #include "os/signals.h"
+#include "server/reload.h"
 #include "server/worker.h"
 
 #include <stdio.h>
@@ -179,6 +180,7 @@ static void stopped(struct lhttpd_server_t *s)
         lh_worker_deinit(&s->workers[i]);
     lh_signals_restore(&before);
     lh_watch_end(&s->watch);
+    lh_reload_deinit(s);
     lh_tls_shared_free(s->tls);
     s->tls = NULL;
 }
@@ -299,6 +301,7 @@ int lh_server_start(struct lhttpd_server_t *s)
     r = check_descriptors(s);
     if (r < 0)
         goto err_after_workers;
+    lh_reload_init(s);
     atomic_store(&s->listeners.in_use, s->workers_n);
     s->process = lh_self_id();
     s->state = LH_SERVER_RUNNING; /* before a handler can ask */
@@ -345,7 +348,17 @@ static bool script_that_runs(const struct lhttpd_server_t *s,
     for (unsigned i = 0; i < s->workers_n; i++)
         if (lh_running_look(&s->workers[i].ctx.running, run))
             return true;
-    return false;
+    return lh_running_look(&s->loader.running, run);
+}
+
+/* Is nothing left that runs, and can nothing begin to change it any more? */
+static bool all_have_ended(struct lhttpd_server_t *s)
+{
+    if (atomic_load(&s->workers_done) < s->workers_n)
+        return false;
+    if (!s->changes_end) /* for ever */
+        s->changes_end = !atomic_flag_test_and_set(&s->changes);
+    return s->changes_end && lh_reload_has_ended(s);
 }
 
 /* A thread cannot be ended from outside.  So it keeps what it uses, for ever,
@@ -359,6 +372,7 @@ static int stuck(struct lhttpd_server_t *s)
     lh_listeners_vacate(&s->listeners, s->done.wake_fd);
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_thread_detach(&s->workers[i].thread);
+    lh_reload_abandon(s);
     s->state = LH_SERVER_STUCK;
     if (!script_that_runs(s, &run))
         return lh_err_set(&s->err, LHTTPD_ESTUCK,
@@ -408,7 +422,7 @@ int lh_server_wait(struct lhttpd_server_t *s)
 {
     struct lh_event none[1];
 
-    while (atomic_load(&s->workers_done) < s->workers_n) {
+    while (!all_have_ended(s)) {
         int timeout = patience_ms(s);
         if (timeout == 0)
             return stuck(s);
@@ -416,8 +430,6 @@ int lh_server_wait(struct lhttpd_server_t *s)
     }
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_thread_join(&s->workers[i].thread);
-    while (atomic_flag_test_and_set(&s->changes)) /* and for ever */
-        lh_evq_wait(&s->done, none, 1, -1);
     stopped(s);
     return tell_stop(s);
 }

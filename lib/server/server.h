@@ -18,6 +18,7 @@
 
 #include "net/tls.h"
 #include "os/evq.h"
+#include "os/thread.h"
 #include "server/listener.h"
 #include "server/mapping.h"
 #include "server/settings.h"
@@ -26,6 +27,21 @@
 #include <stdatomic.h>
 
 #define LH_WORKERS_MAX 1024
+
+/* The thread that reloads when a script asks for it. */
+enum lh_reloader_state {
+    LH_RELOADER_NONE,
+    LH_RELOADER_BEGINS,
+    LH_RELOADER_RUNS,
+    LH_RELOADER_AGAIN, /* it runs, and was asked once more */
+    LH_RELOADER_ENDED, /* it has not been joined yet */
+    LH_RELOADER_CLOSED,
+};
+
+struct lh_reloader {
+    _Atomic int state;
+    struct lh_thread thread;
+};
 
 enum lh_server_state {
     LH_SERVER_SETUP,
@@ -52,11 +68,15 @@ struct lhttpd_server_t {
     struct lh_tls_shared *tls; /* NULL without a TLS listener */
     struct lh_worker *workers; /* they and `done` last until destroy */
     struct lh_watch watch;
+    struct lh_context loader; /* of who holds `changes`: VMs are made in it */
+    struct lh_list loader_ready; /* what has work there; nobody runs it */
+    struct lh_reloader reloader;
     struct lh_evq done;          /* woken by each worker that ends */
     _Atomic uint64_t stop_at_ms; /* LH_NEVER: no stop asked for */
     _Atomic unsigned workers_done;
     _Atomic unsigned cut;   /* requests that the end of the grace has cut */
     _Atomic bool stop_told; /* the log knows that it stops */
+    bool changes_end;       /* who waits for the stop has `changes` */
     atomic_flag changes;    /* a thread changes what runs, or it has ended */
 };
 

@@ -68,8 +68,27 @@ static int set_unix_mode(struct lhttpd_server_t *s, const char *value,
     return 0;
 }
 
+/* --- numbers -------------------------------------------------------------- */
+
+static int set_number(uint64_t *number, const char *value, struct lh_err *err)
+{
+    if (strcmp(value, "unlimited") == 0)
+        *number = LHTTPD_UNLIMITED;
+    else if (!lh_str_to_u64(lh_str_of(value), LHTTPD_UNLIMITED - 1, number))
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "not a decimal number, or \"unlimited\"");
+    return 0;
+}
+
+static int set_reload_grace_ms(struct lhttpd_server_t *s, const char *value,
+                               struct lh_err *err)
+{
+    return set_number(&s->settings.reload_grace_ms, value, err);
+}
+
 void lh_settings_init(struct lh_settings *settings)
 {
+    settings->reload_grace_ms = 60000;
     settings->unix_owner = settings->unix_owner_group = LH_SOCK_AS_MADE;
     settings->unix_group = settings->unix_mode = LH_SOCK_AS_MADE;
 }
@@ -93,6 +112,7 @@ static const struct setting settings_table[] = {
     {"unix_owner", BEFORE_START, set_unix_owner},
     {"unix_group", BEFORE_START, set_unix_group},
     {"unix_mode", BEFORE_START, set_unix_mode},
+    {"reload_grace_ms", RUNNING, set_reload_grace_ms},
 };
 
 /* NULL: there is no such name. */

@@ -11,6 +11,7 @@
 struct lh_settings {
     uint32_t unix_owner, unix_owner_group; /* the user's, and its own group */
     uint32_t unix_group, unix_mode;
+    uint64_t reload_grace_ms;
 };
 
 void lh_settings_init(struct lh_settings *settings);

@@ -8,6 +8,7 @@
 #include "os/error.h"
 #include "os/signals.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* From one look to the next.  While nothing runs that is as long as handlers
@@ -16,37 +17,53 @@
 #define LOOK_MIN_MS  10
 #define LOOK_LATE_MS 1000 /* whether what is late has ended */
 
-#define TEXT_BYTES 1024
-
 /* "5.0" seconds. */
 #define TENTHS        "%llu.%llu s"
 #define TENTHS_OF(ms) (ms) / 1000ull, (ms) / 100ull % 10ull
 
 /* --- one worker ----------------------------------------------------------- */
 
-static void tell_late(struct lh_watch *w, unsigned number, uint64_t now_ms)
+/* "worker 3". */
+static const char *who(const struct lh_watch *w, unsigned number, char room[32])
 {
-    const struct lh_run *run = &w->workers[number].late;
-    struct lh_log_about about = {.script = run->script};
-    char text[TEXT_BYTES];
-
-    lh_run_text(text, sizeof(text), run);
-    lh_log(w->log, LHTTPD_LOG_WARNING, &about,
-           "worker %u has been in %s for " TENTHS
-           " without a pause: nothing else of this worker is served",
-           number, text, TENTHS_OF(now_ms - run->since_ms));
+    snprintf(room, 32, "worker %u", number);
+    return number < w->serving_n ? room : "the reload";
 }
 
-static void tell_end(struct lh_watch *w, unsigned number, uint64_t now_ms)
+static void tell_late(const struct lh_watch *w, unsigned number,
+                      uint64_t now_ms)
 {
-    const struct lh_run *run = &w->workers[number].late;
-    struct lh_log_about about = {.script = run->script};
-    char text[TEXT_BYTES];
+    const struct lh_watched *worker = &w->workers[number];
+    struct lh_log_about about = {.script = worker->script};
+    char name[32];
 
-    lh_run_text(text, sizeof(text), run);
+    lh_log(w->log, LHTTPD_LOG_WARNING, &about,
+           "%s has been in %s for " TENTHS " without a pause: %s",
+           who(w, number, name), worker->text,
+           TENTHS_OF(now_ms - worker->late_ms),
+           number < w->serving_n ? "nothing else of this worker is served"
+                                 : "what served before goes on");
+}
+
+static void tell_end(const struct lh_watch *w, unsigned number, uint64_t now_ms)
+{
+    const struct lh_watched *worker = &w->workers[number];
+    struct lh_log_about about = {.script = worker->script};
+    char name[32];
+
     lh_log(w->log, LHTTPD_LOG_NOTICE, &about,
-           "worker %u goes on: %s made a pause after at most " TENTHS, number,
-           text, TENTHS_OF(now_ms - run->since_ms));
+           "%s goes on: %s made a pause after at most " TENTHS,
+           who(w, number, name), worker->text,
+           TENTHS_OF(now_ms - worker->late_ms));
+}
+
+/* The words may be freed before the next look. */
+static void note_late(struct lh_watched *worker, const struct lh_run *run)
+{
+    worker->is_late = true;
+    worker->late_ms = run->since_ms;
+    worker->script = run->script;
+    lh_run_text(worker->text, sizeof(worker->text), run);
 }
 
 /* Returns when to look again. */
@@ -57,7 +74,7 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     struct lh_run run;
     bool runs = lh_running_look(worker->running, &run);
 
-    if (worker->is_late && (!runs || run.since_ms != worker->late.since_ms)) {
+    if (worker->is_late && (!runs || run.since_ms != worker->late_ms)) {
         worker->is_late = false;
         if (worker->told)
             tell_end(w, number, now_ms);
@@ -68,8 +85,7 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     if (now_ms <= late_ms)
         return lh_deadline(late_ms, 1);
     if (!worker->is_late) {
-        worker->is_late = true;
-        worker->late = run;
+        note_late(worker, &run);
         worker->told = lh_log_rates_allow(&w->rates, LH_LOG_OVERRUNS, now_ms);
         if (worker->told)
             tell_late(w, number, now_ms);
@@ -88,6 +104,7 @@ static int look_at_all(struct lh_watch *w)
     uint64_t idle_ms = limit_ms > LOOK_LATE_MS ? limit_ms : LOOK_LATE_MS;
     uint64_t next_ms = now_ms + lh_min64(idle_ms, LH_WAIT_MAX_MS);
 
+    lh_run_words_free_all(&w->readers);
     lh_timers_fire(&w->timers, now_ms);
     for (unsigned i = 0; i < n; i++)
         next_ms = lh_min64(next_ms, look_at_worker(w, i, now_ms));
@@ -132,11 +149,12 @@ int lh_watch_begin(struct lh_watch *w, const struct lh_log *log,
 {
     int r;
 
-    *w = (struct lh_watch){.log = log};
+    *w = (struct lh_watch){.log = log, .serving_n = workers};
+    lh_mailbox_init(&w->readers);
     atomic_init(&w->limit_ms, limit_ms);
     lh_timers_init(&w->timers, lh_clock_ms());
     lh_log_rates_init(&w->rates, log, &w->timers);
-    w->workers = lh_calloc(workers, sizeof(*w->workers));
+    w->workers = lh_calloc(workers + 1, sizeof(*w->workers));
     if (!w->workers)
         return lh_err_memory(err);
     if (lh_evq_init(&w->queue) < 0) {
@@ -176,12 +194,15 @@ void lh_watch_set_limit(struct lh_watch *w, uint64_t limit_ms)
 
 void lh_watch_end(struct lh_watch *w)
 {
-    if (!w->is_on)
+    if (!w->is_on) {
+        lh_run_words_free_all(&w->readers);
         return;
+    }
     w->is_on = false;
     atomic_store(&w->ends, true);
     lh_evq_wake(&w->queue);
     lh_thread_join(&w->thread);
     lh_evq_deinit(&w->queue);
+    lh_run_words_free_all(&w->readers);
     lh_free(w->workers);
 }

@@ -13,10 +13,14 @@
 #include "os/evq.h"
 #include "os/thread.h"
 
+#define LH_WATCH_TEXT_BYTES 1024
+
 /* One worker, as the thread knows it. */
 struct lh_watched {
     const struct lh_running *running;
-    struct lh_run late; /* what ran for too long when last seen */
+    uint64_t late_ms; /* when what ran for too long began, if it is late, */
+    const char *script;
+    char text[LH_WATCH_TEXT_BYTES]; /* ... and what it was */
     bool is_late;
     bool told; /* and the log says so */
 };
@@ -30,15 +34,18 @@ struct lh_watch {
     bool is_on;
     _Atomic bool ends;
     _Atomic unsigned workers_n; /* that were added */
+    struct lh_mailbox readers;  /* see lh_run_words_free() */
     struct lh_watched *workers;
+    unsigned serving_n; /* who comes behind these loads scripts for them */
     struct lh_thread thread;
 
     struct lh_timers timers; /* of the log's rates alone */
     struct lh_log_rates rates;
 };
 
-/* Starts the thread for so many workers at most; where `limit_ms` is unlimited
- * it names nothing.  LHTTPD_ESYSTEM, LHTTPD_ENOMEM. */
+/* Starts the thread for so many workers, and one that loads their scripts;
+ * where `limit_ms` is unlimited it names nothing.  LHTTPD_ESYSTEM,
+ * LHTTPD_ENOMEM. */
 int lh_watch_begin(struct lh_watch *watch, const struct lh_log *log,
                    uint64_t limit_ms, unsigned workers, struct lh_err *err);
 

@@ -48,16 +48,6 @@ static _Thread_local const struct lh_worker *current;
 
 /* --- Stopping ------------------------------------------------------------- */
 
-/* Handlers that run or wait, of all its VMs. */
-static unsigned tasks(const struct lh_worker *w)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < w->server->mappings.n; i++)
-        n += lh_vm_tasks(w->vms[i]);
-    return n;
-}
-
 /* The first worker that hears of it says so; a signal handler cannot. */
 static void log_stop(const struct lh_worker *w)
 {
@@ -78,8 +68,7 @@ static void begin_stop(struct lh_message *message, struct lh_worker *w)
     log_stop(w);
     lh_accept_leave(w, atomic_load(&w->server->stop_at_ms) > w->ctx.now_ms);
     lh_conns_drain(w);
-    for (unsigned i = 0; i < w->server->mappings.n; i++)
-        lh_vm_stopping(w->vms[i]);
+    lh_vms_each(w, lh_vm_stopping);
 }
 
 static unsigned larger(unsigned a, unsigned b)
@@ -96,9 +85,8 @@ static void cut_when_due(struct lh_worker *w)
     w->cut = true;
     /* A request counts once, though it may have a handler, an exchange and a
      * connection, or only one of these any more. */
-    unsigned requests = larger(tasks(w), w->ctx.counters.exchanges);
-    for (unsigned i = 0; i < w->server->mappings.n; i++)
-        lh_vm_cut(w->vms[i]);
+    unsigned requests = larger(lh_vms_tasks(w), w->ctx.counters.exchanges);
+    lh_vms_each(w, lh_vm_cut);
     atomic_fetch_add(&w->server->cut, larger(requests, lh_conns_cut(w)));
 }
 
@@ -108,7 +96,7 @@ static bool finished(const struct lh_worker *w)
 {
     if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations)
         return false;
-    return tasks(w) == 0 ||
+    return lh_vms_tasks(w) == 0 ||
            (w->cut && w->ctx.now_ms >=
                           atomic_load(&w->server->stop_at_ms) + CUT_TASKS_MS);
 }
@@ -143,7 +131,7 @@ static int wait_ms(const struct lh_worker *w)
 {
     if (work_waits(w) || !lh_list_empty(&w->dirty) ||
         !lh_list_empty(&w->bulk) || !lh_list_empty(&w->closed) ||
-        w->ctx.wants_collection)
+        w->ctx.wants_collection || w->old_vms_due)
         return 0;
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
     if (w->submit_again)
@@ -249,8 +237,7 @@ static void find_lost(struct lh_worker *w)
     if (!w->ctx.wants_collection)
         return;
     w->ctx.wants_collection = false;
-    for (unsigned i = 0; i < w->server->mappings.n; i++)
-        lh_vm_find_lost(w->vms[i]);
+    lh_vms_each(w, lh_vm_find_lost);
 }
 
 /* A pipelined request is parsed once the answer before it is there, so input
@@ -298,6 +285,7 @@ static void turn(struct lh_worker *w)
     lh_conns_prepare(w);
     lh_trim_look(w);
     lh_conns_reap(w);
+    w->old_vms_due = !lh_list_empty(&w->old_vms) && lh_vms_free_old(w);
     count_turn(w);
     lh_check_worker(w);
 }
@@ -358,29 +346,11 @@ void lh_worker_context_deinit(struct lh_context *ctx)
     lh_buf_pools_deinit(&ctx->bufs);
 }
 
-/* Each worker runs each script in a VM of its own. */
-static int make_vms(struct lh_worker *w, struct lh_err *err)
-{
-    unsigned n = w->server->mappings.n;
-
-    w->vms = lh_calloc(n + 1, sizeof(struct lh_vm *));
-    if (!w->vms)
-        return lh_err_memory(err);
-    for (unsigned i = 0; i < n; i++) {
-        int r = lh_mappings_vm(&w->server->mappings, i, &w->ctx, &w->ready_vms,
-                               &w->vms[i], err);
-        if (r < 0) {
-            w->vms[i] = NULL;
-            return r;
-        }
-    }
-    return 0;
-}
-
 static void init_lists(struct lh_worker *w)
 {
-    struct lh_list *lists[] = {&w->busy, &w->idle,  &w->closed, &w->spare,
-                               &w->fed,  &w->dirty, &w->bulk,   &w->ready_vms};
+    struct lh_list *lists[] = {&w->busy,  &w->idle,      &w->closed,
+                               &w->spare, &w->fed,       &w->dirty,
+                               &w->bulk,  &w->ready_vms, &w->old_vms};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         lh_list_init(lists[i]);
@@ -404,6 +374,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     w->pools.ctx = &w->ctx;
     w->limits = s->limits;
     w->ctx.limits = &w->limits;
+    w->ctx.readers = &s->watch.readers;
     lh_worker_share(w);
     if (s->tls && !(w->pools.tls = lh_tls_worker_new(s->tls)))
         return lh_err_memory(err);
@@ -414,19 +385,15 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     int r = lh_accept_init(w, err);
     if (r == 0)
         r = add_aio(w, err);
-    return r < 0 ? r : make_vms(w, err);
+    if (r == 0)
+        r = lh_vms_new(&w->vms, &s->mappings, &w->ctx, &w->ready_vms, err);
+    return r;
 }
 
 void lh_worker_deinit(struct lh_worker *w)
 {
     lh_news_deinit(&w->news);
-    if (w->vms) {
-        for (unsigned i = 0; i < w->server->mappings.n; i++) {
-            if (w->vms[i])
-                lh_vm_free(w->vms[i]);
-        }
-        lh_free(w->vms);
-    }
+    lh_vms_deinit(w);
     lh_conns_free_spare(w);
     lh_aio_free(w->aio);
     lh_tls_worker_free(w->pools.tls);

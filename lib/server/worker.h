@@ -13,6 +13,7 @@
 #include "server/server.h"
 #include "server/step.h"
 #include "server/trim.h"
+#include "server/vms.h"
 
 /* What others send to a worker; `deliver` runs on its thread. */
 struct lh_message {
@@ -44,7 +45,9 @@ struct lh_worker {
     uint64_t aio_tag;
     bool submit_again; /* soon: the kernel did not take all */
     struct lh_net_pools pools;
-    struct lh_vm **vms; /* one a mapping */
+    struct lh_vms *vms;     /* one a mapping */
+    struct lh_list old_vms; /* sets that serve what they have begun */
+    bool old_vms_due;       /* there is one more to be freed */
     struct lh_acceptor acceptors[LH_LISTENERS_MAX];
     struct lh_timer accept_pause;
     bool accepting;

@@ -158,9 +158,15 @@ function httpd.finish(timeout) end
 ---@return boolean
 function httpd.closed() end
 
----Whether the server has begun to stop.
+---Whether the server has begun to stop, or a reload to replace the script.
 ---@return boolean
 function httpd.stopping() end
+
+---Asks for the scripts and certificates to be read again, as SIGHUP does; it happens
+---soon afterwards, and the log says how it went.
+---@return boolean?
+---@return string? message
+function httpd.reload() end
 
 ---Waits; others run meanwhile.
 ---@param seconds number

@@ -146,7 +146,9 @@ class Start(Host):
     def test_hangup_while_scripts_load(self):
         fifo = os.path.join(self.directory, "fifo")
         os.mkfifo(fifo)
-        with self.server(f"print('loading'); io.open('{fifo}'):close()\n" +
+        with self.server("print('loading')\n"
+                         f"local f = io.open('{fifo}') f:close()\n"
+                         f"os.remove('{fifo}') io.open('{fifo}', 'w'):close()\n" +
                          self.HELLO, stdout=subprocess.PIPE) as p:
             self.assertEqual(line_of(p.stdout), "loading\n")
             p.send_signal(signal.SIGHUP)

@@ -85,7 +85,7 @@ class Stop(harness.TestCase):
     def test_hangup_does_not_stop(self):
         with Server(*TOOLS) as s:
             s.signal(signal.SIGHUP)
-            s.wait_for_log("SIGHUP")
+            s.wait_for_log("reloaded")
             self.assertEqual(self.get(s).text, "hello\n")
 
     def test_whatever_thread_gets_the_signal(self):
@@ -93,7 +93,7 @@ class Stop(harness.TestCase):
             with self.subTest(which=which), Server(*TOOLS) as s:
                 threads = sorted(map(int, os.listdir(f"/proc/{s.pid}/task")))
                 os.kill(threads[which], signal.SIGHUP)
-                s.wait_for_log("SIGHUP")
+                s.wait_for_log("reloaded")
                 self.assertEqual(self.get(s).text, "hello\n")
                 os.kill(threads[which], signal.SIGTERM)
                 self.assertEqual(s.wait(), 0)
