@@ -303,6 +303,11 @@ static int load_error(struct lh_vm *vm, int status, struct lh_err *err)
     lua_State *L = vm->L;
     struct lh_str text;
 
+    if (status == LUA_ERRMEM && vm->over_limit)
+        return lh_err_set(err, LHTTPD_ENOMEM,
+                          "%s: to load it takes more than vm_memory_bytes=%llu",
+                          vm->name ? vm->name : "setup",
+                          (unsigned long long)vm->bytes_max);
     if (status == LUA_ERRMEM)
         return lh_err_memory(err);
     if (lua_type(L, -1) == LUA_TSTRING) {

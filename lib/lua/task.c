@@ -18,7 +18,9 @@
 /* The largest input buffer that is kept for the next request. */
 #define SPARE_INPUT_BYTES ((size_t)64 << 10)
 
-/* More than the log takes of a request line, so that it marks the cut. */
+/* More than the log takes of a line and of a request line, so that it marks the
+ * cut. */
+#define MESSAGE_BYTES      4200
 #define REQUEST_TEXT_BYTES 1100
 
 /* --- how far it is -------------------------------------------------------- */
@@ -330,6 +332,23 @@ void lh_task_drop_coroutine(struct lh_task *task, lua_State *L)
     lua_pop(L, 1);
 }
 
+/* An error for lack of memory is told with the limit that was met, of which Lua
+ * says nothing. */
+static void log_failure(const struct lh_task *task, struct lh_str message)
+{
+    const struct lh_vm *vm = task->vm;
+    bool met = vm->over_limit && strstr(message.p, "not enough memory");
+    char *text = met ? lh_alloc(MESSAGE_BYTES) : NULL;
+
+    if (text) {
+        snprintf(text, MESSAGE_BYTES, "vm_memory_bytes=%llu is met: %s",
+                 (unsigned long long)vm->bytes_max, message.p);
+        message = lh_str_of(text);
+    }
+    lh_task_log(vm, task, LHTTPD_LOG_ERROR, message);
+    lh_free(text);
+}
+
 /* The wait ends before the response is cut, since it may put into that what a
  * pipe still holds. */
 void lh_task_fail(struct lh_task *task, struct lh_str message)
@@ -338,7 +357,7 @@ void lh_task_fail(struct lh_task *task, struct lh_str message)
     lua_State *L = task->vm->L;
 
     if (lh_log_rates_allow(&ctx->log_rates, LH_LOG_FAILURES, ctx->now_ms))
-        lh_task_log(task->vm, task, LHTTPD_LOG_ERROR, message);
+        log_failure(task, message);
     lh_task_drop_coroutine(task, L);
     lh_task_end_wait(task);
     if (task->ex)

@@ -86,7 +86,18 @@ class Sizes(harness.TestCase):
             self.assertEqual(c.ask(path="/memory?1").text, "kept 1\n")
             self.assertEqual(c.ask(path="/memory?50").status, 500)
             self.assertEqual(c.ask(path="/memory?1").text, "kept 1\n")
-            s.wait_for_log("not enough memory")
+            s.wait_for_log("vm_memory_bytes=8388608 is met: .*not enough "
+                           "memory.*GET /memory.50")
+
+    def test_memory_that_a_script_needs_to_load(self):
+        path = os.path.join(harness.directory(), "big.lua")
+        with open(path, "w") as f:
+            f.write("local t = {} for i = 1, 100000 do t[i] = {} end")
+        done = harness.lhttpd("-t", "-o", "vm_memory_bytes=1000000",
+                              "-l", "/", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(path + ": to load it takes more than "
+                      "vm_memory_bytes=1000000", done.stderr)
 
 
 class Times(harness.TestCase):
