@@ -1,6 +1,8 @@
 /* Drives a protocol on byte strings: see driver.h. */
 #include "lib/driver.h"
 
+#include "lib/grow.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -52,8 +54,8 @@ void test_driver_init(struct test_driver *d, struct test_context *t,
     d->handler = handler;
     d->pull_room = 65536;
     d->c = new_connection(&d->host);
-    d->out = calloc(1, 1);
-    assert_non_null(d->out);
+    d->out = test_grow(NULL, 0, 1);
+    d->out[0] = '\0';
 }
 
 static bool run_tasks(struct test_driver *d)
@@ -145,8 +147,7 @@ static bool pull(struct test_driver *d)
         n = n ? n : splice(d, lent);
         assert_true(i < STEPS_MAX);
         d->pulls += n > 0;
-        d->out = realloc(d->out, d->out_n + n + 1);
-        assert_non_null(d->out);
+        d->out = test_grow(d->out, d->out_n, n + 1);
         memcpy(d->out + d->out_n, lent, n);
         d->out_n += n;
         d->out[d->out_n] = '\0';

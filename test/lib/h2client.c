@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "h2/h2_conn.h"
+#include "lib/grow.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +19,10 @@ void test_h2_init(struct test_h2 *h, test_handler_fn *handler, size_t step)
     lh_h2_hpack_init(&h->hpack, 4096);
     h->step = step;
     h->heap = lh_realloc_hook;
-    h->log = calloc(1, 1);
-    h->body = calloc(1, 1);
-    assert_true(h->log && h->body);
+    h->log = test_grow(NULL, 0, 1);
+    h->log[0] = '\0';
+    h->body = test_grow(NULL, 0, 1);
+    h->body[0] = '\0';
     test_driver_init(&h->d, &h->t, &lh_h2_protocol, lh_h2_new, handler);
 }
 
@@ -255,8 +257,7 @@ static void note(struct test_h2 *h, const char *format, ...)
     int n = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     assert_true(n >= 0 && (size_t)n < sizeof(text));
-    h->log = realloc(h->log, h->log_n + (size_t)n + 1);
-    assert_non_null(h->log);
+    h->log = test_grow(h->log, h->log_n, (size_t)n + 1);
     memcpy(h->log + h->log_n, text, (size_t)n + 1);
     h->log_n += (size_t)n;
 }
@@ -309,8 +310,7 @@ static void hear_data(struct test_h2 *h, const struct lh_h2_head *head,
 {
     const char *end = head->flags & LH_H2_FLAG_END_STREAM ? " end" : "";
 
-    h->body = realloc(h->body, h->data_bytes + head->length + 1);
-    assert_non_null(h->body);
+    h->body = test_grow(h->body, h->data_bytes, head->length + 1);
     memcpy(h->body + h->data_bytes, p, head->length);
     h->data_bytes += head->length;
     h->body[h->data_bytes] = '\0';

@@ -2,6 +2,7 @@
 #include "lib/loopback.h"
 
 #include "http/target.h"
+#include "lib/grow.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,8 +39,8 @@ void test_loopback_request(struct test_loopback *l, struct test_context *t,
                            const char *const *fields, bool has_body)
 {
     memset(l, 0, sizeof(*l));
-    l->body = calloc(1, 1);
-    assert_non_null(l->body);
+    l->body = test_grow(NULL, 0, 1);
+    l->body[0] = '\0';
     l->ex = lh_exchange_new(&t->ctx, t->peer);
     assert_non_null(l->ex);
     l->ex->protocol = l;
@@ -97,8 +98,7 @@ static size_t take_body(struct test_loopback *l, size_t most)
     while (taken < most && (p = lh_exchange_out_peek(l->ex, &n))) {
         if (n > most - taken)
             n = most - taken;
-        l->body = realloc(l->body, l->body_n + n + 1);
-        assert_non_null(l->body);
+        l->body = test_grow(l->body, l->body_n, n + 1);
         memcpy(l->body + l->body_n, p, n);
         l->body_n += n;
         l->body[l->body_n] = '\0';

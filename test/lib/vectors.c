@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "http/status.h"
+#include "lib/grow.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +13,7 @@
 
 void test_bytes_add(struct test_bytes *b, const void *p, size_t n)
 {
-    b->p = realloc(b->p, b->n + n + 1);
-    assert_non_null(b->p);
+    b->p = test_grow(b->p, b->n, n + 1);
     if (n)
         memcpy(b->p + b->n, p, n);
     b->n += n;
