@@ -150,6 +150,23 @@ links() {
     done
 }
 
+# What documents for developers name must be somewhere in the code: a symbol,
+# or a file of lib/ by its path or by its name alone.
+symbols() {
+    for file in CONTRIBUTING.md docs/architecture.md; do
+        grep -oE '\blh_[a-z0-9_]*[a-z0-9]\b' "$file" | sort -u |
+            while read -r name; do
+                grep -rqw "$name" lib || echo "$file: not in lib/: $name"
+            done
+        grep -oE '`[a-z0-9_/]+\.[ch]`' "$file" | tr -d '`' | sort -u |
+            while read -r name; do
+                [ -n "$(find lib include cmd -path "*/$name")" ] ||
+                    [ -e "$name" ] ||
+                    echo "$file: no such file: $name"
+            done
+    done
+}
+
 # Prints what is wrong in the tree $1.
 problems() {
     (
@@ -168,6 +185,7 @@ problems() {
         differ share/lhttpd/httpd.lua signatures_of_docs \
             signatures_of_definitions
         links
+        symbols
     )
 }
 
@@ -175,9 +193,8 @@ problems() {
 missed=0
 plant() {
     dir=$(mktemp -d) || exit 1
-    mkdir "$dir/lib"
-    (cd "$root" && cp -R docs include cmd share "$dir" &&
-        cp -R lib/base lib/lua lib/server "$dir/lib") || exit 1
+    (cd "$root" && cp -R CONTRIBUTING.md docs include cmd share lib test "$dir") ||
+        exit 1
     sed -i "$2" "$dir/$1"
     if [ -z "$(problems "$dir")" ]; then
         echo "not found in $1: $2"
@@ -212,5 +229,7 @@ plant lib/lua/api_header.c 's/{"trailer"/{"trailers"/'
 plant share/lhttpd/httpd.lua 's/^function httpd.sync/function httpd.fsync/'
 plant share/lhttpd/httpd.lua 's/(path, mode, timeout)/(path, timeout)/'
 plant docs/limits.md '$a See [this](nowhere.md#part).'
+plant CONTRIBUTING.md 's/`lh_tool_functions`/`lh_tools`/'
+plant docs/architecture.md '$a The file `server/nowhere.c`.'
 [ $missed = 0 ] || exit 1
 echo 'the documentation says what the code says'
