@@ -111,7 +111,8 @@ httpd.register_handler('/long', function()
     httpd.write(nil, tostring(httpd.stopping()) .. ',' .. word)
 end)
 local mark = io.open('%s', 'a')
-word_of_end = newproxy and newproxy(true) or setmetatable({}, {})
+-- Lua 5.4 finalizes only what had a __gc when it got its metatable.
+word_of_end = newproxy and newproxy(true) or setmetatable({}, {__gc = true})
 getmetatable(word_of_end).__gc = function() mark:write('x') mark:close() end
 """
 
