@@ -861,3 +861,8 @@ bool lh_tls_failure(const struct lh_transport *t,
                              br_ssl_engine_last_error(tls->engine), &known);
     return true;
 }
+
+bool lh_tls_is_cut(const struct lh_transport *t)
+{
+    return const_tls(t)->socket_error != 0;
+}

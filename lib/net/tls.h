@@ -56,4 +56,8 @@ const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
 bool lh_tls_failure(const struct lh_transport *t,
                     char out[LH_TLS_FAILURE_BYTES]);
 
+/* After LH_NET_LOST: did the socket fail, as by a client that resets the
+ * connection, and nothing of TLS? */
+bool lh_tls_is_cut(const struct lh_transport *t);
+
 #endif

@@ -124,6 +124,9 @@ void lh_negotiate_handshake(struct lh_conn *c)
     }
 }
 
+/* A client that resets an open connection has gone, as it may over plain TCP:
+ * that is no failure.  A handshake that it cuts off may well be one, for the
+ * client may not have liked what it was shown. */
 void lh_negotiate_log_loss(const struct lh_conn *c)
 {
     char why[LH_TLS_FAILURE_BYTES];
@@ -133,6 +136,6 @@ void lh_negotiate_log_loss(const struct lh_conn *c)
         return;
     if (c->state == LH_CONN_HANDSHAKE)
         LH_CONN_LOG(c, LH_LOG_HANDSHAKES, "TLS handshake failed: %s", why);
-    else
+    else if (!lh_tls_is_cut(c->transport))
         LH_CONN_LOG(c, LH_LOG_CLIENTS, "TLS connection failed: %s", why);
 }

@@ -265,6 +265,21 @@ class Handshake(harness.TestCase):
             s.wait_for_log("plain HTTP on a TLS port")
 
 
+    def test_clients_that_leave_are_no_failure(self):
+        """One who resets an open connection is not worth a line."""
+        with Server(*TOOLS, tls=("ec",)) as s:
+            for i in range(5):
+                with harness.Client(s.port, tls=True) as c:
+                    c.request(path="/download?32")
+                    c.socket.recv(1000)
+                    c.reset()
+            with harness.Client(s.port) as c:
+                c.send(b"\x16\x03\x01\xff\xff" + b"\0" * 100)
+                c.closed()
+            s.wait_for_log("TLS handshake failed: ")
+            self.assertNotIn("TLS connection failed", s.log())
+
+
 class HalfClose(harness.TestCase):
     """Clients that end their side behind a request and wait for the answer:
     by close_notify, by FIN, by both."""
