@@ -1,8 +1,18 @@
-/* Fields of a header or trailer section: see field.h. */
+/*
+ * Fields of a header or trailer section: see field.h.
+ *
+ * The fields are an array in the order in which they came, searched from its
+ * start: there are some ten of them, and a limit says how many there can be.
+ * `bytes` counts 32 octets a field besides name and value, as HTTP/2 does
+ * (RFC 9113, 6.5.2), so that many small fields cost a client as much as they
+ * cost us.
+ */
 #include "http/field.h"
 
 #include <limits.h>
 
+/* An array that is outgrown stays in the arena until that goes: all of them
+ * together are no longer than the last one. */
 bool lh_fields_add(struct lh_fields *f, struct lh_arena *a, struct lh_str name,
                    struct lh_str value)
 {
@@ -56,6 +66,8 @@ static char *append_str(char *at, struct lh_str s)
     return at + s.n;
 }
 
+/* The usual case of one value costs no memory.  Cookies have a separator of
+ * their own (RFC 9113, 8.2.3), for a comma may be part of one. */
 struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
                              struct lh_str name, bool *failed)
 {
@@ -85,6 +97,8 @@ struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
     return (struct lh_str){joined, n};
 }
 
+/* For each octet of a token (RFC 9110, 5.6.2) its small letter, 0 for others:
+ * whether a name is valid and how it is compared is one look. */
 const uint8_t lh_token_lower[256] = {
     0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
     0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,
@@ -127,6 +141,8 @@ static bool has_control_octet(const uint8_t *p, size_t n)
     return false;
 }
 
+/* The last eight octets are looked at together, also where they overlap with
+ * some that were looked at before. */
 bool lh_has_control(const uint8_t *p, size_t n)
 {
     if (n < 8)
@@ -146,6 +162,8 @@ bool lh_field_value_valid(struct lh_str value)
     return !lh_has_control((const uint8_t *)value.p, value.n);
 }
 
+/* What speaks of the connection and not of the message (RFC 9113, 8.2.2): the
+ * protocols write these themselves.  The length tells most names apart. */
 bool lh_field_is_connection_specific(struct lh_str name)
 {
     switch (name.n) {
@@ -163,6 +181,7 @@ bool lh_field_is_connection_specific(struct lh_str name)
     }
 }
 
+/* What a trailer must not have (RFC 9110, 6.5.1): it frames or routes. */
 bool lh_field_is_header_only(struct lh_str name)
 {
     return lh_str_equal_nocase(name, LH_STR("content-length")) ||
@@ -227,6 +246,8 @@ static size_t name_bytes(struct lh_str s)
     return s.n;
 }
 
+/* Strict, since what it lets through decides which mapping and certificate a
+ * client meets: no user information, no empty host. */
 bool lh_authority_valid(struct lh_str authority)
 {
     size_t n;

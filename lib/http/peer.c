@@ -1,4 +1,8 @@
-/* Who is on the other side: see peer.h. */
+/*
+ * Who is on the other side: see peer.h.  A peer has as many owners as there are
+ * connections and requests that point to it, so that a handler can ask for its
+ * client's address after the connection has gone.
+ */
 #include "http/peer.h"
 
 #include "base/mem.h"
@@ -16,6 +20,7 @@ struct lh_peer *lh_peer_new(void)
     return peer;
 }
 
+/* A client that sends none keeps "", which needs no memory. */
 bool lh_peer_set_server_name(struct lh_peer *peer, const char *name)
 {
     if (!*name)
@@ -41,6 +46,8 @@ void lh_peer_let_go(struct lh_peer *peer)
     lh_free(peer);
 }
 
+/* The rate is asked first: a line that is not let through costs no formatting,
+ * which is what a client that floods the log would make us do. */
 void lh_log_client(struct lh_context *ctx, const struct lh_peer *peer,
                    enum lh_log_kind kind, const char *format, ...)
 {

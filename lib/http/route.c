@@ -1,4 +1,11 @@
-/* From a path to a mapping and a handler: see route.h. */
+/*
+ * From a path to a mapping and a handler: see route.h.
+ *
+ * What always holds: prefixes stand by length, the longest first, so that the
+ * first that fits is the right one; no two are the same.  A slot of the names'
+ * hash table is 0 or the number of a name plus 1, at most half of the slots are
+ * in use, and no name is ever taken out, so a search ends at an empty slot.
+ */
 #include "http/route.h"
 
 #include "base/mem.h"
@@ -6,6 +13,8 @@
 
 /* --- prefixes ------------------------------------------------------------- */
 
+/* A segment of a prefix must be able to stand in a path that lh_target_path()
+ * has resolved, or no request could ever lead there. */
 static bool segment_valid(const char *p, size_t n)
 {
     if (n == 0 || (n == 1 && p[0] == '.') ||
@@ -19,6 +28,8 @@ static bool segment_valid(const char *p, size_t n)
     return true;
 }
 
+/* "/" at the start and none at the end: "app", "/app" and "app/" are the same
+ * prefix.  The root, "" or "/", becomes the empty string. */
 int lh_prefix_normalise(const char *prefix, char **out)
 {
     if (*prefix == '/')
@@ -43,6 +54,7 @@ int lh_prefix_normalise(const char *prefix, char **out)
     return 0;
 }
 
+/* Prefixes are few and added before start: they are sorted by insertion. */
 int lh_prefixes_add(struct lh_prefixes *p, const char *text, unsigned index)
 {
     size_t n = strlen(text);
@@ -75,6 +87,8 @@ void lh_prefixes_deinit(struct lh_prefixes *p)
     *p = (struct lh_prefixes){NULL, 0};
 }
 
+/* A prefix ends where a segment of the path does: "/app" serves "/app" and
+ * "/app/x", and not "/apple". */
 const struct lh_prefix *lh_prefixes_find(const struct lh_prefixes *p,
                                          struct lh_str path,
                                          struct lh_str *rest)
@@ -135,6 +149,7 @@ static bool grow_slots(struct lh_names *names)
     return true;
 }
 
+/* Room doubles, so that adding n names costs no more than some n steps. */
 static bool grow_names(struct lh_names *names)
 {
     unsigned room = names->room ? names->room * 2 : 8;
@@ -147,11 +162,15 @@ static bool grow_names(struct lh_names *names)
     return true;
 }
 
+/* "/files/" with a star behind it serves all that begins so.  A star elsewhere
+ * is an octet like others. */
 static bool is_wildcard(const char *p, size_t n)
 {
     return n >= 2 && p[n - 2] == '/' && p[n - 1] == '*';
 }
 
+/* A script may leave the slash at the start out: it is added.  Room is made
+ * first, so that a failure leaves the names as they were. */
 int lh_names_add(struct lh_names *names, struct lh_str name)
 {
     size_t lead = name.n == 0 || name.p[0] != '/';
@@ -204,6 +223,9 @@ static int find_wildcard(const struct lh_names *names, struct lh_str path)
     return found;
 }
 
+/* A name that is the whole path wins over every wildcard.  A wildcard's own
+ * text, with its star, is a path like others to a client: it is no exact hit.
+ */
 int lh_names_find(const struct lh_names *names, struct lh_str path,
                   struct lh_str *path_info)
 {

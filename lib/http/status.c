@@ -1,4 +1,11 @@
-/* Status codes: see status.h.  The list is IANA's registry of November 2026. */
+/*
+ * Status codes: see status.h.  The list is IANA's registry of November 2026
+ * (HTTP Status Code Registry, RFC 9110, 16.2.1).
+ *
+ * There is one table a class, which the last two digits index; a gap is NULL,
+ * and a code behind a table's end has no phrase.  418 is left out: RFC 9110
+ * reserves it as unused.
+ */
 #include "http/status.h"
 
 #include <stdio.h>
@@ -91,6 +98,7 @@ static const struct {
     CLASS(client_error),  CLASS(server_error),
 };
 
+/* Below 100 the class is huge, since it is unsigned, and has no table. */
 const char *lh_status_phrase(unsigned status)
 {
     unsigned class = status / 100 - 1, code = status % 100;
@@ -101,11 +109,14 @@ const char *lh_status_phrase(unsigned status)
     return phrase ? phrase : "";
 }
 
+/* RFC 9110, 6.4.1; a 205 may have framing that says that it is empty. */
 int lh_status_has_no_body(unsigned status)
 {
     return status < 200 || status == 204 || status == 304;
 }
 
+/* A small page for a person who looks at it.  It has nothing of the request, so
+ * there is nothing to escape. */
 size_t lh_status_page(unsigned status, char out[LH_STATUS_PAGE_BYTES])
 {
     const char *phrase = lh_status_phrase(status);

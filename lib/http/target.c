@@ -1,4 +1,11 @@
-/* The request target: see target.h. */
+/*
+ * The request target: see target.h.
+ *
+ * A path is decoded and resolved once, here, and all that follows (prefixes,
+ * names, scripts) sees the result alone; so nothing behind can be led astray by
+ * another spelling of the same path.  A path that climbs out of the root is an
+ * error, not the root.
+ */
 #include "http/target.h"
 
 #include "http/field.h"
@@ -19,6 +26,8 @@ static bool starts_with(struct lh_str s, struct lh_str prefix)
            lh_str_equal_nocase((struct lh_str){s.p, prefix.n}, prefix);
 }
 
+/* "http://host/path": servers must take it too (RFC 9112, 3.2.2).  Its
+ * authority replaces the field Host. */
 static enum lh_target_result parse_absolute(struct lh_target *t,
                                             struct lh_str raw, size_t scheme_n)
 {
@@ -34,6 +43,8 @@ static enum lh_target_result parse_absolute(struct lh_target *t,
     return lh_authority_valid(t->authority) ? LH_TARGET_OK : LH_TARGET_BAD;
 }
 
+/* The forms of RFC 9112, 3.2, but for that of CONNECT, which its protocol tells
+ * by the method. */
 enum lh_target_result lh_target_parse(struct lh_target *t, struct lh_str raw)
 {
     *t = (struct lh_target){.origin = raw};
@@ -62,7 +73,8 @@ static bool is_plain(struct lh_str path)
     return path.n > 0;
 }
 
-/* Decodes one segment to `out`; *n is its length there. */
+/* Decodes one segment to `out`; *n is its length there.  An octet 0 is refused:
+ * it would end the string of whoever opens a file by this path. */
 static bool decode_segment(char *out, size_t *n, struct lh_str segment)
 {
     size_t at = 0;
@@ -131,6 +143,7 @@ static bool resolve(char *out, size_t *n, struct lh_str raw)
     return true;
 }
 
+/* Most paths are plain: they stay where they are and cost no memory. */
 enum lh_target_result lh_target_path(struct lh_arena *a, struct lh_str origin,
                                      struct lh_str *path, struct lh_str *query)
 {
