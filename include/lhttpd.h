@@ -472,7 +472,9 @@ LHTTPD_API int lhttpd_process_prepare(void);
  * parent collects every process that loses its own parent, passes signals on to
  * the child and ends with its status, or 128 and the number of the signal that
  * ended it.  Returns in the child; at once where the caller is not process 1.
- * With no other thread running.  LHTTPD_ESYSTEM: it cannot fork.
+ * The child ignores SIGHUP and SIGUSR1 until it handles them: without a handler
+ * they would not end process 1 either.  With no other thread running.
+ * LHTTPD_ESYSTEM: it cannot fork.
  */
 LHTTPD_API int lhttpd_process_supervise(void);
 

@@ -124,6 +124,12 @@ int lh_daemon_supervise(struct lh_err *err)
     pid_t child = fork();
     if (child > 0)
         supervise_server(child, &all);
+    /* What would not end process 1 does not end who stands for it: these come
+     * from outside, perhaps before the program handles them. */
+    if (child == 0) {
+        signal(SIGHUP, SIG_IGN);
+        signal(SIGUSR1, SIG_IGN);
+    }
     sigprocmask(SIG_SETMASK, &old, NULL);
     return child < 0 ? fail_call(err, "fork", "", -errno) : 0;
 }

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import harness
@@ -301,6 +302,23 @@ class ProcessOne(Host):
         with self.container(Start.HELLO) as first:
             os.kill(first, signal.SIGUSR1)
             self.assertEqual(self.ask().text, "hello")
+
+    def test_signals_come_before_the_server_handles_them(self):
+        with self.server(Start.HELLO, status=0, before=(
+                "unshare", "-fp", "--kill-child")) as unshare:
+            first = None
+            end = time.monotonic() + harness.PATIENCE
+            while not os.path.exists(self.socket) and unshare.poll() is None:
+                self.assertLess(time.monotonic(), end, "it does not listen")
+                if first:
+                    os.kill(first, signal.SIGUSR1)
+                    os.kill(first, signal.SIGHUP)
+                else:
+                    first = (self.children(unshare.pid) or [None])[0]
+            self.assertIsNone(unshare.poll(), "it ended by a signal")
+            self.assertEqual(self.ask().text, "hello")
+            os.kill(first, signal.SIGTERM)
+            unshare.wait(harness.PATIENCE)
 
     def test_no_background(self):
         done = harness.run("unshare", "-fp", BINARY, "-a",
