@@ -19,7 +19,7 @@ int lh_vms_new(struct lh_vms **out, const struct lh_mappings *mappings,
                struct lh_err *err)
 {
     unsigned n = mappings->n;
-    struct lh_vms *vms = lh_calloc(1, sizeof(*vms) + n * sizeof(vms->v[0]));
+    struct lh_vms *vms = lh_calloc(1, sizeof(*vms) + n * sizeof(void *));
 
     if (!vms)
         return lh_err_memory(err);
