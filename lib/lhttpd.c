@@ -1,6 +1,12 @@
 /*
  * The public functions (include/lhttpd.h): they check arguments and state and
  * call server/ and os/.
+ *
+ * What always holds: nothing that a program passes wrongly ends its process; a
+ * call that refuses an argument or comes in a wrong state has changed nothing
+ * and leaves words that say what was wrong.  State
+ * is checked before anything else of the server is touched, for a server that
+ * runs belongs to its workers.
  */
 #include "lhttpd.h"
 
@@ -24,6 +30,7 @@ static struct lh_err *words(struct lhttpd_server_t *s)
     return own_err_of ? &own_err : &s->err;
 }
 
+/* LHTTPD_ESTATE, with words that name the call and the rule that it broke. */
 static int bad_state(struct lhttpd_server_t *s, const char *function,
                      const char *rule)
 {
@@ -36,6 +43,8 @@ static bool runs_elsewhere(const struct lhttpd_server_t *s)
     return s->state == LH_SERVER_RUNNING && s->process != lh_self_id();
 }
 
+/* Most of what a server is made of is fixed once it has started: its workers
+ * read that without asking anybody. */
 static int need_setup(struct lhttpd_server_t *s, const char *function)
 {
     if (s->state == LH_SERVER_SETUP)
@@ -73,6 +82,8 @@ static int end_change(struct lhttpd_server_t *s, int result)
     return result;
 }
 
+/* NULL for an argument that must be there is LHTTPD_EINVAL, not a crash: many
+ * programs get paths and names from a configuration that may lack them. */
 static int need_argument(struct lhttpd_server_t *s, const void *argument,
                          const char *function, const char *name)
 {
@@ -84,6 +95,8 @@ static int need_argument(struct lhttpd_server_t *s, const void *argument,
 
 /* --- structs -------------------------------------------------------------- */
 
+/* Every public struct begins with its size as the program's compiler saw it, so
+ * that fields can be added at the end without breaking older programs. */
 void lhttpd_struct_init(void *any, size_t size)
 {
     if (!any || size < sizeof(size))
@@ -105,6 +118,7 @@ static lhttpd_config_t config_copy(const lhttpd_config_t *from)
     return to;
 }
 
+/* There is no server yet that could hold the words of a failure. */
 static int config_check(const lhttpd_config_t *c)
 {
     if (c->workers > LH_WORKERS_MAX)
@@ -126,6 +140,8 @@ static int config_check(const lhttpd_config_t *c)
     return 0;
 }
 
+/* The program's own function wins, then syslog, then standard error.  What is
+ * logged before start goes there too. */
 static void init_log(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 {
     s->log.level = c->log_level ? c->log_level : LHTTPD_LOG_NOTICE;
@@ -137,6 +153,8 @@ static void init_log(struct lhttpd_server_t *s, const lhttpd_config_t *c)
         lh_log_sink_init(&s->sink, s->syslog_name);
 }
 
+/* The strings are copied: the program may free its own at once.  A failure is
+ * cleaned up by free_server(), which bears that parts are missing. */
 static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 {
     s->limits = lh_limits_resolve(c->limits);
@@ -190,6 +208,9 @@ int lhttpd_server_create(lhttpd_server_t **server,
     return 0;
 }
 
+/* A server that runs is cut off first.  Where that is not possible (another
+ * process runs it, or this is one of its own workers) nothing is done: memory
+ * that is not freed is better than memory that is still used. */
 void lhttpd_server_destroy(lhttpd_server_t *s)
 {
     if (!s || runs_elsewhere(s) ||
@@ -221,6 +242,7 @@ int lhttpd_server_set(lhttpd_server_t *s, const char *name, const char *value)
     return r < 0 ? r : end_change(s, lh_settings_set(s, name, value, words(s)));
 }
 
+/* A listener that redirects to HTTPS cannot speak TLS itself. */
 static int check_listener(struct lhttpd_server_t *s, unsigned flags,
                           const char *function)
 {
@@ -259,6 +281,7 @@ int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
     return r < 0 ? r : lh_listeners_adopt(&s->listeners, fd, flags, &s->err);
 }
 
+/* With port 0 the system chooses one; the program asks here which it was. */
 int lhttpd_server_port(const lhttpd_server_t *s, int listener)
 {
     if (!s || listener < 0 || (unsigned)listener >= s->listeners.n)
@@ -268,6 +291,8 @@ int lhttpd_server_port(const lhttpd_server_t *s, int listener)
     return s->listeners.v[listener].where.port;
 }
 
+/* While the server runs, the set of its certificates is replaced as a whole,
+ * for handshakes read it without a lock. */
 static int add_certificate(struct lhttpd_server_t *s,
                            const lhttpd_certificate_t *certificate,
                            struct lh_err *err)
@@ -390,12 +415,14 @@ int lhttpd_server_reload(lhttpd_server_t *s)
     return r < 0 ? r : end_change(s, lh_server_reload(s, words(s)));
 }
 
+/* It may run in a signal handler, so it has no words and locks nothing. */
 void lhttpd_server_shutdown(lhttpd_server_t *s, unsigned grace_ms)
 {
     if (s && s->state == LH_SERVER_RUNNING && !runs_elsewhere(s))
         lh_server_shutdown(s, grace_ms);
 }
 
+/* A worker cannot wait for its own end, and a forked child has no workers. */
 int lhttpd_server_wait(lhttpd_server_t *s)
 {
     if (!s)
@@ -464,6 +491,7 @@ void lhttpd_server_log(const lhttpd_server_t *s, lhttpd_log_level_t level,
         lh_log_text(&s->log, level, NULL, lh_str_of(message));
 }
 
+/* General words for a code; lhttpd_server_error() says what was the matter. */
 const char *lhttpd_strerror(int error)
 {
     switch (error) {
@@ -507,6 +535,7 @@ const char *lhttpd_version(void)
         LHTTPD_VERSION_MINOR) "." VERSION(LHTTPD_VERSION_PATCH);
 }
 
+/* What this build of the library has, whatever the header was compiled for. */
 int lhttpd_feature(const char *name)
 {
     if (!name)

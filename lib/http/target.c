@@ -43,8 +43,8 @@ static enum lh_target_result parse_absolute(struct lh_target *t,
     return lh_authority_valid(t->authority) ? LH_TARGET_OK : LH_TARGET_BAD;
 }
 
-/* The forms of RFC 9112, 3.2, but for that of CONNECT, which its protocol tells
- * by the method. */
+/* The forms of RFC 9112, 3.2, but for the one that CONNECT has: protocols
+ * refuse that method before. */
 enum lh_target_result lh_target_parse(struct lh_target *t, struct lh_str raw)
 {
     *t = (struct lh_target){.origin = raw};

@@ -1,11 +1,18 @@
-/* URL prefixes and what serves them: see mapping.h. */
+/*
+ * URL prefixes and what serves them: see mapping.h.
+ *
+ * What always holds: `v` has one mapping a prefix, in the order in which they
+ * were added, and its number there is the index that the sorted `prefixes`
+ * give. All text here is a copy of what the program gave.
+ */
 #include "server/mapping.h"
 
 #include "os/read_file.h"
 
+/* More than any script needs; a wrong path may lead to a file without an end.
+ */
 #define SCRIPT_BYTES_MAX ((size_t)64 << 20)
 
-/* The mapping of a normalised prefix, or NULL. */
 /* By its normalised prefix; NULL: there is none. */
 static struct lh_mapping *find_mapping(const struct lh_mappings *m,
                                        const char *prefix)
@@ -61,6 +68,8 @@ static int open_mapping(struct lh_mappings *m, const char *given,
     return 0;
 }
 
+/* A prefix may have a script and a factory, in any order of the calls, but one
+ * script only: which of two should answer nobody could tell. */
 static int set_script(struct lh_mappings *m, const char *prefix,
                       const char *name, struct lh_mapping **set,
                       struct lh_err *err)
@@ -88,6 +97,8 @@ int lh_mappings_add_script(struct lh_mappings *m, const char *prefix,
     return r;
 }
 
+/* The copy is made first, so that a failure leaves no mapping without source.
+ * No bytes at all are a script too, one that registers nothing. */
 int lh_mappings_add_source(struct lh_mappings *m, const char *prefix,
                            const char *name, const void *bytes, size_t n,
                            struct lh_err *err)
@@ -117,6 +128,8 @@ static lhttpd_vm_factory_t factory_copy(const lhttpd_vm_factory_t *from)
     return to;
 }
 
+/* Without a prefix it is the factory of all mappings that have none of their
+ * own.  A second call replaces what the first one set. */
 int lh_mappings_add_factory(struct lh_mappings *m, const char *prefix,
                             const lhttpd_vm_factory_t *factory,
                             struct lh_err *err)
@@ -148,6 +161,8 @@ void lh_mappings_deinit(struct lh_mappings *m)
     *m = (struct lh_mappings){0};
 }
 
+/* Each worker compiles the octets that are read here and reads no file itself,
+ * so that all of them run the same script. */
 int lh_mappings_read(struct lh_mappings *m, struct lh_err *err)
 {
     for (unsigned i = 0; i < m->n; i++) {

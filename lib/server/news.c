@@ -1,4 +1,10 @@
-/* Hand-over to running workers: see news.h. */
+/*
+ * Hand-over to running workers: see news.h.
+ *
+ * What is given is one pointer a kind and worker, exchanged atomically: who
+ * puts a newer one there frees the older one, if it was not taken.  So nobody
+ * waits, and a worker that is busy finds the newest only.
+ */
 #include "server/news.h"
 
 #include "base/mem.h"
@@ -19,6 +25,8 @@ static void free_copies(lhttpd_limits_t **copies, unsigned n)
     lh_free(copies);
 }
 
+/* One a worker, all of them before the first is given: either every worker gets
+ * the new limits or none does. */
 static lhttpd_limits_t **make_copies(const lhttpd_limits_t *limits, unsigned n)
 {
     lhttpd_limits_t **copies = lh_calloc(n, sizeof(lhttpd_limits_t *));
@@ -49,6 +57,7 @@ int lh_news_give_limits(struct lhttpd_server_t *s,
     return 0;
 }
 
+/* Handshakes that are under way keep the certificates that they began with. */
 void lh_news_give_creds(struct lhttpd_server_t *s, struct lh_creds *creds)
 {
     for (unsigned i = 0; s->tls && i < s->workers_n; i++) {

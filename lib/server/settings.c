@@ -1,4 +1,10 @@
-/* Settings by name: see settings.h. */
+/*
+ * Settings by name: see settings.h.
+ *
+ * One name space holds limits (base/limits.c) and settings, which are what is
+ * no number.  A call that fails leaves all as it was, and says which name and
+ * value it refused.
+ */
 #include "server/settings.h"
 
 #include "os/user.h"
@@ -7,7 +13,7 @@
 
 #include <stdio.h>
 
-#define MODE_MAX 0777
+#define MODE_MAX 0777 /* of a socket; set-user-ID and its like mean nothing */
 
 enum last_set { BEFORE_START, RUNNING };
 
@@ -51,6 +57,7 @@ static int set_unix_group(struct lhttpd_server_t *s, const char *value,
     return r < 0 ? r : lh_user_find_group(value, &s->settings.unix_group, err);
 }
 
+/* Octal as for chmod(1): "660" and "0660" are the same. */
 static int set_unix_mode(struct lhttpd_server_t *s, const char *value,
                          struct lh_err *err)
 {
@@ -93,6 +100,8 @@ void lh_settings_init(struct lh_settings *settings)
     settings->unix_group = settings->unix_mode = LH_SOCK_AS_MADE;
 }
 
+/* A group that was named counts more than the group of the owner, whichever of
+ * the two was set first. */
 struct lh_sock_access lh_settings_access(const struct lh_settings *settings)
 {
     struct lh_sock_access access = {
@@ -128,6 +137,8 @@ static const struct setting *find_setting(const char *name)
 
 /* --- limits --------------------------------------------------------------- */
 
+/* Running workers have copies of their own; they are told before ours changes,
+ * which then cannot fail any more. */
 static int set_limit(struct lhttpd_server_t *s, const char *name,
                      const char *value, struct lh_err *err)
 {
@@ -163,6 +174,8 @@ static int set_any(struct lhttpd_server_t *s, const char *name,
                    : set_limit(s, name, value, err);
 }
 
+/* "name=value: why", as a person wrote it on the command line.  A user who is
+ * not known is a bad value here. */
 int lh_settings_set(struct lhttpd_server_t *s, const char *name,
                     const char *value, struct lh_err *err)
 {

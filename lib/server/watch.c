@@ -1,4 +1,11 @@
-/* Names what holds a worker: see watch.h. */
+/*
+ * Names what holds a worker: see watch.h.
+ *
+ * What always holds: `is_late` says that `late` was running when the thread
+ * last looked and is over its time; it is told of once, and of its end only if
+ * it was told of.  One run is told from another by the time at which it began,
+ * since the same handler may run again.
+ */
 #include "server/watch.h"
 
 #include "base/num.h"
@@ -17,7 +24,7 @@
 #define LOOK_MIN_MS  10
 #define LOOK_LATE_MS 1000 /* whether what is late has ended */
 
-/* "5.0" seconds. */
+/* Milliseconds as seconds with one decimal place: "5.0 s". */
 #define TENTHS        "%llu.%llu s"
 #define TENTHS_OF(ms) (ms) / 1000ull, (ms) / 100ull % 10ull
 
@@ -30,6 +37,8 @@ static const char *who(const struct lh_watch *w, unsigned number, char room[32])
     return number < w->serving_n ? room : "the reload";
 }
 
+/* The line is about the script, and names what of it has been running: a
+ * handler, its loading, a collection. */
 static void tell_late(const struct lh_watch *w, unsigned number,
                       uint64_t now_ms)
 {
@@ -45,6 +54,7 @@ static void tell_late(const struct lh_watch *w, unsigned number,
                                  : "what served before goes on");
 }
 
+/* "At most", since the pause may have come at any time after the last look. */
 static void tell_end(const struct lh_watch *w, unsigned number, uint64_t now_ms)
 {
     const struct lh_watched *worker = &w->workers[number];
@@ -81,6 +91,7 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     }
     if (!runs)
         return LH_NEVER;
+    /* What is not late yet is looked at again as soon as it could be. */
     uint64_t late_ms = lh_deadline(run.since_ms, atomic_load(&w->limit_ms));
     if (now_ms <= late_ms)
         return lh_deadline(late_ms, 1);
@@ -115,6 +126,8 @@ static int look_at_all(struct lh_watch *w)
                                           : (int)(next_ms - now_ms);
 }
 
+/* The last look comes after the end was asked for: what became late since the
+ * look before is still named. */
 static void *watch_workers(void *arg)
 {
     struct lh_watch *w = arg;
@@ -131,6 +144,7 @@ static void *watch_workers(void *arg)
     return NULL;
 }
 
+/* Signals are for the program's own threads, so this one blocks them. */
 static int start_thread(struct lh_watch *w, struct lh_err *err)
 {
     sigset_t before;
@@ -175,6 +189,8 @@ err_after_workers:
     return r;
 }
 
+/* The pointer is stored before the count that makes it visible to the thread.
+ */
 void lh_watch_add(struct lh_watch *w, const struct lh_running *running)
 {
     unsigned n = atomic_load_explicit(&w->workers_n, memory_order_relaxed);
