@@ -105,16 +105,41 @@ void lhttpd_struct_init(void *any, size_t size)
     memcpy(any, &size, sizeof(size));
 }
 
+/* Both begin with their size; `to` keeps its own.  An older program's struct
+ * ends earlier: the rest stays as the initialiser of `to` made it. */
+static void copy_struct(void *to, const void *from)
+{
+    size_t room, n;
+
+    memcpy(&room, to, sizeof(room));
+    memcpy(&n, from, sizeof(n));
+    memcpy(to, from, n < room ? n : room);
+    memcpy(to, &room, sizeof(room));
+}
+
+/* As copy_struct(); a struct without a size was never initialised. */
+static int take_struct(struct lhttpd_server_t *s, void *to, const void *from,
+                       const char *function, const char *type)
+{
+    size_t n;
+
+    memcpy(&n, from, sizeof(n));
+    if (n < sizeof(n))
+        return lh_err_set(words(s), LHTTPD_EINVAL,
+                          "%s: size is not set; start from lhttpd_%s_init()",
+                          function, type);
+    copy_struct(to, from);
+    return 0;
+}
+
 /* --- create and destroy --------------------------------------------------- */
 
-/* An older program's struct ends earlier: the rest is zero. */
 static lhttpd_config_t config_copy(const lhttpd_config_t *from)
 {
     lhttpd_config_t to = lhttpd_config_init();
 
     if (from)
-        memcpy(&to, from, from->size < sizeof(to) ? from->size : sizeof(to));
-    to.size = sizeof(to);
+        copy_struct(&to, from);
     return to;
 }
 
@@ -316,16 +341,10 @@ int lhttpd_server_add_certificate(lhttpd_server_t *s,
     if (!s)
         return LHTTPD_EINVAL;
     int r = need_argument(s, certificate, function, "certificate");
+    if (r == 0)
+        r = take_struct(s, &all, certificate, function, "certificate");
     if (r < 0)
         return r;
-    if (certificate->size < sizeof(size_t))
-        return lh_err_set(words(s), LHTTPD_EINVAL,
-                          "%s: size is not set; start from "
-                          "lhttpd_certificate_init()",
-                          function);
-    memcpy(&all, certificate,
-           certificate->size < sizeof(all) ? certificate->size : sizeof(all));
-    all.size = sizeof(all);
     r = begin_change(s, function);
     return r < 0 ? r : end_change(s, add_certificate(s, &all, words(s)));
 }
@@ -369,20 +388,17 @@ int lhttpd_server_register_vm_factory(lhttpd_server_t *s, const char *prefix,
                                       const lhttpd_vm_factory_t *factory)
 {
     const char *function = "lhttpd_server_register_vm_factory";
+    lhttpd_vm_factory_t all = lhttpd_vm_factory_init();
 
     if (!s)
         return LHTTPD_EINVAL;
     int r = need_setup(s, function);
     if (r == 0)
         r = need_argument(s, factory, function, "factory");
-    if (r < 0)
-        return r;
-    if (factory->size < sizeof(size_t))
-        return lh_err_set(&s->err, LHTTPD_EINVAL,
-                          "%s: size is not set; start from "
-                          "lhttpd_vm_factory_init()",
-                          function);
-    return lh_mappings_add_factory(&s->mappings, prefix, factory, &s->err);
+    if (r == 0)
+        r = take_struct(s, &all, factory, function, "vm_factory");
+    return r < 0 ? r
+                 : lh_mappings_add_factory(&s->mappings, prefix, &all, &s->err);
 }
 
 /* --- run ------------------------------------------------------------------ */

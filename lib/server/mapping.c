@@ -118,16 +118,6 @@ int lh_mappings_add_source(struct lh_mappings *m, const char *prefix,
     return 0;
 }
 
-/* An older program's struct ends earlier: the rest stays zero. */
-static lhttpd_vm_factory_t factory_copy(const lhttpd_vm_factory_t *from)
-{
-    lhttpd_vm_factory_t to = lhttpd_vm_factory_init();
-
-    memcpy(&to, from, from->size < sizeof(to) ? from->size : sizeof(to));
-    to.size = sizeof(to);
-    return to;
-}
-
 /* Without a prefix it is the factory of all mappings that have none of their
  * own.  A second call replaces what the first one set. */
 int lh_mappings_add_factory(struct lh_mappings *m, const char *prefix,
@@ -137,14 +127,14 @@ int lh_mappings_add_factory(struct lh_mappings *m, const char *prefix,
     struct lh_mapping *mapping;
 
     if (!prefix) {
-        m->factory = factory_copy(factory);
+        m->factory = *factory;
         m->has_factory = true;
         return 0;
     }
     int r = open_mapping(m, prefix, &mapping, err);
     if (r < 0)
         return r;
-    mapping->factory = factory_copy(factory);
+    mapping->factory = *factory;
     mapping->has_factory = true;
     return 0;
 }
