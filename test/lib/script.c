@@ -12,6 +12,7 @@ void test_script_init(struct test_script *s)
 {
     memset(s, 0, sizeof(*s));
     test_context_init(&s->t);
+    s->t.limits.handler_run_ms = LHTTPD_UNLIMITED;
     lh_list_init(&s->ready);
     s->pump_bytes = SIZE_MAX;
 }

@@ -24,7 +24,9 @@ struct test_script {
     size_t pump_bytes; /* what a client takes in a turn: SIZE_MAX */
 };
 
-/* The limits and the rest of the context may be changed between the two. */
+/* The limits and the rest of the context may be changed between the two.
+ * handler_run_ms is unlimited: it is the only limit in real time, which a busy
+ * machine may stretch. */
 void test_script_init(struct test_script *s);
 void test_script_load(struct test_script *s, const char *name,
                       const char *source);

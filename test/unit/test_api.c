@@ -208,7 +208,6 @@ static void a_path_that_is_a_number(void **state)
                       "  why = select(2, pcall(httpd.header, t))\n"
                       "end\n"
                       "httpd.write(nil, why:match('httpd.header.*'))");
-    s.t.limits.handler_run_ms = LHTTPD_UNLIMITED; /* collecting all the time */
     test_script_expect(&s, "/", 200,
                        "httpd.header: ':path' does not begin with '/'");
     test_script_deinit(&s);

@@ -346,6 +346,24 @@ static void who_takes_octets_is_not_cut(void **state)
     }
 }
 
+/* The client reads nothing any more.  Its system may acknowledge what it has a
+ * little later, in real time, which counts as taken: the time-out begins anew.
+ */
+static void wait_until_cut(struct client c)
+{
+    size_t untaken = lh_sock_untaken(c.server_fd);
+    int quarters = 0;
+
+    while (t.worker.conns_n) {
+        assert_true(quarters++ < 8);
+        wait_ms(SEND_TIMEOUT_MS / 4);
+        if (t.worker.conns_n && lh_sock_untaken(c.server_fd) != untaken) {
+            untaken = lh_sock_untaken(c.server_fd);
+            quarters = 0;
+        }
+    }
+}
+
 static void who_takes_nothing_is_cut(void **state)
 {
     (void)state;
@@ -357,9 +375,7 @@ static void who_takes_nothing_is_cut(void **state)
             wait_ms(SEND_TIMEOUT_MS / 4);
         wait_ms(SEND_TIMEOUT_MS / 4 - 1);
         assert_int_equal(t.worker.conns_n, 1);
-        for (int j = 0; j < 2; j++)
-            wait_ms(SEND_TIMEOUT_MS / 4);
-        assert_int_equal(t.worker.conns_n, 0);
+        wait_until_cut(c);
         assert_logged("it took nothing of what was sent for 1000 ms");
         close(c.fd);
     }
@@ -429,9 +445,7 @@ static void who_does_not_take_the_end_of_an_answer_is_cut(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct client c = with_a_tail(pairs[i]);
         assert_int_equal(t.worker.conns_n, 1);
-        for (int j = 0; j < 8; j++)
-            wait_ms(SEND_TIMEOUT_MS / 4);
-        assert_int_equal(t.worker.conns_n, 0);
+        wait_until_cut(c);
         close(c.fd);
     }
 }

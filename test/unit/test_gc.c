@@ -271,7 +271,6 @@ static void a_full_vm_recovers(void **state)
 
     (void)state;
     test_script_init(&s);
-    s.t.limits.handler_run_ms = LHTTPD_UNLIMITED;
     s.t.limits.vm_memory_bytes = 64 << 20;
     test_script_load(&s, "test.lua", FILLING("2 ^ 20", "64"));
     assert_int_equal(s.error, 0);
@@ -326,7 +325,6 @@ static void start_in_a_system(struct test_script *s, const char *source)
     factory.lua_version = LUA_VERSION_NUM;
     factory.create = create;
     test_script_init(s);
-    s->t.limits.handler_run_ms = LHTTPD_UNLIMITED;
     test_script_load_as(s, &config);
     assert_int_equal(s->error, 0);
 }
