@@ -112,10 +112,11 @@ static const struct lh_wait yield_wait = {
     .start = lh_task_ready,
 };
 
-/* Nobody waits for what it does, and it does not end. */
+/* Nobody waits for what it does, and it does not end.  After httpd.finish it
+ * may go on. */
 static bool yields_for_ever(struct lh_task *task)
 {
-    bool alone = task->cut || (task->ex && task->ex->gone);
+    bool alone = task->cut || (task->ex && lh_task_is_closed(task));
     unsigned most = task->cut ? LH_DEAD_ENDS_MAX : IDLE_YIELDS_MAX;
 
     return alone && ++task->idle_yields >= most;
