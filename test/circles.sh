@@ -185,5 +185,23 @@ for folder in $pending; do
         wrong=1
     fi
 done
+# A static function with a name of the C library's would mislead who reads a
+# backtrace, and hide that function from its file.
+libc=$("${CC:-cc}" -print-file-name=libc.so.6)
+if [ -f "$libc" ]; then
+    names=$(mktemp) || exit 1
+    "${NM:-nm}" -D -P -g "$libc" | sed 's/[@ ].*//' | sort -u >"$names"
+    grep -qx accept "$names" || {
+        echo "no names found in $libc"
+        wrong=1
+    }
+    taken=$(cd "$tree" && objects . "$root" | xargs "${NM:-nm}" -P |
+        awk '$2 == "t" { print $1 }' | sort -u | comm -12 - "$names")
+    rm "$names"
+    if [ -n "$taken" ]; then
+        echo "static functions with names of the C library:" $taken
+        wrong=1
+    fi
+fi
 [ $wrong = 0 ] || exit 1
 echo "no circles${pending:+, but for those of: $pending}"

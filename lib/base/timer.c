@@ -76,7 +76,7 @@ static void move_all(struct lh_list *to, struct lh_list *from)
 }
 
 /* Moves time on: what the begun slots hold is placed anew, each timer once. */
-static void advance(struct lh_timers *timers, uint64_t now_ms)
+static void turn_wheel(struct lh_timers *timers, uint64_t now_ms)
 {
     struct lh_list moving, *l;
 
@@ -99,7 +99,7 @@ bool lh_timers_fire_some(struct lh_timers *timers, uint64_t now_ms,
     struct lh_list firing, *l;
 
     if (now_ms > timers->now_ms)
-        advance(timers, now_ms);
+        turn_wheel(timers, now_ms);
     if (lh_list_empty(&timers->due))
         return false;
     /* What a callback arms for the past waits for the next call. */

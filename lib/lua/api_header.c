@@ -1,4 +1,9 @@
-/* httpd.header, httpd.trailer: fields that a script sends. */
+/*
+ * httpd.header, httpd.trailer: fields that a script sends.
+ *
+ * A table is checked as a whole before anything of it is given to the exchange:
+ * a wrong name or value raises, and leaves the response as it was.
+ */
 #include "lua/api.h"
 
 /* A table that becomes fields. */

@@ -1,4 +1,9 @@
-/* The small tools of httpd: the log, random bytes, escaping, forms. */
+/*
+ * The small tools of httpd: the log, random bytes, escaping, forms.
+ *
+ * None of them waits or needs a request, so they work in finalizers and while a
+ * script loads too.  What a client can make large has a limit here.
+ */
 #include "base/num.h"
 #include "lua/api.h"
 #include "lua/gc.h"

@@ -1,4 +1,10 @@
-/* A VM's memory and its collector: see gc.h. */
+/*
+ * A VM's memory and its collector: see gc.h.
+ *
+ * What always holds: between two runs of the VM no collection and no finalizer
+ * is under way (`collects`, `finalizers`), so a handler that begins finds the
+ * memory limit in force and has a request of its own.
+ */
 #include "lua/gc.h"
 
 #include "base/num.h"
