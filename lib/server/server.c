@@ -394,10 +394,12 @@ static int patience_ms(const struct lhttpd_server_t *s)
 
     if (stop_at == LH_NEVER)
         return -1;
-    uint64_t extra = run > STUCK_AFTER_MS ? run : STUCK_AFTER_MS;
+    /* A handler without a limit is given none by a stop that has cut it. */
+    if (run == LHTTPD_UNLIMITED || run < STUCK_AFTER_MS)
+        run = STUCK_AFTER_MS;
     /* Twice: once until the handler's next call raises, once for what the
      * cut itself lets a task do. */
-    uint64_t until = lh_deadline(lh_deadline(stop_at, extra), STUCK_AFTER_MS);
+    uint64_t until = lh_deadline(lh_deadline(stop_at, run), STUCK_AFTER_MS);
     return lh_wait_ms(now, until);
 }
 
