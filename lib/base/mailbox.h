@@ -16,6 +16,17 @@ struct lh_mailbox {
     _Atomic(struct lh_mailbox_node *) newest;
 };
 
+struct lh_worker;
+
+/* What is sent to a worker.  It is called once: `deliver` on the worker's
+ * thread, or `drop` (NULL: nothing is to be done) where the worker has ended
+ * before; from then on the message is its sender's again. */
+struct lh_message {
+    struct lh_mailbox_node node;
+    void (*deliver)(struct lh_message *message, struct lh_worker *w);
+    void (*drop)(struct lh_message *message);
+};
+
 void lh_mailbox_init(struct lh_mailbox *m);
 
 /* From any thread and from signal handlers.  The node belongs to the consumer

@@ -188,6 +188,20 @@ static void deliver_mail(struct lh_worker *w)
     }
 }
 
+/* The worker takes none any more, or there is none. */
+static void drop_mail(struct lh_worker *w)
+{
+    struct lh_mailbox_node *node = lh_mailbox_take(&w->mailbox);
+
+    while (node) {
+        struct lh_mailbox_node *next = node->next;
+        struct lh_message *message = LH_OF(node, struct lh_message, node);
+        if (message->drop)
+            message->drop(message);
+        node = next;
+    }
+}
+
 /* A tag finds nothing where its owner has gone since the event was taken. */
 static void read_events(struct lh_worker *w)
 {
@@ -367,6 +381,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     init_lists(w);
     lh_mailbox_init(&w->mailbox);
     lh_worker_context(s, &w->ctx, number);
+    w->ctx.mailbox = &w->mailbox;
     lh_watch_add(&s->watch, &w->ctx.running);
     read_clocks(w);
     lh_trim_init(w);
@@ -392,6 +407,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
 
 void lh_worker_deinit(struct lh_worker *w)
 {
+    drop_mail(w);
     lh_news_deinit(&w->news);
     lh_vms_deinit(w);
     lh_conns_free_spare(w);
@@ -402,8 +418,10 @@ void lh_worker_deinit(struct lh_worker *w)
     lh_worker_context_deinit(&w->ctx);
 }
 
+/* A thread of the program may have sent something as late as now. */
 void lh_worker_close(struct lh_worker *w)
 {
+    drop_mail(w);
     if (w->evq.fd >= 0)
         lh_evq_deinit(&w->evq);
 }
@@ -436,6 +454,10 @@ static void *run_worker(void *arg)
         turn(w);
     lh_log_rates_tell(&w->ctx.log_rates);
     log_counters(w);
+    /* Who posts and sees that it has not ended knows that its message is
+     * delivered or dropped soon. */
+    atomic_store(&w->ended, true);
+    drop_mail(w);
     atomic_fetch_add(&s->workers_done, 1);
     lh_evq_wake(&s->done);
     return NULL;
@@ -450,6 +472,12 @@ int lh_worker_launch(struct lh_worker *w, struct lh_err *err)
                           w->number, lh_sys_text(r));
     w->launched = true;
     return 0;
+}
+
+void lh_worker_post(struct lh_worker *w, struct lh_message *message)
+{
+    if (lh_mailbox_post(&w->mailbox, &message->node))
+        lh_evq_wake(&w->evq);
 }
 
 void lh_worker_stop(struct lh_worker *w)

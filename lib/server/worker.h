@@ -15,12 +15,6 @@
 #include "server/trim.h"
 #include "server/vms.h"
 
-/* What others send to a worker; `deliver` runs on its thread. */
-struct lh_message {
-    struct lh_mailbox_node node;
-    void (*deliver)(struct lh_message *message, struct lh_worker *w);
-};
-
 /* A worker's end of a listener. */
 struct lh_acceptor {
     struct lh_source source;
@@ -72,6 +66,7 @@ struct lh_worker {
     struct lh_message stop;
     atomic_flag stop_posted;
     _Atomic bool waiting;         /* asleep in its event queue */
+    _Atomic bool ended;           /* it delivers no mail any more */
     _Atomic unsigned load;        /* connections */
     unsigned events_n, events_at; /* how many, and the next one to look at */
     struct lh_event events[LH_EVENTS_MAX];
@@ -92,6 +87,9 @@ void lh_worker_close(struct lh_worker *w);
 
 /* Starts the thread.  LHTTPD_ESYSTEM. */
 int lh_worker_launch(struct lh_worker *w, struct lh_err *err);
+
+/* Sends it a message, from any thread until lh_worker_close(). */
+void lh_worker_post(struct lh_worker *w, struct lh_message *message);
 
 /* Tells it that a stop was asked for, or asked for sooner.
  * Async-signal-safe. */

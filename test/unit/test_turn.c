@@ -247,11 +247,45 @@ static void short_answers_pass_long_ones(void **state)
     }
 }
 
+static unsigned dropped;
+
+static void count_drop(struct lh_message *message)
+{
+    (void)message;
+    dropped++;
+}
+
+/* Mail that no turn delivers comes back to its sender, as late as it is sent.
+ */
+static void mail_of_an_ended_worker_is_dropped(void **state)
+{
+    struct lh_message mail[] = {
+        {.drop = count_drop}, {.drop = NULL}, {.drop = count_drop}};
+    struct lh_event none[1];
+
+    (void)state;
+    dropped = 0;
+    assert_ptr_equal(t.worker.ctx.mailbox, &t.worker.mailbox);
+    for (int i = 0; i < 3; i++)
+        lh_worker_post(&t.worker, &mail[i]);
+    /* It was woken. */
+    assert_int_equal(lh_evq_wait(&t.worker.evq, none, 1, -1), 0);
+    lh_worker_deinit(&t.worker);
+    assert_int_equal(dropped, 2);
+    lh_worker_post(&t.worker, &mail[0]);
+    lh_worker_close(&t.worker);
+    assert_int_equal(dropped, 3);
+    struct lh_err err;
+    assert_int_equal(lh_worker_init(&t.worker, t.server, 0, &err), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_step_is_bounded, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(mail_of_an_ended_worker_is_dropped,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(short_answers_pass_long_ones, set_up,
                                         tear_down),
     };
