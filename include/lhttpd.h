@@ -77,12 +77,14 @@
  *
  *                            setup    runs              stopped
  *     set, add_certificate   yes      not on a worker   -
- *     listen, adopt          yes      -                 -
+ *     listen, adopt,         yes      -                 -
+ *       listen_fds
  *     map_script, map_source yes      -                 -
  *     register_vm_factory    yes      -                 -
  *     check, start           yes      -                 -
  *     shutdown               nothing  any, and signals  nothing
  *     wait, stop             -        not on a worker   -
+ *     listener_fd            yes      yes               -
  *     port, log              any      any               any
  *     error                  yes      yes               yes
  *     destroy                yes      not on a worker   yes
@@ -282,7 +284,8 @@ LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
  * Binds at once, so that privileges may be given up next; clients are accepted
  * from start on.  `address`: NULL for all (IPv6 and IPv4), a numeric address,
  * or "unix:/path", where a socket that nobody serves any more is replaced; the
- * stop removes it, if the process may and finds it there.
+ * stop removes it, if the process may, finds it there, and no other server has
+ * adopted it.
  * `port`: 0 takes any free one; not used for a unix socket.  `flags`: one of
  * the above, or 0.  Returns the listener's number, 0 for the first, or
  * LHTTPD_EADDRESS.  Before start.
@@ -291,12 +294,41 @@ LHTTPD_API int lhttpd_server_listen(lhttpd_server_t *server,
                                     const char *address, int port,
                                     unsigned flags);
 
-/* Takes over a socket that already listens (systemd's, say).  The server owns
- * `fd` from the successful return on.  Returns the listener's number.
- * LHTTPD_EADDRESS: it is no such socket; LHTTPD_EINVAL: it is a listener of
- * this server already.  Before start. */
+/*
+ * Takes over a socket that already listens.  The server owns `fd` from the
+ * successful return on; the file of a unix socket stays where it is at the
+ * stop.  Returns the listener's number.  LHTTPD_EADDRESS: it is no such socket;
+ * LHTTPD_EINVAL: it is a listener of this server already.  Before start.
+ *
+ * Another server, here or in another process, may serve the socket at the same
+ * time; so a server takes the place of one that runs without a client being
+ * refused: adopt a duplicate of each of its sockets, start, and then stop the
+ * other one.  What fcntl() and setsockopt() set holds for all who share it.
+ */
 LHTTPD_API int lhttpd_server_adopt(lhttpd_server_t *server, int fd,
                                    unsigned flags);
+
+/*
+ * Adopts what a service manager has opened for this process: the descriptors
+ * that LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES tell of (sd_listen_fds(3)).
+ * These variables are removed, so that children do not see them.  A socket's
+ * name says what it speaks, by one or more of the words "http", "tls" and
+ * "redirect", with "-" between; where it has none of them, as systemd's own
+ * choice, the unit's name, `flags` say it.  Returns how many were adopted; 0:
+ * none were passed, or not to this process.  LHTTPD_EINVAL: the variables
+ * contradict each other, or a name has such a word and another one; otherwise
+ * the errors of adopt, after which the server is to be destroyed.  Before
+ * start, in the process that was executed, not in one that it forked, with no
+ * other thread running.
+ */
+LHTTPD_API int lhttpd_server_listen_fds(lhttpd_server_t *server,
+                                        unsigned flags);
+
+/* A listener's descriptor, to be duplicated and adopted by a successor, in this
+ * process or by SCM_RIGHTS in another.  It stays the server's, which closes it
+ * at the stop.  LHTTPD_EINVAL: there is no such listener. */
+LHTTPD_API int lhttpd_server_listener_fd(const lhttpd_server_t *server,
+                                         int listener);
 
 /* The TCP port of a listener, 0 for a unix socket.  LHTTPD_EINVAL: there is no
  * such listener. */

@@ -14,6 +14,7 @@
 #include "os/daemon.h"
 #include "os/self.h"
 #include "os/user.h"
+#include "server/passed.h"
 #include "server/reload.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -267,7 +268,6 @@ int lhttpd_server_set(lhttpd_server_t *s, const char *name, const char *value)
     return r < 0 ? r : end_change(s, lh_settings_set(s, name, value, words(s)));
 }
 
-/* A listener that redirects to HTTPS cannot speak TLS itself. */
 static int check_listener(struct lhttpd_server_t *s, unsigned flags,
                           const char *function)
 {
@@ -275,11 +275,10 @@ static int check_listener(struct lhttpd_server_t *s, unsigned flags,
 
     if (r < 0)
         return r;
-    if (flags & ~(LHTTPD_LISTEN_TLS | LHTTPD_LISTEN_REDIRECT) ||
-        flags == (LHTTPD_LISTEN_TLS | LHTTPD_LISTEN_REDIRECT))
-        return lh_err_set(&s->err, LHTTPD_EINVAL,
-                          "%s: flags 0x%x are not possible", function, flags);
-    return 0;
+    r = lh_listener_check(flags, &s->err);
+    if (r < 0)
+        lh_err_prefix(&s->err, function);
+    return r;
 }
 
 int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
@@ -306,6 +305,14 @@ int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
     return r < 0 ? r : lh_listeners_adopt(&s->listeners, fd, flags, &s->err);
 }
 
+int lhttpd_server_listen_fds(lhttpd_server_t *s, unsigned flags)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = check_listener(s, flags, "lhttpd_server_listen_fds");
+    return r < 0 ? r : lh_passed_listen(&s->listeners, flags, &s->err);
+}
+
 /* With port 0 the system chooses one; the program asks here which it was. */
 int lhttpd_server_port(const lhttpd_server_t *s, int listener)
 {
@@ -314,6 +321,16 @@ int lhttpd_server_port(const lhttpd_server_t *s, int listener)
     if (runs_elsewhere(s))
         return LHTTPD_ESTATE;
     return s->listeners.v[listener].where.port;
+}
+
+/* Once the listeners are closed there is none, though its place is there. */
+int lhttpd_server_listener_fd(const lhttpd_server_t *s, int listener)
+{
+    if (!s || listener < 0 || (unsigned)listener >= s->listeners.n)
+        return LHTTPD_EINVAL;
+    if (runs_elsewhere(s) || s->state >= LH_SERVER_STOPPED)
+        return LHTTPD_ESTATE;
+    return s->listeners.v[listener].fd;
 }
 
 /* While the server runs, the set of its certificates is replaced as a whole,

@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -364,6 +365,27 @@ static bool int_option(int fd, int option, int *value)
     return getsockopt(fd, SOL_SOCKET, option, value, &n) == 0;
 }
 
+/* What is said of a socket holds for all who share it.  O_NONBLOCK is of its
+ * open description, and systemd clears that for each further service that it
+ * gives the socket to; accepting then ends with this time-out, after one tick
+ * of the kernel.  Nobody else sets one on a listener, so it also tells the
+ * server that made the socket that it has a successor. */
+static void mark_adopted(int fd)
+{
+    struct timeval shortest = {.tv_usec = 1};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &shortest, sizeof(shortest));
+}
+
+static bool is_adopted(int fd)
+{
+    struct timeval timeout = {.tv_usec = 0};
+    socklen_t n = sizeof(timeout);
+
+    return getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &n) == 0 &&
+           (timeout.tv_sec || timeout.tv_usec);
+}
+
 /* Sockets that a supervisor has opened are checked, for a mistake there would
  * be found by the first client only. */
 int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
@@ -389,6 +411,7 @@ int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
                           lh_sys_text(-errno));
     if (is_tcp(&a))
         set_tcp_options(fd);
+    mark_adopted(fd);
     address_describe(&a, where);
     return 0;
 }
@@ -410,11 +433,12 @@ static bool is_still_there(const struct lh_sock_address *where)
            status.st_dev == where->unix_dev && status.st_ino == where->unix_ino;
 }
 
-int lh_sock_address_deinit(struct lh_sock_address *where, struct lh_err *err)
+int lh_sock_address_deinit(struct lh_sock_address *where, int fd,
+                           struct lh_err *err)
 {
     int result = 0;
 
-    if (where->unix_path && is_still_there(where) &&
+    if (where->unix_path && !is_adopted(fd) && is_still_there(where) &&
         unlink(where->unix_path) < 0 && errno != ENOENT)
         result = lh_err_set(err, LHTTPD_ESYSTEM, "%s stays behind: %s",
                             where->text, lh_sys_text(-errno));

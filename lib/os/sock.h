@@ -39,14 +39,17 @@ int lh_sock_listen(const char *address, int port,
                    const struct lh_sock_access *access,
                    struct lh_sock_address *where, struct lh_err *err);
 /* Checks that fd is a listening stream socket and makes it ours in the same
- * way; 0 or LHTTPD_EADDRESS. */
+ * way; 0 or LHTTPD_EADDRESS.  Others may serve it too: nothing that they do to
+ * it makes lh_sock_accept() wait. */
 int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err);
 /* Are these two descriptors of one socket? */
 bool lh_sock_same(int fd, int other);
-/* Removes the unix socket's file, if listen made one and it is still that one.
- * Before the listener is closed: until then no other file can have its number.
- * LHTTPD_ESYSTEM: the file is there and cannot be removed. */
-int lh_sock_address_deinit(struct lh_sock_address *where, struct lh_err *err);
+/* Removes the unix socket's file, if listen made one, it is still that one, and
+ * nobody has adopted `fd`, its socket, in the meantime.  Before the listener is
+ * closed: until then no other file can have its number.  LHTTPD_ESYSTEM: the
+ * file is there and cannot be removed. */
+int lh_sock_address_deinit(struct lh_sock_address *where, int fd,
+                           struct lh_err *err);
 
 /* Numeric addresses of both ends of a connection; "unix" and 0 for a unix
  * socket; IPv4-mapped IPv6 is written as IPv4. */

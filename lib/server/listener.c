@@ -10,6 +10,20 @@ void lh_listeners_init(struct lh_listeners *l, const struct lh_log *log)
 
 /* --- set up --------------------------------------------------------------- */
 
+/* A listener that redirects to HTTPS cannot speak TLS itself. */
+int lh_listener_check(unsigned flags, struct lh_err *err)
+{
+    const unsigned both = LHTTPD_LISTEN_TLS | LHTTPD_LISTEN_REDIRECT;
+
+    if (flags & ~both)
+        return lh_err_set(err, LHTTPD_EINVAL, "there are no flags 0x%x",
+                          flags & ~both);
+    if ((flags & both) == both)
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "a listener speaks TLS or redirects to it, not both");
+    return 0;
+}
+
 /* The table has a fixed size, so that workers can look at it without a lock. */
 static int check_room(const struct lh_listeners *l, struct lh_err *err)
 {
@@ -110,7 +124,7 @@ void lh_listener_hide(struct lh_listeners *l, unsigned i)
 {
     struct lh_err err;
 
-    if (lh_sock_address_deinit(&l->v[i].where, &err) < 0)
+    if (lh_sock_address_deinit(&l->v[i].where, l->v[i].fd, &err) < 0)
         lh_log(l->log, LHTTPD_LOG_NOTICE, NULL, "%s", err.text);
 }
 

@@ -37,9 +37,12 @@ struct lh_listeners {
 /* `l` is zeroed. */
 void lh_listeners_init(struct lh_listeners *l, const struct lh_log *log);
 
+/* LHTTPD_EINVAL: no listener can have these flags. */
+int lh_listener_check(unsigned flags, struct lh_err *err);
+
 /* Adds one, a new socket or the program's own; returns its number.  The
- * arguments are those of the public functions.  LHTTPD_EINVAL,
- * LHTTPD_EADDRESS, LHTTPD_ESYSTEM. */
+ * arguments are those of the public functions; flags were checked.
+ * LHTTPD_EINVAL, LHTTPD_EADDRESS, LHTTPD_ESYSTEM. */
 int lh_listeners_listen(struct lh_listeners *l, const char *address, int port,
                         unsigned flags, const struct lh_sock_access *access,
                         struct lh_err *err);

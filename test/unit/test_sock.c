@@ -150,8 +150,8 @@ static void test_ipv4(void **state)
     assert_int_equal(idle_s, 60);
     lh_sock_close(fd);
     close(client);
+    lh_sock_address_deinit(&a, listener, &err);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&a, &err);
 }
 
 static bool ipv6_works(void)
@@ -300,7 +300,7 @@ static void test_unix(void **state)
     assert_int_equal(ends.remote_port, 0);
     assert_refused(address, 0, "is in use by another server");
     assert_int_equal(access(path, F_OK), 0);
-    assert_int_equal(lh_sock_address_deinit(&a, &err), 0);
+    assert_int_equal(lh_sock_address_deinit(&a, listener, &err), 0);
     assert_int_equal(access(path, F_OK), -1);
     assert_null(a.unix_path);
     lh_sock_close(listener);
@@ -321,7 +321,7 @@ static void test_unix_access(void **state)
     assert_int_equal(status.st_mode & 07777, 0660);
     assert_int_equal(status.st_uid, geteuid() == 0 ? 4711 : geteuid());
     assert_int_equal(status.st_gid, geteuid() == 0 ? 4712 : getegid());
-    assert_int_equal(lh_sock_address_deinit(&a, &err), 0);
+    assert_int_equal(lh_sock_address_deinit(&a, listener, &err), 0);
     lh_sock_close(listener);
 }
 
@@ -334,12 +334,12 @@ static void test_unix_of_another_server_stays(void **state)
     int ours = listen_at(address, 0, &a);
     assert_int_equal(unlink(path), 0);
     int other = listen_at(address, 0, &b);
-    assert_int_equal(lh_sock_address_deinit(&a, &err), 0);
+    assert_int_equal(lh_sock_address_deinit(&a, ours, &err), 0);
     lh_sock_close(ours);
     int client = dial_unix();
     assert_true(client >= 0);
     close(client);
-    assert_int_equal(lh_sock_address_deinit(&b, &err), 0);
+    assert_int_equal(lh_sock_address_deinit(&b, other, &err), 0);
     assert_int_equal(access(path, F_OK), -1);
     lh_sock_close(other);
 }
@@ -356,9 +356,9 @@ static void test_unix_stale_is_replaced(void **state)
     int client = dial_unix();
     assert_true(client >= 0);
     close(client);
-    lh_sock_address_deinit(&b, &err);
+    lh_sock_address_deinit(&b, listener, &err);
+    lh_sock_address_deinit(&a, listener, &err);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&a, &err);
 }
 
 static void test_unix_keeps_other_files(void **state)
@@ -420,7 +420,8 @@ static void test_adopt(void **state)
     close(fd);
 }
 
-/* A unix socket that was handed to us: its file is not ours to remove. */
+/* A unix socket that was handed to us: its file is not ours to remove; nor is
+ * it any more of the server that made it, and has a successor now. */
 static void test_adopt_unix(void **state)
 {
     struct lh_sock_address a, b;
@@ -430,10 +431,49 @@ static void test_adopt_unix(void **state)
     assert_int_equal(lh_sock_adopt(fd, &b, &err), 0);
     assert_string_equal(b.text, address);
     assert_int_equal(b.port, 0);
-    lh_sock_address_deinit(&b, &err);
+    assert_int_equal(lh_sock_address_deinit(&b, fd, &err), 0);
+    assert_int_equal(lh_sock_address_deinit(&a, fd, &err), 0);
     assert_int_equal(access(path, F_OK), 0);
-    lh_sock_address_deinit(&a, &err);
     lh_sock_close(fd);
+    fd = listen_at(address, 0, &a); /* and the next one replaces it */
+    assert_int_equal(lh_sock_address_deinit(&a, fd, &err), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    lh_sock_close(fd);
+}
+
+/* O_NONBLOCK is shared with all who have the socket, and systemd clears it. */
+static void never_waits(int listener)
+{
+    struct lh_sock_address a;
+    struct lh_sock_ends ends;
+
+    assert_int_equal(lh_sock_adopt(listener, &a, &err), 0);
+    assert_int_equal(fcntl(listener, F_SETFL, 0), 0);
+    alarm(60);
+    assert_int_equal(lh_sock_accept(listener, &ends), -EAGAIN);
+    alarm(0);
+}
+
+static void test_accepting_never_waits(void **state)
+{
+    struct lh_sock_address a;
+    struct lh_sock_ends ends;
+
+    (void)state;
+    int listener = listen_at("127.0.0.1", 0, &a);
+    never_waits(listener);
+    int client = dial(AF_INET, "127.0.0.1", a.port);
+    wait_readable(listener);
+    int fd = lh_sock_accept(listener, &ends);
+    assert_true(fd >= 0);
+    lh_sock_close(fd);
+    close(client);
+    lh_sock_close(listener);
+    listener = listen_at(address, 0, &a);
+    never_waits(listener);
+    unlink(path);
+    lh_sock_address_deinit(&a, listener, &err);
+    lh_sock_close(listener);
 }
 
 static void test_no_descriptors(void **state)
@@ -744,8 +784,8 @@ static void test_abort(void **state)
     wait_readable(client);
     assert_int_equal(lh_sock_receive(client, &byte, 1), -ECONNRESET);
     close(client);
+    lh_sock_address_deinit(&a, listener, &err);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&a, &err);
 }
 
 /* A reset by the peer is "lost", in both directions. */
@@ -787,6 +827,7 @@ int main(void)
         cmocka_unit_test(test_unix_no_memory),
         cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_adopt_unix),
+        cmocka_unit_test(test_accepting_never_waits),
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_listen_without_descriptors),
         cmocka_unit_test(test_not_a_listener),

@@ -126,8 +126,8 @@ static int tear_down(void **state)
     (void)state;
     stopping = true;
     pthread_join(thread, NULL);
+    lh_sock_address_deinit(&where, listener, &err);
     lh_sock_close(listener);
-    lh_sock_address_deinit(&where, &err);
     lh_tls_shared_free(shared);
     lh_creds_free(creds);
     unlink(session_file);
