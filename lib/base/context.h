@@ -21,7 +21,8 @@ struct lh_counters {
     unsigned tasks;
     unsigned operations;
     uint64_t connections_total, requests_total;
-    uint64_t turns, longest_turn_ms; /* a turn: without its wait */
+    uint64_t requests_begun, requests_ended; /* see http/exchange.h */
+    uint64_t turns, longest_turn_ms;         /* a turn: without its wait */
 };
 
 /* Of os/, where a worker has them; NULL for VMs that are thrown away. */
@@ -29,13 +30,17 @@ struct lh_aio;
 struct lh_evq;
 struct lh_slots;
 
+struct lh_exchange;
+
 struct lh_context {
-    uint64_t now_ms;            /* monotonic; set at the start of each turn */
-    int64_t unix_s;             /* the calendar's time, likewise */
-    char date[30];              /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
-    uint64_t tasks_until_ms;    /* no further task runs in this turn; 0: any */
-    uint64_t resumed_ms;        /* when the last task began to run */
-    struct lh_running running;  /* what of a script runs now */
+    uint64_t now_ms;           /* monotonic; set at the start of each turn */
+    uint64_t now_us;           /* monotonic and exact; set before a turn's input
+                                  and before its output */
+    int64_t unix_s;            /* the calendar's time, as now_ms */
+    char date[30];             /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
+    uint64_t tasks_until_ms;   /* no further task runs in this turn; 0: any */
+    uint64_t resumed_ms;       /* when the last task began to run */
+    struct lh_running running; /* what of a script runs now */
     struct lh_mailbox *readers; /* of `running`, see lh_run_words_free() */
     struct lh_timers timers;
     const lhttpd_limits_t *limits; /* resolved: no zeroes */
@@ -54,6 +59,9 @@ struct lh_context {
     /* Asks for a reload, which another thread does; 0, or an error in words.
      * NULL for VMs that are thrown away. */
     int (*ask_reload)(struct lh_context *ctx, struct lh_err *err);
+    /* Told of each request once, when it has ended; NULL: nobody wants to know.
+     */
+    void (*request_ends)(struct lh_exchange *ex);
     bool stopping; /* a stop has begun */
     /* Descriptors or the system's memory ran out: what any VM of the worker has
      * lost is to be collected. */

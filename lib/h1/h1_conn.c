@@ -105,6 +105,7 @@ static void begin_answer(struct lh_h1 *c)
     c->pace = (struct lh_h1_pace){.waiting = false};
     ex->protocol = c;
     ex->on_output = h1_on_output;
+    lh_exchange_accept(ex);
     if (length == 0) {
         lh_exchange_body_end(ex, LH_BODY_ENDED);
         lh_h1_set_state(c, LH_H1_ANSWER);
@@ -134,11 +135,10 @@ static bool step_head(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
         lh_log_client(c->ctx, c->host->peer, LH_LOG_REFUSED,
                       "HTTP/1: closed without an answer, %s",
                       c->head.why ? c->head.why : "out of memory");
-        lh_h1_cancel(c);
+        lh_h1_cancel(c, LH_ENDED_CUT);
         lh_h1_close(c, false);
         return false;
     default:
-        lh_h1_cancel(c);
         lh_h1_refuse_client(c, result, c->head.why, head);
         return false;
     }
@@ -162,12 +162,12 @@ static void malformed_body(struct lh_h1 *c)
         return;
     }
     lh_exchange_body_end(c->ex, LH_BODY_MALFORMED);
-    lh_h1_cancel(c);
     if (!left) {
         lh_h1_refuse_client(c, 400, "the body's chunks are malformed", head);
         return;
     }
     log_body(c, "the body's chunks are malformed");
+    lh_h1_cancel(c, LH_ENDED_CUT);
     lh_h1_close(c, true);
 }
 
@@ -194,7 +194,7 @@ static bool queue_body(struct lh_h1 *c, struct lh_str data)
     }
     c->body_bytes += data.n;
     if (!lh_exchange_body(c->ex, data.p, data.n)) {
-        lh_h1_abort(c);
+        lh_h1_abort(c, LH_ENDED_CUT);
         return false;
     }
     return true;
@@ -227,7 +227,7 @@ static bool step_body(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
         malformed_body(c);
         break;
     case LH_H1_BODY_MEMORY:
-        lh_h1_abort(c);
+        lh_h1_abort(c, LH_ENDED_CUT);
         break;
     }
     return false;
@@ -347,7 +347,7 @@ static void h1_eof(void *v)
         return;
     case LH_H1_HEAD:
     case LH_H1_BODY:
-        lh_h1_abort(c);
+        lh_h1_abort(c, LH_ENDED_GONE);
         return;
     case LH_H1_IDLE:
     case LH_H1_DISCARD:
@@ -365,9 +365,9 @@ static void h1_gone(void *v)
     struct lh_h1 *c = v;
 
     c->reset |= c->until_close;
-    lh_h1_cancel(c);
+    lh_h1_cancel(c, c->host->ends);
     if (c->unsent) {
-        lh_exchange_cancel(c->unsent);
+        lh_exchange_cancel(c->unsent, c->host->ends);
         lh_exchange_let_go_protocol(c->unsent);
         c->unsent = NULL;
     }

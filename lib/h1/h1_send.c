@@ -17,6 +17,17 @@
 
 /* --- answers of our own --------------------------------------------------- */
 
+/* Every answer is that of a request.  One that did not get as far as an
+ * exchange gets it here; without memory nobody is told of it. */
+static void end_refused(struct lh_h1 *c, unsigned status, size_t body)
+{
+    if (!c->ex)
+        c->ex = lh_exchange_new(c->ctx, c->host->peer);
+    if (c->ex)
+        lh_exchange_refuse(c->ex, status, body);
+    lh_h1_cancel(c, LH_ENDED_CUT);
+}
+
 void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
                   bool no_body)
 {
@@ -31,6 +42,7 @@ void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
     lh_h1_out_to_queue(&o, scratch, sizeof(scratch), &c->queue);
     lh_h1_put_error(&o, c->ctx, status, body, no_body);
     lh_h1_out_flush(&o);
+    end_refused(c, status, no_body ? 0 : body.n);
     lh_h1_close(c, true);
 }
 
@@ -164,12 +176,10 @@ static void abort_response(struct lh_h1 *c)
 {
     bool head = c->ex->request.head, left = c->ex->response.head_left;
 
-    if (left) {
-        lh_h1_abort(c);
-    } else {
-        lh_h1_cancel(c);
+    if (left)
+        lh_h1_abort(c, LH_ENDED_CUT);
+    else
         lh_h1_refuse(c, 500, NULL, head);
-    }
 }
 
 /* Everything of the response that can leave now, and with its last octet the
@@ -223,7 +233,7 @@ bool lh_h1_has_output(const struct lh_h1 *c)
 static void check_memory(struct lh_h1 *c, const struct lh_h1_out *o)
 {
     if (o->failed)
-        lh_h1_abort(c);
+        lh_h1_abort(c, LH_ENDED_CUT);
 }
 
 size_t lh_h1_pull(void *v, uint8_t *out, size_t room)

@@ -51,14 +51,14 @@ void lh_h1_close(struct lh_h1 *c, bool linger)
 
 /* Before its head is whole a request has no handler, so that nobody else
  * would let go of that side of the exchange. */
-void lh_h1_cancel(struct lh_h1 *c)
+void lh_h1_cancel(struct lh_h1 *c, enum lh_ending why)
 {
     struct lh_exchange *ex = c->ex;
 
     c->ex = NULL;
     if (!ex)
         return;
-    lh_exchange_cancel(ex);
+    lh_exchange_cancel(ex, why);
     if (c->state <= LH_H1_HEAD)
         lh_exchange_let_go_handler(ex); /* it never came to one */
     lh_exchange_let_go_protocol(ex);
@@ -87,10 +87,10 @@ static void discard_body(struct lh_h1 *c)
 
 /* A response that ends with its connection would look whole after an orderly
  * end (RFC 9112, 6.3), so the driver resets then. */
-void lh_h1_abort(struct lh_h1 *c)
+void lh_h1_abort(struct lh_h1 *c, enum lh_ending why)
 {
     c->reset = c->until_close;
-    lh_h1_cancel(c);
+    lh_h1_cancel(c, why);
     lh_h1_close(c, false);
 }
 

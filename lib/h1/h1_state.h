@@ -76,10 +76,10 @@ void lh_h1_set_state(struct lh_h1 *c, enum lh_h1_state state);
 void lh_h1_close(struct lh_h1 *c, bool linger);
 
 /* Cancels and closes, so that nothing that was sent looks whole. */
-void lh_h1_abort(struct lh_h1 *c);
+void lh_h1_abort(struct lh_h1 *c, enum lh_ending why);
 
 /* Cancels the current exchange and lets go of it. */
-void lh_h1_cancel(struct lh_h1 *c);
+void lh_h1_cancel(struct lh_h1 *c, enum lh_ending why);
 
 /* The response was written: on to the next request, or to the end. */
 void lh_h1_answered(struct lh_h1 *c);

@@ -138,7 +138,6 @@ static void end_overdue(struct lh_h1 *c)
     switch (c->state) {
     case LH_H1_HEAD:
         head = c->ex->request.head;
-        lh_h1_cancel(c);
         lh_h1_refuse_client(c, 408, "a request's head took too long", head);
         return;
     case LH_H1_BODY:

@@ -173,8 +173,11 @@ static void h2_sent(void *vc)
 
 static void h2_eof(void *vc)
 {
-    lh_h2_drop(vc); /* a client that closes its side has gone */
-    h2_settle(vc);
+    struct lh_h2 *c = vc;
+
+    c->ends = LH_ENDED_GONE; /* a client that closes its side has */
+    lh_h2_drop(c);
+    h2_settle(c);
 }
 
 /* The connection is lost: handlers learn it, and whoever still waits for
@@ -183,11 +186,12 @@ static void h2_gone(void *vc)
 {
     struct lh_h2 *c = vc;
 
+    c->ends = c->host->ends;
     lh_h2_drop(c);
     while (!lh_list_empty(&c->all)) {
         struct lh_h2_stream *s = LH_OF(c->all.next, struct lh_h2_stream, all);
         if (!s->ex->sent)
-            lh_exchange_cancel(s->ex); /* its handler may wait for that */
+            lh_exchange_cancel(s->ex, c->ends); /* its handler may wait */
         free_stream(c, s);
     }
 }

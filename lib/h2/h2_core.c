@@ -200,6 +200,7 @@ void lh_h2_core_init(struct lh_h2 *c, struct lh_protocol_host *host)
 
     c->host = host;
     c->ctx = host->ctx;
+    c->ends = LH_ENDED_CUT;
     lh_list_init(&c->all);
     lh_list_init(&c->changed);
     lh_list_init(&c->heads);
@@ -276,6 +277,19 @@ struct lh_h2_stream *lh_h2_open(struct lh_h2 *c, uint32_t id)
     return s;
 }
 
+/* How the request of a stream ends that is closed before its response is whole.
+ */
+static enum lh_ending ending_of(const struct lh_h2 *c,
+                                const struct lh_h2_stream *s,
+                                enum lh_h2_past past)
+{
+    if (past == LH_H2_PAST_CANCELLED)
+        return LH_ENDED_GONE;
+    if (c->life == LH_H2_ENDED)
+        return c->ends;
+    return s->slow ? LH_ENDED_TIMEOUT : LH_ENDED_CUT;
+}
+
 /* Leaves every place where it could be found by a frame, and lets its handler
  * know.  It is remembered for some time what late frames of it are worth. */
 void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
@@ -291,7 +305,7 @@ void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
         c->block.reader.request = NULL;
     }
     if (!s->whole)
-        lh_exchange_cancel(s->ex);
+        lh_exchange_cancel(s->ex, ending_of(c, s, past));
     lh_exchange_body_end(s->ex, LH_BODY_CLOSED);
     if (!s->served)
         lh_exchange_let_go_handler(s->ex);
@@ -337,6 +351,7 @@ void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
     s->served = true;
     s->refused = status != 0;
     s->expects_continue = c->block.reader.expects_continue && !s->pushed;
+    lh_exchange_accept(ex);
     if (status) {
         lh_exchange_fail(ex, status);
         lh_exchange_let_go_handler(ex);

@@ -102,6 +102,7 @@ struct lh_h2 {
     struct lh_protocol_host *host;
     struct lh_context *ctx;
     enum lh_h2_life life;
+    enum lh_ending ends; /* how requests end that the connection's end ends */
 
     /* Input. */
     enum lh_h2_phase phase;

@@ -59,6 +59,7 @@ struct lh_h2_stream {
     bool whole;            /* the last octet of the response was pulled */
     bool expects_continue; /* expect: 100-continue, not answered yet */
     bool discards;         /* nobody reads the rest of the body */
+    bool slow;             /* the client did not take what it was sent */
     size_t discard_left;
 
     /* Times, LH_NEVER or when something is too late. */

@@ -80,6 +80,7 @@ static void reset_slow(struct lh_h2 *c, struct lh_h2_stream *s)
                   "HTTP/2: RST_STREAM CANCEL of stream %u, its window or the "
                   "connection's stayed shut",
                   s->id);
+    s->slow = true;
     lh_h2_reset(c, s, LH_H2_CANCEL);
     lh_h2_charge(c, "streams that had to be reset");
 }

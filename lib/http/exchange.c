@@ -57,6 +57,8 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
     ex->response.content_length = LH_LENGTH_UNKNOWN;
     ex->response.interim_end = &ex->response.interim;
     ex->owners = 2;
+    ex->begun_us = ctx->now_us;
+    ex->mapping_number = ex->handler_number = -1;
     ctx->counters.exchanges++;
     ctx->counters.requests_total++;
     return ex;
@@ -90,6 +92,56 @@ static bool is_borrowing(const struct lh_response *r)
     return r->lent_n || r->piped_n;
 }
 
+/* --- the end of a request ------------------------------------------------- */
+
+void lh_exchange_accept(struct lh_exchange *ex)
+{
+    ex->accepted = true;
+    ex->ctx->counters.requests_begun++;
+}
+
+/* Whatever ends it first is what it has ended by. */
+static void end_request(struct lh_exchange *ex, enum lh_ending ending)
+{
+    struct lh_context *ctx = ex->ctx;
+
+    if (!ex->accepted || ex->over)
+        return;
+    ex->over = true;
+    ex->ending = ending;
+    ctx->counters.requests_ended++;
+    if (ctx->request_ends)
+        ctx->request_ends(ex);
+}
+
+void lh_exchange_refuse(struct lh_exchange *ex, unsigned status, uint64_t n)
+{
+    if (!ex->accepted)
+        lh_exchange_accept(ex);
+    ex->refused = status;
+    ex->refused_bytes = n;
+    ex->head_us = ex->ctx->now_us;
+    end_request(ex, LH_ENDED_COMPLETE);
+}
+
+unsigned lh_exchange_status(const struct lh_exchange *ex)
+{
+    if (ex->refused)
+        return ex->refused;
+    return ex->response.head_left ? ex->response.status : 0;
+}
+
+uint64_t lh_exchange_body_sent(const struct lh_exchange *ex)
+{
+    if (ex->refused)
+        return ex->refused_bytes;
+    if (ex->response.no_body)
+        return 0;
+    return ex->response.written - lh_exchange_out_bytes(ex);
+}
+
+/* --- its two owners ------------------------------------------------------- */
+
 /* The second owner frees all. */
 static void let_go(struct lh_exchange *ex)
 {
@@ -98,6 +150,7 @@ static void let_go(struct lh_exchange *ex)
     assert(ex->owners > 0);
     if (--ex->owners)
         return;
+    assert(ex->over == ex->accepted);
     drop_output(ex);
     lh_buf_clear(&ex->body);
     lh_arena_reset(&ex->arena);
@@ -109,6 +162,9 @@ static void let_go(struct lh_exchange *ex)
 /* A handler that waits for what it has lent is told that it has it back. */
 void lh_exchange_let_go_protocol(struct lh_exchange *ex)
 {
+    bool whole = lh_exchange_complete(ex) && !lh_exchange_out_bytes(ex);
+
+    end_request(ex, whole ? LH_ENDED_COMPLETE : LH_ENDED_CUT);
     ex->protocol = NULL;
     ex->on_output = NULL;
     if (ex->owners > 1) {
@@ -153,6 +209,7 @@ bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n)
         lh_exchange_body_end(ex, LH_BODY_CLOSED);
         return false;
     }
+    ex->body_received += n;
     tell_handler(ex);
     return true;
 }
@@ -166,10 +223,11 @@ void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state)
 }
 
 /* Once; the handler finds the same, however often it is told. */
-void lh_exchange_cancel(struct lh_exchange *ex)
+void lh_exchange_cancel(struct lh_exchange *ex, enum lh_ending why)
 {
     if (ex->gone)
         return;
+    end_request(ex, why);
     ex->gone = true;
     if (ex->body_state == LH_BODY_OPEN)
         ex->body_state = LH_BODY_CLOSED;
@@ -259,6 +317,7 @@ size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
 void lh_exchange_head_leaves(struct lh_exchange *ex)
 {
     ex->response.head_left = true;
+    ex->head_us = ex->ctx->now_us;
     if (ex->response.no_body)
         tell_handler(ex);
 }
@@ -279,6 +338,7 @@ struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex)
 void lh_exchange_sent(struct lh_exchange *ex)
 {
     ex->sent = true;
+    end_request(ex, LH_ENDED_COMPLETE);
     tell_handler(ex);
 }
 
@@ -500,6 +560,7 @@ void lh_exchange_unlend(struct lh_exchange *ex)
 
     if (!is_borrowing(r))
         return;
+    r->written -= r->lent_n + r->piped_n; /* nobody has got that */
     r->lent = NULL;
     r->lent_n = r->piped_n = 0;
     r->state = LH_RESPONSE_ABORTED;
@@ -627,6 +688,7 @@ void lh_exchange_check(const struct lh_exchange *ex)
     assert(ex->owners == 1 || ex->owners == 2);
     assert(ex->owners == 2 || !(ex->protocol && ex->handler));
     assert((ex->body.n > 0) == (ex->body.head != NULL));
+    assert(ex->accepted || !ex->over);
     check_response(ex);
     if (ex->connection_queued)
         assert(ex->response.bytes.n <= *ex->connection_queued);

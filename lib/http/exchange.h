@@ -56,6 +56,15 @@ struct lh_interim {
     struct lh_fields fields;
 };
 
+/* How a request has ended.  The first is what the loss of a connection means
+ * that nobody here has wanted. */
+enum lh_ending {
+    LH_ENDED_GONE,     /* the client went before it had the whole response */
+    LH_ENDED_TIMEOUT,  /* ... or was cut, since it took nothing */
+    LH_ENDED_CUT,      /* ... by us: a failed handler, a stop, an error */
+    LH_ENDED_COMPLETE, /* its protocol has given the response away */
+};
+
 /* What a response is, in the order in which it happens. */
 enum lh_response_state {
     LH_RESPONSE_NONE,    /* no final header yet */
@@ -97,6 +106,17 @@ struct lh_exchange {
     bool sent;                 /* the kernel has the whole response */
     size_t *connection_queued; /* what its connection holds, see room */
 
+    /* What is told at its end, see lh_exchange_accept. */
+    bool accepted, over;
+    enum lh_ending ending;  /* once over */
+    unsigned refused;       /* the status that the protocol answered with */
+    uint64_t refused_bytes; /* ... and how long its body was */
+    uint64_t body_received; /* octets of the request's, as far as taken */
+    uint64_t begun_us;      /* as ctx->now_us */
+    uint64_t head_us;       /* when the final header left; 0: it has not */
+    int mapping_number;     /* who has it, as the server counts; -1: nobody */
+    int handler_number;     /* ... of its script */
+
     /* The two owners, NULL once they have let go; each sets its own hook. */
     void *protocol;
     void (*on_output)(struct lh_exchange *ex);
@@ -121,6 +141,24 @@ void lh_exchange_let_go_handler(struct lh_exchange *ex);
 
 /* --- the protocol's side -------------------------------------------------- */
 
+/*
+ * Its header section is whole.  From here on it counts as a request that was
+ * begun, and ctx->request_ends is told once that it has ended, with the
+ * exchange as it was: when it is cancelled, when the kernel has all of the
+ * response, or at the latest when the protocol lets go of it; its handler may
+ * go on.
+ */
+void lh_exchange_accept(struct lh_exchange *ex);
+
+/* The protocol answers by itself, with a body of n octets, in the place of a
+ * handler or before there is one.  The request has ended; accepted or not. */
+void lh_exchange_refuse(struct lh_exchange *ex, unsigned status, uint64_t n);
+
+/* Facts for ctx->request_ends: the status of the final header that has left, or
+ * 0; and how many octets of the response's body have. */
+unsigned lh_exchange_status(const struct lh_exchange *ex);
+uint64_t lh_exchange_body_sent(const struct lh_exchange *ex);
+
 /* How much of the request's body may be queued now: 0 holds the client back.
  * It is 64 KiB when empty. */
 size_t lh_exchange_body_room(const struct lh_exchange *ex);
@@ -129,9 +167,10 @@ bool lh_exchange_body(struct lh_exchange *ex, const void *p, size_t n);
 /* LH_BODY_ENDED or one of the failures; the first one stays. */
 void lh_exchange_body_end(struct lh_exchange *ex, enum lh_body_state state);
 
-/* Nobody listens any more: the body fails as LH_BODY_CLOSED if it was not
- * whole, what waits to be sent is dropped, and so is what is written later. */
-void lh_exchange_cancel(struct lh_exchange *ex);
+/* Nobody listens any more, for a reason that is not COMPLETE: the body fails as
+ * LH_BODY_CLOSED if it was not whole, what waits to be sent is dropped, and so
+ * is what is written later. */
+void lh_exchange_cancel(struct lh_exchange *ex, enum lh_ending why);
 
 /* The peer has shut down its sending side, and not because its request said so:
  * for a handler it is gone, and what waits ends; what the handler still writes

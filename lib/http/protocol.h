@@ -51,7 +51,8 @@ struct lh_protocol {
      * as feed wants it. */
     void (*eof)(void *c);
 
-    /* The connection is lost: cancels and lets go of every exchange. */
+    /* The connection is lost, as host->ends says: cancels and lets go of every
+     * exchange. */
     void (*gone)(void *c);
 
     unsigned (*status)(const void *c);
@@ -74,8 +75,9 @@ struct lh_protocol {
 struct lh_protocol_host {
     struct lh_context *ctx;
     struct lh_peer *peer;
-    bool splices;      /* output may come from a pipe */
-    uint64_t first_ms; /* when the first octet came; 0: it has yet to */
+    bool splices;        /* output may come from a pipe */
+    uint64_t first_ms;   /* when the first octet came; 0: it has yet to */
+    enum lh_ending ends; /* how requests end that the connection's loss ends */
     /* The request's header section is complete: find its handler. */
     void (*request)(struct lh_protocol_host *host, struct lh_exchange *ex);
     /* Status or deadline may have changed outside of feed and pull. */

@@ -89,12 +89,24 @@ static void check_queue(const struct lh_list *queue, size_t offset)
     }
 }
 
+/* Each that was begun ends, at the latest with its connection. */
+static void check_requests(const struct lh_worker *w)
+{
+    const struct lh_counters *n = &w->ctx.counters;
+
+    assert(n->requests_ended <= n->requests_begun);
+    assert(n->requests_begun - n->requests_ended <= n->exchanges);
+    if (w->conns_n == 0)
+        assert(n->requests_ended == n->requests_begun);
+}
+
 void lh_check_worker(const struct lh_worker *w)
 {
     assert(w->ctx.counters.connections == w->conns_n);
     assert(atomic_load(&w->load) == w->conns_n);
     assert(w->ctx.counters.exchanges == w->ctx.exchanges.out);
     assert(w->ctx.counters.tasks == lh_vms_tasks(w)); /* of old VMs too */
+    check_requests(w);
     if (w->conns_n > LONG_LIST && w->ctx.counters.turns % TURNS_BETWEEN)
         return;
     unsigned n = check_list(w, &w->busy, false, false);

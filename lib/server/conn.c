@@ -293,6 +293,12 @@ void lh_conns_drain(struct lh_worker *w)
     for_all_conns(w, drain_conn);
 }
 
+static void cut_conn(struct lh_conn *c)
+{
+    c->host.ends = LH_ENDED_CUT;
+    lh_conn_lose(c);
+}
+
 unsigned lh_conns_cut(struct lh_worker *w)
 {
     unsigned cut = 0;
@@ -300,6 +306,6 @@ unsigned lh_conns_cut(struct lh_worker *w)
     for (struct lh_list *link = w->busy.next; link != &w->busy;
          link = link->next)
         cut += LH_OF(link, struct lh_conn, all)->state == LH_CONN_OPEN;
-    for_all_conns(w, lh_conn_lose);
+    for_all_conns(w, cut_conn);
     return cut;
 }

@@ -63,6 +63,7 @@ static void look_whether_it_takes(struct lh_conn *c)
     }
     LH_CONN_LOG(c, LH_LOG_SLOW, "it took nothing of what was sent for %llu ms",
                 (unsigned long long)c->worker->ctx.limits->send_timeout_ms);
+    c->host.ends = LH_ENDED_TIMEOUT;
     lh_conn_lose(c);
 }
 

@@ -126,8 +126,19 @@ static void redirect_to_slash(struct lh_exchange *ex)
 static void serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,
                   struct lh_str path_info)
 {
+    ex->handler_number = handler;
     if (lh_vm_serve(vm, handler, ex, path_info) < 0)
         answer(ex, 503);
+}
+
+static void serve_by_root(struct lh_worker *w, unsigned index,
+                          struct lh_exchange *ex)
+{
+    struct lh_vm *vm = w->vms->v[index];
+    struct lh_str none = {NULL, 0};
+
+    ex->mapping_number = (int)index;
+    serve(vm, lh_vm_not_found(vm), ex, none);
 }
 
 /* By the "/notfound" of the script, else by that of the root mapping. */
@@ -141,8 +152,7 @@ static void serve_not_found(struct lh_worker *w, struct lh_vm *vm,
     if (vm && lh_vm_not_found(vm) >= 0)
         serve(vm, lh_vm_not_found(vm), ex, none);
     else if (root && lh_vm_not_found(w->vms->v[root->index]) >= 0)
-        serve(w->vms->v[root->index], lh_vm_not_found(w->vms->v[root->index]),
-              ex, none);
+        serve_by_root(w, root->index, ex);
     else
         answer(ex, 404);
 }
@@ -160,6 +170,7 @@ static void find_and_serve(struct lh_worker *w, struct lh_exchange *ex)
         return;
     }
     struct lh_vm *vm = w->vms->v[prefix->index];
+    ex->mapping_number = (int)prefix->index;
     if (rest.n == 0 && prefix->n && lh_vm_has_root(vm)) {
         redirect_to_slash(ex);
         return;

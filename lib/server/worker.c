@@ -18,6 +18,7 @@
 #include "server/conn_input.h"
 #include "server/conn_output.h"
 #include "server/handover.h"
+#include "server/request_end.h"
 
 #include <stdlib.h>
 
@@ -158,12 +159,19 @@ static void wait_for_events(struct lh_worker *w)
         atomic_store(&w->waiting, false);
 }
 
+/* What requests took is told by this one. */
+static void read_exact_clock(struct lh_worker *w)
+{
+    w->ctx.now_us = lh_clock_ns() / 1000;
+}
+
 /* One time for the whole turn: what happens in it happened at once.  The date
  * is written once a second, as it is in every answer. */
 static void read_clocks(struct lh_worker *w)
 {
     uint64_t now_ms = lh_clock_ms();
 
+    read_exact_clock(w);
     if (now_ms == w->ctx.now_ms && w->ctx.unix_s)
         return;
     w->ctx.now_ms = now_ms;
@@ -293,6 +301,7 @@ static void turn(struct lh_worker *w)
     fire_timers(w);
     find_lost(w);
     run_rounds(w);
+    read_exact_clock(w);
     lh_conns_write(w);
     w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
@@ -390,6 +399,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     w->limits = s->limits;
     w->ctx.limits = &w->limits;
     w->ctx.readers = &s->watch.readers;
+    w->ctx.request_ends = lh_request_ends;
     lh_worker_share(w);
     if (s->tls && !(w->pools.tls = lh_tls_worker_new(s->tls)))
         return lh_err_memory(err);

@@ -18,6 +18,22 @@ static void keep_log(void *context, const lhttpd_log_entry_t *entry)
     snprintf(t->last_log, sizeof(t->last_log), "%s", entry->message);
 }
 
+static void keep_end(struct lh_exchange *ex)
+{
+    static const char *const names[] = {
+        [LH_ENDED_GONE] = "gone",
+        [LH_ENDED_TIMEOUT] = "timeout",
+        [LH_ENDED_CUT] = "cut",
+        [LH_ENDED_COMPLETE] = "complete",
+    };
+    struct test_context *t = LH_OF(ex->ctx, struct test_context, ctx);
+    size_t n = strlen(t->ended);
+
+    snprintf(t->ended + n, sizeof(t->ended) - n, "%s%s %u %llu", n ? ", " : "",
+             names[ex->ending], lh_exchange_status(ex),
+             (unsigned long long)lh_exchange_body_sent(ex));
+}
+
 void test_context_init(struct test_context *t)
 {
     struct lh_context *ctx = &t->ctx;
@@ -30,6 +46,7 @@ void test_context_init(struct test_context *t)
     ctx->software = "test";
     ctx->now_ms = 1000;
     ctx->unix_s = 1795490100;
+    ctx->request_ends = keep_end;
     memcpy(ctx->date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
@@ -49,6 +66,8 @@ void test_context_deinit(struct test_context *t)
 
     assert_int_equal(ctx->counters.exchanges, 0);
     assert_int_equal(ctx->exchanges.out, 0);
+    assert_int_equal(ctx->counters.requests_begun,
+                     ctx->counters.requests_ended);
     assert_int_equal(lh_buf_pools_out(&ctx->bufs), 0);
     assert_int_equal(t->peer->owners, 1);
     lh_buf_pools_deinit(&ctx->bufs);

@@ -140,7 +140,7 @@ size_t test_loopback_pump(struct test_loopback *l, size_t most)
 void test_loopback_gone(struct test_loopback *l)
 {
     if (l->ex)
-        lh_exchange_cancel(l->ex);
+        lh_exchange_cancel(l->ex, LH_ENDED_GONE);
 }
 
 void test_loopback_fin(struct test_loopback *l)

@@ -349,7 +349,7 @@ static void test_connection_is_full(void **state)
     assert_int_equal(lh_exchange_write(f.ex, data, 480), 0);
     assert_int_equal(lh_exchange_room(f.ex), 0);
     assert_true(f.ex->response.released);
-    lh_exchange_cancel(f.ex);
+    lh_exchange_cancel(f.ex, LH_ENDED_GONE);
     assert_int_equal(f.l.queued, 327680);
     f.l.queued = 0;
     end(&f);
@@ -585,6 +585,52 @@ static void test_without_memory(void **state)
     test_heap_uninstall();
 }
 
+/* Its facts are there when its end is told, and whoever comes later changes
+ * nothing. */
+static void test_end_is_told_once(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "POST", true);
+    f.ex->ctx->now_us = 5000;
+    lh_exchange_accept(f.ex);
+    assert_true(lh_exchange_body(f.ex, "abc", 3));
+    assert_int_equal(start(&f, 201), 0);
+    assert_int_equal(write_str(&f, "hello"), 0);
+    assert_int_equal(lh_exchange_status(f.ex), 0);
+    lh_exchange_release(f.ex);
+    lh_exchange_head_leaves(f.ex);
+    lh_exchange_out_drop(f.ex, 3);
+    assert_string_equal(f.t.ended, "");
+    lh_exchange_cancel(f.ex, LH_ENDED_TIMEOUT);
+    assert_string_equal(f.t.ended, "timeout 201 3");
+    assert_int_equal(f.ex->body_received, 3);
+    assert_int_equal(f.ex->head_us, 5000);
+    lh_exchange_cancel(f.ex, LH_ENDED_GONE);
+    lh_exchange_sent(f.ex);
+    lh_exchange_refuse(f.ex, 400, 10);
+    end(&f);
+    assert_string_equal(f.t.ended, "timeout 201 3");
+}
+
+/* What was lent and is taken back nobody has got. */
+static void test_end_counts_what_left(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    lh_exchange_accept(f.ex);
+    assert_int_equal(start(&f, 200), 0);
+    assert_int_equal(lh_exchange_lend(f.ex, "0123456789", 10), 0);
+    lh_exchange_head_leaves(f.ex);
+    lh_exchange_out_drop(f.ex, 4);
+    lh_exchange_unlend(f.ex);
+    end(&f);
+    assert_string_equal(f.t.ended, "cut 200 4");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,6 +653,8 @@ int main(void)
         cmocka_unit_test(test_fin),
         cmocka_unit_test(test_protocol_lets_go_first),
         cmocka_unit_test(test_handler_lets_go_unended),
+        cmocka_unit_test(test_end_is_told_once),
+        cmocka_unit_test(test_end_counts_what_left),
         cmocka_unit_test(test_without_memory),
     };
 

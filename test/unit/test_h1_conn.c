@@ -1137,6 +1137,83 @@ static void test_lost_before_sent(void **state)
     end(&f);
 }
 
+/* --- how requests end ----------------------------------------------------- */
+
+static void fails_late(struct test_driver *d, struct lh_exchange *ex)
+{
+    (void)d;
+    if (ex->response.head_left) {
+        test_done(ex);
+        return;
+    }
+    start(ex, 200, test_fields(ex, (char *)NULL));
+    write_str(ex, "part");
+    lh_exchange_release(ex); /* it is told once that has left */
+}
+
+static void fails(struct test_driver *d, struct lh_exchange *ex)
+{
+    (void)d;
+    test_done(ex);
+}
+
+static void lose(struct test_driver *d)
+{
+    d->protocol->gone(d->c);
+}
+
+static void cut(struct test_driver *d)
+{
+    d->host.ends = LH_ENDED_CUT;
+    d->protocol->gone(d->c);
+}
+
+static void is_late(struct test_driver *d)
+{
+    test_driver_advance(d, 10000);
+}
+
+/* A request ends once, and what is told of it is what the client has got. */
+static void test_ends_of_requests(void **state)
+{
+    static const struct {
+        test_handler_fn *handler;
+        const char *in;
+        void (*then)(struct test_driver *d);
+        const char *ended;
+    } cases[] = {
+        {hello, GET, NULL, "complete 200 6"},
+        {hello, GET GET GET, NULL,
+         "complete 200 6, complete 200 6, complete 200 6"},
+        {hello, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", NULL, "complete 200 0"},
+        {idle_handler, GET, lose, "gone 0 0"},
+        {idle_handler, GET, cut, "cut 0 0"},
+        {idle_handler, POST(5) "he", test_driver_eof, "gone 0 0"},
+        {fails, GET, NULL, "complete 500 163"},
+        {fails_late, GET, NULL, "cut 200 4"},
+        {hello, "", lose, ""},
+        {hello, "GET / HT", lose, ""},
+        {hello, "GET / HT", is_late, "complete 408 151"},
+        {hello, "GET / HTTP/2.7\r\n", NULL, "complete 505 173"},
+        {hello, "PRI * HTTP/2.0\r\n", NULL, ""},
+        {hello, "\rx", NULL, "complete 400 143"},
+        {idle_handler, CHUNKED "x", NULL, "complete 400 143"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture f;
+        begin(&f, cases[i].handler);
+        test_driver_feed_str(&f.d, cases[i].in);
+        if (cases[i].then)
+            cases[i].then(&f.d);
+        test_driver_run(&f.d);
+        if (strcmp(f.t.ended, cases[i].ended) != 0)
+            fail_msg("%zu: '%s', not '%s'", i, f.t.ended, cases[i].ended);
+        end(&f);
+    }
+}
+
 /* What comes after the end changes nothing. */
 static void test_after_the_end(void **state)
 {
@@ -1390,6 +1467,7 @@ int main(void)
         cmocka_unit_test(test_fin_behind_input),
         cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_lost_before_sent),
+        cmocka_unit_test(test_ends_of_requests),
         cmocka_unit_test(test_after_the_end),
         cmocka_unit_test(test_fin_while_discarding),
         cmocka_unit_test(test_drain),

@@ -613,6 +613,43 @@ static void test_cookie_limit(void **state)
     }
 }
 
+/* A request ends once, whoever ends its stream. */
+static void test_ends_of_requests(void **state)
+{
+    static const struct {
+        const char *say, *ended;
+        bool lost;
+        unsigned ms;
+    } cases[] = {
+        {"HEADERS eh 1 GET", "complete 200 5", false, 0},
+        {"HEADERS eh 1 HEAD\nHEADERS eh 3 GET",
+         "complete 200 0, complete 200 5", false, 0},
+        {"HEADERS eh 1 GET/hold\nRST_STREAM - 1 u8", "gone 0 0", false, 0},
+        {"HEADERS eh 1 GET/hold\nPING - 0 'x'", "cut 0 0", false, 0},
+        {"HEADERS eh 1 GET/hold", "gone 0 0", true, 0},
+        {"HEADERS eh 1 GET {x:y: z}", "", false, 0},
+        {"HEADERS eh 1 GET {expect: cake}", "complete 417 157", false, 0},
+        {"SETTINGS - 0 x000400000003\nHEADERS eh 1 GET", "timeout 200 3", false,
+         30000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct test_h2 h;
+        test_h2_init(&h, handler, 0);
+        test_h2_hello(&h);
+        test_h2_say(&h, cases[i].say);
+        if (cases[i].ms)
+            test_h2_advance(&h, cases[i].ms);
+        if (cases[i].lost)
+            h.d.protocol->gone(h.d.c);
+        if (strcmp(h.t.ended, cases[i].ended) != 0)
+            fail_msg("%zu: '%s', not '%s'\n%s", i, h.t.ended, cases[i].ended,
+                     h.log);
+        test_h2_deinit(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_fields_arrive),
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_cookie_limit),
+        cmocka_unit_test(test_ends_of_requests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

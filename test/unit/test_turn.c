@@ -50,6 +50,7 @@ static int set_up(void **state)
     assert_int_equal(lhttpd_server_create(&t.server, NULL), 0);
     t.listener.fd = -1;
     assert_int_equal(lh_worker_init(&t.worker, t.server, 0, &err), 0);
+    t.looks = 0; /* but those of the steps */
     return 0;
 }
 
