@@ -263,7 +263,10 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - unix_mode: their mode, an octal number up to 0777; who connects must be
  *   allowed to write;
  * - reload_grace_ms: what a reload finds running is cut after so many
- *   milliseconds, 60000; 0: at once.
+ *   milliseconds, 60000; 0: at once;
+ * - proxy_from: whom the server believes what it says of its clients: addresses
+ *   and networks with commas between them, as "192.0.2.1, 10.0.0.0/8,
+ * fd00::/8", and "unix:" for unix sockets.
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: the server
  * runs and docs/limits.md does not say "running" of this name, or the unix
@@ -279,6 +282,9 @@ LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
 
 #define LHTTPD_LISTEN_TLS      1u /* TLS; needs a certificate at start */
 #define LHTTPD_LISTEN_REDIRECT 2u /* answers 308 to the first TLS port */
+#define LHTTPD_LISTEN_PROXY                                                    \
+    4u /* each connection begins with a PROXY header                           \
+        */
 
 /*
  * Binds at once, so that privileges may be given up next; clients are accepted
@@ -286,9 +292,11 @@ LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
  * or "unix:/path", where a socket that nobody serves any more is replaced; the
  * stop removes it, if the process may, finds it there, and no other server has
  * adopted it.
- * `port`: 0 takes any free one; not used for a unix socket.  `flags`: one of
- * the above, or 0.  Returns the listener's number, 0 for the first, or
- * LHTTPD_EADDRESS.  Before start.
+ * `port`: 0 takes any free one; not used for a unix socket.  `flags`: TLS,
+ * REDIRECT or neither, and PROXY: then every connection begins with a header of
+ * the PROXY protocol (HAProxy's, version 1 or 2), before TLS, which says whose
+ * it is; who is not named by the setting proxy_from is not served.  Returns the
+ * listener's number, 0 for the first, or LHTTPD_EADDRESS.  Before start.
  */
 LHTTPD_API int lhttpd_server_listen(lhttpd_server_t *server,
                                     const char *address, int port,
@@ -435,7 +443,8 @@ LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
  * - LHTTPD_ESCRIPT: a script or a setup failed, or a script's file cannot be
  *   read; the words have the script's line.
  * - LHTTPD_ECERT: a TLS listener has no certificate.
- * - LHTTPD_EINVAL: LHTTPD_LISTEN_REDIRECT, and no TCP port speaks TLS.
+ * - LHTTPD_EINVAL: LHTTPD_LISTEN_REDIRECT, and no TCP port speaks TLS;
+ *   LHTTPD_LISTEN_PROXY without proxy_from.
  * - LHTTPD_ESYSTEM: the system refuses descriptors (none would be left for a
  *   client), random octets, or a thread.
  *

@@ -201,6 +201,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 static void free_server(struct lhttpd_server_t *s)
 {
     lh_creds_free(s->creds);
+    lh_settings_deinit(&s->settings);
     lh_log_sink_deinit(&s->sink);
     lh_free(s->syslog_name);
     lh_free(s->software);

@@ -12,6 +12,7 @@ static const struct {
     [LH_LOG_REFUSED] = {LHTTPD_LOG_INFO, "refused requests"},
     [LH_LOG_SLOW] = {LHTTPD_LOG_INFO, "clients that were too slow"},
     [LH_LOG_HANDSHAKES] = {LHTTPD_LOG_INFO, "failed TLS handshakes"},
+    [LH_LOG_PROXY] = {LHTTPD_LOG_INFO, "refused PROXY headers"},
     [LH_LOG_NO_ROOM] = {LHTTPD_LOG_INFO, "clients without room"},
     [LH_LOG_ACCEPT] = {LHTTPD_LOG_WARNING,
                        "times that no client could be accepted"},

@@ -21,6 +21,7 @@ enum lh_log_kind {
     LH_LOG_REFUSED,  /* requests that no handler saw: 4xx, 5xx, a closed one */
     LH_LOG_SLOW,     /* clients whose time was up */
     LH_LOG_HANDSHAKES, /* of TLS, that failed */
+    LH_LOG_PROXY,      /* connections without a PROXY header to believe */
     LH_LOG_NO_ROOM,    /* clients that a limit has kept out, or cut */
     LH_LOG_ACCEPT,     /* listeners that had to wait for room */
     LH_LOG_KINDS,

@@ -359,7 +359,7 @@ static unsigned finish_head(struct lh_h1_head *head, struct lh_exchange *ex)
         head->expects_continue = false;
         head->close |= !head->keep_alive;
     }
-    r->scheme = ex->peer->tls_protocol ? LH_STR("https") : LH_STR("http");
+    r->scheme = ex->peer->secure ? LH_STR("https") : LH_STR("http");
     r->half_close_allowed = old || head->close;
     return LH_H1_HEAD_WHOLE;
 }

@@ -25,11 +25,65 @@ bool lh_peer_set_server_name(struct lh_peer *peer, const char *name)
 {
     if (!*name)
         return true;
-    peer->own_server_name = lh_strdup(name);
-    if (!peer->own_server_name)
+    peer->own_words = lh_strdup(name);
+    if (!peer->own_words)
         return false;
-    peer->tls_server_name = peer->own_server_name;
+    peer->tls_server_name = peer->own_words;
     return true;
+}
+
+/* Appends a copy with its end mark. */
+static const char *put_word(char **at, struct lh_str word)
+{
+    char *begin = *at;
+
+    if (word.n)
+        memcpy(begin, word.p, word.n);
+    begin[word.n] = '\0';
+    *at = begin + word.n + 1;
+    return begin;
+}
+
+bool lh_peer_set_tls(struct lh_peer *peer, struct lh_str protocol,
+                     struct lh_str cipher, struct lh_str name)
+{
+    char *at = lh_alloc(protocol.n + cipher.n + name.n + 3);
+
+    if (!at)
+        return false;
+    peer->secure = true;
+    peer->own_words = at;
+    peer->tls_protocol = put_word(&at, protocol);
+    peer->tls_cipher = put_word(&at, cipher);
+    peer->tls_server_name = put_word(&at, name);
+    return true;
+}
+
+bool lh_peer_is_proxy(struct lh_peer *peer)
+{
+    peer->own_proxy = lh_strdup(peer->client_addr);
+    if (!peer->own_proxy)
+        return false;
+    peer->proxy_addr = peer->own_proxy;
+    peer->proxy_port = peer->client_port;
+    return true;
+}
+
+/* The strings are the origin's, which therefore is held. */
+struct lh_peer *lh_peer_for_request(struct lh_peer *peer)
+{
+    struct lh_peer *copy = lh_memdup(peer, sizeof(*peer));
+
+    if (!copy)
+        return NULL;
+    copy->owners = 1;
+    copy->own_words = copy->own_proxy = NULL;
+    copy->origin = lh_peer_hold(peer);
+    if (!copy->proxy_addr) {
+        copy->proxy_addr = peer->client_addr;
+        copy->proxy_port = peer->client_port;
+    }
+    return copy;
 }
 
 struct lh_peer *lh_peer_hold(struct lh_peer *peer)
@@ -42,7 +96,9 @@ void lh_peer_let_go(struct lh_peer *peer)
 {
     if (!peer || --peer->owners)
         return;
-    lh_free(peer->own_server_name);
+    lh_peer_let_go(peer->origin);
+    lh_free(peer->own_words);
+    lh_free(peer->own_proxy);
     lh_free(peer);
 }
 

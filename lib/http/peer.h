@@ -7,6 +7,7 @@
 #define LH_HTTP_PEER_H
 
 #include "base/context.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,15 +18,32 @@ struct lh_peer {
     int server_port, client_port; /* 0 on a unix socket */
     char server_addr[46];         /* numeric; "unix" on a unix socket */
     char client_addr[46];
+    bool secure; /* the client speaks TLS, to us or to a proxy that says so */
     const char *tls_protocol;    /* "TLSv1.2"; NULL on plain TCP */
     const char *tls_cipher;      /* the IANA name */
     const char *tls_server_name; /* SNI; "" when none was sent */
-    char *own_server_name;       /* where that lives, if it is not "" */
+    char *own_words;             /* where these live that are no constants */
+    /* Who is connected to us and speaks for the client; NULL: the client. */
+    const char *proxy_addr;
+    int proxy_port;
+    char *own_proxy; /* where that lives; NULL: in `origin`, or nowhere */
+    struct lh_peer *origin; /* of one that is for a single request; or NULL */
 };
 
 struct lh_peer *lh_peer_new(void); /* zeroed, one owner; NULL: no memory */
 /* Copies the client's SNI.  False: no memory. */
 bool lh_peer_set_server_name(struct lh_peer *peer, const char *name);
+
+/* What a proxy says of its TLS with the client; "": nothing.  False: no memory.
+ */
+bool lh_peer_set_tls(struct lh_peer *peer, struct lh_str protocol,
+                     struct lh_str cipher, struct lh_str name);
+/* Who is told as the client so far is a proxy; the caller then fills in whom it
+ * speaks for.  False: no memory. */
+bool lh_peer_is_proxy(struct lh_peer *peer);
+/* Another peer, of one request that the client has sent on for somebody else;
+ * NULL: no memory.  As it is, but for the proxy. */
+struct lh_peer *lh_peer_for_request(struct lh_peer *peer);
 struct lh_peer *lh_peer_hold(struct lh_peer *peer);
 void lh_peer_let_go(struct lh_peer *peer); /* NULL allowed */
 

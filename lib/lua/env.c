@@ -251,20 +251,39 @@ static void push_remote_port(lua_State *L, const struct lh_task *task)
                     lh_u64_to_dec(text, port > 0 ? (unsigned)port : 0));
 }
 
+/* Who is connected to us: the client, or the proxy that speaks for it. */
+static void push_peer_addr(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_peer *peer = task->ex->peer;
+
+    lua_pushstring(L, peer->proxy_addr ? peer->proxy_addr : peer->client_addr);
+}
+
+static void push_peer_port(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_peer *peer = task->ex->peer;
+
+    lua_pushinteger(L, peer->proxy_addr ? peer->proxy_port : peer->client_port);
+}
+
 /* "on", or nil over plain TCP. */
 static void push_https(lua_State *L, const struct lh_task *task)
 {
-    lua_pushstring(L, task->ex->peer->tls_protocol ? "on" : NULL);
+    lua_pushstring(L, task->ex->peer->secure ? "on" : NULL);
 }
 
 static void push_tls_protocol(lua_State *L, const struct lh_task *task)
 {
-    lua_pushstring(L, task->ex->peer->tls_protocol);
+    const char *protocol = task->ex->peer->tls_protocol;
+
+    lua_pushstring(L, protocol && protocol[0] ? protocol : NULL);
 }
 
 static void push_tls_cipher(lua_State *L, const struct lh_task *task)
 {
-    lua_pushstring(L, task->ex->peer->tls_cipher);
+    const char *cipher = task->ex->peer->tls_cipher;
+
+    lua_pushstring(L, cipher && cipher[0] ? cipher : NULL);
 }
 
 static void push_tls_server_name(lua_State *L, const struct lh_task *task)
@@ -293,6 +312,8 @@ static const struct {
     {"SERVER_NAME", push_server_name},
     {"REMOTE_ADDR", push_remote_addr},
     {"REMOTE_PORT", push_remote_port},
+    {"PEER_ADDR", push_peer_addr},
+    {"PEER_PORT", push_peer_port},
     {"HTTPS", push_https},
     {"SSL_PROTOCOL", push_tls_protocol},
     {"SSL_CIPHER", push_tls_cipher},

@@ -558,6 +558,11 @@ ssize_t lh_sock_discard(int fd, void *out, size_t n)
     return receive_some(fd, out, n, MSG_TRUNC); /* tcp(7); unix sockets copy */
 }
 
+ssize_t lh_sock_peek(int fd, void *out, size_t n)
+{
+    return receive_some(fd, out, n, MSG_PEEK);
+}
+
 ssize_t lh_sock_send(int fd, const void *p, size_t n)
 {
     ssize_t sent;

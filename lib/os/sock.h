@@ -81,6 +81,8 @@ ssize_t lh_sock_receive(int fd, void *out, size_t n);
 /* As receive, of octets that nobody wants: `out` has room for n, and holds
  * nothing afterwards.  TCP drops them without a copy. */
 ssize_t lh_sock_discard(int fd, void *out, size_t n);
+/* As receive, but what it tells is still to be received. */
+ssize_t lh_sock_peek(int fd, void *out, size_t n);
 ssize_t lh_sock_send(int fd, const void *p, size_t n);
 /* As send, of octets that are in a pipe.  A thread that does not block SIGPIPE
  * may get one. */

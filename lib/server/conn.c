@@ -10,10 +10,10 @@
 #include "net/tls.h"
 #include "server/conn_core.h"
 #include "server/conn_input.h"
+#include "server/conn_proxy.h"
 #include "server/conn_time.h"
 #include "server/dispatch.h"
-
-#include <stdio.h>
+#include "server/negotiate.h"
 
 #define SPARE_PREPARED 8
 #define SPARE_KEPT     64
@@ -78,14 +78,6 @@ static void take_request(struct lh_protocol_host *host, struct lh_exchange *ex)
     lh_dispatch(c->worker, c->listener, ex);
 }
 
-static void fill_peer(struct lh_peer *peer, const struct lh_sock_ends *ends)
-{
-    snprintf(peer->server_addr, sizeof(peer->server_addr), "%s", ends->local);
-    snprintf(peer->client_addr, sizeof(peer->client_addr), "%s", ends->remote);
-    peer->server_port = ends->local_port;
-    peer->client_port = ends->remote_port;
-}
-
 static bool is_secure(const struct lh_listener *listener)
 {
     return (listener->flags & LHTTPD_LISTEN_TLS) != 0;
@@ -94,9 +86,6 @@ static bool is_secure(const struct lh_listener *listener)
 static void init_conn(struct lh_conn *c, struct lh_worker *w,
                       const struct lh_listener *listener, int fd)
 {
-    uint64_t timeout = is_secure(listener) ? w->ctx.limits->handshake_timeout_ms
-                                           : w->ctx.limits->idle_timeout_ms;
-
     *c = (struct lh_conn){
         .source.on_event = lh_conn_on_event,
         .host = {.ctx = &w->ctx, .request = take_request, .wake = lh_conn_wake},
@@ -105,7 +94,7 @@ static void init_conn(struct lh_conn *c, struct lh_worker *w,
         .fd = fd,
         .state = LH_CONN_SPARE,
         .interest = LH_EV_READ,
-        .state_deadline = lh_deadline(w->ctx.now_ms, timeout),
+        .state_deadline = LH_NEVER,
         .send_deadline = LH_NEVER,
     };
     lh_list_init(&c->all);
@@ -122,7 +111,7 @@ static bool equip_conn(struct lh_conn *c, const struct lh_sock_ends *ends)
     c->host.peer = lh_peer_new();
     if (!c->host.peer)
         return false;
-    fill_peer(c->host.peer, ends);
+    lh_conn_fill_peer(c->host.peer, ends);
     c->transport = is_secure(c->listener) ? lh_tls_new(&w->pools, c->fd)
                                           : lh_tcp_new(&w->pools, c->fd);
     if (!c->transport)
@@ -157,7 +146,7 @@ static void turn_away(struct lh_worker *w, int fd,
 {
     struct lh_peer peer;
 
-    fill_peer(&peer, ends);
+    lh_conn_fill_peer(&peer, ends);
     lh_log_client(&w->ctx, &peer, LH_LOG_NO_ROOM,
                   "no memory for its connection");
     lh_sock_close(fd);
@@ -166,11 +155,10 @@ static void turn_away(struct lh_worker *w, int fd,
 void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
                     int fd, const struct lh_sock_ends *ends)
 {
+    if ((listener->flags & LHTTPD_LISTEN_PROXY) &&
+        !lh_conn_proxy_may(w, fd, ends))
+        return;
     struct lh_conn *c = take_spare(w);
-
-    /* --- the last ones
-     * --------------------------------------------------------- */
-
     if (!c) {
         turn_away(w, fd, ends);
         return;
@@ -185,9 +173,14 @@ void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
     count_conns(w, 1);
     c->host.peer->number = ++w->ctx.counters.connections_total;
     c->transport->number = c->host.peer->number;
-    lh_conn_move(c, is_secure(listener) ? LH_CONN_HANDSHAKE : LH_CONN_SNIFF);
+    if (listener->flags & LHTTPD_LISTEN_PROXY)
+        lh_conn_proxy_begin(c);
+    else
+        lh_negotiate_begin(c);
     lh_conn_settle(c);
 }
+
+/* --- the last ones -------------------------------------------------------- */
 
 /* Its exchanges may live on with their handlers; they hold the peer. */
 static void free_conn(struct lh_conn *c)
@@ -195,6 +188,7 @@ static void free_conn(struct lh_conn *c)
     if (c->protocol)
         c->protocol->free(c->p);
     c->transport->ops->free(c->transport);
+    lh_conn_proxy_end(c);
     lh_sock_close(c->fd);
     lh_peer_let_go(c->host.peer);
     give_spare(c->worker, c);
@@ -205,9 +199,6 @@ void lh_conns_reap(struct lh_worker *w)
     struct lh_step step = {0};
     struct lh_list *link;
 
-    /* --- room for others
-     * ------------------------------------------------------- */
-
     while ((link = lh_list_take(&w->closed)) != NULL) {
         free_conn(LH_OF(link, struct lh_conn, all));
         count_conns(w, -1);
@@ -215,6 +206,8 @@ void lh_conns_reap(struct lh_worker *w)
             return;
     }
 }
+
+/* --- room for others ------------------------------------------------------ */
 
 /* Its request may be on its way, or have come while its event has not, and the
  * last answer may still be on its way in the system.  What comes while it
@@ -256,14 +249,13 @@ bool lh_conns_close_oldest_idle(struct lh_worker *w)
     return true;
 }
 
+/* --- a stop --------------------------------------------------------------- */
+
 /* Who has connected and said nothing yet is given a moment, as the protocol
  * gives it to those who are further. */
 static void drain_conn(struct lh_conn *c)
 {
     uint64_t soon = lh_deadline(c->worker->ctx.now_ms, LH_PROTO_DRAIN_MS);
-
-    /* --- a stop
-     * ---------------------------------------------------------------- */
 
     if (c->state == LH_CONN_OPEN)
         c->protocol->drain(c->p);

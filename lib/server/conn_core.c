@@ -11,13 +11,17 @@
 #include "server/check.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 /* --- how far it is -------------------------------------------------------- */
 
 #define TO(state) (1u << (state))
 
 static const unsigned legal_moves[] = {
-    [LH_CONN_SPARE] = TO(LH_CONN_HANDSHAKE) | TO(LH_CONN_SNIFF),
+    [LH_CONN_SPARE] =
+        TO(LH_CONN_PROXY) | TO(LH_CONN_HANDSHAKE) | TO(LH_CONN_SNIFF),
+    [LH_CONN_PROXY] =
+        TO(LH_CONN_HANDSHAKE) | TO(LH_CONN_SNIFF) | TO(LH_CONN_CLOSED),
     [LH_CONN_HANDSHAKE] = TO(LH_CONN_OPEN) | TO(LH_CONN_CLOSED),
     [LH_CONN_SNIFF] = TO(LH_CONN_OPEN) | TO(LH_CONN_CLOSED),
     [LH_CONN_OPEN] = TO(LH_CONN_LINGER) | TO(LH_CONN_CLOSED),
@@ -26,9 +30,10 @@ static const unsigned legal_moves[] = {
 };
 
 static const char *const state_names[] = {
-    [LH_CONN_SPARE] = "SPARE",   [LH_CONN_HANDSHAKE] = "HANDSHAKE",
-    [LH_CONN_SNIFF] = "SNIFF",   [LH_CONN_OPEN] = "OPEN",
-    [LH_CONN_LINGER] = "LINGER", [LH_CONN_CLOSED] = "CLOSED",
+    [LH_CONN_SPARE] = "SPARE",         [LH_CONN_PROXY] = "PROXY",
+    [LH_CONN_HANDSHAKE] = "HANDSHAKE", [LH_CONN_SNIFF] = "SNIFF",
+    [LH_CONN_OPEN] = "OPEN",           [LH_CONN_LINGER] = "LINGER",
+    [LH_CONN_CLOSED] = "CLOSED",
 };
 
 bool lh_conn_may(enum lh_conn_state from, enum lh_conn_state to)
@@ -42,6 +47,14 @@ void lh_conn_move(struct lh_conn *c, enum lh_conn_state to)
     lh_trace(&c->worker->ctx, c->host.peer->number, "conn", 0,
              state_names[c->state], state_names[to]);
     c->state = to;
+}
+
+void lh_conn_fill_peer(struct lh_peer *peer, const struct lh_sock_ends *ends)
+{
+    snprintf(peer->server_addr, sizeof(peer->server_addr), "%s", ends->local);
+    snprintf(peer->client_addr, sizeof(peer->client_addr), "%s", ends->remote);
+    peer->server_port = ends->local_port;
+    peer->client_port = ends->remote_port;
 }
 
 /* --- what follows from it ------------------------------------------------- */

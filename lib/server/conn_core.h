@@ -9,6 +9,7 @@
  *     conn_time    what is due
  *     conn_close   an end in good order
  *     negotiate    which protocol it speaks
+ *     conn_proxy   the PROXY header that comes before that
  *     conn_output  protocol -> transport -> socket
  *     conn_input   socket -> transport -> protocol, and events
  *     conn         from accept to the end
@@ -18,11 +19,13 @@
 
 #include "base/num.h"
 #include "http/protocol.h"
+#include "net/chunk.h"
 #include "server/worker.h"
 
 /* How far a connection is.  It only ever moves down this list. */
 enum lh_conn_state {
     LH_CONN_SPARE,     /* waits for a client */
+    LH_CONN_PROXY,     /* a proxy says first whom it speaks for */
     LH_CONN_HANDSHAKE, /* TLS */
     LH_CONN_SNIFF,     /* plain TCP: HTTP/1 or HTTP/2? */
     LH_CONN_OPEN,      /* a protocol runs */
@@ -48,9 +51,10 @@ struct lh_conn {
     struct lh_list fed;
     struct lh_list dirty; /* in the worker's queue of that name, or in bulk */
     struct lh_timer timer;
+    struct lh_chunk proxy; /* PROXY: what came of its header */
     uint64_t tag;
     uint64_t idle_ms;        /* since when it counts as idle */
-    uint64_t state_deadline; /* handshake, first byte, lingering close */
+    uint64_t state_deadline; /* header, handshake, first byte, lingering */
     uint64_t linger_ends;    /* LINGER: our side is shut: at the latest; or 0 */
     uint64_t send_deadline;  /* blocked, tail: looks whether the client takes */
     uint64_t taken_ms;       /* blocked, tail: it took something */
@@ -88,6 +92,9 @@ void lh_conn_settle(struct lh_conn *c);
 /* Closes without a further word.  What it holds is freed by lh_conns_reap(),
  * since a caller up the stack may still look at it. */
 void lh_conn_lose(struct lh_conn *c);
+
+/* The addresses of both ends. */
+void lh_conn_fill_peer(struct lh_peer *peer, const struct lh_sock_ends *ends);
 
 /* One line of the log about its client: lh_log_client(). */
 #define LH_CONN_LOG(c, kind, ...)                                              \

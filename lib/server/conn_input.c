@@ -9,6 +9,7 @@
 
 #include "server/conn_close.h"
 #include "server/conn_output.h"
+#include "server/conn_proxy.h"
 #include "server/conn_time.h"
 #include "server/negotiate.h"
 
@@ -105,6 +106,11 @@ static void tell_protocol_fin(struct lh_conn *c)
 /* The step of one connection, from its socket as far as its state allows. */
 static void feed_conn(struct lh_conn *c)
 {
+    if (c->state == LH_CONN_PROXY) {
+        lh_conn_proxy_read(c);
+        lh_conn_settle(c);
+        return;
+    }
     c->feeding = true;
     if (c->state == LH_CONN_LINGER)
         lh_conn_discard(c);

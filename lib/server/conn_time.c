@@ -109,7 +109,11 @@ static void log_state_is_due(const struct lh_conn *c)
 
     if (c->state == LH_CONN_LINGER || (ctx->stopping && !c->heard))
         return;
-    if (c->state == LH_CONN_HANDSHAKE)
+    if (c->state == LH_CONN_PROXY)
+        LH_CONN_LOG(c, LH_LOG_PROXY,
+                    "its PROXY header was not whole after %llu ms",
+                    (unsigned long long)limits->header_timeout_ms);
+    else if (c->state == LH_CONN_HANDSHAKE)
         LH_CONN_LOG(c, LH_LOG_HANDSHAKES,
                     "its TLS handshake was not done after %llu ms",
                     (unsigned long long)limits->handshake_timeout_ms);

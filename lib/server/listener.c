@@ -15,9 +15,9 @@ int lh_listener_check(unsigned flags, struct lh_err *err)
 {
     const unsigned both = LHTTPD_LISTEN_TLS | LHTTPD_LISTEN_REDIRECT;
 
-    if (flags & ~both)
+    if (flags & ~(both | LHTTPD_LISTEN_PROXY))
         return lh_err_set(err, LHTTPD_EINVAL, "there are no flags 0x%x",
-                          flags & ~both);
+                          flags & ~(both | LHTTPD_LISTEN_PROXY));
     if ((flags & both) == both)
         return lh_err_set(err, LHTTPD_EINVAL,
                           "a listener speaks TLS or redirects to it, not both");

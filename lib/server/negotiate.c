@@ -7,6 +7,22 @@
 #include "h2/h2_conn.h"
 #endif
 
+/* Before a client has said anything.  Whose connection begins while the server
+ * stops is waited for as the others are. */
+void lh_negotiate_begin(struct lh_conn *c)
+{
+    const struct lh_context *ctx = &c->worker->ctx;
+    bool tls = (c->listener->flags & LHTTPD_LISTEN_TLS) != 0;
+    uint64_t timeout =
+        tls ? ctx->limits->handshake_timeout_ms : ctx->limits->idle_timeout_ms;
+
+    if (ctx->stopping)
+        timeout = lh_min64(timeout, LH_PROTO_DRAIN_MS);
+    lh_conn_move(c, tls ? LH_CONN_HANDSHAKE : LH_CONN_SNIFF);
+    c->heard = false;
+    c->state_deadline = lh_deadline(ctx->now_ms, timeout);
+}
+
 /* From here on the protocol has the word.  What was read to find out which one
  * it is, is its first input. */
 static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
@@ -96,6 +112,7 @@ static void secured(struct lh_conn *c)
 {
     struct lh_peer *peer = c->host.peer;
 
+    peer->secure = true;
     peer->tls_protocol = "TLSv1.2";
     peer->tls_cipher = lh_tls_cipher(c->transport);
     if (!lh_peer_set_server_name(peer, lh_tls_server_name(c->transport)))

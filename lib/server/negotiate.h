@@ -8,6 +8,9 @@
 
 #include "server/conn_core.h"
 
+/* To the state HANDSHAKE or SNIFF: the client's own octets come next. */
+void lh_negotiate_begin(struct lh_conn *c);
+
 /* In the states HANDSHAKE and SNIFF, once input has come. */
 void lh_negotiate_handshake(struct lh_conn *c);
 void lh_negotiate_sniff(struct lh_conn *c);

@@ -77,6 +77,21 @@ static int check_vms(struct lhttpd_server_t *s)
     return r;
 }
 
+/* Without proxy_from nobody would be believed, and so nobody served. */
+static int check_proxies(struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners.n; i++) {
+        const struct lh_listener *l = &s->listeners.v[i];
+        if ((l->flags & LHTTPD_LISTEN_PROXY) &&
+            lh_networks_empty(&s->settings.proxy_from))
+            return lh_err_set(&s->err, LHTTPD_EINVAL,
+                              "listener %s: it is for proxies; set proxy_from "
+                              "to their addresses",
+                              l->where.text);
+    }
+    return 0;
+}
+
 /* What listeners, certificates and mappings need of each other. */
 static int check_parts(struct lhttpd_server_t *s)
 {
@@ -94,7 +109,7 @@ static int check_parts(struct lhttpd_server_t *s)
                               "to",
                               l->where.text);
     }
-    return 0;
+    return check_proxies(s);
 }
 
 /* Allowed, but hardly meant. */
@@ -232,9 +247,10 @@ static void log_start(const struct lhttpd_server_t *s)
                     "there is no listener: no client can connect");
     warn_of_no_mapping(s);
     for (unsigned i = 0; i < s->listeners.n; i++)
-        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "listening on %s%s",
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "listening on %s%s%s",
                s->listeners.v[i].where.text,
-               s->listeners.v[i].flags & LHTTPD_LISTEN_TLS ? " (TLS)" : "");
+               s->listeners.v[i].flags & LHTTPD_LISTEN_TLS ? " (TLS)" : "",
+               s->listeners.v[i].flags & LHTTPD_LISTEN_PROXY ? " (PROXY)" : "");
     if (s->listeners.n && !lh_listeners_tls(&s->listeners))
         lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL,
                "serves plain HTTP: what passes can be read and changed on "

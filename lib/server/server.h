@@ -2,8 +2,9 @@
  * A server: its configuration, listeners and scripts, and what its worker
  * threads share.  The shared things are all in here:
  *
- * - read-only while workers run: log, software, mappings; limits, settings and
- *   creds are of those who hold `changes`, the workers have copies and shares;
+ * - read-only while workers run: log, software, mappings, and the settings that
+ *   can be set before start only; limits, other settings and creds are of those
+ *   who hold `changes`, the workers have copies and shares;
  * - the listeners (listener.h);
  * - the workers' event queues, to arm a listener there or to wake, and their
  *   atomics `waiting` and `load`;

@@ -93,6 +93,19 @@ static int set_reload_grace_ms(struct lhttpd_server_t *s, const char *value,
     return set_number(&s->settings.reload_grace_ms, value, err);
 }
 
+/* --- proxies -------------------------------------------------------------- */
+
+static int set_proxy_from(struct lhttpd_server_t *s, const char *value,
+                          struct lh_err *err)
+{
+    return lh_networks_parse(&s->settings.proxy_from, value, err);
+}
+
+void lh_settings_deinit(struct lh_settings *settings)
+{
+    lh_networks_deinit(&settings->proxy_from);
+}
+
 void lh_settings_init(struct lh_settings *settings)
 {
     settings->reload_grace_ms = 60000;
@@ -122,6 +135,7 @@ static const struct setting settings_table[] = {
     {"unix_group", BEFORE_START, set_unix_group},
     {"unix_mode", BEFORE_START, set_unix_mode},
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
+    {"proxy_from", BEFORE_START, set_proxy_from},
 };
 
 /* NULL: there is no such name. */

@@ -5,6 +5,7 @@
 #ifndef LH_SERVER_SETTINGS_H
 #define LH_SERVER_SETTINGS_H
 
+#include "base/ip.h"
 #include "os/sock.h"
 
 /* LH_SOCK_AS_MADE: not set. */
@@ -12,9 +13,11 @@ struct lh_settings {
     uint32_t unix_owner, unix_owner_group; /* the user's, and its own group */
     uint32_t unix_group, unix_mode;
     uint64_t reload_grace_ms;
+    struct lh_networks proxy_from; /* proxies that are believed */
 };
 
 void lh_settings_init(struct lh_settings *settings);
+void lh_settings_deinit(struct lh_settings *settings);
 
 /* What they say of a unix socket's file. */
 struct lh_sock_access lh_settings_access(const struct lh_settings *settings);

@@ -44,6 +44,8 @@ httpd = {}
 ---@field SERVER_NAME string
 ---@field REMOTE_ADDR string
 ---@field REMOTE_PORT string
+---@field PEER_ADDR string who is connected: the proxy, or else the client
+---@field PEER_PORT integer
 ---@field HTTPS? "on"
 ---@field SSL_PROTOCOL? string
 ---@field SSL_CIPHER? string

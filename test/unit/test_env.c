@@ -78,7 +78,8 @@ static const char by_name[] =
     "httpd.register_handler('/cgi/*', function(env)\n"
     "  for _, n in ipairs{'REQUEST_METHOD', 'REQUEST_URI', 'PATH_INFO',\n"
     "    'QUERY_STRING', 'CONTENT_LENGTH', 'CONTENT_TYPE', 'SCRIPT_NAME',\n"
-    "    'SERVER_NAME', 'REMOTE_ADDR', 'REMOTE_PORT', 'HTTPS',\n"
+    "    'SERVER_NAME', 'REMOTE_ADDR', 'REMOTE_PORT',\n"
+    "    'PEER_ADDR', 'PEER_PORT', 'HTTPS',\n"
     "    'SSL_PROTOCOL', 'SSL_CIPHER', 'SSL_SERVER_NAME', 'WORKER',\n"
     "    'NO_SUCH', 1} do\n"
     "    httpd.write(nil, n .. '=' .. tostring(env[n]) .. '\\n')\n"
@@ -105,6 +106,7 @@ static void env_by_name(void **state)
     l = test_script_request(&s, "POST", "/cgi/a%20b?x=1", fields, false);
     l->ex->request.content_length = 12;
     l->ex->request.authority = LH_STR("[2001:db8::2]:8443");
+    s.t.peer->secure = true;
     s.t.peer->tls_protocol = "TLSv1.2";
     s.t.peer->tls_cipher = "TLS_X";
     test_script_run(&s);
@@ -118,6 +120,8 @@ static void env_by_name(void **state)
                                  "SERVER_NAME=[2001:db8::2]\n"
                                  "REMOTE_ADDR=192.0.2.1\n"
                                  "REMOTE_PORT=49152\n"
+                                 "PEER_ADDR=192.0.2.1\n"
+                                 "PEER_PORT=49152\n"
                                  "HTTPS=on\n"
                                  "SSL_PROTOCOL=TLSv1.2\n"
                                  "SSL_CIPHER=TLS_X\n"
@@ -125,6 +129,7 @@ static void env_by_name(void **state)
                                  "WORKER=0\n"
                                  "NO_SUCH=nil\n"
                                  "1=nil\n");
+    s.t.peer->secure = false;
     s.t.peer->tls_protocol = s.t.peer->tls_cipher = NULL;
     l = test_script_request(&s, "GET", "/cgi/", NULL, false);
     test_script_run(&s);

@@ -217,7 +217,7 @@ static void test_scheme_and_no_limits(void **state)
 
     (void)state;
     test_context_init(&t);
-    t.peer->tls_protocol = "TLSv1.2";
+    t.peer->secure = true;
     t.limits.header_bytes = t.limits.header_fields = LHTTPD_UNLIMITED;
     t.limits.request_line_bytes = LHTTPD_UNLIMITED;
     struct lh_exchange *ex = lh_exchange_new(&t.ctx, t.peer);

@@ -1,0 +1,369 @@
+/*
+ * Connections that begin with a PROXY header, on a server in this process:
+ * what scripts see, how headers come, who is refused and in which words.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lhttpd.h"
+#include "lib/client.h"
+#include "lib/heap.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GET "GET / HTTP/1.0\r\n\r\n"
+
+/* Answers who it is believed to be: client, server, peer, TLS. */
+static const char script[] =
+    "httpd.register_handler('/', function(env, header)\n"
+    "  httpd.write(nil, table.concat({env.CLIENT_ADDR, env.CLIENT_PORT,\n"
+    "    env.SERVER_ADDR, env.SERVER_PORT, env.PEER_ADDR,\n"
+    "    env.PEER_PORT == env.CLIENT_PORT and 'same' or 'other',\n"
+    "    header[':scheme'], env.HTTPS or '-', env.SSL_PROTOCOL or '-',\n"
+    "    env.SSL_CIPHER or '-', env.SSL_SERVER_NAME or '-'}, ' '))\n"
+    "end)\n";
+
+static char logged[512];
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void keep_log(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    pthread_mutex_lock(&log_lock);
+    if (entry->client)
+        snprintf(logged, sizeof(logged), "%s: %s", entry->client,
+                 entry->message);
+    pthread_mutex_unlock(&log_lock);
+}
+
+static int has_logged(const char *words)
+{
+    pthread_mutex_lock(&log_lock);
+    int yes = strstr(logged, words) != NULL;
+    pthread_mutex_unlock(&log_lock);
+    return yes;
+}
+
+static void assert_logged(const char *words)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+
+    for (int i = 0; !has_logged(words); i++) {
+        if (i == 2000)
+            fail_msg("logged: \"%s\", not: %s", logged, words);
+        nanosleep(&pause, NULL);
+    }
+    logged[0] = '\0';
+}
+
+static lhttpd_server_t *make(void)
+{
+    lhttpd_config_t config = lhttpd_config_init();
+    lhttpd_server_t *s;
+
+    config.workers = 1;
+    config.log = keep_log;
+    config.log_level = LHTTPD_LOG_INFO;
+    assert_int_equal(lhttpd_server_create(&s, &config), 0);
+    assert_int_equal(lhttpd_server_map_source(s, "/", "peer.lua", script,
+                                              sizeof(script) - 1),
+                     0);
+    return s;
+}
+
+static lhttpd_server_t *run(const char *from, const char *address)
+{
+    lhttpd_server_t *s = make();
+
+    assert_int_equal(lhttpd_server_set(s, "proxy_from", from), 0);
+    assert_int_equal(lhttpd_server_listen(s, address, 0, LHTTPD_LISTEN_PROXY),
+                     0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    return s;
+}
+
+static void end(lhttpd_server_t *s)
+{
+    assert_int_equal(lhttpd_server_stop(s, 1000), 0);
+    lhttpd_server_destroy(s);
+}
+
+static void send_octets(int fd, const void *p, size_t n)
+{
+    assert_int_equal(send(fd, p, n, MSG_NOSIGNAL), n);
+}
+
+/* The body of the answer; "" without one. */
+static const char *answer(int fd)
+{
+    static char out[4096];
+    const char *body;
+
+    test_client_read_all(fd, out, sizeof(out));
+    close(fd);
+    body = strstr(out, "\r\n\r\n");
+    return body ? body + 4 : "";
+}
+
+static const char *ask_with(lhttpd_server_t *s, const char *header)
+{
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+
+    test_client_send(fd, header);
+    test_client_send(fd, GET);
+    return answer(fd);
+}
+
+/* --- what scripts see ----------------------------------------------------- */
+
+#define V1      "PROXY TCP4 203.0.113.7 192.0.2.80 56324 443\r\n"
+#define V1_SEEN "203.0.113.7 56324 192.0.2.80 443 127.0.0.1 other http - - - -"
+
+static void a_line_tells_the_client(void **state)
+{
+    lhttpd_server_t *s = run("192.0.2.0/24, 127.0.0.1", "127.0.0.1");
+
+    (void)state;
+    assert_string_equal(ask_with(s, V1), V1_SEEN);
+    assert_string_equal(
+        ask_with(s, "PROXY TCP6 2001:db8::7 2001:db8::1 1 2\r\n"),
+        "2001:db8::7 1 2001:db8::1 2 127.0.0.1 other http - - - -");
+    end(s);
+}
+
+/* Then the socket's addresses hold. */
+static void unknown_is_the_proxy_itself(void **state)
+{
+    lhttpd_server_t *s = run("127.0.0.1", "127.0.0.1");
+    const char *seen = ask_with(s, "PROXY UNKNOWN\r\n");
+
+    (void)state;
+    assert_non_null(strstr(seen, "127.0.0.1 "));
+    assert_non_null(strstr(seen, " 127.0.0.1 same http - "));
+    end(s);
+}
+
+/* Wherever it is cut, the octets behind it are the client's. */
+static void headers_come_octet_by_octet(void **state)
+{
+    lhttpd_server_t *s = run("127.0.0.1", "127.0.0.1");
+    const char all[] = V1 GET;
+
+    (void)state;
+    for (size_t cut = 1; cut < sizeof(all) - 1; cut++) {
+        int fd = test_client_connect(lhttpd_server_port(s, 0));
+        send_octets(fd, all, cut);
+        usleep(500);
+        test_client_send(fd, all + cut);
+        assert_string_equal(answer(fd), V1_SEEN);
+    }
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    for (size_t i = 0; i < sizeof(all) - 1; i++) {
+        send_octets(fd, all + i, 1);
+        usleep(500);
+    }
+    assert_string_equal(answer(fd), V1_SEEN);
+    end(s);
+}
+
+static const uint8_t v2_tls[] = {
+    '\r', '\n', '\r', '\n', 0,    '\r', '\n', 'Q',
+    'U',  'I',  'T',  '\n', 0x21, 0x11, 0,    12 + 11 + 8 + 10,
+    203,  0,    113,  7,    192,  0,    2,    80,
+    0xDC, 4,    1,    0xBB, 0x02, 0,    8,    'w',
+    'w',  'w',  '.',  't',  'e',  's',  't',  0x20,
+    0,    15,   1,    0,    0,    0,    0, /* the client speaks TLS */
+    0x21, 0,    7,    'T',  'L',  'S',  'v',  '1',
+    '.',  '3',
+};
+
+static void binary_headers_tell_the_clients_tls(void **state)
+{
+    lhttpd_server_t *s = run("127.0.0.0/8", "127.0.0.1");
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+
+    (void)state;
+    send_octets(fd, v2_tls, sizeof(v2_tls));
+    test_client_send(fd, GET);
+    assert_string_equal(answer(fd),
+                        "203.0.113.7 56324 192.0.2.80 443 127.0.0.1 "
+                        "other https on TLSv1.3 - www.test");
+    end(s);
+}
+
+static void a_unix_socket_may_be_a_proxy(void **state)
+{
+    char path[] = "/tmp/lhttpd-proxy-XXXXXX", address[64];
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    (void)state;
+    close(mkstemp(path));
+    unlink(path);
+    snprintf(address, sizeof(address), "unix:%s", path);
+    strcpy(to.sun_path, path);
+    lhttpd_server_t *s = run("unix:", address);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    test_client_send(fd, V1 GET);
+    assert_string_equal(
+        answer(fd), "203.0.113.7 56324 192.0.2.80 443 unix other http - - - -");
+    end(s);
+}
+
+/* --- who is not believed -------------------------------------------------- */
+
+static void others_are_closed(void **state)
+{
+    lhttpd_server_t *s = run("192.0.2.1,::1,unix:", "127.0.0.1");
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+
+    (void)state;
+    assert_string_equal(answer(fd), "");
+    assert_logged("127.0.0.1: closed: it connected to a port for proxies");
+    end(s);
+}
+
+static void bad_headers_are_closed(void **state)
+{
+    lhttpd_server_t *s = run("127.0.0.1", "127.0.0.1");
+
+    (void)state;
+    assert_string_equal(ask_with(s, ""), "");
+    assert_logged("PROXY header: what came first is no PROXY header");
+    assert_string_equal(ask_with(s, "PROXY TCP4 x y 1 2\r\n"), "");
+    assert_logged("PROXY header: an address in it");
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    test_client_send(fd, "PROXY TCP4 ");
+    shutdown(fd, SHUT_WR);
+    assert_string_equal(answer(fd), "");
+    assert_logged("PROXY header: it ended in the middle");
+    end(s);
+}
+
+/* The line of a refusal behind the header names the client, not the proxy. */
+static void later_lines_name_the_client(void **state)
+{
+    lhttpd_server_t *s = run("127.0.0.1", "127.0.0.1");
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+
+    (void)state;
+    test_client_send(fd, V1 "GET / HTTP/9.9\r\n\r\n");
+    answer(fd);
+    assert_logged("203.0.113.7: ");
+    end(s);
+}
+
+static void a_header_has_its_time(void **state)
+{
+    lhttpd_server_t *s = make();
+    int fd;
+
+    (void)state;
+    assert_int_equal(lhttpd_server_set(s, "proxy_from", "127.0.0.1"), 0);
+    assert_int_equal(lhttpd_server_set(s, "header_timeout_ms", "50"), 0);
+    assert_int_equal(
+        lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_PROXY), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    fd = test_client_connect(lhttpd_server_port(s, 0));
+    test_client_send(fd, "PROXY ");
+    assert_string_equal(answer(fd), "");
+    assert_logged("its PROXY header was not whole after 50 ms");
+    end(s);
+}
+
+/* A stop serves a client that has just connected, as elsewhere. */
+static void a_stop_waits_for_a_request(void **state)
+{
+    lhttpd_server_t *s = run("127.0.0.1", "127.0.0.1");
+    int said = test_client_connect(lhttpd_server_port(s, 0));
+    int silent = test_client_connect(lhttpd_server_port(s, 0));
+
+    (void)state;
+    test_client_send(said, V1);
+    assert_string_equal(ask_with(s, V1), V1_SEEN); /* both are accepted */
+    lhttpd_server_shutdown(s, 10000);
+    test_client_send(said, GET);
+    test_client_send(silent, V1 GET);
+    assert_string_equal(answer(said), V1_SEEN);
+    assert_string_equal(answer(silent), V1_SEEN);
+    assert_int_equal(lhttpd_server_wait(s), 0);
+    lhttpd_server_destroy(s);
+}
+
+/* --- setting up ----------------------------------------------------------- */
+
+static void a_start_needs_to_know_the_proxies(void **state)
+{
+    lhttpd_server_t *s = make();
+    unsigned proxy = LHTTPD_LISTEN_PROXY;
+
+    (void)state;
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 8u),
+                     LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0,
+                                          proxy | LHTTPD_LISTEN_TLS |
+                                              LHTTPD_LISTEN_REDIRECT),
+                     LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, proxy), 0);
+    assert_int_equal(lhttpd_server_check(s), LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "set proxy_from"));
+    assert_int_equal(lhttpd_server_set(s, "proxy_from", "proxy"),
+                     LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s),
+                           "proxy_from=proxy: \"proxy\" is no numeric"));
+    assert_int_equal(lhttpd_server_set(s, "proxy_from", "127.0.0.1"), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    assert_int_equal(lhttpd_server_set(s, "proxy_from", "::1"), LHTTPD_ESTATE);
+    end(s);
+}
+
+/* Whatever allocation fails: the client is turned away or served, and nothing
+ * is lost. */
+static void lack_of_memory_is_survived(void **state)
+{
+    lhttpd_server_t *s = run("127.0.0.1", "127.0.0.1");
+
+    (void)state;
+    assert_string_equal(ask_with(s, V1), V1_SEEN);
+    for (unsigned long n = 1; n <= 12; n++) {
+        test_heap_install();
+        test_heap_fail_at(n);
+        ask_with(s, V1);
+        test_heap_fail_at(0);
+        test_heap_uninstall();
+        assert_string_equal(ask_with(s, V1), V1_SEEN);
+    }
+    end(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_tells_the_client),
+        cmocka_unit_test(unknown_is_the_proxy_itself),
+        cmocka_unit_test(headers_come_octet_by_octet),
+        cmocka_unit_test(binary_headers_tell_the_clients_tls),
+        cmocka_unit_test(a_unix_socket_may_be_a_proxy),
+        cmocka_unit_test(others_are_closed),
+        cmocka_unit_test(bad_headers_are_closed),
+        cmocka_unit_test(later_lines_name_the_client),
+        cmocka_unit_test(a_header_has_its_time),
+        cmocka_unit_test(a_stop_waits_for_a_request),
+        cmocka_unit_test(a_start_needs_to_know_the_proxies),
+        cmocka_unit_test(lack_of_memory_is_survived),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
