@@ -32,8 +32,8 @@
  *
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start; what is not needed is left out.  Sections: versions and errors;
- * limits; the log; making a server; where it listens; what it serves; running
- * and stopping; the process; words.
+ * limits; the log; making a server; where it listens; who runs it; what it
+ * serves; running and stopping; the process; words.
  *
  * Rules that hold for everything below:
  *
@@ -81,7 +81,7 @@
  *       listen_fds
  *     map_script, map_source yes      -                 -
  *     register_vm_factory    yes      -                 -
- *     check, start           yes      -                 -
+ *     notify, check, start   yes      -                 -
  *     shutdown               nothing  any, and signals  nothing
  *     wait, stop             -        not on a worker   -
  *     listener_fd            yes      yes               -
@@ -378,6 +378,27 @@ static inline lhttpd_certificate_t lhttpd_certificate_init(void)
 LHTTPD_API int
 lhttpd_server_add_certificate(lhttpd_server_t *server,
                               const lhttpd_certificate_t *certificate);
+
+/* --- who runs it ------------------------------------------------------- */
+
+/*
+ * From now on tells the service manager that NOTIFY_SOCKET names (systemd with
+ * Type=notify or notify-reload, or another that speaks as sd_notify(3) says)
+ * how the server is doing: READY=1 when start has succeeded, RELOADING=1 and
+ * READY=1 around each reload, STOPPING=1, and with each a STATUS for people,
+ * also of why a reload failed.  MAINPID is the process that starts the server.
+ * Where WATCHDOG_USEC and WATCHDOG_PID ask this process for it, WATCHDOG=1
+ * goes out twice in that time, unless a worker has been inside of one script
+ * for half of it.  Nothing waits for a manager for longer than a second, and no
+ * worker does.  A message that is refused is told in the log, once.
+ *
+ * Connects at once, for a root directory would hide the socket, and removes the
+ * variables, so that children do not see them.  Returns 1, or 0: there is no
+ * manager.  LHTTPD_EINVAL: the variables make no sense; LHTTPD_ESYSTEM: nobody
+ * is there; the server can do without.  Before start, in the process that was
+ * executed, not in one that it forked, with no other thread running.
+ */
+LHTTPD_API int lhttpd_server_notify(lhttpd_server_t *server);
 
 /* --- what it serves ---------------------------------------------------- */
 

@@ -200,6 +200,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 
 static void free_server(struct lhttpd_server_t *s)
 {
+    lh_notify_deinit(&s->notify);
     lh_creds_free(s->creds);
     lh_settings_deinit(&s->settings);
     lh_log_sink_deinit(&s->sink);
@@ -226,6 +227,7 @@ int lhttpd_server_create(lhttpd_server_t **server,
     if (!s)
         return lh_err_memory(&own_err);
     s->sink.fd = -1;
+    lh_notify_init(&s->notify, &s->log);
     r = init(s, &c);
     if (r < 0) {
         free_server(s);
@@ -314,6 +316,14 @@ int lhttpd_server_listen_fds(lhttpd_server_t *s, unsigned flags)
     return r < 0 ? r : lh_passed_listen(&s->listeners, flags, &s->err);
 }
 
+int lhttpd_server_notify(lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, "lhttpd_server_notify");
+    return r < 0 ? r : lh_notify_connect(&s->notify, &s->err);
+}
+
 /* With port 0 the system chooses one; the program asks here which it was. */
 int lhttpd_server_port(const lhttpd_server_t *s, int listener)
 {
@@ -324,12 +334,13 @@ int lhttpd_server_port(const lhttpd_server_t *s, int listener)
     return s->listeners.v[listener].where.port;
 }
 
-/* Once the listeners are closed there is none, though its place is there. */
+/* As soon as it stops, its workers may close it at any moment. */
 int lhttpd_server_listener_fd(const lhttpd_server_t *s, int listener)
 {
     if (!s || listener < 0 || (unsigned)listener >= s->listeners.n)
         return LHTTPD_EINVAL;
-    if (runs_elsewhere(s) || s->state >= LH_SERVER_STOPPED)
+    if (runs_elsewhere(s) || s->state >= LH_SERVER_STOPPED ||
+        atomic_load(&s->stop_at_ms) != LH_NEVER)
         return LHTTPD_ESTATE;
     return s->listeners.v[listener].fd;
 }

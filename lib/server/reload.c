@@ -94,18 +94,27 @@ static int reload(struct lhttpd_server_t *s, struct lh_err *err)
     return 0;
 }
 
+/* Once it stops a service manager is not told of anything else. */
+static void tell_outcome(struct lhttpd_server_t *s, const char *outcome)
+{
+    if (atomic_load(&s->stop_at_ms) == LH_NEVER)
+        lh_notify_ready(s, outcome);
+}
+
 int lh_server_reload(struct lhttpd_server_t *s, struct lh_err *err)
 {
+    const char *done = "reloaded: scripts and certificates are as they are now";
     sigset_t before;
 
+    lh_notify_reloading(s);
     lh_signals_for_scripts(&before);
     int r = reload(s, err);
     lh_signals_restore(&before);
     if (r < 0)
         lh_err_prefix(err, "reload: nothing has changed");
     else
-        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL,
-               "reloaded: scripts and certificates are as they are now");
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", done);
+    tell_outcome(s, r < 0 ? err->text : done);
     return r;
 }
 

@@ -34,8 +34,12 @@
 static int begin_watch(struct lhttpd_server_t *s, unsigned workers,
                        struct lh_err *err)
 {
-    return lh_watch_begin(&s->watch, &s->log, s->limits.handler_run_ms, workers,
-                          err);
+    int r = lh_watch_begin(&s->watch, &s->log, s->limits.handler_run_ms,
+                           workers, err);
+
+    if (r == 0 && s->notify.manager.watchdog_ms)
+        lh_watch_feed(&s->watch, &s->notify);
+    return r;
 }
 
 /* The names of handlers go with their VMs, so another watch sees these off. */
@@ -328,6 +332,7 @@ int lh_server_start(struct lhttpd_server_t *s)
         return r;
     }
     log_start(s);
+    lh_notify_ready(s, NULL);
     return 0;
 
 err_after_workers:

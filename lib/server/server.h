@@ -22,6 +22,7 @@
 #include "os/thread.h"
 #include "server/listener.h"
 #include "server/mapping.h"
+#include "server/notify.h"
 #include "server/settings.h"
 #include "server/watch.h"
 
@@ -68,6 +69,7 @@ struct lhttpd_server_t {
     struct lh_creds *creds;
     struct lh_tls_shared *tls; /* NULL without a TLS listener */
     struct lh_worker *workers; /* they and `done` last until destroy */
+    struct lh_notify notify;   /* of how it is doing, a service manager */
     struct lh_watch watch;
     struct lh_context loader; /* of who holds `changes`: VMs are made in it */
     struct lh_list loader_ready; /* what has work there; nobody runs it */

@@ -84,6 +84,7 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     struct lh_run run;
     bool runs = lh_running_look(worker->running, &run);
 
+    worker->since_ms = runs ? run.since_ms : LH_NEVER;
     if (worker->is_late && (!runs || run.since_ms != worker->late_ms)) {
         worker->is_late = false;
         if (worker->told)
@@ -104,6 +105,38 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     return now_ms + LOOK_LATE_MS;
 }
 
+/* --- the service manager's watchdog ----------------------------------------
+ */
+
+static bool all_turn(const struct lh_watch *w, unsigned n, uint64_t now_ms,
+                     uint64_t most_ms)
+{
+    for (unsigned i = 0; i < n && i < w->serving_n; i++) {
+        if (now_ms > lh_deadline(w->workers[i].since_ms, most_ms))
+            return false;
+    }
+    return true;
+}
+
+/* Twice in its time, so that one word that is late does no harm.  Returns when
+ * to come again; while a worker does not turn that is soon, for it may go on.
+ */
+static uint64_t feed_watchdog(struct lh_watch *w, unsigned n, uint64_t now_ms)
+{
+    struct lh_notify *notify = atomic_load(&w->notify);
+
+    if (!notify)
+        return LH_NEVER;
+    uint64_t half_ms = notify->manager.watchdog_ms / 2;
+    if (now_ms < w->fed_ms + half_ms)
+        return w->fed_ms + half_ms;
+    if (!all_turn(w, n, now_ms, half_ms))
+        return now_ms + LOOK_MIN_MS;
+    lh_notify_alive(notify);
+    w->fed_ms = now_ms;
+    return now_ms + half_ms;
+}
+
 /* --- the thread ----------------------------------------------------------- */
 
 /* Returns for how long to sleep. */
@@ -119,6 +152,7 @@ static int look_at_all(struct lh_watch *w)
     lh_timers_fire(&w->timers, now_ms);
     for (unsigned i = 0; i < n; i++)
         next_ms = lh_min64(next_ms, look_at_worker(w, i, now_ms));
+    next_ms = lh_min64(next_ms, feed_watchdog(w, n, now_ms));
     int timeout = lh_timers_wait_ms(&w->timers, now_ms);
     if (timeout >= 0)
         next_ms = lh_min64(next_ms, now_ms + (uint64_t)timeout);
@@ -199,6 +233,14 @@ void lh_watch_add(struct lh_watch *w, const struct lh_running *running)
         return;
     w->workers[n].running = running;
     atomic_store_explicit(&w->workers_n, n + 1, memory_order_release);
+}
+
+void lh_watch_feed(struct lh_watch *w, struct lh_notify *notify)
+{
+    if (!w->is_on)
+        return;
+    atomic_store(&w->notify, notify);
+    lh_evq_wake(&w->queue);
 }
 
 void lh_watch_set_limit(struct lh_watch *w, uint64_t limit_ms)

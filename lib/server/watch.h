@@ -12,13 +12,15 @@
 #include "base/running.h"
 #include "os/evq.h"
 #include "os/thread.h"
+#include "server/notify.h"
 
 #define LH_WATCH_TEXT_BYTES 1024
 
 /* One worker, as the thread knows it. */
 struct lh_watched {
     const struct lh_running *running;
-    uint64_t late_ms; /* when what ran for too long began, if it is late, */
+    uint64_t since_ms; /* when what runs began; LH_NEVER: nothing runs */
+    uint64_t late_ms;  /* when what ran for too long began, if it is late, */
     const char *script;
     char text[LH_WATCH_TEXT_BYTES]; /* ... and what it was */
     bool is_late;
@@ -37,6 +39,9 @@ struct lh_watch {
     struct lh_mailbox readers;  /* see lh_run_words_free() */
     struct lh_watched *workers;
     unsigned serving_n; /* who comes behind these loads scripts for them */
+    _Atomic(struct lh_notify *)
+        notify;      /* has a watchdog; NULL: there is none */
+    uint64_t fed_ms; /* when it was told of the last time */
     struct lh_thread thread;
 
     struct lh_timers timers; /* of the log's rates alone */
@@ -52,6 +57,11 @@ int lh_watch_begin(struct lh_watch *watch, const struct lh_log *log,
 /* Looks at one more worker, number 0 first; `running` and the names in it stay
  * where they are until the end. */
 void lh_watch_add(struct lh_watch *watch, const struct lh_running *running);
+
+/* From now on feeds the watchdog of a service manager as long as all workers
+ * turn: one that has been in a script for half of the manager's time does not.
+ * `notify` lasts until the end. */
+void lh_watch_feed(struct lh_watch *watch, struct lh_notify *notify);
 
 /* How long handlers may run from now on.  Any thread. */
 void lh_watch_set_limit(struct lh_watch *watch, uint64_t limit_ms);

@@ -56,9 +56,11 @@ static void log_stop(const struct lh_worker *w)
 
     if (atomic_exchange(&w->server->stop_told, true))
         return;
+    uint64_t grace_ms = at > now ? at - now : 0;
     lh_log(w->ctx.log, LHTTPD_LOG_NOTICE, NULL,
            "stopping: requests under way have %llu ms",
-           (unsigned long long)(at > now ? at - now : 0));
+           (unsigned long long)grace_ms);
+    lh_notify_stopping(w->server, grace_ms);
 }
 
 /* Runs on the worker, as its mail: the stop itself was asked for elsewhere. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -93,6 +94,62 @@ static void a_late_run_is_named_once(void **state)
     assert_non_null(strstr(t.seen.words, "worker 1 has been in handler /x "
                                          "(line 3) of script a.lua for "));
     assert_string_equal(t.seen.script, "a.lua");
+}
+
+/* A datagram at the manager's end, or "". */
+static const char *told(int fd, int flags)
+{
+    static char text[64];
+    ssize_t n = recv(fd, text, sizeof(text) - 1, flags);
+
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+/* The line in the log and the watchdog come from the same looks. */
+static void a_watchdog_is_fed_while_all_turn(void **state)
+{
+    struct lh_notify notify = {.manager = {.watchdog_ms = 100}};
+    struct watched t;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+    notify.manager.fd = ends[0];
+    begin(&t, 1000);
+    lh_running_begin(&t.running[1], "a.lua", "handler /x (line 3)",
+                     lh_clock_ms() - 5000);
+    lh_watch_feed(&t.watch, &notify);
+    wait_for(&t.seen.late);
+    assert_string_equal(told(ends[1], MSG_DONTWAIT), "");
+    lh_running_end(&t.running[1]);
+    assert_string_equal(told(ends[1], 0), "WATCHDOG=1");
+    lh_evq_wake(&t.watch.queue); /* a look that comes early feeds nobody */
+    assert_string_equal(told(ends[1], 0), "WATCHDOG=1");
+    lh_watch_end(&t.watch);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* Who loads scripts for a reload holds no client up. */
+static void a_watchdog_is_fed_while_scripts_load(void **state)
+{
+    struct lh_notify notify = {.manager = {.watchdog_ms = 100}};
+    struct lh_running loader = {0};
+    struct watched t;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+    notify.manager.fd = ends[0];
+    begin(&t, 1000);
+    lh_watch_add(&t.watch, &loader);
+    lh_running_begin(&loader, "a.lua", "the loading", lh_clock_ms() - 5000);
+    lh_watch_feed(&t.watch, &notify);
+    assert_string_equal(told(ends[1], 0), "WATCHDOG=1");
+    lh_watch_end(&t.watch);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void its_end_is_said(void **state)
@@ -291,6 +348,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_run_is_named_once),
         cmocka_unit_test(its_end_is_said),
+        cmocka_unit_test(a_watchdog_is_fed_while_all_turn),
+        cmocka_unit_test(a_watchdog_is_fed_while_scripts_load),
         cmocka_unit_test(in_time_says_nothing),
         cmocka_unit_test(the_limit_may_change),
         cmocka_unit_test(a_handler),
