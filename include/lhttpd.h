@@ -33,7 +33,7 @@
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start; what is not needed is left out.  Sections: versions and errors;
  * limits; the log; making a server; where it listens; who runs it; what it
- * serves; running and stopping; the process; words.
+ * serves; running and stopping; statistics; the process; words.
  *
  * Rules that hold for everything below:
  *
@@ -53,9 +53,9 @@
  * - Strings and buffers are copied.  Only `context` pointers must stay valid,
  *   until lhttpd_server_destroy() has returned.
  * - A server is used by one thread at a time, but for lhttpd_server_shutdown(),
- *   lhttpd_server_log() and lhttpd_server_port(), which any thread may call at
- *   any time, and for what says that it may change a running server.  A call in
- *   a state that does not allow it is LHTTPD_ESTATE.
+ *   lhttpd_server_log(), lhttpd_server_port() and lhttpd_server_stats(), which
+ *   any thread may call at any time, and for what says that it may change a
+ *   running server.  A call in a state that does not allow it is LHTTPD_ESTATE.
  * - A forked child may exec or _exit.  There, every call on a server that the
  *   parent has started is LHTTPD_ESTATE, or does nothing.
  * - Nothing here prints (but for the default log, to standard error), exits,
@@ -85,7 +85,7 @@
  *     shutdown               nothing  any, and signals  nothing
  *     wait, stop             -        not on a worker   -
  *     listener_fd            yes      yes               -
- *     port, log              any      any               any
+ *     port, log, stats       any      any               any
  *     error                  yes      yes               yes
  *     destroy                yes      not on a worker   yes
  *
@@ -516,6 +516,84 @@ LHTTPD_API int lhttpd_server_stop(lhttpd_server_t *server, unsigned grace_ms);
  * allowed.  After it no callback runs, unless a script is stuck (see wait). Not
  * on a worker thread (ignored). */
 LHTTPD_API void lhttpd_server_destroy(lhttpd_server_t *server);
+
+/* --- statistics -------------------------------------------------------- */
+
+#define LHTTPD_LATENCY_BUCKETS 28
+
+/* How long requests took, in microseconds.  counts[0]: at most 1; counts[i]: at
+ * most 2 to the power of i, and more than half of that; the last one also all
+ * that took longer.  Their sum is the number of requests. */
+typedef struct lhttpd_latency_t {
+    uint64_t sum_us;
+    uint64_t counts[LHTTPD_LATENCY_BUCKETS];
+} lhttpd_latency_t;
+
+/*
+ * What a server has done since its start, and what there is now ("now"), all
+ * workers together; counts survive reloads, and the stop.  TCP is plain TCP,
+ * and TLS is TLS on whatever socket.
+ */
+typedef struct lhttpd_stats_t {
+    size_t size;
+    uint64_t uptime_ms;
+    uint64_t workers;
+    uint64_t workers_stuck;   /* now in one turn for longer than
+                                 handler_run_ms */
+    uint64_t present_turn_ms; /* now: of the worker that is longest in one
+                                 turn; what keeps growing is stuck */
+    uint64_t turns;           /* of the workers' loops */
+    uint64_t long_turns;      /* those of 100 ms and more */
+    uint64_t longest_turn_ms;
+    uint64_t connections;      /* now, and of these: */
+    uint64_t connections_idle; /* between two requests */
+    uint64_t connections_tcp;
+    uint64_t connections_tls;
+    uint64_t connections_unix;
+    uint64_t accepted_tcp; /* connections in all */
+    uint64_t accepted_tls;
+    uint64_t accepted_unix;
+    uint64_t refused_limit;   /* times that clients had to wait because
+                                 of the limit "connections" */
+    uint64_t refused_system;  /* ... because the system had no descriptors
+                                 or no memory */
+    uint64_t refused_memory;  /* clients closed for lack of memory */
+    uint64_t closed_for_room; /* idle ones closed to make room */
+    uint64_t octets_in;       /* of sockets, TLS's own included */
+    uint64_t octets_out;
+    uint64_t tls_full; /* handshakes */
+    uint64_t tls_resumed;
+    uint64_t tls_failed;
+    uint64_t requests_open;   /* now: a request with its response */
+    uint64_t tasks_running;   /* now: handlers that run or could */
+    uint64_t tasks_waiting;   /* now: handlers that wait */
+    uint64_t vms;             /* now, old ones of a reload too */
+    uint64_t vm_memory_bytes; /* now, by all VMs */
+    uint64_t vm_memory_limit; /* of each; LHTTPD_UNLIMITED */
+    uint64_t vm_memory_hits;  /* times that a VM met it */
+    uint64_t reloads;         /* that succeeded */
+    uint64_t files_pending;   /* now: operations on files */
+    uint64_t files_done;
+    uint64_t files_by_uring;     /* workers whose files go this way, */
+    uint64_t files_by_threads;   /* ... and this */
+    uint64_t children;           /* now: processes of scripts that run */
+    uint64_t log_lines_left_out; /* too many of a kind at once */
+} lhttpd_stats_t;
+
+static inline lhttpd_stats_t lhttpd_stats_init(void)
+{
+    lhttpd_stats_t stats;
+
+    lhttpd_struct_init(&stats, sizeof(stats));
+    return stats;
+}
+
+/* Fills in `stats`, as much as its size has room for.  From any thread and at
+ * any time, a handler's C function too; it never waits, and no worker waits for
+ * it.  Counts are read one by one while the workers go on, so two of them may
+ * be a moment apart. */
+LHTTPD_API int lhttpd_server_stats(const lhttpd_server_t *server,
+                                   lhttpd_stats_t *stats);
 
 /* --- the process ------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "server/passed.h"
 #include "server/reload.h"
 #include "server/server.h"
+#include "server/stats.h"
 #include "server/worker.h"
 
 /* The words of this thread's last failed call that had no server, or one that
@@ -491,6 +492,22 @@ int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
     if (!lh_worker_is_current(s))
         lhttpd_server_shutdown(s, grace_ms);
     return lhttpd_server_wait(s);
+}
+
+/* --- statistics ----------------------------------------------------------- */
+
+/* Makes all of it, and gives as much as the program's struct has room for. */
+int lhttpd_server_stats(const lhttpd_server_t *s, lhttpd_stats_t *stats)
+{
+    lhttpd_stats_t all = lhttpd_stats_init();
+
+    if (!s || !stats || stats->size < sizeof(stats->size))
+        return LHTTPD_EINVAL;
+    if (runs_elsewhere(s))
+        return LHTTPD_ESTATE;
+    lh_server_stats(s, &all);
+    copy_struct(stats, &all);
+    return 0;
 }
 
 /* --- the process ---------------------------------------------------------- */

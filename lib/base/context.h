@@ -1,7 +1,7 @@
 /*
  * What a worker lends to every layer: its time, timers, limits, log, pools and
  * counters.  One a worker; only that worker's thread touches it, but for
- * `running`, which others read.
+ * `running` and `counters`, which others read.
  */
 #ifndef LH_BASE_CONTEXT_H
 #define LH_BASE_CONTEXT_H
@@ -12,18 +12,8 @@
 #include "base/log_rate.h"
 #include "base/mem.h"
 #include "base/running.h"
+#include "base/stats.h"
 #include "base/timer.h"
-
-/* What is alive; all zero once a worker has stopped, or something leaked. */
-struct lh_counters {
-    unsigned connections;
-    unsigned exchanges;
-    unsigned tasks;
-    unsigned operations;
-    uint64_t connections_total, requests_total;
-    uint64_t requests_begun, requests_ended; /* see http/exchange.h */
-    uint64_t turns, longest_turn_ms;         /* a turn: without its wait */
-};
 
 /* Of os/, where a worker has them; NULL for VMs that are thrown away. */
 struct lh_aio;
@@ -35,7 +25,7 @@ struct lh_exchange;
 struct lh_context {
     uint64_t now_ms;           /* monotonic; set at the start of each turn */
     uint64_t now_us;           /* monotonic and exact; set before a turn's input
-                                  and before its output */
+                                  and once tasks have run */
     int64_t unix_s;            /* the calendar's time, as now_ms */
     char date[30];             /* unix_s as IMF-fixdate (RFC 9110, 5.6.7) */
     uint64_t tasks_until_ms;   /* no further task runs in this turn; 0: any */

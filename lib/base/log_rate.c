@@ -70,6 +70,7 @@ bool lh_log_rates_allow(struct lh_log_rates *rates, enum lh_log_kind kind,
     }
     if (++rate->lines <= LH_LOG_RATE_LINES)
         return true;
+    lh_count_add(&rates->left_out, 1);
     if (!lh_timer_armed(&rates->timer))
         lh_timer_arm(rates->timers, &rates->timer, rate->until_ms);
     return false;

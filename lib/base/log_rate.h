@@ -7,6 +7,7 @@
 #define LH_BASE_LOG_RATE_H
 
 #include "base/log.h"
+#include "base/stats.h"
 #include "base/timer.h"
 
 /* So many lines of a kind in each period; how many more there were is said at
@@ -37,6 +38,7 @@ struct lh_log_rates {
     const struct lh_log *log;
     struct lh_timers *timers;
     struct lh_timer timer; /* armed while there is something to be said */
+    lh_count left_out;     /* lines in all */
 };
 
 void lh_log_rates_init(struct lh_log_rates *rates, const struct lh_log *log,

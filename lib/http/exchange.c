@@ -59,8 +59,7 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
     ex->owners = 2;
     ex->begun_us = ctx->now_us;
     ex->mapping_number = ex->handler_number = -1;
-    ctx->counters.exchanges++;
-    ctx->counters.requests_total++;
+    lh_count_add(&ctx->counters.exchanges, 1);
     return ex;
 }
 
@@ -97,7 +96,7 @@ static bool is_borrowing(const struct lh_response *r)
 void lh_exchange_accept(struct lh_exchange *ex)
 {
     ex->accepted = true;
-    ex->ctx->counters.requests_begun++;
+    lh_count_add(&ex->ctx->counters.requests_begun, 1);
 }
 
 /* Whatever ends it first is what it has ended by. */
@@ -109,7 +108,7 @@ static void end_request(struct lh_exchange *ex, enum lh_ending ending)
         return;
     ex->over = true;
     ex->ending = ending;
-    ctx->counters.requests_ended++;
+    lh_count_add(&ctx->counters.requests_ended, 1);
     if (ctx->request_ends)
         ctx->request_ends(ex);
 }
@@ -156,7 +155,7 @@ static void let_go(struct lh_exchange *ex)
     lh_arena_reset(&ex->arena);
     lh_peer_let_go(ex->peer);
     lh_pool_give(&ctx->exchanges, ex);
-    ctx->counters.exchanges--;
+    lh_count_sub(&ctx->counters.exchanges, 1);
 }
 
 /* A handler that waits for what it has lent is told that it has it back. */

@@ -38,6 +38,7 @@ static void *limited_alloc(void *data, void *old, size_t old_n, size_t n)
 
     if (n > before && !vm->collects &&
         vm->bytes + (n - before) > vm->bytes_max) {
+        lh_count_add(&vm->ctx->counters.vm_memory_hits, !vm->over_limit);
         vm->short_of_memory = vm->over_limit = true;
         return NULL;
     }
@@ -70,6 +71,14 @@ bool lh_gc_allows(const struct lh_vm *vm, size_t n)
 {
     return vm->bytes_max == LHTTPD_UNLIMITED ||
            (vm->bytes < vm->bytes_max && n <= vm->bytes_max - vm->bytes);
+}
+
+void lh_gc_count(struct lh_vm *vm)
+{
+    uint64_t kib = (uint64_t)lua_gc(vm->L, LUA_GCCOUNT, 0);
+
+    lh_count_add(&vm->ctx->counters.vm_kib, kib - vm->kib);
+    vm->kib = kib;
 }
 
 /* --- collections ---------------------------------------------------------- */

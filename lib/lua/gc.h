@@ -29,6 +29,9 @@ bool lh_gc_is_due(const struct lh_vm *vm);
 /* A whole collection.  Outside of protected calls and of requests. */
 void lh_gc_collect(struct lh_vm *vm);
 
+/* What the state takes goes into the worker's counters. */
+void lh_gc_count(struct lh_vm *vm);
+
 /* May `n` octets more become a string, as far as the limit tells? */
 bool lh_gc_allows(const struct lh_vm *vm, size_t n);
 

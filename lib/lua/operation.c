@@ -43,7 +43,8 @@ static void complete(struct lh_aio_op *aio)
     struct lh_operation *op = LH_OF(aio, struct lh_operation, aio);
     struct lh_file *file = op->file;
 
-    op->ctx->counters.operations--;
+    lh_count_sub(&op->ctx->counters.operations, 1);
+    lh_count_add(&op->ctx->counters.operations_done, 1);
     if (file) {
         file->operation = NULL;
         op->deliver(op, file);
@@ -85,6 +86,6 @@ struct lh_operation *lh_operation_new(struct lh_context *ctx,
 /* The worker's count lets a stop wait for what is on its way. */
 void lh_operation_start(struct lh_operation *op)
 {
-    op->ctx->counters.operations++;
+    lh_count_add(&op->ctx->counters.operations, 1);
     lh_aio_add(op->ctx->aio, &op->aio);
 }

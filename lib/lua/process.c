@@ -41,9 +41,19 @@ static void unwatch_process(struct lh_process *p)
     p->watched = false;
 }
 
+/* Among the worker's children that run, or not any more. */
+static void count_process(struct lh_process *p, bool runs)
+{
+    if (p->counted == runs)
+        return;
+    p->counted = runs;
+    lh_count_add(&p->vm->ctx->counters.processes, runs ? 1 : (uint64_t)-1);
+}
+
 /* Nobody points at it. */
 static void free_process(struct lh_process *p)
 {
+    count_process(p, false);
     unwatch_process(p);
     lh_timer_disarm(&p->timer);
     lh_list_remove(&p->link);
@@ -70,6 +80,7 @@ bool lh_process_reap(struct lh_process *p)
         return true;
     if (!lh_child_has_ended(&p->child))
         return false;
+    count_process(p, false);
     unwatch_process(p);
     if (lh_timer_armed(&p->timer))
         hurry(p);
@@ -364,6 +375,7 @@ struct lh_process *lh_process_start(lua_State *L, struct lh_vm *vm,
     p->file = file;
     file->process = p;
     lh_list_append(&vm->processes, &p->link);
+    count_process(p, true);
     return p;
 }
 
@@ -374,6 +386,7 @@ void lh_processes_leave(struct lh_vm *vm)
     for (struct lh_list *l = vm->processes.next; l != &vm->processes;
          l = l->next) {
         struct lh_process *p = LH_OF(l, struct lh_process, link);
+        count_process(p, false);
         p->kill_ms = p->timer.deadline_ms;
         lh_timer_disarm(&p->timer);
     }
@@ -389,6 +402,7 @@ void lh_processes_adopt(struct lh_vm *vm)
         struct lh_process *p = LH_OF(l, struct lh_process, link);
         if (p->ended)
             continue;
+        count_process(p, true);
         if (watch_process(p) < 0)
             ask_later(p);
         lh_timer_arm(&vm->ctx->timers, &p->timer, p->kill_ms);

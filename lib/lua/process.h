@@ -27,7 +27,8 @@ struct lh_process {
     bool ends_with_task;
     bool ends_when_left; /* it may never end by itself */
     bool detached;
-    bool ended; /* and was reaped: `child` knows how */
+    bool counted; /* among the worker's that run */
+    bool ended;   /* and was reaped: `child` knows how */
 };
 
 /* How to start one; its end of our pipe is filled in. */

@@ -347,6 +347,7 @@ void lh_vm_run(struct lh_vm *vm)
             break;
     }
     lh_running_end(&vm->ctx->running);
+    lh_gc_count(vm);
     put_back(vm);
     lh_vm_check(vm);
 }

@@ -89,6 +89,8 @@ struct lh_vm {
     lua_Alloc alloc; /* where memory is limited: what is behind the limit */
     void *alloc_data;
     uint64_t bytes, bytes_max, collect_at;
+    uint64_t kib;         /* of it that the worker's counters have */
+    bool counted;         /* it is among the VMs there */
     int collector;        /* its function, in the registry */
     void *reserve;        /* for a collection, where the process is limited */
     bool short_of_memory; /* an allocation failed: collect before going on */

@@ -54,6 +54,10 @@ void lh_task_set_state(struct lh_task *task, enum lh_task_state to)
     assert(lh_task_may(task->state, to));
     lh_trace(task->vm->ctx, task->connection, "task", 0,
              state_names[task->state], state_names[to]);
+    if (to == LH_TASK_WAITING)
+        lh_count_add(&task->vm->ctx->counters.tasks_waiting, 1);
+    else if (task->state == LH_TASK_WAITING)
+        lh_count_sub(&task->vm->ctx->counters.tasks_waiting, 1);
     task->state = to;
 }
 
@@ -136,7 +140,7 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     ex->on_news = on_news;
     lh_list_append(&vm->tasks, &task->link);
     vm->tasks_n++;
-    vm->ctx->counters.tasks++;
+    lh_count_add(&vm->ctx->counters.tasks, 1);
     lh_task_ready(task);
     return task;
 }
@@ -299,7 +303,7 @@ static void retire(struct lh_task *task)
     lh_list_remove(&task->ready_link);
     lh_task_set_state(task, LH_TASK_IDLE);
     vm->tasks_n--;
-    vm->ctx->counters.tasks--;
+    lh_count_sub(&vm->ctx->counters.tasks, 1);
     vm->idle_coroutines += task->co != NULL;
     /* Before the first, or after the last. */
     lh_list_append(task->co ? vm->idle.next : &vm->idle, &task->link);

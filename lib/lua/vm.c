@@ -13,6 +13,24 @@
 
 #include <stdio.h>
 
+/* In the counters of the worker that has it now. */
+static void count_vm(struct lh_vm *vm)
+{
+    vm->counted = true;
+    lh_count_add(&vm->ctx->counters.vms, 1);
+    lh_gc_count(vm);
+}
+
+static void uncount_vm(struct lh_vm *vm)
+{
+    struct lh_counters *counters = &vm->ctx->counters;
+
+    lh_count_sub(&counters->vms, vm->counted);
+    lh_count_sub(&counters->vm_kib, vm->kib);
+    vm->counted = false;
+    vm->kib = 0;
+}
+
 /* What runs meanwhile has a name: a script that loads for too long is named in
  * the log. */
 int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
@@ -50,6 +68,7 @@ int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
         lh_vm_free(vm);
         return error;
     }
+    count_vm(vm);
     *out = vm;
     return 0;
 }
@@ -84,6 +103,7 @@ static void close_state(struct lh_vm *vm)
 /* The order is that of who points at whom. */
 void lh_vm_free(struct lh_vm *vm)
 {
+    uncount_vm(vm);
     free_tasks(&vm->tasks);
     free_tasks(&vm->idle);
     close_state(vm);
@@ -125,6 +145,7 @@ void lh_vm_find_lost(struct lh_vm *vm)
 void lh_vm_leave(struct lh_vm *vm)
 {
     lh_list_remove(&vm->ready_link);
+    uncount_vm(vm);
     lh_processes_leave(vm);
 }
 
@@ -133,6 +154,7 @@ void lh_vm_adopt(struct lh_vm *vm, struct lh_context *ctx,
 {
     vm->ctx = ctx;
     vm->ready_list = ready;
+    count_vm(vm);
     lh_processes_adopt(vm);
 }
 

@@ -217,10 +217,11 @@ static void link_save(const br_ssl_session_cache_class **self,
                       br_ssl_server_context *server,
                       const br_ssl_session_parameters *params)
 {
-    const struct lh_session_link *link = (struct lh_session_link *)(void *)self;
+    struct lh_session_link *link = (struct lh_session_link *)(void *)self;
     struct lh_session_name name = lh_session_name(link->server_name);
 
     (void)server;
+    link->is_new = true;
     lh_sessions_save(link->sessions, params, &name, lh_clock_ms());
 }
 

@@ -36,6 +36,7 @@ struct lh_session_link {
     const br_ssl_session_cache_class *vtable; /* first: BearSSL casts */
     struct lh_sessions *sessions;
     const char *server_name; /* the present client's */
+    bool is_new;             /* its handshake has made a session */
 };
 
 /* `server_name` is where it will be when a session is looked for. */

@@ -68,7 +68,7 @@ static enum lh_net tcp_receive(struct lh_transport *t)
     assert(tcp->in.from == tcp->in.to);
     if (tcp->lost || (!tcp->in.p && !lh_chunk_hold(tcp->base.pools, &tcp->in)))
         return tcp_lose(tcp);
-    ssize_t n = lh_sock_receive(t->fd, tcp->in.p, LH_NET_CHUNK_BYTES);
+    ssize_t n = lh_net_receive(t, tcp->in.p, LH_NET_CHUNK_BYTES);
     if (n > 0) {
         tcp->in.from = 0;
         tcp->in.to = (size_t)n;
@@ -142,7 +142,7 @@ static enum lh_net tcp_send(struct lh_transport *t)
     if (tcp->lost)
         return LH_NET_LOST;
     if (n) {
-        ssize_t sent = lh_sock_send(t->fd, tcp->out.p + tcp->out.from, n);
+        ssize_t sent = lh_net_send(t, tcp->out.p + tcp->out.from, n);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
             return tcp_lose(tcp);
         if (sent > 0)
@@ -165,7 +165,7 @@ static enum lh_net tcp_splice(struct lh_transport *t, int pipe, size_t n,
     *sent = 0;
     if (tcp->lost)
         return LH_NET_LOST;
-    moved = lh_sock_splice(t->fd, pipe, n);
+    moved = lh_net_splice(t, pipe, n);
     if (moved < 0 && moved != LH_SYS_EAGAIN)
         return tcp_lose(tcp);
     *sent = moved > 0 ? (size_t)moved : 0;

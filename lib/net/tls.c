@@ -229,7 +229,7 @@ static enum lh_net send_record(struct tls *tls)
     size_t n;
 
     while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
-        ssize_t sent = lh_sock_send(tls->base.fd, p, n);
+        ssize_t sent = lh_net_send(&tls->base, p, n);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
             return tls_lose_socket(tls, sent);
         if (sent > 0)
@@ -269,8 +269,8 @@ static enum lh_net flight_send(struct tls *tls)
     struct lh_chunk *flight = &tls->flight;
 
     if (lh_chunk_waits(flight)) {
-        ssize_t sent = lh_sock_send(tls->base.fd, flight->p + flight->from,
-                                    flight->to - flight->from);
+        ssize_t sent = lh_net_send(&tls->base, flight->p + flight->from,
+                                   flight->to - flight->from);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
             return tls_lose_socket(tls, sent);
         if (sent > 0)
@@ -486,8 +486,8 @@ static enum lh_net raw_receive(struct tls *tls)
 
     if (!lh_chunk_hold(tls->base.pools, raw))
         return tls_lose(tls, NO_MEMORY);
-    ssize_t n = lh_sock_receive(tls->base.fd, raw->p + tls->hello_n,
-                                LH_NET_CHUNK_BYTES - tls->hello_n);
+    ssize_t n = lh_net_receive(&tls->base, raw->p + tls->hello_n,
+                               LH_NET_CHUNK_BYTES - tls->hello_n);
     if (n > 0) {
         if (tls->hello)
             hello_restore(tls);
@@ -821,6 +821,13 @@ bool lh_tls_is_h2(const struct lh_transport *t)
     const struct tls *tls = const_tls(t);
 
     return tls->agreed && lh_tls_context_is_h2(tls->context);
+}
+
+bool lh_tls_is_resumed(const struct lh_transport *t)
+{
+    const struct tls *tls = const_tls(t);
+
+    return tls->agreed && !tls->context->session.is_new;
 }
 
 const char *lh_tls_cipher(const struct lh_transport *t)

@@ -46,6 +46,7 @@ enum lh_tls_state {
 };
 enum lh_tls_state lh_tls_state(const struct lh_transport *t);
 bool lh_tls_is_h2(const struct lh_transport *t);
+bool lh_tls_is_resumed(const struct lh_transport *t); /* of a former session */
 const char *lh_tls_cipher(const struct lh_transport *t);      /* IANA name */
 const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
 

@@ -265,6 +265,7 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
 {
     lh_tls_worker_take(worker);
     lh_policy_begin(&context->policy, worker->creds);
+    context->session.is_new = false;
     br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
                                    BR_SSL_BUFSIZE_INPUT, output,
                                    BR_SSL_BUFSIZE_OUTPUT);

@@ -20,6 +20,37 @@ void lh_net_pools_deinit(struct lh_net_pools *pools)
     lh_pool_deinit(&pools->chunks);
 }
 
+/* An octet counts once the kernel has it, or we have it of the kernel; with
+ * those of TLS. */
+static ssize_t count_in(struct lh_transport *t, ssize_t n)
+{
+    if (n > 0 && t->pools->ctx)
+        lh_count_add(&t->pools->ctx->counters.octets_in, (uint64_t)n);
+    return n;
+}
+
+static ssize_t count_out(struct lh_transport *t, ssize_t n)
+{
+    if (n > 0 && t->pools->ctx)
+        lh_count_add(&t->pools->ctx->counters.octets_out, (uint64_t)n);
+    return n;
+}
+
+ssize_t lh_net_receive(struct lh_transport *t, void *p, size_t room)
+{
+    return count_in(t, lh_sock_receive(t->fd, p, room));
+}
+
+ssize_t lh_net_send(struct lh_transport *t, const void *p, size_t n)
+{
+    return count_out(t, lh_sock_send(t->fd, p, n));
+}
+
+ssize_t lh_net_splice(struct lh_transport *t, int pipe, size_t n)
+{
+    return count_out(t, lh_sock_splice(t->fd, pipe, n));
+}
+
 /* A chunk is borrowed for the length of one call; TCP does not even fill it. */
 enum lh_net lh_net_discard(struct lh_transport *t)
 {
@@ -27,7 +58,8 @@ enum lh_net lh_net_discard(struct lh_transport *t)
 
     if (!scratch)
         return LH_NET_LOST;
-    ssize_t n = lh_sock_discard(t->fd, scratch, LH_NET_CHUNK_BYTES);
+    ssize_t n =
+        count_in(t, lh_sock_discard(t->fd, scratch, LH_NET_CHUNK_BYTES));
     lh_pool_give(&t->pools->chunks, scratch);
     if (n == 0)
         return LH_NET_EOF;

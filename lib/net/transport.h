@@ -7,6 +7,7 @@
 #define LH_NET_TRANSPORT_H
 
 #include "base/context.h"
+#include "os/sock.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +25,7 @@ enum lh_net {
 struct lh_net_pools {
     struct lh_pool chunks;     /* LH_NET_CHUNK_BYTES: socket input and output */
     struct lh_tls_worker *tls; /* pooled TLS contexts; NULL without TLS */
-    const struct lh_context *ctx; /* for traces; NULL: there are none */
+    struct lh_context *ctx;    /* for traces and counts; NULL: there are none */
 };
 
 struct lh_transport {
@@ -87,6 +88,11 @@ void lh_net_pools_deinit(struct lh_net_pools *pools);
 
 /* For discard: what the socket has. */
 enum lh_net lh_net_discard(struct lh_transport *t);
+
+/* As those of os/sock.h, and counted. */
+ssize_t lh_net_receive(struct lh_transport *t, void *p, size_t room);
+ssize_t lh_net_send(struct lh_transport *t, const void *p, size_t n);
+ssize_t lh_net_splice(struct lh_transport *t, int pipe, size_t n);
 
 /* Plain TCP or a unix socket; NULL: no memory. */
 struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd);

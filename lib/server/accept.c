@@ -81,6 +81,7 @@ static void not_accepted(struct lh_acceptor *a, int error)
         give_up(a, why);
         return;
     case LH_ACCEPT_NO_ROOM:
+        lh_count_add(&a->worker->ctx.counters.refused[LH_REFUSED_SYSTEM], 1);
         a->worker->ctx.wants_collection = true;
         if (!lh_sock_has_client(a->listener->fd))
             return;
@@ -103,6 +104,7 @@ static bool accept_client(struct lh_acceptor *a)
     struct lh_sock_ends ends;
 
     if (full && !lh_conns_find_idle(w)) {
+        lh_count_add(&w->ctx.counters.refused[LH_REFUSED_LIMIT], 1);
         report_trouble(a, "all connections that may be open are busy "
                           "(limit \"connections\")");
         pause_accepting(w);

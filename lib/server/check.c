@@ -107,7 +107,8 @@ void lh_check_worker(const struct lh_worker *w)
     assert(w->ctx.counters.exchanges == w->ctx.exchanges.out);
     assert(w->ctx.counters.tasks == lh_vms_tasks(w)); /* of old VMs too */
     check_requests(w);
-    if (w->conns_n > LONG_LIST && w->ctx.counters.turns % TURNS_BETWEEN)
+    if (w->conns_n > LONG_LIST &&
+        lh_count_get(&w->ctx.counters.turns) % TURNS_BETWEEN)
         return;
     unsigned n = check_list(w, &w->busy, false, false);
     n += check_list(w, &w->idle, true, false);

@@ -83,6 +83,13 @@ static bool is_secure(const struct lh_listener *listener)
     return (listener->flags & LHTTPD_LISTEN_TLS) != 0;
 }
 
+static uint8_t carrier_of(const struct lh_listener *listener)
+{
+    if (is_secure(listener))
+        return LH_OVER_TLS;
+    return listener->where.unix_path ? LH_OVER_UNIX : LH_OVER_TCP;
+}
+
 static void init_conn(struct lh_conn *c, struct lh_worker *w,
                       const struct lh_listener *listener, int fd)
 {
@@ -92,6 +99,7 @@ static void init_conn(struct lh_conn *c, struct lh_worker *w,
         .worker = w,
         .listener = listener,
         .fd = fd,
+        .carrier = carrier_of(listener),
         .state = LH_CONN_SPARE,
         .interest = LH_EV_READ,
         .state_deadline = LH_NEVER,
@@ -132,12 +140,26 @@ err_after_peer:
     return false;
 }
 
-/* `load` is what other workers see of it. */
-static void count_conns(struct lh_worker *w, int change)
+/* One more, or one less (-1).  `load` is what other workers see of it. */
+static void count_conns(const struct lh_conn *c, int change)
 {
+    struct lh_worker *w = c->worker;
+    struct lh_counters *counters = &w->ctx.counters;
+
     w->conns_n += (unsigned)change;
-    w->ctx.counters.connections = w->conns_n;
+    lh_count_set(&counters->connections, w->conns_n);
+    lh_count_add(&counters->carried[c->carrier], (uint64_t)change);
     atomic_store(&w->load, w->conns_n);
+}
+
+static void count_accepted(struct lh_conn *c)
+{
+    struct lh_counters *counters = &c->worker->ctx.counters;
+
+    count_conns(c, 1);
+    lh_count_add(&counters->accepted[c->carrier], 1);
+    lh_count_add(&counters->connections_total, 1);
+    c->host.peer->number = lh_count_get(&counters->connections_total);
 }
 
 /* For lack of memory, or of room in the event queue. */
@@ -147,6 +169,7 @@ static void turn_away(struct lh_worker *w, int fd,
     struct lh_peer peer;
 
     lh_conn_fill_peer(&peer, ends);
+    lh_count_add(&w->ctx.counters.refused[LH_REFUSED_MEMORY], 1);
     lh_log_client(&w->ctx, &peer, LH_LOG_NO_ROOM,
                   "no memory for its connection");
     lh_sock_close(fd);
@@ -170,8 +193,7 @@ void lh_conn_accept(struct lh_worker *w, const struct lh_listener *listener,
         return;
     }
     lh_list_append(&w->busy, &c->all);
-    count_conns(w, 1);
-    c->host.peer->number = ++w->ctx.counters.connections_total;
+    count_accepted(c);
     c->transport->number = c->host.peer->number;
     if (listener->flags & LHTTPD_LISTEN_PROXY)
         lh_conn_proxy_begin(c);
@@ -200,8 +222,9 @@ void lh_conns_reap(struct lh_worker *w)
     struct lh_list *link;
 
     while ((link = lh_list_take(&w->closed)) != NULL) {
-        free_conn(LH_OF(link, struct lh_conn, all));
-        count_conns(w, -1);
+        struct lh_conn *c = LH_OF(link, struct lh_conn, all);
+        count_conns(c, -1);
+        free_conn(c);
         if (lh_step_over(&step, FREE_COST))
             return;
     }
@@ -241,6 +264,7 @@ bool lh_conns_close_oldest_idle(struct lh_worker *w)
     if (!lh_conns_find_idle(w))
         return false;
     struct lh_conn *c = LH_OF(w->idle.next, struct lh_conn, all);
+    lh_count_add(&w->ctx.counters.refused[LH_REFUSED_IDLE], 1);
     LH_CONN_LOG(c, LH_LOG_NO_ROOM,
                 "closed after %llu ms without a request: a new client needs "
                 "room",

@@ -118,6 +118,7 @@ static void set_idle(struct lh_conn *c, unsigned now)
     if (idle == c->counts_idle)
         return;
     c->counts_idle = idle;
+    lh_count_add(&c->worker->ctx.counters.idle, idle ? 1 : (uint64_t)-1);
     if (idle)
         c->idle_ms = c->worker->ctx.now_ms;
     else
@@ -151,6 +152,16 @@ void lh_conn_settle(struct lh_conn *c)
 
 /* --- the end -------------------------------------------------------------- */
 
+static void count_lost(struct lh_conn *c)
+{
+    struct lh_counters *counters = &c->worker->ctx.counters;
+
+    lh_count_sub(&counters->idle, c->counts_idle);
+    c->counts_idle = false;
+    if (c->state == LH_CONN_HANDSHAKE && c->heard)
+        lh_count_add(&counters->handshakes_failed, 1);
+}
+
 /* Whatever could call it back is taken away here. */
 void lh_conn_lose(struct lh_conn *c)
 {
@@ -163,6 +174,7 @@ void lh_conn_lose(struct lh_conn *c)
         if (c->protocol->status(c->p) & LH_PROTO_RESET)
             lh_sock_abort(c->fd);
     }
+    count_lost(c);
     lh_conn_move(c, LH_CONN_CLOSED);
     lh_timer_disarm(&c->timer);
     lh_list_remove(&c->fed);

@@ -78,6 +78,7 @@ struct lh_conn {
     bool pulled;      /* something was pulled since protocol->sent() */
     bool feeding;     /* its own feed step runs: no need to queue it */
     bool counts_idle; /* in the idle list */
+    uint8_t carrier;  /* enum lh_carrier */
     uint8_t sniffed;
     uint8_t sniff[4];
 };

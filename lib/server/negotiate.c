@@ -110,8 +110,12 @@ void lh_negotiate_sniff(struct lh_conn *c)
  * transport may be gone while a handler still asks. */
 static void secured(struct lh_conn *c)
 {
+    struct lh_counters *counters = &c->worker->ctx.counters;
     struct lh_peer *peer = c->host.peer;
 
+    lh_count_add(lh_tls_is_resumed(c->transport) ? &counters->handshakes_resumed
+                                                 : &counters->handshakes_full,
+                 1);
     peer->secure = true;
     peer->tls_protocol = "TLSv1.2";
     peer->tls_cipher = lh_tls_cipher(c->transport);
@@ -133,6 +137,7 @@ void lh_negotiate_handshake(struct lh_conn *c)
         secured(c);
         break;
     case LH_TLS_PLAIN_HTTP:
+        lh_count_add(&c->worker->ctx.counters.handshakes_failed, 1);
         LH_CONN_LOG(c, LH_LOG_HANDSHAKES, "plain HTTP on a TLS port");
         open_h1(c);
         if (c->state == LH_CONN_OPEN)

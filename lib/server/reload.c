@@ -90,6 +90,7 @@ static int reload(struct lhttpd_server_t *s, struct lh_err *err)
     }
     lh_news_give_creds(s, creds);
     lh_news_give_vms(s, sets);
+    atomic_fetch_add(&s->reloads, 1);
     lh_free(sets);
     return 0;
 }

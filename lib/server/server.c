@@ -13,6 +13,7 @@
 #include "os/self.h"
 #include "os/signals.h"
 #include "server/reload.h"
+#include "server/stats.h"
 #include "server/worker.h"
 
 #include <stdio.h>
@@ -324,6 +325,8 @@ int lh_server_start(struct lhttpd_server_t *s)
     lh_reload_init(s);
     atomic_store(&s->listeners.in_use, s->workers_n);
     s->process = lh_self_id();
+    atomic_store(&s->started_ms, lh_clock_ms());
+    lh_stats_note_limits(s, &s->limits);
     s->state = LH_SERVER_RUNNING; /* before a handler can ask */
     r = launch(s);
     if (r < 0) {

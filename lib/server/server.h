@@ -77,7 +77,10 @@ struct lhttpd_server_t {
     struct lh_evq done;          /* woken by each worker that ends */
     _Atomic uint64_t stop_at_ms; /* LH_NEVER: no stop asked for */
     _Atomic unsigned workers_done;
-    _Atomic unsigned cut;   /* requests that the end of the grace has cut */
+    _Atomic unsigned cut;     /* requests that the end of the grace has cut */
+    _Atomic uint64_t reloads; /* that succeeded */
+    _Atomic uint64_t started_ms;                /* monotonic */
+    _Atomic uint64_t stuck_ms, vm_memory_limit; /* of limits, for statistics */
     _Atomic bool stop_told; /* the log knows that it stops */
     bool changes_end;       /* who waits for the stop has `changes` */
     atomic_flag changes;    /* a thread changes what runs, or it has ended */

@@ -10,6 +10,7 @@
 #include "os/user.h"
 #include "server/news.h"
 #include "server/server.h"
+#include "server/stats.h"
 
 #include <stdio.h>
 
@@ -167,6 +168,7 @@ static int set_limit(struct lhttpd_server_t *s, const char *name,
         if (r < 0)
             return lh_err_memory(err);
         lh_watch_set_limit(&s->watch, limits.handler_run_ms);
+        lh_stats_note_limits(s, &limits);
     }
     s->limits = limits;
     return 0;

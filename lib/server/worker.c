@@ -33,6 +33,9 @@
 #define EVENT_COST  (LH_STEP_COST / 64)
 #define TIMERS_ONCE 32
 
+/* What is counted as a long one. */
+#define LONG_TURN_MS 100
+
 /* To the next try when the kernel was short of memory for operations. */
 #define SUBMIT_AGAIN_MS 10
 
@@ -88,7 +91,8 @@ static void cut_when_due(struct lh_worker *w)
     w->cut = true;
     /* A request counts once, though it may have a handler, an exchange and a
      * connection, or only one of these any more. */
-    unsigned requests = larger(lh_vms_tasks(w), w->ctx.counters.exchanges);
+    unsigned requests = larger(
+        lh_vms_tasks(w), (unsigned)lh_count_get(&w->ctx.counters.exchanges));
     lh_vms_each(w, lh_vm_cut);
     atomic_fetch_add(&w->server->cut, larger(requests, lh_conns_cut(w)));
 }
@@ -151,6 +155,7 @@ static void wait_for_events(struct lh_worker *w)
         return; /* the last turn had no time for them */
     int timeout = wait_ms(w);
     bool asleep = timeout != 0 && w->accepting;
+    lh_count_set(&w->ctx.counters.turn_ms, 0);
     if (asleep)
         atomic_store(&w->waiting, true);
     if (w->accepting)
@@ -174,6 +179,7 @@ static void read_clocks(struct lh_worker *w)
     uint64_t now_ms = lh_clock_ms();
 
     read_exact_clock(w);
+    lh_count_set(&w->ctx.counters.turn_ms, now_ms);
     if (now_ms == w->ctx.now_ms && w->ctx.unix_s)
         return;
     w->ctx.now_ms = now_ms;
@@ -252,6 +258,7 @@ static void run_tasks(struct lh_worker *w)
             break;
     }
     lh_list_put_first(&w->ready_vms, &vms);
+    read_exact_clock(w);
 }
 
 /* Files that scripts have lost are open until they are collected, and the
@@ -275,8 +282,9 @@ static void run_rounds(struct lh_worker *w)
         if (i > 0 && lh_step_over(&step, LH_STEP_COST))
             return;
         lh_conns_feed(w);
-        if (!lh_list_empty(&w->ready_vms))
-            lh_handover_all(w);
+        if (lh_list_empty(&w->ready_vms))
+            continue;
+        lh_handover_all(w);
         run_tasks(w);
     }
 }
@@ -287,9 +295,11 @@ static void count_turn(struct lh_worker *w)
     struct lh_counters *c = &w->ctx.counters;
     uint64_t ms = lh_clock_ms() - w->ctx.now_ms;
 
-    c->turns++;
-    if (ms > c->longest_turn_ms)
-        c->longest_turn_ms = ms;
+    lh_count_add(&c->turns, 1);
+    if (ms >= LONG_TURN_MS)
+        lh_count_add(&c->long_turns, 1);
+    if (ms > lh_count_get(&c->longest_turn_ms))
+        lh_count_set(&c->longest_turn_ms, ms);
 }
 
 static void turn(struct lh_worker *w)
@@ -303,7 +313,6 @@ static void turn(struct lh_worker *w)
     fire_timers(w);
     find_lost(w);
     run_rounds(w);
-    read_exact_clock(w);
     lh_conns_write(w);
     w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
@@ -333,6 +342,7 @@ static int add_aio(struct lh_worker *w, struct lh_err *err)
 
     if (r < 0)
         return r;
+    w->files_by = lh_aio_way(w->aio);
     w->aio_source.on_event = on_completions;
     if (lh_slots_add(&w->slots, &w->aio_source, &w->aio_tag) < 0)
         return lh_err_memory(err);
@@ -445,12 +455,14 @@ static void log_counters(const struct lh_worker *w)
 
     lh_log(
         w->ctx.log, LHTTPD_LOG_DEBUG, NULL,
-        "worker %d: connections %u, exchanges %u, tasks %u, operations %u "
-        "(%llu connections and %llu requests in all; %llu turns, the longest "
-        "of %llu ms)",
-        w->number, c->connections, c->exchanges, c->tasks, c->operations,
+        "worker %d: connections %llu, exchanges %llu, tasks %llu, operations "
+        "%llu (%llu connections and %llu requests in all; %llu turns, the "
+        "longest of %llu ms)",
+        w->number, (unsigned long long)c->connections,
+        (unsigned long long)c->exchanges, (unsigned long long)c->tasks,
+        (unsigned long long)c->operations,
         (unsigned long long)c->connections_total,
-        (unsigned long long)c->requests_total, (unsigned long long)c->turns,
+        (unsigned long long)c->requests_begun, (unsigned long long)c->turns,
         (unsigned long long)c->longest_turn_ms);
 }
 

@@ -37,7 +37,8 @@ struct lh_worker {
     struct lh_aio *aio;
     struct lh_source aio_source; /* its completions */
     uint64_t aio_tag;
-    bool submit_again; /* soon: the kernel did not take all */
+    const char *files_by; /* which way these go, also once it has ended */
+    bool submit_again;    /* soon: the kernel did not take all */
     struct lh_net_pools pools;
     struct lh_vms *vms;     /* one a mapping */
     struct lh_list old_vms; /* sets that serve what they have begun */
