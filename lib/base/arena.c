@@ -4,24 +4,42 @@
  * `at` to `end` is the free rest of the newest block, or of the storage that
  * the owner has lent.  A block that is full is only kept for its end; what is
  * left at its end is lost, which is why blocks are large beside what they hold.
+ * Blocks of two usual sizes come from pools.
  */
 #include "base/arena.h"
 
-#include "base/mem.h"
-
 #include <stdalign.h>
 
-/* With its head and the C library's, a block stays below 2 KiB. */
-#define BLOCK_BYTES ((size_t)2000)
+/* With its head and the C library's, a block stays below 2 KiB; the first one
+ * is small, since what outgrows the storage often does so by a little. */
+#define SMALL_BYTES ((size_t)496)
+#define LARGE_BYTES ((size_t)2000)
 
 struct lh_arena_block {
     struct lh_arena_block *next;
+    struct lh_pool *pool; /* NULL: it is the heap's */
     alignas(max_align_t) char bytes[];
 };
 
-void lh_arena_init(struct lh_arena *a, void *first, size_t first_bytes)
+void lh_arena_pools_init(struct lh_arena_pools *pools, unsigned keep_max)
 {
-    *a = (struct lh_arena){.first = first, .first_bytes = first_bytes};
+    const size_t head = sizeof(struct lh_arena_block);
+
+    lh_pool_init(&pools->small, head + SMALL_BYTES, keep_max);
+    lh_pool_init(&pools->large, head + LARGE_BYTES, keep_max);
+}
+
+void lh_arena_pools_deinit(struct lh_arena_pools *pools)
+{
+    lh_pool_deinit(&pools->small);
+    lh_pool_deinit(&pools->large);
+}
+
+void lh_arena_init(struct lh_arena *a, struct lh_arena_pools *pools,
+                   void *first, size_t first_bytes)
+{
+    *a = (struct lh_arena){
+        .pools = pools, .first = first, .first_bytes = first_bytes};
     lh_arena_reset(a);
 }
 
@@ -30,23 +48,46 @@ void lh_arena_reset(struct lh_arena *a)
     while (a->more) {
         struct lh_arena_block *block = a->more;
         a->more = block->next;
-        lh_free(block);
+        if (block->pool)
+            lh_pool_give(block->pool, block);
+        else
+            lh_free(block);
     }
     a->allocated = 0;
     a->at = a->first;
     a->end = a->first ? a->first + a->first_bytes : NULL;
 }
 
+/* One of the pools that n bytes fit, and what its blocks hold; NULL: the heap
+ * has a block of *bytes. */
+static struct lh_pool *choose_pool(const struct lh_arena *a, size_t n,
+                                   size_t spare, size_t *bytes)
+{
+    bool small = !a->more && n <= SMALL_BYTES;
+
+    *bytes = n + spare;
+    if (n >= LARGE_BYTES / 2)
+        return NULL;
+    *bytes = small ? SMALL_BYTES : LARGE_BYTES;
+    if (!a->pools)
+        return NULL;
+    return small ? &a->pools->small : &a->pools->large;
+}
+
 /* With room for n bytes and `spare` more. */
 static bool add_block(struct lh_arena *a, size_t n, size_t spare)
 {
-    size_t bytes = n < BLOCK_BYTES / 2 ? BLOCK_BYTES : n + spare;
     struct lh_arena_block *block = NULL;
+    size_t bytes;
+    struct lh_pool *pool = choose_pool(a, n, spare, &bytes);
 
-    if (n < SIZE_MAX / 4)
+    if (pool)
+        block = lh_pool_take(pool);
+    else if (n < SIZE_MAX / 4)
         block = lh_alloc(sizeof(*block) + bytes);
     if (!block)
         return false;
+    block->pool = pool;
     block->next = a->more;
     a->more = block;
     a->allocated += bytes;
@@ -61,7 +102,7 @@ static char *take(struct lh_arena *a, size_t n)
     /* Without storage and blocks, even no bytes at all need a place: NULL would
      * say that there is no memory. */
     if ((!a->at || n > (size_t)(a->end - a->at)) &&
-        !add_block(a, n, BLOCK_BYTES / 2))
+        !add_block(a, n, LARGE_BYTES / 2))
         return NULL;
     char *p = a->at;
     a->at += n;
@@ -75,7 +116,7 @@ void *lh_arena_alloc(struct lh_arena *a, size_t n)
 
     if (!a->at || pad > (size_t)(a->end - a->at) ||
         n > (size_t)(a->end - a->at) - pad)
-        return add_block(a, n, BLOCK_BYTES / 2) ? take(a, n) : NULL;
+        return add_block(a, n, LARGE_BYTES / 2) ? take(a, n) : NULL;
     a->at += pad;
     return take(a, n);
 }

@@ -1,14 +1,25 @@
 /*
  * Memory that is freed all at once: what one request's strings and fields live
  * in.  Pieces never move.  The first block is the owner's own storage, so a
- * usual request allocates nothing.
+ * short request allocates nothing.
  */
 #ifndef LH_BASE_ARENA_H
 #define LH_BASE_ARENA_H
 
+#include "base/mem.h"
 #include "base/str.h"
 
+/* Where a worker's arenas take blocks of usual sizes. */
+struct lh_arena_pools {
+    struct lh_pool small, large;
+};
+
+/* How many of each kind are kept. */
+void lh_arena_pools_init(struct lh_arena_pools *pools, unsigned keep_max);
+void lh_arena_pools_deinit(struct lh_arena_pools *pools);
+
 struct lh_arena {
+    struct lh_arena_pools *pools;
     struct lh_arena_block *more; /* allocated blocks, newest first */
     char *first;                 /* the owner's storage */
     size_t first_bytes;
@@ -16,7 +27,9 @@ struct lh_arena {
     size_t allocated; /* bytes of all blocks but the owner's storage */
 };
 
-void lh_arena_init(struct lh_arena *a, void *first, size_t first_bytes);
+/* `pools` NULL: the heap's only. */
+void lh_arena_init(struct lh_arena *a, struct lh_arena_pools *pools,
+                   void *first, size_t first_bytes);
 void lh_arena_reset(struct lh_arena *a); /* frees everything but the first */
 
 /* Aligned for any type; NULL: no memory. */

@@ -1,9 +1,9 @@
 /*
  * A queue of bytes: see buf.h.
  *
- * The bytes stand in a chain of blocks from two pools.  A queue that begins
- * with few bytes takes one small block; everything after that is large, so that
- * a long queue costs few blocks.  No block of the chain is ever empty, `head`
+ * The bytes stand in a chain of blocks from pools of three sizes.  A queue that
+ * begins with few bytes takes a tiny or a small block; a long queue has large
+ * ones, so that it costs few.  No block of the chain is ever empty, `head`
  * is read and `tail` is filled, and `n` is the sum of what the blocks hold.
  */
 #include "base/buf.h"
@@ -18,28 +18,32 @@ struct lh_buf_block {
     uint8_t bytes[];
 };
 
-/* Both sizes are those of a whole block, its head included. */
+/* The sizes are those of a whole block, its head included. */
 #define HEAD_BYTES       offsetof(struct lh_buf_block, bytes)
+#define TINY_BYTES       128
 #define SMALL_BYTES      512
 #define LARGE_BYTES      4096
+#define TINY_ROOM_BYTES  (TINY_BYTES - HEAD_BYTES)
 #define SMALL_ROOM_BYTES (SMALL_BYTES - HEAD_BYTES)
 #define LARGE_ROOM_BYTES (LARGE_BYTES - HEAD_BYTES)
 
 void lh_buf_pools_init(struct lh_buf_pools *pools, unsigned keep_max)
 {
+    lh_pool_init(&pools->tiny, TINY_BYTES, keep_max);
     lh_pool_init(&pools->small, SMALL_BYTES, keep_max);
     lh_pool_init(&pools->large, LARGE_BYTES, keep_max);
 }
 
 void lh_buf_pools_deinit(struct lh_buf_pools *pools)
 {
+    lh_pool_deinit(&pools->tiny);
     lh_pool_deinit(&pools->small);
     lh_pool_deinit(&pools->large);
 }
 
 unsigned lh_buf_pools_out(const struct lh_buf_pools *pools)
 {
-    return pools->small.out + pools->large.out;
+    return pools->tiny.out + pools->small.out + pools->large.out;
 }
 
 void lh_buf_init(struct lh_buf *b, struct lh_buf_pools *pools)
@@ -47,26 +51,30 @@ void lh_buf_init(struct lh_buf *b, struct lh_buf_pools *pools)
     *b = (struct lh_buf){.pools = pools};
 }
 
-/* An empty block of one of the two pools; NULL: no memory. */
-static struct lh_buf_block *take_block(struct lh_buf *b, bool small)
+static struct lh_pool *pool_of(struct lh_buf_pools *pools, size_t room)
 {
-    struct lh_buf_block *block =
-        lh_pool_take(small ? &b->pools->small : &b->pools->large);
+    if (room == LARGE_ROOM_BYTES)
+        return &pools->large;
+    return room == SMALL_ROOM_BYTES ? &pools->small : &pools->tiny;
+}
+
+/* An empty block with one of the three rooms; NULL: no memory. */
+static struct lh_buf_block *take_block(struct lh_buf *b, size_t room)
+{
+    struct lh_buf_block *block = lh_pool_take(pool_of(b->pools, room));
 
     if (!block)
         return NULL;
     block->next = NULL;
     block->from = block->to = 0;
-    block->room = small ? SMALL_ROOM_BYTES : LARGE_ROOM_BYTES;
+    block->room = (uint16_t)room;
     return block;
 }
 
 /* Back to its pool, which keeps some for the next queue. */
 static void give_block(struct lh_buf *b, struct lh_buf_block *block)
 {
-    lh_pool_give(block->room == SMALL_ROOM_BYTES ? &b->pools->small
-                                                 : &b->pools->large,
-                 block);
+    lh_pool_give(pool_of(b->pools, block->room), block);
 }
 
 static void give_chain(struct lh_buf *b, struct lh_buf_block *block)
@@ -89,22 +97,26 @@ void lh_buf_clear(struct lh_buf *b)
 #define SMALL_UNTIL_BYTES 8192
 #define SMALL_PIECE_BYTES 1024
 
-static bool takes_small(const struct lh_buf *b, size_t n)
+/* What each of the blocks for n bytes more has room for. */
+static size_t room_for(const struct lh_buf *b, size_t n)
 {
-    if (!b->head)
-        return n <= SMALL_ROOM_BYTES;
-    return n <= SMALL_PIECE_BYTES && b->n < SMALL_UNTIL_BYTES;
+    bool small = b->head ? n <= SMALL_PIECE_BYTES && b->n < SMALL_UNTIL_BYTES
+                         : n <= SMALL_ROOM_BYTES;
+
+    if (!b->head && n <= TINY_ROOM_BYTES)
+        return TINY_ROOM_BYTES;
+    return small ? SMALL_ROOM_BYTES : LARGE_ROOM_BYTES;
 }
 
 /* Enough empty blocks for n bytes, taken before anything is copied. */
 static bool take_chain(struct lh_buf *b, size_t n, struct lh_buf_block **chain)
 {
     struct lh_buf_block **end = chain;
-    bool small = takes_small(b, n);
+    size_t room = room_for(b, n);
 
     *chain = NULL;
-    for (size_t have = 0; have < n; have += (*chain)->room) {
-        struct lh_buf_block *block = take_block(b, small);
+    for (size_t have = 0; have < n; have += room) {
+        struct lh_buf_block *block = take_block(b, room);
         if (!block) {
             give_chain(b, *chain);
             return false;

@@ -10,10 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where a worker's queues take their blocks: a small one first, for most of
- * what waits is short. */
+/* Where a worker's queues take their blocks: a tiny or small one first, for
+ * most of what waits is short. */
 struct lh_buf_pools {
-    struct lh_pool small, large;
+    struct lh_pool tiny, small, large;
 };
 
 /* How many of each kind are kept. */

@@ -6,6 +6,7 @@
 #ifndef LH_BASE_CONTEXT_H
 #define LH_BASE_CONTEXT_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/limits.h"
@@ -38,13 +39,14 @@ struct lh_context {
     struct lh_log_rates log_rates;
     const char *software; /* the server field's value; "" for none */
     unsigned worker;
-    size_t stack_bytes;         /* of the thread; 0: unknown */
-    struct lh_aio *aio;         /* file operations */
-    struct lh_evq *evq;         /* events, and whose they are: */
-    struct lh_slots *slots;     /* for pipes and child processes too */
-    struct lh_mailbox *mailbox; /* for struct lh_message, from any thread */
-    struct lh_buf_pools bufs;   /* for lh_buf */
-    struct lh_pool exchanges;   /* for http/exchange */
+    size_t stack_bytes;           /* of the thread; 0: unknown */
+    struct lh_aio *aio;           /* file operations */
+    struct lh_evq *evq;           /* events, and whose they are: */
+    struct lh_slots *slots;       /* for pipes and child processes too */
+    struct lh_mailbox *mailbox;   /* for struct lh_message, from any thread */
+    struct lh_buf_pools bufs;     /* for lh_buf */
+    struct lh_pool exchanges;     /* for http/exchange */
+    struct lh_arena_pools arenas; /* for lh_arena */
     struct lh_counters counters;
     /* Asks for a reload, which another thread does; 0, or an error in words.
      * NULL for VMs that are thrown away. */

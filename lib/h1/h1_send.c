@@ -31,14 +31,10 @@ static void end_refused(struct lh_h1 *c, unsigned status, size_t body)
 void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
                   bool no_body)
 {
-    char text[LH_STATUS_PAGE_BYTES], scratch[1024];
-    struct lh_str body = {text, 0};
+    struct lh_str body = page ? lh_str_of(page) : lh_status_page(status);
+    char scratch[1024];
     struct lh_h1_out o;
 
-    if (page)
-        body = lh_str_of(page);
-    else
-        body.n = lh_status_page(status, text);
     lh_h1_out_to_queue(&o, scratch, sizeof(scratch), &c->queue);
     lh_h1_put_error(&o, c->ctx, status, body, no_body);
     lh_h1_out_flush(&o);

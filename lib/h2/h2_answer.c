@@ -9,19 +9,26 @@
 
 /* --- header blocks -------------------------------------------------------- */
 
-/* A list of fields that is being made, in a stream's arena. */
+#define LIST_FEW 16
+
+/* A list of fields that is being made: a long one is in a stream's arena. */
 struct list {
     struct lh_h2_nv *v;
     size_t n, room;
     uint64_t bytes; /* as the client's SETTINGS_MAX_HEADER_LIST_SIZE counts */
     bool failed;    /* no memory */
+    struct lh_h2_nv few[LIST_FEW];
 };
 
 /* The list has room for all that may be added, so that adding never fails. */
 static void list_init(struct list *l, struct lh_arena *a, size_t room)
 {
-    *l = (struct list){.room = room};
-    l->v = lh_arena_alloc(a, room * sizeof(*l->v));
+    l->v = l->few;
+    l->n = 0;
+    l->room = room;
+    l->bytes = 0;
+    if (room > LIST_FEW)
+        l->v = lh_arena_alloc(a, room * sizeof(*l->v));
     l->failed = !l->v;
 }
 
@@ -237,12 +244,10 @@ void lh_h2_send_end(struct lh_h2 *c, struct lh_h2_stream *s)
     struct lh_exchange *ex = s->ex;
     uint8_t frame[LH_H2_HEAD_BYTES];
     struct lh_h2_head h = {0, LH_H2_DATA, LH_H2_FLAG_END_STREAM, s->id};
-    struct list l = {.n = 0};
+    struct list l;
 
-    if (ex->response.trailers.n) {
-        list_init(&l, &ex->arena, ex->response.trailers.n);
-        add_fields(&l, &ex->arena, &ex->response.trailers);
-    }
+    list_init(&l, &ex->arena, ex->response.trailers.n);
+    add_fields(&l, &ex->arena, &ex->response.trailers);
     if (l.n && !l.failed && l.bytes <= c->peer_list_bytes) {
         if (!put_block(c, headers_head(s, true), 0, &l))
             return;

@@ -45,7 +45,7 @@ struct lh_h2_stream {
     uint32_t recv_size;  /* the window's full size; it grows */
     size_t held;         /* octets received that the handler has not read */
     uint64_t received;   /* octets of body */
-    size_t header_bytes; /* memory that its decoded sections take */
+    size_t header_bytes; /* what of its decoded sections counts, see h2_block */
 
     uint64_t served_bytes; /* octets of body that left in DATA frames */
 

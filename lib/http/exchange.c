@@ -35,8 +35,8 @@ static void tell_handler(struct lh_exchange *ex)
         ex->on_news(ex);
 }
 
-/* The fields and the first block of the arena are not cleared: that would be
- * most of the work. */
+/* The first block of the arena is not cleared: that would be much of the work.
+ */
 struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
                                     struct lh_peer *peer)
 {
@@ -44,13 +44,11 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
 
     if (!ex)
         return NULL;
-    memset(ex, 0, offsetof(struct lh_exchange, first_fields));
+    memset(ex, 0, offsetof(struct lh_exchange, first_block));
     ex->ctx = ctx;
     ex->peer = lh_peer_hold(peer);
-    lh_arena_init(&ex->arena, ex->first_block, sizeof(ex->first_block));
-    ex->request.fields.v = ex->first_fields;
-    ex->request.fields.room =
-        sizeof(ex->first_fields) / sizeof(ex->first_fields[0]);
+    lh_arena_init(&ex->arena, &ctx->arenas, ex->first_block,
+                  sizeof(ex->first_block));
     ex->request.content_length = LH_LENGTH_UNKNOWN;
     lh_buf_init(&ex->body, &ctx->bufs);
     lh_buf_init(&ex->response.bytes, &ctx->bufs);
@@ -88,7 +86,7 @@ static void drop_output(struct lh_exchange *ex)
 /* Does something of the handler's wait to be sent, which is left alone? */
 static bool is_borrowing(const struct lh_response *r)
 {
-    return r->lent_n || r->piped_n;
+    return (r->lent_n && !r->is_page) || r->piped_n;
 }
 
 /* --- the end of a request ------------------------------------------------- */
@@ -615,10 +613,28 @@ void lh_exchange_end(struct lh_exchange *ex)
     tell_protocol(ex);
 }
 
+/* The page is not copied: an answer of ours that nobody takes costs nothing. */
+static void give_page(struct lh_exchange *ex)
+{
+    static const struct lh_field type = {{"content-type", 12},
+                                         {"text/html; charset=utf-8", 24}};
+    struct lh_response *r = &ex->response;
+    struct lh_str page = lh_status_page(r->status);
+
+    r->fields = (struct lh_fields){
+        .v = (struct lh_field *)(uintptr_t)&type, .n = 1, .room = 1};
+    r->fields.bytes = type.name.n + type.value.n + 32;
+    r->written = page.n;
+    if (r->no_body || ex->gone)
+        return;
+    r->lent = (const uint8_t *)page.p;
+    r->lent_n = page.n;
+    r->is_page = true;
+}
+
 void lh_exchange_fail(struct lh_exchange *ex, unsigned status)
 {
     struct lh_response *r = &ex->response;
-    char page[LH_STATUS_PAGE_BYTES];
 
     if (r->state >= LH_RESPONSE_ENDED)
         return;
@@ -628,18 +644,14 @@ void lh_exchange_fail(struct lh_exchange *ex, unsigned status)
         return;
     }
     drop_output(ex);
-    r->fields = r->trailers = (struct lh_fields){.n = 0};
+    r->trailers = (struct lh_fields){.n = 0};
     r->content_length = LH_LENGTH_UNKNOWN;
-    r->written = 0;
     if (status == 500)
         status = blame(ex, status);
     r->status = status;
     r->state = LH_RESPONSE_STARTED;
     r->no_body = ex->request.head || lh_status_has_no_body(status);
-    /* Without memory the status goes without its page. */
-    if (lh_fields_add(&r->fields, &ex->arena, LH_STR("content-type"),
-                      LH_STR("text/html; charset=utf-8")))
-        (void)lh_exchange_write(ex, page, lh_status_page(status, page));
+    give_page(ex);
     lh_exchange_end(ex);
 }
 

@@ -19,6 +19,8 @@
 #include "http/field.h"
 #include "http/peer.h"
 
+#include <stdalign.h>
+
 #define LH_LENGTH_UNKNOWN UINT64_MAX
 
 enum lh_http_version { LH_HTTP_1_0, LH_HTTP_1_1, LH_HTTP_2 };
@@ -84,7 +86,8 @@ struct lh_response {
     struct lh_buf bytes;     /* copied, they go first */
     const uint8_t *lent;     /* borrowed, they follow; see lh_exchange_lend */
     size_t lent_n;
-    int pipe; /* or octets in a pipe follow; see lh_exchange_pipe */
+    bool is_page; /* what is lent is a page of ours, and lasts for ever */
+    int pipe;     /* or octets in a pipe follow; see lh_exchange_pipe */
     size_t piped_n;
     bool no_body;   /* HEAD, 204, 304: body octets are counted and dropped */
     bool released;  /* may leave now, see lh_exchange_release */
@@ -124,8 +127,9 @@ struct lh_exchange {
     void (*on_news)(struct lh_exchange *ex);
     unsigned owners;
 
-    struct lh_field first_fields[24];
-    char first_block[1400];
+    /* What a short request and its answer need; a client may ask for many by
+     * a few octets each, so it is little.  Longer ones take blocks. */
+    alignas(max_align_t) char first_block[304];
 };
 
 /* A new exchange with both owners; NULL: no memory.  From ctx->exchanges, whose
@@ -235,6 +239,12 @@ int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n);
 /* Where there is no body (no_body): n octets that would have been written are
  * counted.  Errors as write's. */
 int lh_exchange_skip(struct lh_exchange *ex, uint64_t n);
+
+/* Is something of the handler's still lent? */
+static inline bool lh_exchange_borrows(const struct lh_exchange *ex)
+{
+    return ex->response.lent_n && !ex->response.is_page;
+}
 
 /* Takes back what is still lent or in a pipe; the response is aborted if there
  * was any. */

@@ -17,7 +17,7 @@ bool lh_fields_add(struct lh_fields *f, struct lh_arena *a, struct lh_str name,
                    struct lh_str value)
 {
     if (f->n == f->room) {
-        unsigned room = f->room ? f->room * 2 : 8;
+        unsigned room = f->room ? f->room * 2 : 2;
         if (f->room > UINT_MAX / 4)
             return false;
         struct lh_field *v = lh_arena_alloc(a, room * sizeof(*v));

@@ -4,109 +4,134 @@
  *
  * There is one table a class, which the last two digits index; a gap is NULL,
  * and a code behind a table's end has no phrase.  418 is left out: RFC 9110
- * reserves it as unused.
+ * reserves it as unused.  The pages are literals too: an answer of ours that
+ * nobody takes then holds no memory.
  */
 #include "http/status.h"
 
-#include <stdio.h>
+/* A small page for a person who looks at it.  It has nothing of the request, so
+ * there is nothing to escape. */
+#define PAGE(title)                                                            \
+    "<!DOCTYPE html>\n<html lang=\"en\"><head>"                                \
+    "<meta charset=\"utf-8\"><title>" title "</title></head>\n"                \
+    "<body><h1>" title "</h1></body></html>\n"
 
-static const char *const informational[] = {
-    "Continue",
-    "Switching Protocols",
-    "Processing",
-    "Early Hints",
+#define STATUS(code, phrase)                                                   \
+    [(code) % 100] = {                                                         \
+        phrase,                                                                \
+        {PAGE(#code " " phrase), sizeof(PAGE(#code " " phrase)) - 1},          \
+    }
+
+struct lh_status_text {
+    const char *phrase;
+    struct lh_str page;
 };
 
-static const char *const successful[] = {
-    "OK",
-    "Created",
-    "Accepted",
-    "Non-Authoritative Information",
-    "No Content",
-    "Reset Content",
-    "Partial Content",
-    "Multi-Status",
-    "Already Reported",
-    [26] = "IM Used",
+static const struct lh_status_text informational[] = {
+    STATUS(100, "Continue"),
+    STATUS(101, "Switching Protocols"),
+    STATUS(102, "Processing"),
+    STATUS(103, "Early Hints"),
 };
 
-static const char *const redirection[] = {
-    "Multiple Choices",
-    "Moved Permanently",
-    "Found",
-    "See Other",
-    "Not Modified",
-    "Use Proxy",
-    [7] = "Temporary Redirect",
-    [8] = "Permanent Redirect",
+static const struct lh_status_text successful[] = {
+    STATUS(200, "OK"),
+    STATUS(201, "Created"),
+    STATUS(202, "Accepted"),
+    STATUS(203, "Non-Authoritative Information"),
+    STATUS(204, "No Content"),
+    STATUS(205, "Reset Content"),
+    STATUS(206, "Partial Content"),
+    STATUS(207, "Multi-Status"),
+    STATUS(208, "Already Reported"),
+    STATUS(226, "IM Used"),
 };
 
-static const char *const client_error[] = {
-    [0] = "Bad Request",
-    [1] = "Unauthorized",
-    [2] = "Payment Required",
-    [3] = "Forbidden",
-    [4] = "Not Found",
-    [5] = "Method Not Allowed",
-    [6] = "Not Acceptable",
-    [7] = "Proxy Authentication Required",
-    [8] = "Request Timeout",
-    [9] = "Conflict",
-    [10] = "Gone",
-    [11] = "Length Required",
-    [12] = "Precondition Failed",
-    [13] = "Content Too Large",
-    [14] = "URI Too Long",
-    [15] = "Unsupported Media Type",
-    [16] = "Range Not Satisfiable",
-    [17] = "Expectation Failed",
-    [21] = "Misdirected Request",
-    [22] = "Unprocessable Content",
-    [23] = "Locked",
-    [24] = "Failed Dependency",
-    [25] = "Too Early",
-    [26] = "Upgrade Required",
-    [28] = "Precondition Required",
-    [29] = "Too Many Requests",
-    [31] = "Request Header Fields Too Large",
-    [51] = "Unavailable For Legal Reasons",
+static const struct lh_status_text redirection[] = {
+    STATUS(300, "Multiple Choices"),
+    STATUS(301, "Moved Permanently"),
+    STATUS(302, "Found"),
+    STATUS(303, "See Other"),
+    STATUS(304, "Not Modified"),
+    STATUS(305, "Use Proxy"),
+    STATUS(307, "Temporary Redirect"),
+    STATUS(308, "Permanent Redirect"),
 };
 
-static const char *const server_error[] = {
-    [0] = "Internal Server Error",
-    [1] = "Not Implemented",
-    [2] = "Bad Gateway",
-    [3] = "Service Unavailable",
-    [4] = "Gateway Timeout",
-    [5] = "HTTP Version Not Supported",
-    [6] = "Variant Also Negotiates",
-    [7] = "Insufficient Storage",
-    [8] = "Loop Detected",
-    [11] = "Network Authentication Required",
+static const struct lh_status_text client_error[] = {
+    STATUS(400, "Bad Request"),
+    STATUS(401, "Unauthorized"),
+    STATUS(402, "Payment Required"),
+    STATUS(403, "Forbidden"),
+    STATUS(404, "Not Found"),
+    STATUS(405, "Method Not Allowed"),
+    STATUS(406, "Not Acceptable"),
+    STATUS(407, "Proxy Authentication Required"),
+    STATUS(408, "Request Timeout"),
+    STATUS(409, "Conflict"),
+    STATUS(410, "Gone"),
+    STATUS(411, "Length Required"),
+    STATUS(412, "Precondition Failed"),
+    STATUS(413, "Content Too Large"),
+    STATUS(414, "URI Too Long"),
+    STATUS(415, "Unsupported Media Type"),
+    STATUS(416, "Range Not Satisfiable"),
+    STATUS(417, "Expectation Failed"),
+    STATUS(421, "Misdirected Request"),
+    STATUS(422, "Unprocessable Content"),
+    STATUS(423, "Locked"),
+    STATUS(424, "Failed Dependency"),
+    STATUS(425, "Too Early"),
+    STATUS(426, "Upgrade Required"),
+    STATUS(428, "Precondition Required"),
+    STATUS(429, "Too Many Requests"),
+    STATUS(431, "Request Header Fields Too Large"),
+    STATUS(451, "Unavailable For Legal Reasons"),
 };
 
-#define CLASS(phrases)                                                         \
+static const struct lh_status_text server_error[] = {
+    STATUS(500, "Internal Server Error"),
+    STATUS(501, "Not Implemented"),
+    STATUS(502, "Bad Gateway"),
+    STATUS(503, "Service Unavailable"),
+    STATUS(504, "Gateway Timeout"),
+    STATUS(505, "HTTP Version Not Supported"),
+    STATUS(506, "Variant Also Negotiates"),
+    STATUS(507, "Insufficient Storage"),
+    STATUS(508, "Loop Detected"),
+    STATUS(511, "Network Authentication Required"),
+};
+
+#define CLASS(texts)                                                           \
     {                                                                          \
-        (phrases), sizeof(phrases) / sizeof((phrases)[0])                      \
+        (texts), sizeof(texts) / sizeof((texts)[0])                            \
     }
 
 static const struct {
-    const char *const *phrases;
+    const struct lh_status_text *texts;
     size_t n;
 } classes[] = {
     CLASS(informational), CLASS(successful),   CLASS(redirection),
     CLASS(client_error),  CLASS(server_error),
 };
 
-/* Below 100 the class is huge, since it is unsigned, and has no table. */
-const char *lh_status_phrase(unsigned status)
+/* NULL: the code has none.  Below 100 the class is huge, since it is unsigned,
+ * and has no table. */
+static const struct lh_status_text *text_of(unsigned status)
 {
     unsigned class = status / 100 - 1, code = status % 100;
-    const char *phrase = NULL;
 
-    if (class < sizeof(classes) / sizeof(classes[0]) && code < classes[class].n)
-        phrase = classes[class].phrases[code];
-    return phrase ? phrase : "";
+    if (class >= sizeof(classes) / sizeof(classes[0]) ||
+        code >= classes[class].n || !classes[class].texts[code].phrase)
+        return NULL;
+    return &classes[class].texts[code];
+}
+
+const char *lh_status_phrase(unsigned status)
+{
+    const struct lh_status_text *text = text_of(status);
+
+    return text ? text->phrase : "";
 }
 
 /* RFC 9110, 6.4.1; a 205 may have framing that says that it is empty. */
@@ -115,17 +140,9 @@ int lh_status_has_no_body(unsigned status)
     return status < 200 || status == 204 || status == 304;
 }
 
-/* A small page for a person who looks at it.  It has nothing of the request, so
- * there is nothing to escape. */
-size_t lh_status_page(unsigned status, char out[LH_STATUS_PAGE_BYTES])
+struct lh_str lh_status_page(unsigned status)
 {
-    const char *phrase = lh_status_phrase(status);
-    const char *space = *phrase ? " " : "";
-    int n = snprintf(out, LH_STATUS_PAGE_BYTES,
-                     "<!DOCTYPE html>\n<html lang=\"en\"><head>"
-                     "<meta charset=\"utf-8\"><title>%u%s%s</title></head>\n"
-                     "<body><h1>%u%s%s</h1></body></html>\n",
-                     status, space, phrase, status, space, phrase);
+    const struct lh_status_text *text = text_of(status);
 
-    return n > 0 && n < LH_STATUS_PAGE_BYTES ? (size_t)n : 0;
+    return text ? text->page : LH_STR(PAGE("Error"));
 }

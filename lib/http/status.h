@@ -3,7 +3,7 @@
 #ifndef LH_HTTP_STATUS_H
 #define LH_HTTP_STATUS_H
 
-#include <stddef.h>
+#include "base/str.h"
 
 /* "Not Found"; "" for a code without a registered phrase. */
 const char *lh_status_phrase(unsigned status);
@@ -11,8 +11,7 @@ const char *lh_status_phrase(unsigned status);
 /* Does a response with this status carry no content?  1xx, 204, 304. */
 int lh_status_has_no_body(unsigned status);
 
-/* A small HTML page that names the status; returns its length, at most 512. */
-#define LH_STATUS_PAGE_BYTES 512
-size_t lh_status_page(unsigned status, char out[LH_STATUS_PAGE_BYTES]);
+/* A small HTML page that names the status, which lasts for ever. */
+struct lh_str lh_status_page(unsigned status);
 
 #endif

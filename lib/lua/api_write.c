@@ -42,7 +42,7 @@ static bool is_copied(const struct lh_exchange *ex, size_t n, size_t room)
  * room, since its connection's others have it, it is lent. */
 static bool must_wait(const struct lh_exchange *ex, size_t n, size_t room)
 {
-    if (ex->response.lent_n)
+    if (lh_exchange_borrows(ex))
         return true;
     if (ex->response.no_body)
         return ex->response.written >= COUNTED_BYTES;
@@ -260,7 +260,7 @@ static void start_finish(struct lh_task *task)
 /* From here on the handler has no client, and works on by itself. */
 static int push_finished(lua_State *L, struct lh_task *task)
 {
-    if (task->outcome == LH_OUTCOME_DONE && !task->ex->response.lent_n)
+    if (task->outcome == LH_OUTCOME_DONE && !lh_exchange_borrows(task->ex))
         lh_task_let_go(task);
     return lh_api_answer(L, task, task->outcome);
 }

@@ -82,7 +82,7 @@ static bool give_octets(struct lh_task *task, struct lh_sending *s, int *error)
     size_t n = lh_input_bytes(&s->in), room = lh_exchange_room(task->ex);
 
     n = lh_min(n, room);
-    if (n == 0 || task->ex->response.lent_n)
+    if (n == 0 || lh_exchange_borrows(task->ex))
         return false;
     *error = lh_exchange_write(task->ex, s->in.p + s->in.at, n);
     if (*error)

@@ -220,7 +220,7 @@ static void clear_key(lua_State *L, int key)
  * something: the table is looked at once, when all of it can go. */
 void lh_task_release_anchors(struct lh_task *task, lua_State *L)
 {
-    if (!task->anchored || (task->ex && task->ex->response.lent_n) ||
+    if (!task->anchored || (task->ex && lh_exchange_borrows(task->ex)) ||
         (task->wait && (task->wait->keeps_handle || task->wait->keeps_data)))
         return;
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->anchors);
@@ -314,7 +314,7 @@ void lh_task_end(struct lh_task *task, lua_State *L)
 {
     lh_task_end_wait(task);
     end_bound(task);
-    if (task->ex && task->ex->response.lent_n && !task->ex->gone) {
+    if (task->ex && lh_exchange_borrows(task->ex) && !task->ex->gone) {
         if (task->state != LH_TASK_DRAINING)
             lh_task_set_state(task, LH_TASK_DRAINING);
         return;

@@ -372,6 +372,7 @@ void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
     lh_buf_pools_init(&ctx->bufs, POOL_KEPT);
+    lh_arena_pools_init(&ctx->arenas, POOL_KEPT);
     lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), POOL_KEPT);
 }
 
@@ -379,6 +380,7 @@ void lh_worker_context_deinit(struct lh_context *ctx)
 {
     lh_pool_deinit(&ctx->exchanges);
     lh_buf_pools_deinit(&ctx->bufs);
+    lh_arena_pools_deinit(&ctx->arenas);
 }
 
 static void init_lists(struct lh_worker *w)

@@ -168,6 +168,7 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer,
     memcpy(d->ctx.date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
     lh_log_rates_init(&d->ctx.log_rates, &d->log, &d->ctx.timers);
     lh_buf_pools_init(&d->ctx.bufs, 4);
+    lh_arena_pools_init(&d->ctx.arenas, 4);
     lh_pool_init(&d->ctx.exchanges, sizeof(struct lh_exchange), 2);
     d->host = (struct lh_protocol_host){
         .ctx = &d->ctx, .peer = peer, .request = on_request, .wake = on_wake};
@@ -184,6 +185,7 @@ static void end(struct driver *d)
     check(d->ctx.counters.exchanges == 0);
     lh_buf_pools_deinit(&d->ctx.bufs); /* asserts that all came back */
     lh_pool_deinit(&d->ctx.exchanges);
+    lh_arena_pools_deinit(&d->ctx.arenas);
 }
 
 static void feed_in_steps(struct driver *d, const uint8_t *p, size_t n,

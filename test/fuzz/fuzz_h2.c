@@ -288,6 +288,7 @@ static void begin(struct driver *d, unsigned how, struct lh_peer *peer)
     memcpy(d->ctx.date, "Tue, 24 Nov 2026 03:15:00 GMT", 30);
     lh_log_rates_init(&d->ctx.log_rates, &d->log, &d->ctx.timers);
     lh_buf_pools_init(&d->ctx.bufs, 4);
+    lh_arena_pools_init(&d->ctx.arenas, 4);
     lh_pool_init(&d->ctx.exchanges, sizeof(struct lh_exchange), 2);
     lh_h2_hpack_init(&d->hpack, 4096);
     d->host = (struct lh_protocol_host){
@@ -305,6 +306,7 @@ static void end(struct driver *d)
     check(d->ctx.counters.exchanges == 0);
     lh_buf_pools_deinit(&d->ctx.bufs); /* asserts that all came back */
     lh_pool_deinit(&d->ctx.exchanges);
+    lh_arena_pools_deinit(&d->ctx.arenas);
     lh_h2_hpack_deinit(&d->hpack);
 }
 

@@ -51,6 +51,7 @@ void test_context_init(struct test_context *t)
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
     lh_buf_pools_init(&ctx->bufs, 16);
+    lh_arena_pools_init(&ctx->arenas, 16);
     lh_pool_init(&ctx->exchanges, sizeof(struct lh_exchange), 4);
     t->peer = lh_peer_new();
     assert_non_null(t->peer);
@@ -71,6 +72,7 @@ void test_context_deinit(struct test_context *t)
     assert_int_equal(lh_buf_pools_out(&ctx->bufs), 0);
     assert_int_equal(t->peer->owners, 1);
     lh_buf_pools_deinit(&ctx->bufs);
+    lh_arena_pools_deinit(&ctx->arenas);
     lh_pool_deinit(&ctx->exchanges);
     lh_peer_let_go(t->peer);
 }

@@ -96,16 +96,16 @@ static void add_ok(struct test_bytes *b, const char *text, const char *more)
 static void add_error(struct test_bytes *b, const char *number)
 {
     unsigned status = (unsigned)strtoul(number, NULL, 10);
-    char page[LH_STATUS_PAGE_BYTES], head[256];
-    size_t n = lh_status_page(status, page);
+    struct lh_str page = lh_status_page(status);
+    char head[256];
 
     snprintf(head, sizeof(head),
              "HTTP/1.1 %u %s\r\ncontent-type: text/html; charset=utf-8\r\n"
              "date: " TEST_VECTOR_DATE
              "\r\ncontent-length: %zu\r\nconnection: close\r\n\r\n",
-             status, lh_status_phrase(status), n);
+             status, lh_status_phrase(status), page.n);
     add_text(b, head);
-    test_bytes_add(b, page, n);
+    test_bytes_add(b, page.p, page.n);
 }
 
 static bool starts(const char *line, const char *prefix, const char **rest)

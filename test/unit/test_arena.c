@@ -35,7 +35,7 @@ static void test_first_block_allocates_nothing(void **state)
     struct lh_arena a;
 
     (void)state;
-    lh_arena_init(&a, storage, sizeof(storage));
+    lh_arena_init(&a, NULL, storage, sizeof(storage));
     struct lh_str s = lh_arena_copy(&a, "abc", 3);
     assert_memory_equal(s.p, "abc", 3);
     char *p = lh_arena_alloc(&a, 100);
@@ -54,7 +54,7 @@ static void test_pieces_stay_and_are_aligned(void **state)
     uint8_t *pieces[300];
 
     (void)state;
-    lh_arena_init(&a, storage + 1, sizeof(storage) - 1);
+    lh_arena_init(&a, NULL, storage + 1, sizeof(storage) - 1);
     for (size_t i = 0; i < 300; i++) {
         pieces[i] = lh_arena_alloc(&a, i);
         assert_non_null(pieces[i]);
@@ -75,7 +75,7 @@ static void test_large_pieces(void **state)
     struct lh_arena a;
 
     (void)state;
-    lh_arena_init(&a, storage, sizeof(storage));
+    lh_arena_init(&a, NULL, storage, sizeof(storage));
     char *p = lh_arena_alloc(&a, 1 << 20);
     assert_non_null(p);
     memset(p, 1, 1 << 20);
@@ -91,7 +91,7 @@ static void test_no_storage(void **state)
     char *grown = NULL;
 
     (void)state;
-    lh_arena_init(&a, NULL, 0);
+    lh_arena_init(&a, NULL, NULL, 0);
     assert_non_null(lh_arena_copy(&a, "", 0).p); /* NULL is out of memory */
     lh_arena_reset(&a);
     assert_non_null(lh_arena_alloc(&a, 0));
@@ -108,7 +108,7 @@ static void test_grow(void **state)
     size_t n = 0;
 
     (void)state;
-    lh_arena_init(&a, storage, sizeof(storage));
+    lh_arena_init(&a, NULL, storage, sizeof(storage));
     test_heap_fail_at(0); /* counts anew */
     for (; n < 20000; n++) {
         assert_true(lh_arena_grow(&a, &p, n, 1));
@@ -136,7 +136,7 @@ static void test_no_memory(void **state)
     char *p = NULL;
 
     (void)state;
-    lh_arena_init(&a, storage, sizeof(storage));
+    lh_arena_init(&a, NULL, storage, sizeof(storage));
     assert_true(lh_arena_grow(&a, &p, 0, 200));
     test_heap_fail_at(1);
     assert_null(lh_arena_alloc(&a, 300));

@@ -16,7 +16,7 @@ static void test_add_and_find(void **state)
     struct lh_fields f = {.n = 0};
 
     (void)state;
-    lh_arena_init(&a, block, sizeof(block));
+    lh_arena_init(&a, NULL, block, sizeof(block));
     assert_null(lh_fields_find(&f, LH_STR("a")));
     for (int i = 0; i < 100; i++)
         assert_true(lh_fields_add(&f, &a, i == 50 ? LH_STR("b") : LH_STR("a"),
@@ -35,7 +35,7 @@ static void expect_join(const struct lh_fields *f, const char *name,
     struct lh_arena a;
     bool failed = true;
 
-    lh_arena_init(&a, block, sizeof(block));
+    lh_arena_init(&a, NULL, block, sizeof(block));
     struct lh_str s = lh_fields_join(f, &a, lh_str_of(name), &failed);
     assert_false(failed);
     if (expected)
@@ -72,7 +72,7 @@ static void test_no_memory(void **state)
     bool failed = false;
 
     (void)state;
-    lh_arena_init(&a, NULL, 0);
+    lh_arena_init(&a, NULL, NULL, 0);
     assert_true(lh_fields_add(&f, &a, LH_STR("a"), LH_STR("b")));
     assert_true(lh_fields_add(&f, &a, LH_STR("a"), LH_STR("b")));
     test_heap_install();

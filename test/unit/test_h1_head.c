@@ -49,7 +49,7 @@ static void check_line(const struct line_case *c, size_t step)
     enum lh_h1_line_result r = LH_H1_LINE_MORE;
     size_t n = c->n ? c->n : strlen(c->in), at = 0;
 
-    lh_arena_init(&a, NULL, 0);
+    lh_arena_init(&a, NULL, NULL, 0);
     while (at < n && r == LH_H1_LINE_MORE) {
         size_t k = n - at < step ? n - at : step, used;
         r = lh_h1_line_feed(&line, &a, 10, (const uint8_t *)c->in + at, k,

@@ -3,6 +3,7 @@
  * slow clients, memory that runs out; and the two steps of a graceful end.
  */
 #include "h2/h2_conn.h"
+#include "h2/h2_core.h"
 #include "lib/h2client.h"
 #include "lib/heap.h"
 
@@ -51,6 +52,12 @@ static void answer_in_pieces(struct lh_exchange *ex)
         assert_int_equal(lh_exchange_write(ex, piece, sizeof(piece)), 0);
 }
 
+static void not_found(struct lh_exchange *ex)
+{
+    lh_exchange_fail(ex, 404);
+    test_done(ex);
+}
+
 /* "/hold" never ends, "/stay" not even when its client is gone. */
 static void handler(struct test_driver *d, struct lh_exchange *ex)
 {
@@ -65,6 +72,8 @@ static void handler(struct test_driver *d, struct lh_exchange *ex)
         answer_long(ex);
     else if (path_is(ex, "/pieces"))
         answer_in_pieces(ex);
+    else if (path_is(ex, "/none"))
+        not_found(ex);
     else if (!path_is(ex, "/hold"))
         test_answer(ex, 200, "hello");
 }
@@ -303,12 +312,17 @@ static void test_header_memory(void **state)
 }
 
 /* What waits of responses, in blocks as they are taken from the system. */
+static size_t taken_of(const struct lh_pool *pool)
+{
+    return pool->out * pool->block_bytes;
+}
+
 static size_t blocks_of(const struct test_h2 *h)
 {
     const struct lh_buf_pools *pools = &h->t.ctx.bufs;
 
-    return pools->small.out * pools->small.block_bytes +
-           pools->large.out * pools->large.block_bytes;
+    return taken_of(&pools->tiny) + taken_of(&pools->small) +
+           taken_of(&pools->large);
 }
 
 /* Header sections and responses that wait are bounded together, whichever comes
@@ -338,6 +352,47 @@ static void test_memory_together(void **state)
     hold_much(0);
     hold_much(5);
     hold_much(24);
+}
+
+/* All that the requests of the connection hold. */
+static size_t held_by(const struct test_h2 *h)
+{
+    const struct lh_context *ctx = &h->t.ctx;
+    const struct lh_h2 *c = h->d.c;
+
+    return taken_of(&ctx->exchanges) + taken_of(&ctx->arenas.small) +
+           taken_of(&ctx->arenas.large) + taken_of(&c->streams) + blocks_of(h);
+}
+
+/* The smallest requests, whose fields are all in the tables, and whose answers
+ * wait: each octet holds less than a hundred. */
+static void hold_small(const char *path, unsigned fields)
+{
+    struct test_h2 h;
+    const size_t sent = 9 + 4 + fields;
+    size_t before;
+
+    begin(&h);
+    test_h2_say(&h, "SETTINGS - 0 x0004 u0");
+    test_h2_sayf(&h, "HEADERS eh 1 x8286 x4109 'localhost' x44 x05 '%s'", path);
+    before = held_by(&h);
+    for (unsigned id = 3; id < 121; id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u x8286bfbe%.*s", id, (int)fields * 2,
+                     "90909090909090909090");
+    assert_false(test_h2_got(&h, "RST_STREAM"));
+    assert_in_range(held_by(&h) - before, 0, 100 * 59 * sent);
+    test_h2_deinit(&h);
+}
+
+static void test_memory_for_each_octet(void **state)
+{
+    (void)state;
+    hold_small("/hold", 0);
+    hold_small("/none", 0);
+    hold_small("/some", 0);
+    hold_small("/hold", 1);
+    hold_small("/none", 2);
+    hold_small("/hold", 3);
 }
 
 /* Trailers are no way around it, ... */
@@ -794,6 +849,7 @@ int main(void)
         cmocka_unit_test(test_header_limits),
         cmocka_unit_test(test_header_memory),
         cmocka_unit_test(test_memory_together),
+        cmocka_unit_test(test_memory_for_each_octet),
         cmocka_unit_test(test_trailer_memory),
         cmocka_unit_test(test_header_memory_is_given_back),
         cmocka_unit_test(test_long_target),

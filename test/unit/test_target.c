@@ -69,7 +69,7 @@ static void test_paths(void **state)
         const struct path_case *c = &paths[i];
         struct lh_arena a;
         struct lh_str path, query;
-        lh_arena_init(&a, block, sizeof(block));
+        lh_arena_init(&a, NULL, block, sizeof(block));
         enum lh_target_result r =
             lh_target_path(&a, lh_str_of(c->origin), &path, &query);
         if (r != (c->path ? LH_TARGET_OK : LH_TARGET_BAD))
@@ -90,7 +90,7 @@ static void test_copy_only_where_needed(void **state)
     struct lh_str path, query, origin = LH_STR("/a/b.c?d");
 
     (void)state;
-    lh_arena_init(&a, NULL, 0);
+    lh_arena_init(&a, NULL, NULL, 0);
     assert_int_equal(lh_target_path(&a, origin, &path, &query), LH_TARGET_OK);
     assert_ptr_equal(path.p, origin.p);
     test_heap_install();
