@@ -265,8 +265,9 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - reload_grace_ms: what a reload finds running is cut after so many
  *   milliseconds, 60000; 0: at once;
  * - proxy_from: whom the server believes what it says of its clients: addresses
- *   and networks with commas between them, as "192.0.2.1, 10.0.0.0/8,
- * fd00::/8", and "unix:" for unix sockets.
+ *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
+ * - forwarded: by which fields these say whose a request is: "x-forwarded-for"
+ *   (and x-forwarded-proto), "forwarded" (RFC 7239) or "none".
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: the server
  * runs and docs/limits.md does not say "running" of this name, or the unix
@@ -465,7 +466,7 @@ LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
  *   read; the words have the script's line.
  * - LHTTPD_ECERT: a TLS listener has no certificate.
  * - LHTTPD_EINVAL: LHTTPD_LISTEN_REDIRECT, and no TCP port speaks TLS;
- *   LHTTPD_LISTEN_PROXY without proxy_from.
+ *   LHTTPD_LISTEN_PROXY or forwarded without proxy_from.
  * - LHTTPD_ESYSTEM: the system refuses descriptors (none would be left for a
  *   client), random octets, or a thread.
  *

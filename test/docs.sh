@@ -65,7 +65,8 @@ settings_of_docs() {
 }
 
 settings_of_header() {
-    sed -n 's/^ \* - \([a-z0-9]*_[a-z0-9_]*\):.*/\1/p' include/lhttpd.h
+    sed -n '/^ \* Sets what has a name/,/^ \*\//p' include/lhttpd.h |
+        sed -n 's/^ \* - \([a-z0-9_]*\):.*/\1/p'
 }
 
 # Names alone: lhttpd.8 lists them for -o.

@@ -356,6 +356,7 @@ static void send_push(struct lh_h2 *c, struct lh_h2_stream *from,
         return;
     c->last_push = s->id;
     lh_h2_stream_set(s, LH_H2_RESERVED);
+    lh_exchange_set_peer(s->ex, lh_peer_hold(from->ex->peer));
     if (make_promised(c, from, s, fields) != LH_H2_REQUEST_OK ||
         !put_promise(c, from, s)) {
         if (s->state != LH_H2_CLOSED)

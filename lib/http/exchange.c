@@ -61,6 +61,12 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
     return ex;
 }
 
+void lh_exchange_set_peer(struct lh_exchange *ex, struct lh_peer *peer)
+{
+    lh_peer_let_go(ex->peer);
+    ex->peer = peer;
+}
+
 /* Copied response octets that wait: `n` fewer.  HTTP/1 has one response at a
  * time and counts none. */
 static void uncount(struct lh_exchange *ex, size_t n)

@@ -137,6 +137,10 @@ struct lh_exchange {
 struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
                                     struct lh_peer *peer);
 
+/* The request is somebody else's than its connection says; takes over a share
+ * of the peer. */
+void lh_exchange_set_peer(struct lh_exchange *ex, struct lh_peer *peer);
+
 /* Each owner once; its hook is not called any more.  What the other one waits
  * for then never comes: an open body fails, an unended response is aborted.
  * The protocol is told in any case that its exchange has no handler now. */

@@ -1,6 +1,7 @@
 /* From a request to its handler: see dispatch.h. */
 #include "server/dispatch.h"
 
+#include "server/forward.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -188,8 +189,10 @@ void lh_dispatch(struct lh_worker *w, const struct lh_listener *listener,
 {
     const struct lh_request *r = &ex->request;
 
-    if (lh_str_equal(r->method, LH_STR("CONNECT")) ||
-        lh_str_equal(r->method, LH_STR("TRACE")))
+    if (!lh_forward_apply(w, ex))
+        answer(ex, 503);
+    else if (lh_str_equal(r->method, LH_STR("CONNECT")) ||
+             lh_str_equal(r->method, LH_STR("TRACE")))
         answer(ex, 501);
     else if (lh_str_equal(r->path, LH_STR("*"))) {
         if (lh_str_equal(r->method, LH_STR("OPTIONS")))

@@ -85,6 +85,10 @@ static int check_vms(struct lhttpd_server_t *s)
 /* Without proxy_from nobody would be believed, and so nobody served. */
 static int check_proxies(struct lhttpd_server_t *s)
 {
+    if (s->settings.forwarded && lh_networks_empty(&s->settings.proxy_from))
+        return lh_err_set(&s->err, LHTTPD_EINVAL,
+                          "forwarded: set proxy_from to the addresses of those "
+                          "that are believed");
     for (unsigned i = 0; i < s->listeners.n; i++) {
         const struct lh_listener *l = &s->listeners.v[i];
         if ((l->flags & LHTTPD_LISTEN_PROXY) &&

@@ -102,6 +102,25 @@ static int set_proxy_from(struct lhttpd_server_t *s, const char *value,
     return lh_networks_parse(&s->settings.proxy_from, value, err);
 }
 
+static int set_forwarded(struct lhttpd_server_t *s, const char *value,
+                         struct lh_err *err)
+{
+    static const char *const words[] = {
+        [LH_FORWARDED_NOT] = "none",
+        [LH_FORWARDED_X] = "x-forwarded-for",
+        [LH_FORWARDED_RFC7239] = "forwarded",
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(value, words[i]) == 0) {
+            s->settings.forwarded = (enum lh_forwarded_by)i;
+            return 0;
+        }
+    }
+    return lh_err_set(err, LHTTPD_EINVAL,
+                      "not none, x-forwarded-for or forwarded");
+}
+
 void lh_settings_deinit(struct lh_settings *settings)
 {
     lh_networks_deinit(&settings->proxy_from);
@@ -137,6 +156,7 @@ static const struct setting settings_table[] = {
     {"unix_mode", BEFORE_START, set_unix_mode},
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
     {"proxy_from", BEFORE_START, set_proxy_from},
+    {"forwarded", BEFORE_START, set_forwarded},
 };
 
 /* NULL: there is no such name. */

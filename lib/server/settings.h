@@ -6,6 +6,7 @@
 #define LH_SERVER_SETTINGS_H
 
 #include "base/ip.h"
+#include "http/forwarded.h"
 #include "os/sock.h"
 
 /* LH_SOCK_AS_MADE: not set. */
@@ -14,6 +15,7 @@ struct lh_settings {
     uint32_t unix_group, unix_mode;
     uint64_t reload_grace_ms;
     struct lh_networks proxy_from; /* proxies that are believed */
+    enum lh_forwarded_by forwarded;
 };
 
 void lh_settings_init(struct lh_settings *settings);

@@ -1,6 +1,7 @@
 /*
- * Connections that begin with a PROXY header, on a server in this process:
- * what scripts see, how headers come, who is refused and in which words.
+ * Proxies in front of a server in this process, which say whose a connection is
+ * by a PROXY header, or whose a request is by its fields: what scripts see, how
+ * headers come, who is refused and in which words.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -301,6 +302,111 @@ static void a_stop_waits_for_a_request(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* --- fields --------------------------------------------------------------- */
+
+static lhttpd_server_t *run_forwarded(const char *by, const char *from,
+                                      unsigned flags)
+{
+    lhttpd_server_t *s = make();
+
+    assert_int_equal(lhttpd_server_set(s, "forwarded", by), 0);
+    assert_int_equal(lhttpd_server_set(s, "proxy_from", from), 0);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, flags), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    return s;
+}
+
+/* What one request's script sees, up to the peer's port. */
+static void assert_seen(const char *body, const char *client, const char *rest)
+{
+    if (strncmp(body, client, strlen(client)) != 0 || !strstr(body, rest))
+        fail_msg("%s: not %s, %s", body, client, rest);
+}
+
+#define ASK(fields) "GET / HTTP/1.0\r\n" fields "\r\n"
+
+static void fields_tell_the_client(void **state)
+{
+    lhttpd_server_t *s = run_forwarded("x-forwarded-for", "127.0.0.1", 0);
+    char out[4096];
+    int port = lhttpd_server_port(s, 0);
+
+    (void)state;
+    test_client_ask(port,
+                    ASK("x-forwarded-for: 192.0.2.9:99\r\n"
+                        "x-forwarded-proto: https\r\n"),
+                    out, sizeof(out));
+    assert_seen(strstr(out, "\r\n\r\n") + 4, "192.0.2.9 99 127.0.0.1 ",
+                " 127.0.0.1 other https on - - -");
+    test_client_ask(port, ASK("forwarded: for=192.0.2.9\r\n"), out,
+                    sizeof(out));
+    assert_seen(strstr(out, "\r\n\r\n") + 4, "127.0.0.1 ",
+                " 127.0.0.1 same http - - - -");
+    end(s);
+    s = run_forwarded("forwarded", "127.0.0.1", 0);
+    test_client_ask(lhttpd_server_port(s, 0),
+                    ASK("forwarded: for=\"[2001:db8::9]\";proto=https\r\n"),
+                    out, sizeof(out));
+    assert_seen(strstr(out, "\r\n\r\n") + 4, "2001:db8::9 0 ",
+                " 127.0.0.1 other https on - - -");
+    end(s);
+}
+
+/* A connection carries the requests of several clients. */
+static void each_request_has_its_client(void **state)
+{
+    lhttpd_server_t *s = run_forwarded("x-forwarded-for", "127.0.0.1", 0);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+    char out[4096];
+
+    (void)state;
+    test_client_send(fd, "GET / HTTP/1.1\r\nhost: x\r\n"
+                         "x-forwarded-for: 192.0.2.1\r\n\r\n"
+                         "GET / HTTP/1.1\r\nhost: x\r\n"
+                         "x-forwarded-for: 192.0.2.2\r\n\r\n"
+                         "GET / HTTP/1.1\r\nhost: x\r\n"
+                         "connection: close\r\n\r\n");
+    test_client_read_all(fd, out, sizeof(out));
+    close(fd);
+    const char *one = strstr(out, "\r\n\r\n192.0.2.1 0 ");
+    const char *two = one ? strstr(one, "\r\n\r\n192.0.2.2 0 ") : NULL;
+    assert_non_null(two);
+    assert_non_null(strstr(two + 9, "\r\n\r\n127.0.0.1 "));
+    end(s);
+}
+
+static void strangers_are_not_believed(void **state)
+{
+    lhttpd_server_t *s = run_forwarded("x-forwarded-for", "192.0.2.1", 0);
+    char out[4096];
+
+    (void)state;
+    test_client_ask(lhttpd_server_port(s, 0),
+                    ASK("x-forwarded-for: 6.6.6.6\r\n"
+                        "x-forwarded-proto: https\r\n"),
+                    out, sizeof(out));
+    assert_seen(strstr(out, "\r\n\r\n") + 4, "127.0.0.1 ",
+                " 127.0.0.1 same http - - - -");
+    end(s);
+}
+
+/* Behind a PROXY header it is who stands there that must be trusted. */
+static void both_kinds_work_together(void **state)
+{
+    lhttpd_server_t *s = run_forwarded(
+        "x-forwarded-for", "127.0.0.1,10.0.0.0/8", LHTTPD_LISTEN_PROXY);
+    int fd = test_client_connect(lhttpd_server_port(s, 0));
+
+    (void)state;
+    test_client_send(fd, "PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n" ASK(
+                             "x-forwarded-for: 192.0.2.9\r\n"));
+    assert_seen(answer(fd), "192.0.2.9 0 10.0.0.2 2 127.0.0.1 other ", "http");
+    fd = test_client_connect(lhttpd_server_port(s, 0));
+    test_client_send(fd, V1 ASK("x-forwarded-for: 6.6.6.6\r\n"));
+    assert_seen(answer(fd), V1_SEEN, "http");
+    end(s);
+}
+
 /* --- setting up ----------------------------------------------------------- */
 
 static void a_start_needs_to_know_the_proxies(void **state)
@@ -329,21 +435,42 @@ static void a_start_needs_to_know_the_proxies(void **state)
     end(s);
 }
 
+static void forwarded_needs_to_know_the_proxies(void **state)
+{
+    lhttpd_server_t *s = make();
+
+    (void)state;
+    assert_int_equal(lhttpd_server_set(s, "forwarded", "yes"), LHTTPD_EINVAL);
+    assert_non_null(
+        strstr(lhttpd_server_error(s), "forwarded=yes: not none, "));
+    assert_int_equal(lhttpd_server_set(s, "forwarded", "forwarded"), 0);
+    assert_int_equal(lhttpd_server_check(s), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "set proxy_from"));
+    assert_int_equal(lhttpd_server_set(s, "forwarded", "none"), 0);
+    assert_int_equal(lhttpd_server_check(s), 0);
+    lhttpd_server_destroy(s);
+}
+
 /* Whatever allocation fails: the client is turned away or served, and nothing
  * is lost. */
 static void lack_of_memory_is_survived(void **state)
 {
-    lhttpd_server_t *s = run("127.0.0.1", "127.0.0.1");
+    lhttpd_server_t *s = run_forwarded(
+        "x-forwarded-for", "127.0.0.1,203.0.113.7", LHTTPD_LISTEN_PROXY);
+    int port = lhttpd_server_port(s, 0);
 
     (void)state;
-    assert_string_equal(ask_with(s, V1), V1_SEEN);
-    for (unsigned long n = 1; n <= 12; n++) {
+    for (unsigned long n = 0; n <= 16; n++) {
         test_heap_install();
         test_heap_fail_at(n);
-        ask_with(s, V1);
+        int fd = test_client_connect(port);
+        test_client_send(fd, V1 ASK("x-forwarded-for: 192.0.2.9\r\n"));
+        answer(fd);
         test_heap_fail_at(0);
         test_heap_uninstall();
-        assert_string_equal(ask_with(s, V1), V1_SEEN);
+        fd = test_client_connect(port);
+        test_client_send(fd, V1 ASK("x-forwarded-for: 192.0.2.9\r\n"));
+        assert_seen(answer(fd), "192.0.2.9 0 192.0.2.80 443 127.0.0.1", "http");
     }
     end(s);
 }
@@ -362,6 +489,11 @@ int main(void)
         cmocka_unit_test(a_header_has_its_time),
         cmocka_unit_test(a_stop_waits_for_a_request),
         cmocka_unit_test(a_start_needs_to_know_the_proxies),
+        cmocka_unit_test(fields_tell_the_client),
+        cmocka_unit_test(each_request_has_its_client),
+        cmocka_unit_test(strangers_are_not_believed),
+        cmocka_unit_test(both_kinds_work_together),
+        cmocka_unit_test(forwarded_needs_to_know_the_proxies),
         cmocka_unit_test(lack_of_memory_is_survived),
     };
 
