@@ -3,8 +3,7 @@
 
 #include <err.h>
 #include <getopt.h>
-#include <semaphore.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,8 @@ static const char help[] =
     "  -l prefix script  serve the URLs below prefix with a Lua script\n"
     "  -c file -k file   certificate chain and key: HTTPS; repeatable pair\n"
     "  -a address        a numeric address or unix:/path; default: all\n"
-    "  -p port           default: 443 with a certificate, 80 without\n"
+    "  -p port[hsr][p]   for HTTP (h), HTTPS (s), to redirect to it (r), with\n"
+    "                    the PROXY protocol (p); default: 443s or 80h\n"
     "  -u user           become this user: name, uid or uid:gid\n"
     "  -r directory      chroot: scripts inside, certificates outside\n"
     "  -w workers        threads; default: one for each CPU\n"
@@ -29,154 +29,152 @@ static const char help[] =
     "  -t, -V, -h        test certificates and scripts; version; this help";
 static const struct option words[] = {
     {"help", 0, NULL, 'h'}, {"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
-static const char *given[128]; /* by option letter: its argument */
-static const char *mappings[ARGS_MAX], *settings[ARGS_MAX]; /* pairs */
-static const char *addresses[ARGS_MAX]; /* each is served at each of: */
-static int ports[ARGS_MAX];
-static lhttpd_certificate_t certificates[ARGS_MAX];
-static unsigned mappings_n, settings_n, addresses_n, ports_n, pairs_n, keys_n;
+static struct {
+    char *v[ARGS_MAX];
+    unsigned n;
+} given[128]; /* by option letter: its arguments; -l has two each time */
 static lhttpd_config_t config = {.size = sizeof(config)};
 static lhttpd_server_t *server;
-static _Atomic int hangups, stops, serving; /* a signal finds any thread */
-static sem_t news; /* a signal came, in whatever thread */
-static const int sigs[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGTERM, SIGINT, SIGUSR1};
 
-static int number(int c, int min, int max)
+static void add(int c, char *argument)
 {
-    const char *text = given[c];
+    if (given[c].n == ARGS_MAX)
+        errx(2, "-%c is given more than %d times", c, ARGS_MAX);
+    given[c].v[given[c].n++] = argument;
+}
+
+static char *last(int c)
+{
+    return given[c].n ? given[c].v[given[c].n - 1] : NULL;
+}
+
+static int number(int c, const char *text, int min, int max)
+{
+    const char *end = text + strspn(text, DIGITS);
     long n = strtol(text, NULL, 10);
 
-    if (!*text || text[strspn(text, DIGITS)] || n < min || n > max)
+    if (end == text || (*end && c != 'p') || n < min || n > max)
         errx(2, "-%c '%s': not a number from %d to %d", c, text, min, max);
     return (int)n;
 }
 
-/* -l has two arguments; getopt knows of the first alone. */
-static void add_mapping(char *next)
+/* Behind its number: h, s or r, what is spoken there, and p. */
+static void check_port(const char *port)
 {
-    if (!next || *next == '-' || *given['l'] == '-')
-        errx(2, "-l '%s': give two arguments: -l prefix script", optarg);
-    mappings[mappings_n++] = optarg;
-    mappings[mappings_n++] = next;
+    const char *end = port + strspn(port, DIGITS);
+
+    number('p', port, 0, 65535);
+    if (*end == 's' && !given['c'].n)
+        errx(2, "-p %s: HTTPS needs -c and -k", port);
+    end += *end && strchr("hsr", *end);
+    if (*end && strcmp(end, "p") != 0)
+        errx(2, "-p '%s': behind a port stand h, s or r, and p", port);
 }
 
-static void set_option(int c, char *argv[])
+/* Without h, s and r the certificate says what is spoken. */
+static unsigned flags_of(const char *port)
 {
+    bool tls = strchr(port, 's') || (given['c'].n && !strpbrk(port, "hr"));
+
+    return (tls ? LHTTPD_LISTEN_TLS : 0) |
+           (strchr(port, 'r') ? LHTTPD_LISTEN_REDIRECT : 0) |
+           (strchr(port, 'p') ? LHTTPD_LISTEN_PROXY : 0);
+}
+
+static void take_option(int c, char *argv[])
+{
+    char *next = argv[optind];
+
     if (strchr("?hV", c)) /* ?: getopt has said why */
         exit(c == '?' ? 2 : puts(c == 'h' ? help : lhttpd_version()) < 0);
-    if (given[c] && strchr("durw", c))
+    if (last(c) && strchr("durw", c))
         errx(2, "-%c is given twice", c);
-    given[c] = optarg ? optarg : "";
-    if (c == 'l')
-        add_mapping(argv[optind++]);
-    else if (c == 'c')
-        certificates[pairs_n++].chain_file = optarg;
-    else if (c == 'k')
-        certificates[keys_n++].key_file = optarg;
-    else if (c == 'a')
-        addresses[addresses_n++] = optarg;
-    else if (c == 'p')
-        ports[ports_n++] = number(c, 0, 65535);
-    else if (c == 'w')
-        config.workers = (unsigned)number(c, 1, 1024);
-    else if (c == 'o') {
-        settings[settings_n++] = strsep(&optarg, "=");
-        settings[settings_n++] = optarg ? optarg : "";
-    } else if (c == 'd') /* may be followed by a number */
-        given[c] =
-            argv[optind] && strspn(argv[optind], DIGITS) ? argv[optind++] : "2";
+    if (c == 'd') /* may be followed by a number */
+        optarg = next && strspn(next, DIGITS) ? argv[optind++] : "2";
+    add(c, optarg);
+    if (c != 'l')
+        return;
+    if (!next || *next == '-' || *optarg == '-')
+        errx(2, "-l '%s': give two arguments: -l prefix script", optarg);
+    add(c, argv[optind++]); /* getopt knows of the first alone */
 }
 
 static void parse(int argc, char *argv[])
 {
     int c;
 
-    if (argc > ARGS_MAX)
-        errx(2, "more than %d arguments", ARGS_MAX);
     while ((c = getopt_long(argc, argv, OPTIONS, words, NULL)) != -1)
-        set_option(c, argv);
+        take_option(c, argv);
     if (optind < argc)
         errx(2, "'%s': not an option (lhttpd -h shows all)", argv[optind]);
-    if (pairs_n != keys_n)
+    if (given['c'].n != given['k'].n)
         errx(2, "each certificate (-c) needs its key (-k)");
-    if (!mappings_n)
+    if (!given['l'].n)
         errx(2, "nothing to serve: give -l prefix script");
-    c = LHTTPD_LOG_NOTICE + (given['d'] ? number('d', 0, 2) : 0);
+    for (unsigned i = 0; i < given['p'].n; i++)
+        check_port(given['p'].v[i]);
+    config.workers = last('w') ? (unsigned)number('w', last('w'), 1, 1024) : 0;
+    c = LHTTPD_LOG_NOTICE + (last('d') ? number('d', last('d'), 0, 2) : 0);
     config.log_level = (lhttpd_log_level_t)c;
-    addresses_n += !addresses_n; /* NULL: all addresses */
-    if (!ports_n)
-        ports[ports_n++] = keys_n ? 443 : 80;
+    config.syslog_name = given['f'].n || given['t'].n ? NULL : "lhttpd";
 }
 
 /* The words are with the server, or with what failed without one. */
-static void need(int result)
+static int need(int result)
 {
     if (result < 0)
         errx(1, "%s",
              lhttpd_server_error(*lhttpd_server_error(server) ? server : NULL));
+    return result;
 }
 
+/* Mistakes in -o are told before it goes to the background, and a service
+ * manager speaks to this process, not to one that it forks. */
 static void make_server(void)
 {
     need(lhttpd_server_create(&server, &config));
-    if (given['u']) /* what is wrong with it, confine says */
-        lhttpd_server_set(server, "unix_owner", given['u']);
-    for (unsigned i = 0; i < settings_n; i += 2)
-        if (lhttpd_server_set(server, settings[i], settings[i + 1]) < 0)
+    if (last('u')) /* what is wrong with it, confine says */
+        lhttpd_server_set(server, "unix_owner", last('u'));
+    for (unsigned i = 0; i < given['o'].n; i++) {
+        char *value = given['o'].v[i], *name = strsep(&value, "=");
+        if (lhttpd_server_set(server, name, value ? value : "") < 0)
             errx(2, "-o %s", lhttpd_server_error(server));
+    }
+    if (given['t'].n)
+        return; /* nothing is listened on */
+    if (lhttpd_server_notify(server) < 0)
+        lhttpd_server_log(server, LHTTPD_LOG_WARNING,
+                          lhttpd_server_error(server));
+    if (need(lhttpd_server_listen_fds(server, flags_of(""))) && !last('a') &&
+        !last('p'))
+        return;
+    if (!last('a'))
+        add('a', NULL); /* all addresses */
+    if (!last('p'))
+        add('p', given['c'].n ? "443" : "80");
 }
 
+/* Each address is served at each port, but a unix socket has none. */
 static void set_up(void)
 {
-    for (unsigned i = 0; !given['t'] && i < addresses_n * ports_n; i++) {
-        const char *address = addresses[i / ports_n];
-        if (i % ports_n == 0 || !address || strncmp(address, "unix:", 5) != 0)
-            need(lhttpd_server_listen(server, address, ports[i % ports_n],
-                                      keys_n ? LHTTPD_LISTEN_TLS : 0));
-    }
-    for (unsigned i = 0; i < keys_n; i++) {
-        certificates[i].size = sizeof(certificates[i]);
-        need(lhttpd_server_add_certificate(server, &certificates[i]));
-    }
-    need(lhttpd_process_confine(given['u'], given['r']));
-    for (unsigned i = 0; i < mappings_n; i += 2)
-        need(lhttpd_server_map_script(server, mappings[i], mappings[i + 1]));
-}
+    unsigned ports = given['p'].n, n = given['t'].n ? 0 : given['a'].n * ports;
 
-/* In any thread.  A second stop ends start or reload, or cuts the grace. */
-static void on_signal(int which)
-{
-    hangups |= which == SIGHUP;
-    if (which == SIGTERM || which == SIGINT) {
-        if (stops && !serving)
-            _Exit(1);
-        lhttpd_server_shutdown(server, stops++ ? 0 : GRACE_MS);
+    for (unsigned i = 0; i < n; i++) {
+        const char *to = given['a'].v[i / ports], *p = given['p'].v[i % ports];
+        if (i % ports == 0 || !to || strncmp(to, "unix:", 5) != 0)
+            need(lhttpd_server_listen(server, to, (int)strtol(p, NULL, 10),
+                                      flags_of(p)));
     }
-    sem_post(&news);
-}
-
-static int serve(lhttpd_daemon_t *daemon)
-{
-    serving = 1;
-    if (config.syslog_name)
-        need(lhttpd_process_ready(daemon));
-    for (; !stops; sem_wait(&news))
-        if (hangups) {
-            serving = hangups = 0;
-            if (lhttpd_server_reload(server) < 0)
-                lhttpd_server_log(server, LHTTPD_LOG_ERROR,
-                                  lhttpd_server_error(server));
-            serving = 1;
-        }
-    lhttpd_server_shutdown(server, GRACE_MS);
-    int r = lhttpd_server_wait(server);
-    signal(SIGTERM, SIG_IGN); /* there is no server soon */
-    signal(SIGINT, SIG_IGN);
-    if (r < 0)
-        lhttpd_server_log(server, LHTTPD_LOG_ERROR,
-                          lhttpd_server_error(server));
-    lhttpd_server_destroy(server);
-    return r < 0 && r != LHTTPD_ECUT;
+    for (unsigned i = 0; i < given['c'].n; i++) {
+        lhttpd_certificate_t pair = {.size = sizeof(pair),
+                                     .chain_file = given['c'].v[i],
+                                     .key_file = given['k'].v[i]};
+        need(lhttpd_server_add_certificate(server, &pair));
+    }
+    need(lhttpd_process_confine(last('u'), last('r')));
+    for (unsigned i = 0; i < given['l'].n; i += 2)
+        need(lhttpd_server_map_script(server, given['l'].v[i],
+                                      given['l'].v[i + 1]));
 }
 
 int main(int argc, char *argv[])
@@ -186,15 +184,17 @@ int main(int argc, char *argv[])
     need(lhttpd_process_prepare());
     setvbuf(stdout, NULL, _IOLBF, 0); /* print: a pipe gets lines at once */
     parse(argc, argv);
-    config.syslog_name = given['f'] || given['t'] ? NULL : "lhttpd";
-    make_server(); /* before it forks: mistakes in -o are told at once */
+    make_server();
     need(config.syslog_name ? lhttpd_process_daemonize(&daemon)
                             : lhttpd_process_supervise());
-    sem_init(&news, 0, 0);
-    for (unsigned i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
-        signal(sigs[i], on_signal); /* children would inherit SIG_IGN */
     set_up();
-    need((given['t'] ? lhttpd_server_check : lhttpd_server_start)(server));
-    return given['t'] ? puts("certificates and scripts can be used") < 0
-                      : serve(&daemon);
+    if (given['t'].n)
+        return need(lhttpd_server_check(server)) != 0 ||
+               puts("certificates and scripts can be used") < 0;
+    int r = lhttpd_process_serve(server, config.syslog_name ? &daemon : NULL,
+                                 GRACE_MS);
+    if (r != LHTTPD_ECUT && r != LHTTPD_ESTUCK)
+        need(r);
+    lhttpd_server_destroy(server);
+    return r == LHTTPD_ESTUCK;
 }

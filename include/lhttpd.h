@@ -321,14 +321,14 @@ LHTTPD_API int lhttpd_server_adopt(lhttpd_server_t *server, int fd,
  * Adopts what a service manager has opened for this process: the descriptors
  * that LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES tell of (sd_listen_fds(3)).
  * These variables are removed, so that children do not see them.  A socket's
- * name says what it speaks, by one or more of the words "http", "tls" and
- * "redirect", with "-" between; where it has none of them, as systemd's own
- * choice, the unit's name, `flags` say it.  Returns how many were adopted; 0:
- * none were passed, or not to this process.  LHTTPD_EINVAL: the variables
- * contradict each other, or a name has such a word and another one; otherwise
- * the errors of adopt, after which the server is to be destroyed.  Before
- * start, in the process that was executed, not in one that it forked, with no
- * other thread running.
+ * name says what it speaks, by one or more of the words "http", "tls",
+ * "redirect" and "proxy", with "-" between ("tls-proxy"); where it has none of
+ * them, as systemd's own choice, the unit's name, `flags` say it.  Returns how
+ * many were adopted; 0: none were passed, or not to this process.
+ * LHTTPD_EINVAL: the variables contradict each other, or a name has such a word
+ * and another one; otherwise the errors of adopt, after which the server is to
+ * be destroyed.  Before start, in the process that was executed, not in one
+ * that it forked, with no other thread running.
  */
 LHTTPD_API int lhttpd_server_listen_fds(lhttpd_server_t *server,
                                         unsigned flags);
@@ -663,6 +663,25 @@ LHTTPD_API int lhttpd_process_daemonize(lhttpd_daemon_t *daemon);
  * called before.  LHTTPD_ESYSTEM: /dev/null cannot take a descriptor's place.
  */
 LHTTPD_API int lhttpd_process_ready(lhttpd_daemon_t *daemon);
+
+/*
+ * The rest of a daemon's main(), in one call: starts the server, calls
+ * lhttpd_process_ready() where `daemon` is not NULL, and serves until a signal,
+ * or a lhttpd_server_shutdown(), stops the server.
+ *
+ * - SIGTERM, SIGINT: stop, with `grace_ms` for requests under way; a second one
+ *   cuts them, or ends the process with status 1 where scripts load.
+ * - SIGHUP: lhttpd_server_reload(); the log says why one failed.
+ * - SIGUSR1, SIGPIPE, SIGXFSZ: nothing.
+ *
+ * Returns what start or ready has failed with, or else what
+ * lhttpd_server_wait() returns; the server is to be destroyed.  The signals
+ * stay caught, and mean nothing after the return.  LHTTPD_ESTATE: the process
+ * serves already.  No other thread of the program needs to know: a signal may
+ * find any.
+ */
+LHTTPD_API int lhttpd_process_serve(lhttpd_server_t *server,
+                                    lhttpd_daemon_t *daemon, unsigned grace_ms);
 
 /* --- words ------------------------------------------------------------- */
 

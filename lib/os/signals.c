@@ -1,4 +1,4 @@
-/* The signals of threads that run scripts: see signals.h. */
+/* The signals of threads that run scripts, and of a daemon: see signals.h. */
 #include "os/signals.h"
 
 #include <pthread.h>
@@ -80,4 +80,31 @@ void lh_signals_restore(const sigset_t *before)
     while (sigtimedwait(&set, NULL, &at_once) > 0)
         continue;
     pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static void (*wish_fn)(enum lh_wish wish);
+
+static void on_number(int number)
+{
+    enum lh_wish wish = LH_WISH_NONE;
+
+    if (number == SIGTERM || number == SIGINT)
+        wish = LH_WISH_STOP;
+    else if (number == SIGHUP)
+        wish = LH_WISH_RELOAD;
+    else if (number == SIGUSR1)
+        wish = LH_WISH_REOPEN;
+    wish_fn(wish);
+}
+
+void lh_signals_catch(void (*on_wish)(enum lh_wish wish))
+{
+    static const int numbers[] = {SIGTERM, SIGINT,  SIGHUP,
+                                  SIGUSR1, SIGPIPE, SIGXFSZ};
+    struct sigaction action = {.sa_handler = on_number, .sa_flags = SA_RESTART};
+
+    wish_fn = on_wish;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        sigaction(numbers[i], &action, NULL);
 }

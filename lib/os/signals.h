@@ -1,5 +1,5 @@
 /*
- * The signals of threads that run scripts.
+ * The signals of threads that run scripts, and of a daemon.
  *
  * What a script starts by fork(), system() and the like inherits the mask of
  * its thread, and a service that blocks SIGTERM can never be stopped.  So such
@@ -25,5 +25,13 @@ void lh_signals_restore(const sigset_t *before);
 
 /* First in a thread that runs scripts. */
 void lh_signals_of_forked(void);
+
+/* What a signal asks a daemon for: SIGTERM and SIGINT; SIGHUP; SIGUSR1. */
+enum lh_wish { LH_WISH_NONE, LH_WISH_STOP, LH_WISH_RELOAD, LH_WISH_REOPEN };
+
+/* From now on this runs in whatever thread gets one of these, or SIGPIPE or
+ * SIGXFSZ, which ask for nothing: they are caught since children would inherit
+ * that they are ignored. */
+void lh_signals_catch(void (*on_wish)(enum lh_wish wish));
 
 #endif

@@ -14,6 +14,7 @@ static const struct {
     {{"http", 4}, 0},
     {{"tls", 3}, LHTTPD_LISTEN_TLS},
     {{"redirect", 8}, LHTTPD_LISTEN_REDIRECT},
+    {{"proxy", 5}, LHTTPD_LISTEN_PROXY},
 };
 
 /* False: no such word. */
@@ -59,7 +60,7 @@ static int flags_of_name(struct lh_str name, unsigned *flags,
     if (known && unknown)
         return lh_err_set(err, LHTTPD_EINVAL,
                           "LISTEN_FDNAMES: '%.*s' is made of more than the "
-                          "words http, tls and redirect",
+                          "words http, tls, redirect and proxy",
                           name.n < 100 ? (int)name.n : 100, name.p);
     if (known)
         *flags = named;

@@ -41,6 +41,14 @@ class BadInput(harness.TestCase):
                 (["-p", "'-1'"], ("-f", "-p", "-1", *TOOLS)),
                 (["-p", "''"], ("-f", "-p", "", *TOOLS)),
                 (["-p", "80"], ("-f", "-p", "80 ", *TOOLS)),
+                (["-p", "'80x'"], ("-f", "-p", "80x", *TOOLS)),
+                (["-p", "'80rs'"], ("-f", "-p", "80rs", *TOOLS)),
+                (["-p", "'80ps'"], ("-f", "-p", "80ps", *TOOLS)),
+                (["-p", "'80pp'"], ("-f", "-p", "80pp", *TOOLS)),
+                (["-p", "'s'"], ("-f", "-p", "s", *TOOLS)),
+                (["-p", "'65536s'"], ("-f", "-p", "65536s", *TOOLS)),
+                (["-p", "443s", "-c"], ("-f", "-p", "443s", *TOOLS)),
+                (["-p", "443sp", "-c"], ("-t", "-p", "443sp", *TOOLS)),
                 (["-w", "'0'"], ("-f", "-w", "0", *TOOLS)),
                 (["-w", "'many'"], ("-f", "-w", "many", *TOOLS)),
                 (["-d", "'9'"], ("-f", "-d", "9", *TOOLS)),
@@ -78,6 +86,11 @@ class BadInput(harness.TestCase):
                 (["unix socket"], ("-a", "unix:"))):
             with self.subTest(args=args):
                 self.refused(1, names, *args, *start)
+
+    def test_listeners_that_miss_something(self):
+        start = ("-f", "-a", "127.0.0.1", *TOOLS)
+        self.refused(1, ["127.0.0.1", "redirect"], "-p", "0r", *start)
+        self.refused(1, ["proxy_from"], "-p", "0p", *start)
 
     def test_port_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as s:

@@ -91,18 +91,20 @@ static void names(void)
 {
     const unsigned tls = LHTTPD_LISTEN_TLS, redirect = LHTTPD_LISTEN_REDIRECT;
 
-    CHECK(listen_fds(6, "tls:redirect:http:lhttpd.socket::http-tls", 0) == 6);
+    CHECK(listen_fds(7, "tls:redirect:http:lhttpd.socket::http-tls:tls-proxy",
+                     0) == 7);
+    CHECK(flags_of(6) == (tls | LHTTPD_LISTEN_PROXY));
     CHECK(flags_of(0) == tls);
     CHECK(flags_of(1) == redirect);
     CHECK(flags_of(2) == 0);
     CHECK(flags_of(3) == 0);
     CHECK(flags_of(4) == 0);
     CHECK(flags_of(5) == tls);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         CHECK(lhttpd_server_port(s, i) > 0);
         CHECK(lhttpd_server_listener_fd(s, i) == 3 + i);
     }
-    CHECK(lhttpd_server_listener_fd(s, 6) == LHTTPD_EINVAL);
+    CHECK(lhttpd_server_listener_fd(s, 7) == LHTTPD_EINVAL);
 }
 
 static void given_flags(void)
@@ -132,6 +134,7 @@ static void bad_names(void)
     refused("my-tls", "the words");
     refused("tls-", "the words");
     refused("tls-redirect", "not both");
+    refused("proxy-lhttpd", "the words");
     CHECK(lhttpd_server_listen_fds(s, 1024) == LHTTPD_EINVAL);
 }
 

@@ -1,0 +1,106 @@
+/*
+ * The main loop of a daemon: signals become calls on its server.
+ *
+ * A signal's handler finds the server in a variable of the process, and calls
+ * only what is async-signal-safe there: a shutdown, and a wake of the queue on
+ * which the loop waits, which is the one that a shutdown by anybody else wakes.
+ */
+#include "lhttpd.h"
+
+#include "os/self.h"
+#include "os/signals.h"
+#include "server/server.h"
+
+#include <stdlib.h>
+
+static struct {
+    _Atomic(struct lhttpd_server_t *) server; /* NULL: signals mean nothing */
+    unsigned grace_ms;
+    _Atomic unsigned stops; /* that were asked for */
+    _Atomic bool is_busy; /* inside start or reload, which may take for ever */
+    _Atomic bool reload;  /* it was asked for */
+} process;
+
+static void stop(struct lhttpd_server_t *s)
+{
+    unsigned before = atomic_fetch_add(&process.stops, 1);
+
+    if (before && atomic_load(&process.is_busy))
+        _Exit(EXIT_FAILURE);
+    lhttpd_server_shutdown(s, before ? 0 : process.grace_ms);
+}
+
+/* In any thread. */
+static void on_signal(enum lh_wish wish)
+{
+    struct lhttpd_server_t *s = atomic_load(&process.server);
+
+    if (!s)
+        return;
+    if (wish == LH_WISH_STOP)
+        stop(s);
+    else if (wish == LH_WISH_RELOAD)
+        atomic_store(&process.reload, true);
+    if (s->state == LH_SERVER_RUNNING && s->process == lh_self_id())
+        lh_evq_wake(&s->done);
+}
+
+/* Calls it if it was asked for; why it failed is the log's business. */
+static void act(_Atomic bool *asked, struct lhttpd_server_t *s,
+                int (*call)(lhttpd_server_t *))
+{
+    if (!atomic_exchange(asked, false))
+        return;
+    atomic_store(&process.is_busy, true);
+    if (call(s) < 0)
+        lhttpd_server_log(s, LHTTPD_LOG_ERROR, lhttpd_server_error(s));
+    atomic_store(&process.is_busy, false);
+}
+
+static int serve(struct lhttpd_server_t *s)
+{
+    struct lh_event none[1];
+
+    while (!atomic_load(&process.stops) &&
+           atomic_load(&s->stop_at_ms) == LH_NEVER) {
+        lh_evq_wait(&s->done, none, 1, -1);
+        act(&process.reload, s, lhttpd_server_reload);
+    }
+    if (atomic_load(&process.stops)) /* the first came before it ran */
+        lhttpd_server_shutdown(s, process.grace_ms);
+    int r = lhttpd_server_wait(s);
+    if (r == LHTTPD_ESTUCK)
+        lhttpd_server_log(s, LHTTPD_LOG_ERROR, lhttpd_server_error(s));
+    return r;
+}
+
+static int start_and_serve(struct lhttpd_server_t *s, lhttpd_daemon_t *daemon)
+{
+    atomic_store(&process.is_busy, true);
+    int r = lhttpd_server_start(s);
+    atomic_store(&process.is_busy, false);
+    if (r == 0 && daemon) {
+        r = lhttpd_process_ready(daemon);
+        if (r < 0)
+            lhttpd_server_stop(s, 0);
+    }
+    return r < 0 ? r : serve(s);
+}
+
+int lhttpd_process_serve(lhttpd_server_t *s, lhttpd_daemon_t *daemon,
+                         unsigned grace_ms)
+{
+    struct lhttpd_server_t *nobody = NULL;
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (!atomic_compare_exchange_strong(&process.server, &nobody, s))
+        return LHTTPD_ESTATE;
+    process.grace_ms = grace_ms;
+    atomic_store(&process.stops, 0);
+    atomic_store(&process.reload, false);
+    lh_signals_catch(on_signal);
+    int r = start_and_serve(s, daemon);
+    atomic_store(&process.server, NULL);
+    return r;
+}

@@ -1,0 +1,215 @@
+/* A daemon's main loop, each time in a process of its own: a forked child. */
+#include "lhttpd.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Coverage builds have it: _exit() alone would forget what a child ran. */
+extern void __gcov_dump(void) __attribute__((weak));
+
+static const char good[] = "httpd.register_handler('/', function() end)";
+static lhttpd_server_t *s;
+static _Atomic int serves, reloads, failures;
+
+#define CHECK(what)                                                            \
+    do {                                                                       \
+        if (!(what)) {                                                         \
+            fprintf(stderr, "line %d: %s: %s\n", __LINE__, #what,              \
+                    lhttpd_server_error(s));                                   \
+            _exit(100);                                                        \
+        }                                                                      \
+    } while (0)
+
+static void note(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    if (strncmp(entry->message, "listening", 9) == 0)
+        atomic_fetch_add(&serves, 1);
+    if (strncmp(entry->message, "reloaded", 8) == 0)
+        atomic_fetch_add(&reloads, 1);
+    if (strstr(entry->message, "nothing has changed"))
+        atomic_fetch_add(&failures, 1);
+}
+
+/* The child's exit status. */
+static int in_child(void (*body)(void))
+{
+    lhttpd_config_t config = lhttpd_config_init();
+    int status = -1;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        config.log = note;
+        config.workers = 1;
+        CHECK(lhttpd_server_create(&s, &config) == 0);
+        CHECK(lhttpd_server_listen(s, "127.0.0.1", 0, 0) == 0);
+        body();
+        lhttpd_server_destroy(s);
+        if (__gcov_dump)
+            __gcov_dump();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void map(const char *source)
+{
+    CHECK(lhttpd_server_map_source(s, "/", "s", source, strlen(source)) == 0);
+}
+
+static void wait_for(_Atomic int *what, int n)
+{
+    while (atomic_load(what) < n)
+        usleep(1000);
+}
+
+/* What somebody does while the child serves. */
+static void while_it_serves(void *(*does)(void *))
+{
+    pthread_t thread;
+
+    CHECK(pthread_create(&thread, NULL, does, NULL) == 0);
+    CHECK(lhttpd_process_serve(s, NULL, 10000) == 0);
+    pthread_join(thread, NULL);
+}
+
+static void *send_signals(void *arg)
+{
+    wait_for(&serves, 1);
+    kill(getpid(), SIGPIPE);
+    kill(getpid(), SIGXFSZ);
+    kill(getpid(), SIGUSR1);
+    kill(getpid(), SIGHUP);
+    wait_for(&reloads, 1);
+    kill(getpid(), SIGHUP);
+    wait_for(&reloads, 2);
+    CHECK(lhttpd_process_serve(s, NULL, 0) == LHTTPD_ESTATE);
+    kill(getpid(), SIGTERM);
+    return arg;
+}
+
+static void signals(void)
+{
+    map(good);
+    while_it_serves(send_signals);
+    kill(getpid(), SIGTERM); /* means nothing any more */
+    kill(getpid(), SIGHUP);
+    CHECK(atomic_load(&reloads) == 2);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(signals), 0);
+}
+
+static char script[] = "/tmp/test_serve.XXXXXX";
+
+static void *fail_to_reload(void *arg)
+{
+    wait_for(&serves, 1);
+    unlink(script);
+    kill(getpid(), SIGHUP);
+    wait_for(&failures, 1);
+    kill(getpid(), SIGINT);
+    return arg;
+}
+
+static void map_file(void)
+{
+    int fd = mkstemp(script);
+
+    CHECK(fd >= 0 && write(fd, good, strlen(good)) > 0);
+    close(fd);
+    CHECK(lhttpd_server_map_script(s, "/", script) == 0);
+}
+
+static void a_reload_that_fails(void)
+{
+    map_file();
+    while_it_serves(fail_to_reload);
+}
+
+static void test_a_reload_that_fails(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(a_reload_that_fails), 0);
+}
+
+static void a_script_that_is_gone(void)
+{
+    map_file();
+    unlink(script);
+    CHECK(lhttpd_process_serve(s, NULL, 0) == LHTTPD_ESCRIPT);
+    CHECK(strstr(lhttpd_server_error(s), script));
+}
+
+static void test_a_start_that_fails(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(a_script_that_is_gone), 0);
+}
+
+static void *shut_down(void *arg)
+{
+    wait_for(&serves, 1);
+    lhttpd_server_shutdown(s, 1000);
+    return arg;
+}
+
+static void somebody_else_stops_it(void)
+{
+    map(good);
+    while_it_serves(shut_down);
+}
+
+static void test_somebody_else_stops_it(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(somebody_else_stops_it), 0);
+}
+
+static void not_in_the_background(void)
+{
+    lhttpd_daemon_t daemon = lhttpd_daemon_init();
+
+    map(good);
+    CHECK(lhttpd_process_serve(s, &daemon, 0) == LHTTPD_ESTATE);
+    CHECK(strstr(lhttpd_server_error(NULL), "background"));
+    CHECK(lhttpd_process_serve(s, NULL, 0) == LHTTPD_ESTATE); /* it stopped */
+    CHECK(lhttpd_process_serve(NULL, NULL, 0) == LHTTPD_EINVAL);
+}
+
+static void test_not_in_the_background(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(not_in_the_background), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_a_reload_that_fails),
+        cmocka_unit_test(test_a_start_that_fails),
+        cmocka_unit_test(test_somebody_else_stops_it),
+        cmocka_unit_test(test_not_in_the_background),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
