@@ -1,8 +1,10 @@
 -- Server-sent events: the answer stays open and each event is shown when it is
--- sent.  A waiting handler costs a coroutine, not a thread.
+-- sent.  A waiting handler costs a coroutine, not a thread.  What one visitor
+-- says, all see at once: it is published on a channel.
 --
 --     lhttpd -f -p 8080 -l / events.lua
 --     curl -N 'http://127.0.0.1:8080/stream?count=3'
+--     curl -d 'text=Hello' http://127.0.0.1:8080/say
 
 local page = [[
 <!DOCTYPE html>
@@ -15,6 +17,8 @@ local page = [[
 </head>
 <body>
 <h1>Events</h1>
+<form id="say"><input name="text" maxlength="200" aria-label="Message">
+<button>Say it to all</button></form>
 <ol id="events"></ol>
 </body>
 </html>
@@ -22,10 +26,21 @@ local page = [[
 
 local script = [[
 "use strict";
-new EventSource("stream").addEventListener("tick", (event) => {
+const source = new EventSource("stream");
+function show(event) {
     const line = document.createElement("li");
     line.textContent = event.data;
     document.getElementById("events").prepend(line);
+}
+source.addEventListener("tick", show);
+source.addEventListener("said", show);
+document.getElementById("say").addEventListener("submit", (event) => {
+    event.preventDefault();
+    fetch("say", {
+        method: "POST",
+        body: new URLSearchParams(new FormData(event.target)),
+    });
+    event.target.reset();
 });
 ]]
 
@@ -50,14 +65,32 @@ httpd.register_handler("/stream", function(env)
         ["content-type"] = "text/event-stream",
         ["cache-control"] = "no-store",
     }
-    while n < count do
+    local said = httpd.subscribe("said")
+    local event, text = "tick"
+    while true do
         n = n + 1
-        -- What was written leaves when the handler waits, here in sleep.  Both
+        -- What was written leaves when the handler waits, here in read.  Both
         -- return nil once the client has gone or the server stops.
-        local sent = httpd.write(nil, ("id: %d\nevent: tick\ndata: %s\n\n")
-            :format(n, os.date("!%H:%M:%S UTC")))
-        if not sent or n == count or not httpd.sleep(seconds) then
+        local sent = httpd.write(nil, ("id: %d\nevent: %s\ndata: %s\n\n")
+            :format(n, event, text or os.date("!%H:%M:%S UTC")))
+        if not sent or n == count then
+            break
+        end
+        local why
+        text, why = httpd.read(said, nil, seconds)
+        event = text and "said" or "tick"
+        if not text and why ~= "timeout" then
             break
         end
     end
+end)
+
+-- A line break would end the event's line.
+httpd.register_handler("/say", function(env)
+    if env.REQUEST_METHOD ~= "POST" then
+        return httpd.header { [":status"] = "405", allow = "POST" }
+    end
+    local text = httpd.query(httpd.read(nil, 4096)).text or ""
+    httpd.publish("said", (text:sub(1, 200):gsub("%c", " ")))
+    httpd.header { [":status"] = "204" }
 end)

@@ -33,7 +33,8 @@
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start; what is not needed is left out.  Sections: versions and errors;
  * limits; the log; making a server; where it listens; who runs it; what it
- * serves; running and stopping; statistics; the process; words.
+ * serves; running and stopping; what handlers share; statistics; the process;
+ * words.
  *
  * Rules that hold for everything below:
  *
@@ -53,9 +54,10 @@
  * - Strings and buffers are copied.  Only `context` pointers must stay valid,
  *   until lhttpd_server_destroy() has returned.
  * - A server is used by one thread at a time, but for lhttpd_server_shutdown(),
- *   lhttpd_server_log(), lhttpd_server_port() and lhttpd_server_stats(), which
- *   any thread may call at any time, and for what says that it may change a
- *   running server.  A call in a state that does not allow it is LHTTPD_ESTATE.
+ *   lhttpd_server_publish(), lhttpd_server_log(), lhttpd_server_port() and
+ *   lhttpd_server_stats(), which any thread may call at any time, and for what
+ *   says that it may change a running server.  A call in a state that does not
+ *   allow it is LHTTPD_ESTATE.
  * - A forked child may exec or _exit.  There, every call on a server that the
  *   parent has started is LHTTPD_ESTATE, or does nothing.
  * - Nothing here prints (but for the default log, to standard error), exits,
@@ -82,6 +84,7 @@
  *     map_script, map_source yes      -                 -
  *     register_vm_factory    yes      -                 -
  *     notify, check, start   yes      -                 -
+ *     publish                -        any               -
  *     shutdown               nothing  any, and signals  nothing
  *     wait, stop             -        not on a worker   -
  *     listener_fd            yes      yes               -
@@ -178,6 +181,7 @@ typedef struct lhttpd_limits_t {
     uint64_t hpack_table_bytes;       /* 4096 */
     uint64_t linger_idle_ms;  /* 5000 without an octet, reading in vain */
     uint64_t h2_header_bytes; /* 524288 of a connection */
+    uint64_t channel_bytes;   /* 1048576 a message that is published */
 } lhttpd_limits_t;
 
 static inline lhttpd_limits_t lhttpd_limits_init(void)
@@ -247,8 +251,9 @@ static inline lhttpd_config_t lhttpd_config_init(void)
     return config;
 }
 
-/* Makes a server; `config` NULL takes every default.  Fails with LHTTPD_ENOMEM
- * or, for a struct of impossible size or an impossible value, LHTTPD_EINVAL;
+/* Makes a server; `config` NULL takes every default.  Fails with LHTTPD_ENOMEM,
+ * LHTTPD_ESYSTEM (the system gives no random octets) or, for a struct of
+ * impossible size or an impossible value, LHTTPD_EINVAL;
  * lhttpd_server_error(NULL) then has the words.  Destroy it in any case of
  * success. */
 LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
@@ -517,6 +522,24 @@ LHTTPD_API int lhttpd_server_stop(lhttpd_server_t *server, unsigned grace_ms);
  * allowed.  After it no callback runs, unless a script is stuck (see wait). Not
  * on a worker thread (ignored). */
 LHTTPD_API void lhttpd_server_destroy(lhttpd_server_t *server);
+
+/* --- what handlers share ------------------------------------------------- */
+
+/*
+ * Gives a message to every handler, on every worker, that has subscribed to the
+ * channel (httpd.subscribe in docs/lua-api.md).  It is copied once, however
+ * many there are; with none, nothing happens.  A subscriber gets the messages
+ * of one thread in the order of its calls.  The call never waits: who does not
+ * read in time loses its oldest ones, and a worker that is held by a script
+ * loses what no longer fits in the 4 MiB, or four times channel_bytes, that
+ * wait for it; both are counted.  `channel` has at most 1024 octets.
+ * LHTTPD_EINVAL: that is longer, or the message than channel_bytes.
+ * LHTTPD_ENOMEM: nobody gets it.  LHTTPD_ESTATE: the server does not run; while
+ * it stops it does.  Any thread, handlers' C functions too.
+ */
+LHTTPD_API int lhttpd_server_publish(lhttpd_server_t *server,
+                                     const char *channel, const void *data,
+                                     size_t n);
 
 /* --- statistics -------------------------------------------------------- */
 

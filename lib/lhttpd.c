@@ -12,9 +12,11 @@
 
 #include "http/field.h"
 #include "os/daemon.h"
+#include "os/entropy.h"
 #include "os/self.h"
 #include "os/user.h"
 #include "server/passed.h"
+#include "server/publish.h"
 #include "server/reload.h"
 #include "server/server.h"
 #include "server/stats.h"
@@ -189,6 +191,10 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     s->workers_n = c->workers ? c->workers : lh_self_cpus();
     atomic_init(&s->stop_at_ms, LH_NEVER);
     atomic_flag_clear(&s->changes);
+    lh_publish_init(s);
+    if (lh_entropy(&s->hub.key, sizeof(s->hub.key)))
+        return lh_err_set(&own_err, LHTTPD_ESYSTEM,
+                          "the system gives no random octets");
     s->software = lh_strdup(c->server_name ? c->server_name : "lhttpd");
     s->syslog_name = c->syslog_name ? lh_strdup(c->syslog_name) : NULL;
     s->creds = lh_creds_new();
@@ -492,6 +498,52 @@ int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
     if (!lh_worker_is_current(s))
         lhttpd_server_shutdown(s, grace_ms);
     return lhttpd_server_wait(s);
+}
+
+/* --- what handlers share -------------------------------------------------- */
+
+/* For calls of any thread: the server's own words are of the thread that sets
+ * it up. */
+static struct lh_err *words_of_thread(const struct lhttpd_server_t *s)
+{
+    own_err_of = s;
+    return &own_err;
+}
+
+static int need_running(struct lhttpd_server_t *s, const char *function)
+{
+    if (s->state == LH_SERVER_RUNNING && !runs_elsewhere(s))
+        return 0;
+    return lh_err_set(words_of_thread(s), LHTTPD_ESTATE, "%s: %s", function,
+                      s->state == LH_SERVER_RUNNING
+                          ? "it runs in another process"
+                          : "only while the server runs");
+}
+
+int lhttpd_server_publish(lhttpd_server_t *s, const char *channel,
+                          const void *data, size_t n)
+{
+    const char *function = "lhttpd_server_publish";
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_running(s, function);
+    if (r == 0)
+        r = need_argument(s, channel, function, "channel");
+    if (r == 0 && n)
+        r = need_argument(s, data, function, "data");
+    if (r < 0)
+        return r;
+    r = lh_publish(s, lh_str_of(channel), (struct lh_str){data, n});
+    if (r == LHTTPD_ENOMEM)
+        return lh_err_memory(words_of_thread(s));
+    if (r == LHTTPD_EINVAL)
+        return lh_err_set(words_of_thread(s), r,
+                          "%s: the channel's name is longer than %d octets, or "
+                          "the message than channel_bytes=%llu",
+                          function, LH_CHANNEL_NAME_MAX,
+                          (unsigned long long)atomic_load(&s->channel_bytes));
+    return 0;
 }
 
 /* --- statistics ----------------------------------------------------------- */

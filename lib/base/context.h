@@ -16,6 +16,9 @@
 #include "base/stats.h"
 #include "base/timer.h"
 
+struct lh_hub;
+struct lh_channels;
+
 /* Of os/, where a worker has them; NULL for VMs that are thrown away. */
 struct lh_aio;
 struct lh_evq;
@@ -39,11 +42,13 @@ struct lh_context {
     struct lh_log_rates log_rates;
     const char *software; /* the server field's value; "" for none */
     unsigned worker;
-    size_t stack_bytes;           /* of the thread; 0: unknown */
-    struct lh_aio *aio;           /* file operations */
-    struct lh_evq *evq;           /* events, and whose they are: */
-    struct lh_slots *slots;       /* for pipes and child processes too */
-    struct lh_mailbox *mailbox;   /* for struct lh_message, from any thread */
+    size_t stack_bytes;         /* of the thread; 0: unknown */
+    struct lh_aio *aio;         /* file operations */
+    struct lh_evq *evq;         /* events, and whose they are: */
+    struct lh_slots *slots;     /* for pipes and child processes too */
+    struct lh_mailbox *mailbox; /* for struct lh_message, from any thread */
+    struct lh_hub *hub; /* of the server; NULL for VMs that are thrown away */
+    struct lh_channels *channels; /* NULL while scripts load */
     struct lh_buf_pools bufs;     /* for lh_buf */
     struct lh_pool exchanges;     /* for http/exchange */
     struct lh_arena_pools arenas; /* for lh_arena */

@@ -52,6 +52,7 @@ static const struct limit limits_table[] = {
     LIMIT(hpack_table_bytes, 4 << 10, BEFORE_START),
     LIMIT(linger_idle_ms, 5000, RUNNING),
     LIMIT(h2_header_bytes, 512 << 10, RUNNING),
+    LIMIT(channel_bytes, 1 << 20, RUNNING),
 };
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))

@@ -16,6 +16,8 @@ static const struct {
     [LH_LOG_NO_ROOM] = {LHTTPD_LOG_INFO, "clients without room"},
     [LH_LOG_ACCEPT] = {LHTTPD_LOG_WARNING,
                        "times that no client could be accepted"},
+    [LH_LOG_PUBLISHED] = {LHTTPD_LOG_WARNING,
+                          "times that what was published was lost"},
 };
 
 lhttpd_log_level_t lh_log_kind_level(enum lh_log_kind kind)

@@ -25,6 +25,7 @@ enum lh_log_kind {
     LH_LOG_PROXY,      /* connections without a PROXY header to believe */
     LH_LOG_NO_ROOM,    /* clients that a limit has kept out, or cut */
     LH_LOG_ACCEPT,     /* listeners that had to wait for room */
+    LH_LOG_PUBLISHED,  /* what was published and lost */
     LH_LOG_KINDS,
 };
 

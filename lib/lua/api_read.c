@@ -5,6 +5,7 @@
  */
 #include "base/num.h"
 #include "lua/api.h"
+#include "lua/subscription.h"
 #include "lua/file.h"
 
 #define STEP_BYTES ((size_t)4 << 10)
@@ -126,15 +127,25 @@ static const struct lh_wait read_wait = {
     .finish = push_body,
 };
 
+/* Of another stream than the client. */
+static int read_other_begin(lua_State *L, struct lh_task *task)
+{
+    if (lh_file_is_first(L))
+        return lh_file_read_begin(L, task);
+    if (lh_subscription_is_first(L))
+        return lh_subscription_read_begin(L, task);
+    return lh_api_argument_error(L, 1, "httpd.read",
+                                 "file, subscription or nil");
+}
+
 static int read_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.read");
 
     if (!task)
         return lh_api_refuse(L);
-    if (lh_file_is_first(L))
-        return lh_file_read_begin(L, task);
-    lh_api_stream(L, "httpd.read");
+    if (!lua_isnoneornil(L, 1))
+        return read_other_begin(L, task);
     lh_read_mode(L, &task->read);
     return lh_api_begin(L, task, &read_wait,
                         lh_api_timeout(L, 3, "httpd.read"));

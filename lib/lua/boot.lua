@@ -307,6 +307,13 @@ if methods then
     end
 end
 
+local unsubscribe, close_file = begins.unsubscribe, httpd.close
+function httpd.close(stream, timeout)
+    if unsubscribe(stream) then return true end
+    if not close_file then error('httpd.close: this is no subscription', 2) end
+    return close_file(stream, timeout)
+end
+
 if os then
     -- As before, but what it starts blocks no signal.
     local execute, in_words = begins.execute, rawlen ~= nil

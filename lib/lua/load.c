@@ -4,6 +4,7 @@
  */
 #include "lua/api.h"
 #include "lua/boot.h"
+#include "lua/subscription.h"
 #include "lua/file.h"
 #include "lua/gc.h"
 #include "lua/process.h"
@@ -52,6 +53,7 @@ static void open_httpd(lua_State *L, struct lh_vm *vm)
     lh_api_register(L, vm, lh_write_functions);
     lh_api_register(L, vm, lh_sleep_functions);
     lh_api_register(L, vm, lh_tool_functions);
+    lh_api_register(L, vm, lh_subscription_functions);
     lua_pushfstring(L, "%d.%d.%d", LHTTPD_VERSION_MAJOR, LHTTPD_VERSION_MINOR,
                     LHTTPD_VERSION_PATCH);
     lua_setfield(L, -2, "_VERSION");
@@ -112,6 +114,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_write_begins);
     lh_api_register(L, vm, lh_sleep_begins);
     lh_api_register(L, vm, lh_execute_begins);
+    lh_api_register(L, vm, lh_subscription_begins);
     add_files(L, vm);
     lua_pushlightuserdata(L, lh_api_tag());
     lua_pushlightuserdata(L, lh_api_refused());
@@ -131,6 +134,7 @@ static void make_turn(lua_State *L, struct lh_vm *vm)
     new_table(L, &vm->anchors);
     new_table(L, &vm->failure);
     lua_pop(L, 2);
+    lh_subscription_prepare(L, vm);
     open_httpd(L, vm);
     lua_pushlightuserdata(L, vm);
     lua_pushvalue(L, threads);

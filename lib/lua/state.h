@@ -77,6 +77,7 @@ struct lh_vm {
     /* References in the registry. */
     int anchors, handlers, threads, constants;
     int files, file_meta, file_open, file_close, popens;
+    int subscription_meta;
     int failure;   /* the last error of a wrapped coroutine, its traceback */
     int hook_mask; /* of the script's own hook, where all share one */
 

@@ -16,6 +16,7 @@
 #include "lua/state.h"
 
 struct lh_file;
+struct lh_subscription;
 
 enum lh_task_state {
     LH_TASK_IDLE,
@@ -87,6 +88,7 @@ struct lh_task {
     struct lh_input input; /* of the request's body */
     struct lh_task_data data;
     struct lh_task_on on;
+    struct lh_subscription *reads; /* valid while the wait lasts, as on.file */
 
     /* How the handler behaves. */
     uint64_t resumed_ms;

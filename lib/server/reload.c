@@ -199,6 +199,7 @@ static int ask_to_reload(struct lh_context *ctx, struct lh_err *err)
 void lh_reload_init(struct lhttpd_server_t *s)
 {
     lh_worker_context(s, &s->loader, 0);
+    s->loader.hub = &s->hub;
     lh_list_init(&s->loader_ready);
     lh_watch_add(&s->watch, &s->loader.running);
     atomic_init(&s->reloader.state, LH_RELOADER_NONE);

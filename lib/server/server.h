@@ -11,12 +11,14 @@
  * - one lock-free mailbox a worker;
  * - what each worker is inside of, for the thread that watches (watch.h);
  * - what is given to a worker while it runs (news.h);
+ * - each worker's inbox of what is published (base/channel.h);
  * - the atomics below, and those of the log's sink;
  * - the TLS resumption cache (net/session).
  */
 #ifndef LH_SERVER_SERVER_H
 #define LH_SERVER_SERVER_H
 
+#include "base/hub.h"
 #include "net/tls.h"
 #include "os/evq.h"
 #include "os/thread.h"
@@ -71,6 +73,8 @@ struct lhttpd_server_t {
     struct lh_worker *workers; /* they and `done` last until destroy */
     struct lh_notify notify;   /* of how it is doing, a service manager */
     struct lh_watch watch;
+    struct lh_hub hub;
+    _Atomic uint64_t channel_bytes; /* the limit, for any thread */
     struct lh_context loader; /* of who holds `changes`: VMs are made in it */
     struct lh_list loader_ready; /* what has work there; nobody runs it */
     struct lh_reloader reloader;

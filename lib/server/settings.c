@@ -191,6 +191,7 @@ static int set_limit(struct lhttpd_server_t *s, const char *name,
         lh_stats_note_limits(s, &limits);
     }
     s->limits = limits;
+    atomic_store(&s->channel_bytes, limits.channel_bytes);
     return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "server/conn_input.h"
 #include "server/conn_output.h"
 #include "server/handover.h"
+#include "server/publish.h"
 #include "server/request_end.h"
 
 #include <stdlib.h>
@@ -405,6 +406,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     lh_mailbox_init(&w->mailbox);
     lh_worker_context(s, &w->ctx, number);
     w->ctx.mailbox = &w->mailbox;
+    lh_publish_begin_worker(w);
     lh_watch_add(&s->watch, &w->ctx.running);
     read_clocks(w);
     lh_trim_init(w);
@@ -434,6 +436,7 @@ void lh_worker_deinit(struct lh_worker *w)
     drop_mail(w);
     lh_news_deinit(&w->news);
     lh_vms_deinit(w);
+    lh_channels_deinit(&w->channels);
     lh_conns_free_spare(w);
     lh_aio_free(w->aio);
     lh_tls_worker_free(w->pools.tls);
@@ -446,6 +449,7 @@ void lh_worker_deinit(struct lh_worker *w)
 void lh_worker_close(struct lh_worker *w)
 {
     drop_mail(w);
+    lh_channels_deinit(&w->channels);
     if (w->evq.fd >= 0)
         lh_evq_deinit(&w->evq);
 }
@@ -498,12 +502,6 @@ int lh_worker_launch(struct lh_worker *w, struct lh_err *err)
                           w->number, lh_sys_text(r));
     w->launched = true;
     return 0;
-}
-
-void lh_worker_post(struct lh_worker *w, struct lh_message *message)
-{
-    if (lh_mailbox_post(&w->mailbox, &message->node))
-        lh_evq_wake(&w->evq);
 }
 
 void lh_worker_stop(struct lh_worker *w)

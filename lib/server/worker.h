@@ -5,7 +5,7 @@
 #ifndef LH_SERVER_WORKER_H
 #define LH_SERVER_WORKER_H
 
-#include "base/mailbox.h"
+#include "base/channel.h"
 #include "os/aio.h"
 #include "os/slots.h"
 #include "os/thread.h"
@@ -64,6 +64,8 @@ struct lh_worker {
 
     struct lh_mailbox mailbox;
     struct lh_news news;
+    struct lh_channels channels;
+    struct lh_message published; /* there is something for them */
     struct lh_message stop;
     atomic_flag stop_posted;
     _Atomic bool waiting;         /* asleep in its event queue */
@@ -90,7 +92,12 @@ void lh_worker_close(struct lh_worker *w);
 int lh_worker_launch(struct lh_worker *w, struct lh_err *err);
 
 /* Sends it a message, from any thread until lh_worker_close(). */
-void lh_worker_post(struct lh_worker *w, struct lh_message *message);
+static inline void lh_worker_post(struct lh_worker *w,
+                                  struct lh_message *message)
+{
+    if (lh_mailbox_post(&w->mailbox, &message->node))
+        lh_evq_wake(&w->evq);
+}
 
 /* Tells it that a stop was asked for, or asked for sooner.
  * Async-signal-safe. */

@@ -77,8 +77,9 @@ function httpd.header(table) end
 ---@return integer? code of a file's error
 function httpd.write(stream, data, timeout) end
 
----Reads the request's body, or from a file. A nil alone is the end.
----@param stream file*? nil: the request's body
+---Reads the request's body, or from a file. A nil alone is the end. Of what
+---`httpd.subscribe` returns it reads a message.
+---@param stream file*|httpd.subscription|nil nil: the request's body
 ---@param length? integer|"l"|"L"|"a" nothing: what is there
 ---@param timeout? number seconds
 ---@return string?
@@ -175,6 +176,28 @@ function httpd.reload() end
 ---@return boolean?
 ---@return "closed"|"stopping"|nil problem
 function httpd.sleep(seconds) end
+
+---Gives a message to every handler, of every worker, that has subscribed.
+---@param channel string at most 1024 bytes
+---@param text string|number
+---@return true?
+---@return "too large"? problem
+function httpd.publish(channel, text) end
+
+---What `httpd.subscribe` returns: `httpd.read` takes one message from it.
+---@class httpd.subscription
+local subscription = {}
+
+---How many messages it has lost: what did not fit into its queue.
+---@return integer
+function subscription:dropped() end
+
+---Gets what is published on the channel from now on.
+---@param channel string
+---@param options { queue: integer? }? how many messages may wait, 64
+---@return httpd.subscription?
+---@return "too large"? problem
+function httpd.subscribe(channel, options) end
 
 ---Writes one line to the server's log.
 ---@param level "error"|"warning"|"notice"|"info"|"debug"|any nothing of these: a part of the line

@@ -151,6 +151,20 @@ class Scripts(harness.TestCase):
             out = curl("-N", s.url + "/stream?count=3&seconds=0.05")
         self.assertEqual(re.findall(r"id: (\d)", out), ["1", "2", "3"])
 
+    def test_what_one_says_all_see(self):
+        with Server("/", example("events.lua")) as s:
+            clients = [s.client() for _ in range(8)]
+            for c in clients:
+                c.request(path="/stream?seconds=60")
+                c.until(b"event: tick")
+            with s.client() as c:
+                r = c.ask("POST", "/say", body=b"text=Hello%0A+there")
+                self.assertEqual(r.status, 204)
+            for c in clients:
+                self.assertIn(b"id: 2\nevent: said\ndata: Hello  ",
+                              c.until(b"there\n\n"))
+                c.close()
+
     def test_a_stop_ends_events(self):
         with Server("/", example("events.lua")) as s:
             with s.client() as c:

@@ -603,7 +603,9 @@ static void bad_reads(void **state)
          "bad argument #2 to 'httpd.read' (number, 'l', 'L' or 'a' expected,"
          " got string)"},
         {"httpd.write(nil, try(httpd.read, {}, 1))", 200,
-         "bad argument #1 to 'httpd.read' (file or nil expected, got table)"},
+         "bad argument #1 to 'httpd.read' (file, subscription or nil expected, "
+         "got "
+         "table)"},
         {"httpd.write(nil, try(httpd.read, io.stdin, 1))", 200,
          "httpd.read: there is no server here"},
         {"httpd.write(nil, tostring(httpd.read(nil, 10)))", 200, "nil"},
