@@ -33,7 +33,8 @@
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start; what is not needed is left out.  Sections: versions and errors;
  * limits; the log; making a server; where it listens; who runs it; what it
- * serves; running and stopping; what handlers share; statistics; the process;
+ * serves; C functions that wait; running and stopping; what handlers share;
+ * statistics; the process;
  * words.
  *
  * Rules that hold for everything below:
@@ -122,17 +123,20 @@ struct lua_State;
 typedef struct lhttpd_server_t lhttpd_server_t;
 
 /* What functions return; lhttpd_strerror() has a text for each. */
-#define LHTTPD_OK       0
-#define LHTTPD_ENOMEM   (-1)  /* out of memory */
-#define LHTTPD_EINVAL   (-2)  /* an argument is not valid */
-#define LHTTPD_ESTATE   (-3)  /* not in this state, or not on this thread */
-#define LHTTPD_ESYSTEM  (-4)  /* the operating system refused */
-#define LHTTPD_EADDRESS (-5)  /* the address cannot be listened on */
-#define LHTTPD_ECERT    (-6)  /* a certificate or key cannot be used */
-#define LHTTPD_ESCRIPT  (-7)  /* a script or VM factory failed */
-#define LHTTPD_EUSER    (-8)  /* no such user, or not allowed to become it */
-#define LHTTPD_ECUT     (-9)  /* the grace ran out and requests were cut */
-#define LHTTPD_ESTUCK   (-10) /* a script or a file does not return */
+#define LHTTPD_OK        0
+#define LHTTPD_ENOMEM    (-1)  /* out of memory */
+#define LHTTPD_EINVAL    (-2)  /* an argument is not valid */
+#define LHTTPD_ESTATE    (-3)  /* not in this state, or not on this thread */
+#define LHTTPD_ESYSTEM   (-4)  /* the operating system refused */
+#define LHTTPD_EADDRESS  (-5)  /* the address cannot be listened on */
+#define LHTTPD_ECERT     (-6)  /* a certificate or key cannot be used */
+#define LHTTPD_ESCRIPT   (-7)  /* a script or VM factory failed */
+#define LHTTPD_EUSER     (-8)  /* no such user, or not allowed to become it */
+#define LHTTPD_ECUT      (-9)  /* the grace ran out and requests were cut */
+#define LHTTPD_ESTUCK    (-10) /* a script or a file does not return */
+#define LHTTPD_ETIMEOUT  (-11) /* the time is over */
+#define LHTTPD_ECLOSED   (-12) /* the client has gone */
+#define LHTTPD_ESTOPPING (-13) /* the server stops */
 
 /* The absence of a limit. */
 #define LHTTPD_UNLIMITED UINT64_MAX
@@ -424,7 +428,8 @@ LHTTPD_API int lhttpd_server_map_source(lhttpd_server_t *server,
  * three run in the thread that calls check, start or reload (httpd.reload() has
  * one of its own), one at a time, except destroy, which also runs in wait and
  * destroy, and after a reload on the worker threads, several at once.  The C
- * functions that setup adds run there too, and must not block.
+ * functions that setup adds run there too, and must not block: for what takes
+ * long see the next section.
  */
 typedef struct lhttpd_vm_factory_t {
     size_t size;
@@ -455,6 +460,99 @@ static inline lhttpd_vm_factory_t lhttpd_vm_factory_init(void)
 LHTTPD_API int
 lhttpd_server_register_vm_factory(lhttpd_server_t *server, const char *prefix,
                                   const lhttpd_vm_factory_t *factory);
+
+/* --- C functions that wait --------------------------------------------- */
+
+/*
+ * A C function that a VM factory has given to scripts may wait for a device
+ * without holding its worker: it suspends the handler that has called it, at
+ * any depth, and the worker serves others.  It does so by its last statement:
+ *
+ *     static int ask(lua_State *L)
+ *     {
+ *         lhttpd_task_t *task = lhttpd_task_begin(L);
+ *
+ *         if (!task)
+ *             return luaL_error(L, "cannot wait here");
+ *         give_to_a_thread(task, luaL_checkstring(L, 1));
+ *         return lhttpd_task_suspend(L, task, 5000);
+ *     }
+ *
+ * Once the answer is there, that thread calls lhttpd_task_resume() with a
+ * function, the finish, which makes the results of ask().  A finish runs on
+ * the worker, with the request of the handler; its lua_State is one of the
+ * handler's VM with an empty stack (not the one of the function that has
+ * waited), on which it pushes the results, at most 16; it returns their number.
+ * It may raise, which the handler sees as an error of the function; and it may
+ * wait once more, by the same last statement.
+ *
+ * A handler cannot be suspended everywhere: not while a script loads, in
+ * finalizers, inside a function in C that calls back, such as table.sort, and
+ * on Lua 5.1 not inside pcall, metamethods and iterators, nor where the C
+ * function is the handler (on LuaJIT and 5.4 it can there).
+ */
+
+/* A handler that waits, or will: a number, not an address. */
+typedef struct lhttpd_task_t lhttpd_task_t;
+
+/*
+ * Begins a wait of the handler that has called the C function.  What it returns
+ * may be given to any thread; it is to be passed to lhttpd_task_resume() once,
+ * and needs no other end: it is ended with its handler too.  NULL: the handler
+ * cannot be suspended here, or there is no memory, or 32768 waits are open in
+ * the process.
+ */
+LHTTPD_API lhttpd_task_t *lhttpd_task_begin(struct lua_State *L);
+
+/*
+ * Suspends the handler until that task is resumed, which may have happened
+ * already.  To be used as the C function's return: `return
+ * lhttpd_task_suspend(L, task, 5000)`.  The function's results are those of the
+ * finish, true where it is NULL; or nil and "timeout" after `timeout_ms`
+ * milliseconds (negative: never), nil and "closed" when the client has gone or
+ * the server's grace is over, nil and "stopping" when the server stops and
+ * there is a time-out.  Whoever resumes after one of these is told so.  A task
+ * that was suspended before, or is not this handler's, is an error of Lua.
+ */
+LHTTPD_API int lhttpd_task_suspend(struct lua_State *L, lhttpd_task_t *task,
+                                   int timeout_ms);
+
+/*
+ * Resumes it, from any thread, before or after the suspend.  Then `finish`
+ * (NULL: none) is called exactly once with `data`: on the worker, or with a
+ * lua_State that is NULL where the handler has gone meanwhile, to free `data`;
+ * that may be in the thread that calls this, where the worker ends just now.
+ * LHTTPD_ESTATE: it was resumed before, or its wait has ended otherwise, its
+ * handler or its server too, or this is a forked child; `finish` is not called,
+ * and `data` is still the caller's.  It never waits, and locks nothing.
+ */
+LHTTPD_API int
+lhttpd_task_resume(lhttpd_task_t *task,
+                   int (*finish)(struct lua_State *L, void *data), void *data);
+
+#define LHTTPD_WAIT_READ  1u /* there are octets, the end or an error */
+#define LHTTPD_WAIT_WRITE 2u /* there is room */
+
+/*
+ * Suspends the handler until `fd`, the program's own, is ready for one of
+ * `events`, and for at most `timeout_ms` milliseconds (negative: for ever).  To
+ * be used as the C function's return.  `finish` is called exactly once, on the
+ * worker, with the outcome:
+ *
+ * - 0: it is ready (a file of a disk always is);
+ * - LHTTPD_ETIMEOUT, LHTTPD_ECLOSED (the client has gone, or the grace is
+ * over), LHTTPD_ESTOPPING (the server stops, and there is a time-out);
+ * - LHTTPD_ESTATE: the handler cannot be suspended here; LHTTPD_EINVAL: no such
+ *   events; LHTTPD_ESYSTEM: no such descriptor, or too many are open;
+ *   LHTTPD_ENOMEM: all of these at once, before anything was done;
+ * - any, with a lua_State that is NULL: the handler has gone; free `data`.
+ *
+ * `fd` should not block; it is read or written by the finish, and may be closed
+ * by the program at any time.  Several handlers may wait for one.
+ */
+LHTTPD_API int lhttpd_task_wait_fd(
+    struct lua_State *L, int fd, unsigned events, int timeout_ms,
+    int (*finish)(struct lua_State *L, int outcome, void *data), void *data);
 
 /* --- running and stopping ---------------------------------------------- */
 

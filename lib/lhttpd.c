@@ -631,6 +631,12 @@ const char *lhttpd_strerror(int error)
         return "the grace ran out and requests were cut";
     case LHTTPD_ESTUCK:
         return "a script or a file operation does not return";
+    case LHTTPD_ETIMEOUT:
+        return "the time is over";
+    case LHTTPD_ECLOSED:
+        return "the client has gone";
+    case LHTTPD_ESTOPPING:
+        return "the server stops";
     }
     return "unknown error";
 }

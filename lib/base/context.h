@@ -22,6 +22,7 @@ struct lh_channels;
 /* Of os/, where a worker has them; NULL for VMs that are thrown away. */
 struct lh_aio;
 struct lh_evq;
+struct lh_port;
 struct lh_slots;
 
 struct lh_exchange;
@@ -47,6 +48,7 @@ struct lh_context {
     struct lh_evq *evq;         /* events, and whose they are: */
     struct lh_slots *slots;     /* for pipes and child processes too */
     struct lh_mailbox *mailbox; /* for struct lh_message, from any thread */
+    struct lh_port *port;       /* NULL: no C function has waited yet */
     struct lh_hub *hub; /* of the server; NULL for VMs that are thrown away */
     struct lh_channels *channels; /* NULL while scripts load */
     struct lh_buf_pools bufs;     /* for lh_buf */

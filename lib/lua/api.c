@@ -71,12 +71,18 @@ int lh_api_line(lua_State *L, int level)
     return script_frame(L, &ar) ? ar.currentline : 0;
 }
 
-/* As error() puts it before a message. */
 void lh_api_push_place(lua_State *L)
+{
+    lh_api_push_place_of(L, L);
+}
+
+/* As error() puts it before a message.  A coroutine that does not run must not
+ * allocate, since nobody would catch its error. */
+void lh_api_push_place_of(lua_State *L, lua_State *co)
 {
     lua_Debug ar;
 
-    if (script_frame(L, &ar))
+    if (script_frame(co, &ar))
         lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
     else
         lua_pushliteral(L, "");
@@ -277,10 +283,7 @@ static const struct lh_wait last_wait = {
 static int note_wait(lua_State *L, struct lh_task *task,
                      const struct lh_wait *wait, uint64_t timeout_ms)
 {
-    task->serial = ++task->vm->waits_n;
-    task->wait = wait;
-    task->wait_step = LH_WAIT_BEGUN;
-    task->timeout_ms = timeout_ms;
+    lh_task_note_wait(task, wait, timeout_ms);
     lua_pushlightuserdata(L, lh_api_tag());
     return 1;
 }

@@ -44,6 +44,9 @@ int lh_api_argument_error(lua_State *L, int index, const char *function,
 /* Pushes "script.lua:12: ", or "" where no line of the script runs. */
 void lh_api_push_place(lua_State *L);
 
+/* The same of a coroutine that is suspended in a C function. */
+void lh_api_push_place_of(lua_State *L, lua_State *co);
+
 /* The script's line that runs, 0 where unknown; it is mostly at `level`. */
 int lh_api_line(lua_State *L, int level);
 

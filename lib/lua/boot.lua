@@ -65,6 +65,29 @@ if jit and jit.status and not jit.status() then
     end
 end
 
+-- A C function of the program that was suspended cannot raise by itself (see
+-- raise.h), and what has called it may have returned to its pcall.
+local failures, PENDING, take_raised = begins.failures, 3, begins.take_raised
+if jit and pcall then
+    local plain = pcall
+    local function caught(ok, ...)
+        if failures[PENDING] then return false, take_raised() end
+        return ok, ...
+    end
+    function pcall(...) return caught(plain(...)) end
+    if xpcall then
+        local other = xpcall
+        local function handled(handler, ok, ...)
+            if not failures[PENDING] then return ok, ... end
+            local _, why = plain(handler, take_raised())
+            return false, why
+        end
+        function xpcall(f, handler, ...)
+            return handled(handler, other(f, handler, ...))
+        end
+    end
+end
+
 if coroutine then
     local create, resume = coroutine.create, coroutine.resume
     if jit then
@@ -95,16 +118,21 @@ if coroutine then
         return false
     end
 
+    local refusal = begins.refusal
+    local function resume_idle(co, ...)
+        busy[co] = nil
+        return resume(co, ...)
+    end
     local function relay(co, ...)
         local _, first = ...
-        if first ~= TAG then return ... end
-        local wait, answer = can_suspend(), REFUSED
-        if wait then
-            busy[co] = wait
-            answer = suspend()
-            busy[co] = nil
+        if first ~= TAG then
+            if failures[PENDING] then return false, take_raised() end
+            return ...
         end
-        return relay(co, resume(co, answer))
+        local wait = can_suspend()
+        if not wait then return relay(co, resume(co, refusal())) end
+        busy[co] = wait
+        return relay(co, resume_idle(co, suspend()))
     end
     function coroutine.running()
         local co, is_main = running()

@@ -75,14 +75,16 @@ static inline int lh_lua_cpcall(lua_State *L, lua_CFunction fn, void *data)
 
 /*
  * May the running coroutine be suspended?  5.1 does not tell, but a C function
- * on the stack or a "for" loop's iterator is a no; a metamethod stays
- * undetected, there lua_yield() itself raises.
+ * on the stack or a "for" loop's iterator is a no, and so is a coroutine of
+ * nothing but a C function; a metamethod stays undetected, there lua_yield()
+ * itself raises.
  */
 static inline bool lh_lua_can_yield(lua_State *L)
 {
 #if LH_LUA_51
     lua_Debug ar;
-    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    int level = 1;
+    for (; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sn", &ar);
         if (ar.what[0] == 'C' ||
             (ar.name && strcmp(ar.name, "(for generator)") == 0))
@@ -90,9 +92,34 @@ static inline bool lh_lua_can_yield(lua_State *L)
     }
     bool main_state = lua_pushthread(L) != 0;
     lua_pop(L, 1);
-    return !main_state;
+    return !main_state && level > 1;
 #else
     return lua_isyieldable(L) != 0;
+#endif
+}
+
+/*
+ * Suspends a C function with the top `results` values.  It returns what it is
+ * resumed with: on 5.4 by what `then` makes of it, which finds it on the stack
+ * and may raise.
+ */
+#define LH_LUA_CONTINUES LH_LUA_54
+#if LH_LUA_54
+static inline int lh_lua_then(lua_State *L, int status, lua_KContext then)
+{
+    (void)status;
+    return ((lua_CFunction)then)(L);
+}
+#endif
+
+static inline int lh_lua_yield_then(lua_State *L, int results,
+                                    lua_CFunction then)
+{
+#if LH_LUA_54
+    return lua_yieldk(L, results, (lua_KContext)then, lh_lua_then);
+#else
+    (void)then;
+    return lua_yield(L, results);
 #endif
 }
 

@@ -4,6 +4,7 @@
  * coroutines ask.
  */
 #include "lua/api.h"
+#include "lua/raise.h"
 #include "lua/task.h"
 
 /* How deep coroutines may run inside each other on LuaJIT. */
@@ -53,6 +54,25 @@ static int is_waiting(lua_State *L)
     }
     lua_pushboolean(L, found);
     return 1;
+}
+
+/* What to resume the innermost coroutine with, since one of those around it
+ * cannot be suspended: a mark, for the function of boot.lua that waits there;
+ * nothing for one of the program, which raises. */
+static int refusal(lua_State *L)
+{
+    struct lh_task *task = lh_vm_of(L)->current;
+
+    if (!task || !task->wait || !task->wait->native) {
+        lua_pushlightuserdata(L, lh_api_refused());
+        return 1;
+    }
+    lh_task_end_wait(task);
+    lh_api_push_place_of(L, task->native_co);
+    lua_pushliteral(L, "cannot suspend here");
+    lua_concat(L, 2);
+    lh_raise_arm(L, task->vm, task->native_co);
+    return 0;
 }
 
 /* The coroutine was resumed with the mark that says that it cannot wait. */
@@ -144,15 +164,10 @@ static int leave_coroutine(lua_State *L)
 }
 
 const luaL_Reg lh_coroutine_begins[] = {
-    {"suspend", suspend_handler},
-    {"can_suspend", can_suspend},
-    {"refused", refuse_wait},
-    {"finish", finish_wait},
-    {"waits", is_waiting},
-    {"expose", expose},
-    {"setfenv", wrap_setfenv},
-    {"check_stack", check_stack},
-    {"enter", enter_coroutine},
-    {"leave", leave_coroutine},
-    {NULL, NULL},
+    {"suspend", suspend_handler}, {"can_suspend", can_suspend},
+    {"refusal", refusal},         {"refused", refuse_wait},
+    {"finish", finish_wait},      {"waits", is_waiting},
+    {"expose", expose},           {"setfenv", wrap_setfenv},
+    {"check_stack", check_stack}, {"enter", enter_coroutine},
+    {"leave", leave_coroutine},   {NULL, NULL},
 };

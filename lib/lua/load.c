@@ -8,6 +8,7 @@
 #include "lua/file.h"
 #include "lua/gc.h"
 #include "lua/process.h"
+#include "lua/raise.h"
 #include "lua/traces.h"
 
 #include "base/mem.h"
@@ -110,6 +111,9 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, load_begins);
     lh_api_register(L, vm, lh_coroutine_begins);
     lh_api_register(L, vm, lh_failure_begins);
+    lh_api_register(L, vm, lh_raise_begins);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->failure);
+    lua_setfield(L, -2, "failures");
     lh_api_register(L, vm, lh_read_begins);
     lh_api_register(L, vm, lh_write_begins);
     lh_api_register(L, vm, lh_sleep_begins);

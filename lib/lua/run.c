@@ -8,7 +8,9 @@
 #include "lua/vm_check.h"
 #include "lua/failure.h"
 #include "lua/gc.h"
+#include "lua/native.h"
 #include "lua/process.h"
+#include "lua/raise.h"
 
 #include "os/clock.h"
 
@@ -152,19 +154,28 @@ static void yielded(struct lh_task *task, lua_State *L, int results)
 
 /* --- a handler runs ------------------------------------------------------- */
 
+/* It has ended without an instruction at which the error of its C function
+ * could have been raised. */
+static bool ends_raising(struct lh_task *task, int status)
+{
+    if (status == LUA_YIELD || !task->vm->raise.co)
+        return false;
+    lua_settop(task->co, 0);
+    return lh_raise_take(task->co, task->vm);
+}
+
 /* One stretch of the handler, until it waits or ends. */
 static void resume(struct lh_task *task, lua_State *L, int args)
 {
     struct lh_vm *vm = task->vm;
     int results = 0, status;
 
-    lh_task_set_state(task, LH_TASK_RUNNING);
     vm->nested = 0;
     status = lh_lua_resume(task->co, L, args, &results);
     lh_lua_unhook(L, vm->hook_mask);
     if (status == LUA_YIELD)
         yielded(task, L, results);
-    else if (lh_lua_has_failed(status, results))
+    else if (ends_raising(task, status) || lh_lua_has_failed(status, results))
         handler_failed(task, L);
     else
         handler_returned(task, L);
@@ -206,7 +217,23 @@ static void begin_handler(struct lh_task *task, lua_State *L)
     if (arguments > 1)
         lh_header_push(L, task);
     lh_lua_give(L, task->co, arguments, lh_failure_protect);
+    lh_task_set_state(task, LH_TASK_RUNNING);
     resume(task, L, arguments + LH_LUA_54);
+}
+
+/* The C function of the program has its results, or waits once more. */
+static void answer_native(struct lh_task *task, lua_State *L)
+{
+    if (task->outcome == LH_OUTCOME_CLOSED &&
+        ++task->dead_ends >= LH_DEAD_ENDS_MAX) {
+        abandon(task, L);
+        return;
+    }
+    int results = lh_native_answer(L, task);
+    if (results < 0)
+        wait_begins(task);
+    else
+        resume(task, L, results);
 }
 
 /* There was news.  A wait on files keeps its budget over the turn, all others
@@ -220,6 +247,11 @@ static void look_at_wait(struct lh_task *task, lua_State *L)
     if (!task->on.attached)
         task->on.moved_bytes = 0;
     lh_task_cancel_wait(task);
+    lh_task_set_state(task, LH_TASK_RUNNING);
+    if (task->wait->native) {
+        answer_native(task, L);
+        return;
+    }
     if (!task->wait->finish)
         lh_task_end_wait(task);
     resume(task, L, 0);

@@ -78,8 +78,17 @@ struct lh_vm {
     int anchors, handlers, threads, constants;
     int files, file_meta, file_open, file_close, popens;
     int subscription_meta;
-    int failure;   /* the last error of a wrapped coroutine, its traceback */
+    int failure;   /* the last error of a wrapped coroutine, its traceback; and
+                      see raise.h */
     int hook_mask; /* of the script's own hook, where all share one */
+
+    /* An error that a coroutine is to raise, and the hook that it had. */
+    struct {
+        lua_State *co; /* NULL: there is none */
+        lua_Hook hook;
+        int mask, count;
+        bool hooked;
+    } raise;
 
     struct lh_list processes; /* that the script has started */
     int popens_n;

@@ -126,6 +126,7 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     lh_task_set_state(task, LH_TASK_NEW);
     task->wait = NULL;
     task->wait_step = LH_WAIT_NONE;
+    task->native = NULL;
     task->header_line = 0;
     task->dead_ends = task->idle_yields = 0;
     task->serial = 0;
@@ -269,6 +270,15 @@ static void keep_input(struct lh_task *task)
     vm->spare_input = in;
 }
 
+void lh_task_note_wait(struct lh_task *task, const struct lh_wait *wait,
+                       uint64_t timeout_ms)
+{
+    task->serial = ++task->vm->waits_n;
+    task->wait = wait;
+    task->wait_step = LH_WAIT_BEGUN;
+    task->timeout_ms = timeout_ms;
+}
+
 /* Only what was started is cancelled: a call whose tag never reached the worker
  * has done nothing. */
 void lh_task_cancel_wait(struct lh_task *task)
@@ -285,6 +295,7 @@ void lh_task_end_wait(struct lh_task *task)
 {
     lh_task_cancel_wait(task);
     task->wait = NULL;
+    task->native = NULL;
     task->wait_step = LH_WAIT_NONE;
 }
 

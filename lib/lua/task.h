@@ -16,6 +16,7 @@
 #include "lua/state.h"
 
 struct lh_file;
+struct lh_native;
 struct lh_subscription;
 
 enum lh_task_state {
@@ -81,7 +82,9 @@ struct lh_task {
     struct lh_timer timer;
     bool timed_out;
     enum lh_outcome outcome;
-    int error; /* of LH_OUTCOME_ERROR, one of os/error.h */
+    int error;                /* of LH_OUTCOME_ERROR, one of os/error.h */
+    struct lh_native *native; /* its wait in a C function of the program, */
+    lua_State *native_co;     /* which that coroutine has called */
 
     /* What the call works on. */
     struct lh_read read;   /* httpd.read: what it wants */
@@ -115,6 +118,10 @@ bool lh_task_may(enum lh_task_state from, enum lh_task_state to);
 
 /* Queues it for the VM's next run. */
 void lh_task_ready(struct lh_task *task);
+
+/* A call has begun to wait, and its tag is on its way to the worker. */
+void lh_task_note_wait(struct lh_task *task, const struct lh_wait *wait,
+                       uint64_t timeout_ms);
 
 /* The wait is over: cancels what was started, once. */
 void lh_task_cancel_wait(struct lh_task *task);

@@ -39,6 +39,7 @@ struct lh_wait {
     bool keeps_handle; /* the value at index 1 lives until it is over */
     bool keeps_data;   /* the one at index 2, likewise */
     bool ends_task;    /* the task is not resumed any more */
+    bool native;       /* of a C function of the program, see native.h */
 };
 
 /* How far the task's wait has got. */

@@ -53,4 +53,10 @@ unsigned lh_evq_wait(struct lh_evq *q, struct lh_event *events, unsigned max,
 /* Ends a wait that goes on, or the next one.  Async-signal-safe. */
 void lh_evq_wake(struct lh_evq *q);
 
+/* What wakes it, for those who may come after its end: a descriptor of its own,
+ * or a negative errno.  Negative ones are allowed below. */
+int lh_evq_waker(const struct lh_evq *q);
+void lh_evq_waker_wake(int waker);
+void lh_evq_waker_close(int waker);
+
 #endif

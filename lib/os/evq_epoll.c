@@ -130,12 +130,28 @@ unsigned lh_evq_wait(struct lh_evq *q, struct lh_event *events, unsigned max,
     return n;
 }
 
-void lh_evq_wake(struct lh_evq *q)
+void lh_evq_waker_wake(int waker)
 {
     uint64_t one = 1;
     int old_errno = errno;
 
     /* It fails only when 2^64 - 2 wakes wait, and these are enough. */
-    if (write(q->wake_fd, &one, sizeof(one)) < 0)
+    if (waker >= 0 && write(waker, &one, sizeof(one)) < 0)
         errno = old_errno;
+}
+
+void lh_evq_wake(struct lh_evq *q)
+{
+    lh_evq_waker_wake(q->wake_fd);
+}
+
+int lh_evq_waker(const struct lh_evq *q)
+{
+    return lh_fd_duplicate(q->wake_fd);
+}
+
+void lh_evq_waker_close(int waker)
+{
+    if (waker >= 0)
+        close(waker);
 }

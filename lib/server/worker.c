@@ -10,6 +10,7 @@
 
 #include "os/clock.h"
 #include "os/error.h"
+#include "os/port.h"
 #include "os/self.h"
 #include "os/signals.h"
 #include "server/accept.h"
@@ -197,6 +198,8 @@ static void deliver_mail(struct lh_worker *w)
     struct lh_mailbox_node *node = lh_mailbox_take(&w->mailbox);
 
     lh_worker_look(w);
+    if (w->ctx.port)
+        lh_port_deliver(w->ctx.port);
     while (node) {
         struct lh_mailbox_node *next = node->next;
         struct lh_message *message = LH_OF(node, struct lh_message, node);
@@ -379,6 +382,7 @@ void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
 
 void lh_worker_context_deinit(struct lh_context *ctx)
 {
+    lh_port_close(ctx->port);
     lh_pool_deinit(&ctx->exchanges);
     lh_buf_pools_deinit(&ctx->bufs);
     lh_arena_pools_deinit(&ctx->arenas);
