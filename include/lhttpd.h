@@ -87,6 +87,7 @@
  *     notify, check, start   yes      -                 -
  *     publish                -        any               -
  *     shutdown               nothing  any, and signals  nothing
+ *     reopen                 yes      not on a worker   -
  *     wait, stop             -        not on a worker   -
  *     listener_fd            yes      yes               -
  *     port, log, stats       any      any               any
@@ -231,6 +232,51 @@ typedef struct lhttpd_log_entry_t {
  * blocked; it must not block. */
 typedef void (*lhttpd_log_fn)(void *context, const lhttpd_log_entry_t *entry);
 
+/* How a request has ended. */
+typedef enum lhttpd_ending_t {
+    LHTTPD_ENDED_COMPLETE = 0, /* all of the response went to the system */
+    LHTTPD_ENDED_GONE,         /* the client went before */
+    LHTTPD_ENDED_TIMEOUT,      /* it was cut since it took nothing */
+    LHTTPD_ENDED_CUT           /* by the server: a stop, a failed handler */
+} lhttpd_ending_t;
+
+/* Octets as a client has sent them, perhaps with zeroes; not terminated. */
+typedef struct lhttpd_text_t {
+    const char *p; /* NULL: there is none */
+    size_t bytes;
+} lhttpd_text_t;
+
+/* One request that has ended: served, refused by the server itself, or given
+ * up.  Strings are terminated; NULL: does not apply. */
+typedef struct lhttpd_access_t {
+    size_t size;
+    int64_t begun_unix_us; /* its first octets came, since 1970 UTC */
+    uint64_t header_us;    /* from then until the response's header left */
+    uint64_t total_us;     /* ... until the end */
+    unsigned status;       /* 0: no header of a response has left */
+    lhttpd_ending_t ending;
+    uint64_t sent_bytes;     /* of the response's body, as far as it left */
+    uint64_t received_bytes; /* of the request's, as far as it was taken */
+    const char *protocol;    /* "HTTP/1.0", "HTTP/1.1", "HTTP/2.0" */
+    const char *client;      /* its address, "unix" on a unix socket */
+    int client_port;
+    const char *server; /* the address that it came to */
+    int server_port;
+    const char *tls_protocol; /* "TLSv1.2"; NULL: plain */
+    const char *tls_cipher;
+    const char *tls_server_name; /* SNI, "" for none */
+    const char *prefix;          /* that was mapped, "/" for the root */
+    lhttpd_text_t method;        /* what could not be read is not there */
+    lhttpd_text_t target;        /* path and query as sent */
+    lhttpd_text_t authority;
+    lhttpd_text_t referrer;
+    lhttpd_text_t user_agent;
+} lhttpd_access_t;
+
+/* Receives an entry for each request that has ended; what it points to is valid
+ * during the call.  Called from every worker at once; it must not block. */
+typedef void (*lhttpd_access_fn)(void *context, const lhttpd_access_t *entry);
+
 /* --- making a server --------------------------------------------------- */
 
 typedef struct lhttpd_config_t {
@@ -245,6 +291,8 @@ typedef struct lhttpd_config_t {
      * NULL: to standard error.  Neither waits for its reader: lines that one
      * does not take in time are lost, and their number is logged later. */
     const char *syslog_name;
+    lhttpd_access_fn access; /* NULL: nobody is told of requests */
+    void *access_context;
 } lhttpd_config_t;
 
 static inline lhttpd_config_t lhttpd_config_init(void)
@@ -276,7 +324,11 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - proxy_from: whom the server believes what it says of its clients: addresses
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"
- *   (and x-forwarded-proto), "forwarded" (RFC 7239) or "none".
+ *   (and x-forwarded-proto), "forwarded" (RFC 7239) or "none";
+ * - access_log: where a line for each request that has ended goes: a file,
+ *   which is opened now; "-", standard output; or "syslog", the system's log
+ *   under syslog_name, "lhttpd" where that is NULL;
+ * - access_format: what these lines are: "common", "combined" or "json".
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: the server
  * runs and docs/limits.md does not say "running" of this name, or the unix
@@ -595,6 +647,17 @@ LHTTPD_API int lhttpd_server_start(lhttpd_server_t *server);
  * worker, where a script calls httpd.reload().
  */
 LHTTPD_API int lhttpd_server_reload(lhttpd_server_t *server);
+
+/*
+ * Opens the files of logs again by their paths, after somebody has moved them
+ * away: all of them or none.  What was written before is in the old files, what
+ * comes in the new ones, and no line is lost between.  LHTTPD_ESYSTEM: one
+ * cannot be opened; all stay as they were.  Where lhttpd_process_confine() has
+ * put that out of reach, the log says so at start.  LHTTPD_ESTATE: the server
+ * has stopped, or another thread changes it just now.  From any thread but a
+ * worker, in setup too.
+ */
+LHTTPD_API int lhttpd_server_reopen(lhttpd_server_t *server);
 
 /* Begins to stop and returns at once.  Listeners close; clients that have
  * connected by then, in the kernel's queue too, have one request served, if it

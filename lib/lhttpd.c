@@ -15,6 +15,7 @@
 #include "os/entropy.h"
 #include "os/self.h"
 #include "os/user.h"
+#include "server/logs.h"
 #include "server/passed.h"
 #include "server/publish.h"
 #include "server/reload.h"
@@ -201,6 +202,8 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     if (!s->software || !s->creds || (c->syslog_name && !s->syslog_name))
         return lh_err_memory(&own_err);
     init_log(s, c);
+    s->access.fn = c->access;
+    s->access.context = c->access_context;
     lh_listeners_init(&s->listeners, &s->log);
     return 0;
 }
@@ -210,6 +213,7 @@ static void free_server(struct lhttpd_server_t *s)
     lh_notify_deinit(&s->notify);
     lh_creds_free(s->creds);
     lh_settings_deinit(&s->settings);
+    lh_logs_free(s);
     lh_log_sink_deinit(&s->sink);
     lh_free(s->syslog_name);
     lh_free(s->software);
@@ -465,6 +469,14 @@ int lhttpd_server_reload(lhttpd_server_t *s)
         return bad_state(s, function, "only while the server runs");
     int r = begin_change(s, function);
     return r < 0 ? r : end_change(s, lh_server_reload(s, words(s)));
+}
+
+int lhttpd_server_reopen(lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = begin_change(s, "lhttpd_server_reopen");
+    return r < 0 ? r : end_change(s, lh_logs_reopen(s, words(s)));
 }
 
 /* It may run in a signal handler, so it has no words and locks nothing. */

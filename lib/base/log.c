@@ -37,24 +37,10 @@ static bool put_escaped(struct text *t, uint8_t c)
     return text_add(t, out, sizeof(out));
 }
 
-/* How many octets a valid UTF-8 character beyond ASCII has at p, 0: none is
- * there (RFC 3629, 4), or a control character, U+0080 to U+009F. */
-static size_t utf8_length(const uint8_t *p, size_t n)
+/* U+0080 to U+009F. */
+static bool is_control(const uint8_t *p)
 {
-    size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-
-    if (p[0] < 0xc2 || p[0] > 0xf4 || length > n)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool too_long =
-        (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-    bool not_a_character =
-        (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
-    bool control = p[0] == 0xc2 && p[1] < 0xa0;
-    return too_long || not_a_character || control ? 0 : length;
+    return p[0] == 0xc2 && p[1] < 0xa0;
 }
 
 /* Marks that change the order of what stands beside them, or end a line, in
@@ -89,8 +75,8 @@ static size_t put_character(struct text *t, const uint8_t *p, size_t n)
         return text_add(t, "; ", 2) ? 1 + tabs(p + 1, n - 1) : 0;
     if (*p >= 0x20 && *p < 0x7f)
         return text_add(t, p, 1);
-    length = *p < 0x80 ? 0 : utf8_length(p, n);
-    if (length && !is_format_control(p))
+    length = *p < 0x80 ? 0 : lh_utf8_length(p, n);
+    if (length && !is_control(p) && !is_format_control(p))
         return text_add(t, p, length) ? length : 0;
     return put_escaped(t, *p);
 }

@@ -61,6 +61,7 @@ struct lh_counters {
     lh_count connections_total;
     lh_count requests_begun, requests_ended; /* see http/exchange.h */
     lh_count octets_in, octets_out;          /* of sockets */
+    lh_count access_lost;                    /* lines of the access log */
     lh_count handshakes_full, handshakes_resumed, handshakes_failed;
     lh_count operations_done;
     lh_count vm_memory_hits; /* of the limit vm_memory_bytes */

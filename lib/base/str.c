@@ -99,3 +99,20 @@ size_t lh_u64_to_dec(char *out, uint64_t value)
         out[i] = digits[n - 1 - i];
     return n;
 }
+
+size_t lh_utf8_length(const uint8_t *p, size_t n)
+{
+    size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+
+    if (p[0] < 0xc2 || p[0] > 0xf4 || length > n)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool too_long =
+        (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool not_a_character =
+        (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return too_long || not_a_character ? 0 : length;
+}

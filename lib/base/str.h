@@ -51,6 +51,10 @@ bool lh_str_next_element(struct lh_str *rest, struct lh_str *element);
 bool lh_str_to_u64(struct lh_str s, uint64_t max, uint64_t *value);
 bool lh_str_hex_to_u64(struct lh_str s, uint64_t *value); /* 1 to 16 digits */
 
+/* How many octets the valid UTF-8 character beyond ASCII has that begins at p
+ * (RFC 3629, 4), of n that there are; 0: there is none. */
+size_t lh_utf8_length(const uint8_t *p, size_t n);
+
 /* 0 to 15, or -1. */
 int lh_hex_digit(char c);
 

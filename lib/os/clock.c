@@ -43,6 +43,11 @@ int64_t lh_clock_unix_s(void)
     return (int64_t)t.tv_sec;
 }
 
+int64_t lh_clock_unix_us(void)
+{
+    return (int64_t)(now_ns(CLOCK_REALTIME) / 1000);
+}
+
 struct calendar {
     unsigned year, month, day; /* month and day from 0 */
     unsigned weekday;          /* from 0, Sunday */
@@ -120,10 +125,16 @@ static char *put_time(char *out, const struct calendar *c)
 }
 
 /* Names of days and months are English in every locale. */
+static char *put_month(char *out, const struct calendar *c)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    return put_text(out, months + (size_t)3 * c->month, 3);
+}
+
 void lh_clock_imf_date(int64_t unix_s, char out[30])
 {
     static const char weekdays[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct calendar c;
 
     to_calendar(&c, unix_s);
@@ -131,7 +142,7 @@ void lh_clock_imf_date(int64_t unix_s, char out[30])
     out = put_text(out, ", ", 2);
     out = put_digits(out, 2, c.day + 1);
     *out++ = ' ';
-    out = put_text(out, months + (size_t)3 * c.month, 3);
+    out = put_month(out, &c);
     *out++ = ' ';
     out = put_digits(out, 4, c.year);
     *out++ = ' ';
@@ -152,4 +163,19 @@ void lh_clock_iso_date(int64_t unix_s, char out[LH_CLOCK_ISO_BYTES])
     *out++ = 'T';
     out = put_time(out, &c);
     put_text(out, "Z", sizeof("Z"));
+}
+
+void lh_clock_clf_date(int64_t unix_s, char out[LH_CLOCK_CLF_BYTES])
+{
+    struct calendar c;
+
+    to_calendar(&c, unix_s);
+    out = put_digits(out, 2, c.day + 1);
+    *out++ = '/';
+    out = put_month(out, &c);
+    *out++ = '/';
+    out = put_digits(out, 4, c.year);
+    *out++ = ':';
+    out = put_time(out, &c);
+    put_text(out, " +0000", sizeof(" +0000"));
 }

@@ -1,23 +1,16 @@
 /*
  * Where the log goes by default, standard error or the system's log: see
- * base/log.h.  Nothing in here waits for a reader.  Standard error is shared
- * with others, so O_NONBLOCK is never set on it: each line finds a way that
- * holds for this write alone, by what standard error is at that moment.
+ * base/log.h.  Nothing in here waits for a reader.
  */
 #include "base/log.h"
 
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/pipe.h"
+#include "os/write_now.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -72,84 +65,6 @@ static uint64_t take_lost(struct lh_log_sink *sink)
 
 /* ---- standard error ------------------------------------------------------ */
 
-/* A terminal that is ready takes so much at once, of text or one newline: Linux
- * counts its room in steps of 256 octets. */
-#define TERMINAL_PIECE 128
-
-static bool takes_output(int fd)
-{
-    struct pollfd now = {.fd = fd, .events = POLLOUT};
-
-    return poll(&now, 1, 0) == 1;
-}
-
-/* The same pipe or terminal, with flags of its own: needs /proc, and to be the
- * user whose it is. */
-static ssize_t write_reopened(const char *p, size_t n)
-{
-    const int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    int fd = lh_fd_above(open("/proc/self/fd/2", flags));
-
-    if (fd < 0)
-        return -EOPNOTSUPP;
-    ssize_t r = write(fd, p, n);
-    if (r < 0)
-        r = -errno;
-    close(fd);
-    return r;
-}
-
-/* A pipe that is ready has room for PIPE_BUF octets, of one writer; at most
- * half full it has room for several who look at the same time. */
-static ssize_t write_half_empty_pipe(const char *p, size_t n)
-{
-    int held = 0, room = fcntl(STDERR_FILENO, F_GETPIPE_SZ);
-
-    if (ioctl(STDERR_FILENO, FIONREAD, &held) < 0 || held > room / 2 ||
-        !takes_output(STDERR_FILENO))
-        return -EAGAIN;
-    return write(STDERR_FILENO, p, n < PIPE_BUF ? n : PIPE_BUF);
-}
-
-static ssize_t write_pieces(const char *p, size_t n)
-{
-    size_t done = 0;
-
-    while (done < n && takes_output(STDERR_FILENO)) {
-        size_t left = n - done < TERMINAL_PIECE ? n - done : TERMINAL_PIECE;
-        const char *end = memchr(p + done, '\n', left);
-        size_t text = end ? (size_t)(end - (p + done)) : left;
-        ssize_t r = write(STDERR_FILENO, p + done, text ? text : 1);
-        if (r <= 0)
-            break;
-        done += (size_t)r;
-    }
-    return done ? (ssize_t)done : -EAGAIN;
-}
-
-/* Octets written, or a negative number. */
-static ssize_t stderr_write(const char *p, size_t n)
-{
-    struct stat st;
-    bool waits;
-
-    if (fstat(STDERR_FILENO, &st) < 0)
-        return -errno;
-    if (S_ISSOCK(st.st_mode))
-        return send(STDERR_FILENO, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    waits =
-        S_ISFIFO(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(STDERR_FILENO));
-    if (!waits) /* a file, /dev/null */
-        return write(STDERR_FILENO, p, n);
-    ssize_t r = lh_pipe_write_now(STDERR_FILENO, p, n);
-    if (r == -EOPNOTSUPP)
-        r = write_reopened(p, n);
-    if (r != -EOPNOTSUPP)
-        return r;
-    return S_ISFIFO(st.st_mode) ? write_half_empty_pipe(p, n)
-                                : write_pieces(p, n);
-}
-
 static const char *level_name(lhttpd_log_level_t level)
 {
     switch (level) {
@@ -198,7 +113,7 @@ void lh_log_to_stderr(void *context, const lhttpd_log_entry_t *entry)
     }
     size_t told = line.n;
     line_add_dated(&line, entry);
-    ssize_t r = stderr_write(line.bytes, line.n);
+    ssize_t r = lh_write_now(STDERR_FILENO, line.bytes, line.n);
     size_t done = r > 0 ? (size_t)r : 0;
     if (done)
         atomic_store(&sink->cut, done < line.n);

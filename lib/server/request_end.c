@@ -2,6 +2,7 @@
 #include "server/request_end.h"
 
 #include "base/trace.h"
+#include "server/worker.h"
 
 /* For traces, which a release does not have. */
 static const char *const ending_names[] = {
@@ -11,8 +12,20 @@ static const char *const ending_names[] = {
     [LH_ENDED_COMPLETE] = "COMPLETE",
 };
 
+static const char *prefix_of(const struct lh_worker *w,
+                             const struct lh_exchange *ex)
+{
+    return ex->mapping_number < 0
+               ? NULL
+               : w->server->mappings.v[ex->mapping_number].prefix;
+}
+
 void lh_request_ends(struct lh_exchange *ex)
 {
+    struct lh_worker *w = LH_OF(ex->ctx, struct lh_worker, ctx);
+
+    if (w->access.access)
+        lh_access_add(&w->access, ex, prefix_of(w, ex));
     lh_trace(ex->ctx, ex->peer->number, "request", 0, "BEGUN",
              ending_names[ex->ending]);
 }

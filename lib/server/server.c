@@ -12,6 +12,7 @@
 #include "os/fd.h"
 #include "os/self.h"
 #include "os/signals.h"
+#include "server/logs.h"
 #include "server/reload.h"
 #include "server/stats.h"
 #include "server/worker.h"
@@ -299,6 +300,8 @@ static int make_shared(struct lhttpd_server_t *s)
         r = lh_tls_shared_new(&s->tls, s->creds, LHTTPD_HTTP2 != 0, &s->err);
     if (r == 0)
         lh_creds_look(s->creds, &s->log);
+    if (r == 0)
+        lh_logs_look(s);
     return r;
 }
 

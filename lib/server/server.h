@@ -12,7 +12,7 @@
  * - what each worker is inside of, for the thread that watches (watch.h);
  * - what is given to a worker while it runs (news.h);
  * - each worker's inbox of what is published (base/channel.h);
- * - the atomics below, and those of the log's sink;
+ * - the atomics below, and those of the log's sink and of files of logs;
  * - the TLS resumption cache (net/session).
  */
 #ifndef LH_SERVER_SERVER_H
@@ -22,6 +22,7 @@
 #include "net/tls.h"
 #include "os/evq.h"
 #include "os/thread.h"
+#include "server/access.h"
 #include "server/listener.h"
 #include "server/mapping.h"
 #include "server/notify.h"
@@ -64,6 +65,7 @@ struct lhttpd_server_t {
     struct lh_log log;
     struct lh_log_sink sink; /* where the log goes without a callback */
     char *syslog_name;       /* of the system's log; NULL: standard error */
+    struct lh_access access; /* who is told of requests */
     char *software;
     unsigned workers_n;
     struct lh_listeners listeners;

@@ -8,6 +8,7 @@
 #include "server/settings.h"
 
 #include "os/user.h"
+#include "server/logs.h"
 #include "server/news.h"
 #include "server/server.h"
 #include "server/stats.h"
@@ -157,6 +158,8 @@ static const struct setting settings_table[] = {
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
     {"proxy_from", BEFORE_START, set_proxy_from},
     {"forwarded", BEFORE_START, set_forwarded},
+    {"access_log", BEFORE_START, lh_logs_set_access},
+    {"access_format", BEFORE_START, lh_logs_set_format},
 };
 
 /* NULL: there is no such name. */

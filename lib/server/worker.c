@@ -46,7 +46,6 @@
 
 /* From one look whether they have ended to the next. */
 #define LOOK_AFTER_CUT_MS 10
-
 /* Objects of each kind that a worker keeps for reuse. */
 #define POOL_KEPT 256
 
@@ -99,11 +98,23 @@ static void cut_when_due(struct lh_worker *w)
     atomic_fetch_add(&w->server->cut, larger(requests, lh_conns_cut(w)));
 }
 
+/* Lines about requests that have ended; who does not take them holds up no stop
+ * that is over. */
+static bool lines_have_left(const struct lh_worker *w)
+{
+    const struct lh_lines *l = &w->access.lines;
+
+    return lh_lines_have_left(l) ||
+           (l->stalled && !l->busy &&
+            w->ctx.now_ms >= atomic_load(&w->server->stop_at_ms));
+}
+
 /* Nothing is left that the worker would have to see to.  After a cut, tasks
  * that do not end are given up in a while, and the server reports them. */
 static bool finished(const struct lh_worker *w)
 {
-    if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations)
+    if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations ||
+        !lines_have_left(w))
         return false;
     return lh_vms_tasks(w) == 0 ||
            (w->cut && w->ctx.now_ms >=
@@ -145,6 +156,8 @@ static int wait_ms(const struct lh_worker *w)
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
     if (w->submit_again)
         timeout = shorter_wait(timeout, SUBMIT_AGAIN_MS);
+    timeout =
+        shorter_wait(timeout, lh_access_wait_ms(&w->access, w->ctx.stopping));
     return shorter_wait(timeout, wait_for_cut_ms(w));
 }
 
@@ -318,6 +331,7 @@ static void turn(struct lh_worker *w)
     find_lost(w);
     run_rounds(w);
     lh_conns_write(w);
+    lh_access_leave(&w->access, w->ctx.stopping);
     w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
     lh_conns_prepare(w);
@@ -430,6 +444,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     int r = lh_accept_init(w, err);
     if (r == 0)
         r = add_aio(w, err);
+    lh_access_init(&w->access, &s->access, &w->ctx);
     if (r == 0)
         r = lh_vms_new(&w->vms, &s->mappings, &w->ctx, &w->ready_vms, err);
     return r;
@@ -442,6 +457,7 @@ void lh_worker_deinit(struct lh_worker *w)
     lh_vms_deinit(w);
     lh_channels_deinit(&w->channels);
     lh_conns_free_spare(w);
+    lh_access_deinit(&w->access);
     lh_aio_free(w->aio);
     lh_tls_worker_free(w->pools.tls);
     lh_net_pools_deinit(&w->pools);
@@ -487,6 +503,7 @@ static void *run_worker(void *arg)
     while (!finished(w))
         turn(w);
     lh_log_rates_tell(&w->ctx.log_rates);
+    lh_access_end(&w->access);
     log_counters(w);
     /* Who posts and sees that it has not ended knows that its message is
      * delivered or dropped soon. */

@@ -1,0 +1,299 @@
+/*
+ * Lines of the access log: see access_line.h.  Whoever calls has made room for
+ * the longest line that can come of an entry, so nothing here looks at room:
+ * each octet from outside becomes six at most, and all else is shorter than
+ * FIXED_BYTES.
+ */
+#include "server/access_line.h"
+
+#include "base/str.h"
+#include "os/clock.h"
+
+/* Names, numbers, dates, addresses and what is between them. */
+#define FIXED_BYTES 1024
+
+/* "\u00ff" */
+#define ESCAPED_BYTES 6
+
+/* What other servers write where a client went before it was answered. */
+#define NO_STATUS 499
+
+/* --- what both kinds are made of ------------------------------------------ */
+
+static char *put_n(char *to, const char *p, size_t n)
+{
+    memcpy(to, p, n);
+    return to + n;
+}
+
+#define PUT(to, literal) put_n(to, literal, sizeof(literal) - 1)
+
+static char *put_terminated(char *to, const char *s)
+{
+    return put_n(to, s, strlen(s));
+}
+
+static char *put_number(char *to, uint64_t n)
+{
+    return to + lh_u64_to_dec(to, n);
+}
+
+/* Printable ASCII but quote and backslash stands for itself in all formats. */
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+#define EACH(octet) (0x0101010101010101u * (octet))
+
+/* Has a word an octet of zero?  Octets above it may be named wrongly. */
+static uint64_t zero_octet(uint64_t x)
+{
+    return (x - EACH(1)) & ~x & EACH(0x80);
+}
+
+/* Eight at once: most texts have nothing else. */
+static bool are_plain(uint64_t x)
+{
+    uint64_t below = (x - EACH(0x20)) & ~x;
+
+    return !(((x | below) & EACH(0x80)) | zero_octet(x ^ EACH('"')) |
+             zero_octet(x ^ EACH('\\')) | zero_octet(x ^ EACH(0x7f)));
+}
+
+/* Copies what needs no escape; *at moves behind it. */
+static char *put_plain(char *to, const char **at, const char *end)
+{
+    const char *p = *at;
+    uint64_t word;
+
+    while (end - p >= (ptrdiff_t)sizeof(word)) {
+        memcpy(&word, p, sizeof(word));
+        if (!are_plain(word))
+            break;
+        memcpy(to, &word, sizeof(word));
+        to += sizeof(word);
+        p += sizeof(word);
+    }
+    while (p < end && is_plain((uint8_t)*p))
+        *to++ = *p++;
+    *at = p;
+    return to;
+}
+
+static char *put_hex(char *to, uint8_t c)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    *to++ = digits[c >> 4];
+    *to++ = digits[c & 15];
+    return to;
+}
+
+static const char *date_of(struct lh_access_dates *dates, int64_t unix_s,
+                           bool iso)
+{
+    if (dates->unix_s != unix_s) {
+        dates->unix_s = unix_s;
+        lh_clock_clf_date(unix_s, dates->clf);
+        lh_clock_iso_date(unix_s, dates->iso);
+    }
+    return iso ? dates->iso : dates->clf;
+}
+
+/* --- common and combined -------------------------------------------------- */
+
+static char *put_clf(char *to, lhttpd_text_t text)
+{
+    const char *p = text.p, *end = p + text.bytes;
+
+    if (!text.bytes)
+        return PUT(to, "-");
+    for (;;) {
+        to = put_plain(to, &p, end);
+        if (p == end)
+            return to;
+        to = put_hex(PUT(to, "\\x"), (uint8_t)*p++);
+    }
+}
+
+/* A request of which nothing could be read is "-". */
+static char *put_request_line(char *to, const lhttpd_access_t *e)
+{
+    if (!e->method.p)
+        return PUT(to, "\"-\"");
+    to = put_clf(PUT(to, "\""), e->method);
+    to = put_clf(PUT(to, " "), e->target);
+    to = put_terminated(PUT(to, " "), e->protocol);
+    return PUT(to, "\"");
+}
+
+static char *put_common(char *to, const lhttpd_access_t *e,
+                        struct lh_access_dates *dates)
+{
+    int64_t unix_s = e->begun_unix_us / 1000000;
+
+    to = put_terminated(to, e->client);
+    to = PUT(to, " - - [");
+    to = put_n(to, date_of(dates, unix_s, false), LH_CLOCK_CLF_BYTES - 1);
+    to = put_request_line(PUT(to, "] "), e);
+    to = put_number(PUT(to, " "), e->status ? e->status : NO_STATUS);
+    return put_number(PUT(to, " "), e->sent_bytes);
+}
+
+static char *put_combined(char *to, const lhttpd_access_t *e,
+                          struct lh_access_dates *dates)
+{
+    to = put_common(to, e, dates);
+    to = put_clf(PUT(to, " \""), e->referrer);
+    to = put_clf(PUT(to, "\" \""), e->user_agent);
+    return PUT(to, "\"");
+}
+
+/* --- JSON ----------------------------------------------------------------- */
+
+/* One character that is not plain; *at moves behind it. */
+static char *put_json_character(char *to, const char **at, const char *end)
+{
+    const char *p = *at;
+    uint8_t c = (uint8_t)*p;
+    size_t n =
+        c < 0x80 ? 1 : lh_utf8_length((const uint8_t *)p, (size_t)(end - p));
+
+    *at = p + (n ? n : 1);
+    if (!n)
+        return PUT(to, "\\ufffd");
+    if (n > 1)
+        return put_n(to, p, n);
+    if (c == '"' || c == '\\')
+        return put_n(PUT(to, "\\"), p, 1);
+    return put_hex(PUT(to, "\\u00"), c);
+}
+
+static char *put_string(char *to, const char *p, size_t n)
+{
+    const char *end = p + n;
+
+    to = PUT(to, "\"");
+    for (;;) {
+        to = put_plain(to, &p, end);
+        if (p == end)
+            return PUT(to, "\"");
+        to = put_json_character(to, &p, end);
+    }
+}
+
+static char *put_words(char *to, const char *s)
+{
+    return put_string(to, s, strlen(s));
+}
+
+/* What is named is a literal with its quotes and its colon, and the comma
+ * before: so that its length is known while compiling. */
+#define PUT_TEXT(to, name, text)                                               \
+    ((text).p ? put_string(PUT(to, name), (text).p, (text).bytes) : (to))
+#define PUT_WORDS(to, name, s) ((s) ? put_words(PUT(to, name), s) : (to))
+#define PUT_VALUE(to, name, n) put_number(PUT(to, name), n)
+
+static char *put_time(char *to, int64_t unix_us, struct lh_access_dates *dates)
+{
+    unsigned us = (unsigned)(unix_us % 1000000);
+
+    to = PUT(to, "{\"begun\":\"");
+    to = put_n(to, date_of(dates, unix_us / 1000000, true),
+               LH_CLOCK_ISO_BYTES - 2);
+    *to++ = '.';
+    for (int i = 5; i >= 0; i--, us /= 10)
+        to[i] = (char)('0' + us % 10);
+    return PUT(to + 6, "Z\"");
+}
+
+static char *put_ends(char *to, const lhttpd_access_t *e)
+{
+    to = PUT_WORDS(to, ",\"client\":", e->client);
+    if (e->client_port)
+        to = PUT_VALUE(to, ",\"client_port\":", (uint64_t)e->client_port);
+    to = PUT_WORDS(to, ",\"server\":", e->server);
+    if (e->server_port)
+        to = PUT_VALUE(to, ",\"server_port\":", (uint64_t)e->server_port);
+    if (!e->tls_protocol)
+        return to;
+    to = PUT_WORDS(to, ",\"tls_protocol\":", e->tls_protocol);
+    to = PUT_WORDS(to, ",\"tls_cipher\":", e->tls_cipher);
+    return PUT_WORDS(to, ",\"tls_server_name\":", e->tls_server_name);
+}
+
+static char *put_json(char *to, const lhttpd_access_t *e,
+                      struct lh_access_dates *dates)
+{
+    static const char *const endings[] = {
+        [LHTTPD_ENDED_COMPLETE] = "complete",
+        [LHTTPD_ENDED_GONE] = "gone",
+        [LHTTPD_ENDED_TIMEOUT] = "timeout",
+        [LHTTPD_ENDED_CUT] = "cut",
+    };
+
+    to = put_time(to, e->begun_unix_us, dates);
+    to = put_ends(to, e);
+    to = PUT_WORDS(to, ",\"protocol\":", e->protocol);
+    to = PUT_TEXT(to, ",\"method\":", e->method);
+    to = PUT_TEXT(to, ",\"authority\":", e->authority);
+    to = PUT_TEXT(to, ",\"target\":", e->target);
+    to = PUT_WORDS(to, ",\"prefix\":", e->prefix);
+    to = PUT_VALUE(to, ",\"status\":", e->status);
+    to = PUT_WORDS(to, ",\"ending\":", endings[e->ending]);
+    to = PUT_VALUE(to, ",\"sent_bytes\":", e->sent_bytes);
+    to = PUT_VALUE(to, ",\"received_bytes\":", e->received_bytes);
+    to = PUT_VALUE(to, ",\"header_us\":", e->header_us);
+    to = PUT_VALUE(to, ",\"total_us\":", e->total_us);
+    to = PUT_TEXT(to, ",\"referrer\":", e->referrer);
+    to = PUT_TEXT(to, ",\"user_agent\":", e->user_agent);
+    return PUT(to, "}");
+}
+
+/* --- all of them ---------------------------------------------------------- */
+
+bool lh_access_format_of(const char *name, enum lh_access_format *format)
+{
+    static const char *const names[] = {
+        [LH_ACCESS_COMMON] = "common",
+        [LH_ACCESS_COMBINED] = "combined",
+        [LH_ACCESS_JSON] = "json",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *format = (enum lh_access_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t length_of(const char *s)
+{
+    return s ? strlen(s) : 0;
+}
+
+size_t lh_access_line_most(enum lh_access_format format,
+                           const lhttpd_access_t *e)
+{
+    size_t n = e->method.bytes + e->target.bytes + e->referrer.bytes +
+               e->user_agent.bytes;
+
+    if (format == LH_ACCESS_JSON)
+        n += e->authority.bytes + length_of(e->prefix) +
+             length_of(e->tls_server_name);
+    return FIXED_BYTES + ESCAPED_BYTES * n;
+}
+
+size_t lh_access_line(char *to, enum lh_access_format format,
+                      const lhttpd_access_t *e, struct lh_access_dates *dates)
+{
+    char *end = format == LH_ACCESS_JSON       ? put_json(to, e, dates)
+                : format == LH_ACCESS_COMBINED ? put_combined(to, e, dates)
+                                               : put_common(to, e, dates);
+
+    end = PUT(end, "\n");
+    return (size_t)(end - to);
+}

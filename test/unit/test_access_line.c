@@ -1,0 +1,206 @@
+/* Lines of the access log: whatever a client sends, one line that tools read.
+ */
+#include "server/access_line.h"
+
+#include "base/str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* 2026-11-28 10:31:26.000042 UTC */
+#define TIME_US INT64_C(1795861886000042)
+
+static lhttpd_text_t text(const char *s)
+{
+    return (lhttpd_text_t){s, strlen(s)};
+}
+
+static lhttpd_access_t entry(void)
+{
+    return (lhttpd_access_t){
+        .size = sizeof(lhttpd_access_t),
+        .begun_unix_us = TIME_US,
+        .header_us = 1500,
+        .total_us = UINT64_MAX,
+        .status = 200,
+        .sent_bytes = 6,
+        .protocol = "HTTP/1.1",
+        .client = "192.0.2.1",
+        .client_port = 49152,
+        .server = "192.0.2.80",
+        .server_port = 80,
+        .prefix = "/",
+        .method = text("GET"),
+        .target = text("/a?b"),
+        .authority = text("example.com"),
+    };
+}
+
+/* The line, in memory of just the length that was promised to be enough. */
+static char *line_of(enum lh_access_format format, const lhttpd_access_t *e)
+{
+    struct lh_access_dates dates = {0};
+    size_t most = lh_access_line_most(format, e);
+    char *line = malloc(most);
+
+    assert_non_null(line);
+    size_t n = lh_access_line(line, format, e, &dates);
+    assert_true(n <= most && line[n - 1] == '\n');
+    assert_null(memchr(line, '\n', n - 1));
+    char *terminated = strndup(line, n - 1);
+    free(line);
+    assert_non_null(terminated);
+    return terminated;
+}
+
+static void expect(enum lh_access_format format, const lhttpd_access_t *e,
+                   const char *expected)
+{
+    char *line = line_of(format, e);
+
+    assert_string_equal(line, expected);
+    free(line);
+}
+
+static void test_common(void **state)
+{
+    lhttpd_access_t e = entry();
+
+    (void)state;
+    expect(LH_ACCESS_COMMON, &e,
+           "192.0.2.1 - - [28/Nov/2026:10:31:26 +0000] \"GET /a?b HTTP/1.1\" "
+           "200 6");
+    e.status = 0;
+    e.sent_bytes = 0;
+    expect(LH_ACCESS_COMMON, &e,
+           "192.0.2.1 - - [28/Nov/2026:10:31:26 +0000] \"GET /a?b HTTP/1.1\" "
+           "499 0");
+    e.target.p = NULL;
+    e.target.bytes = 0;
+    expect(LH_ACCESS_COMMON, &e,
+           "192.0.2.1 - - [28/Nov/2026:10:31:26 +0000] \"GET - HTTP/1.1\" "
+           "499 0");
+    e.method.p = NULL;
+    e.method.bytes = 0;
+    expect(LH_ACCESS_COMMON, &e,
+           "192.0.2.1 - - [28/Nov/2026:10:31:26 +0000] \"-\" 499 0");
+}
+
+static void test_combined(void **state)
+{
+    lhttpd_access_t e = entry();
+
+    (void)state;
+    expect(LH_ACCESS_COMBINED, &e,
+           "192.0.2.1 - - [28/Nov/2026:10:31:26 +0000] \"GET /a?b HTTP/1.1\" "
+           "200 6 \"-\" \"-\"");
+    e.referrer = text("http://x/\"y\"");
+    e.user_agent = text("a long and plain agent\n\\\x7f\xc3\xa4~ plain again");
+    expect(LH_ACCESS_COMBINED, &e,
+           "192.0.2.1 - - [28/Nov/2026:10:31:26 +0000] \"GET /a?b HTTP/1.1\" "
+           "200 6 \"http://x/\\x22y\\x22\" "
+           "\"a long and plain agent\\x0a\\x5c\\x7f\\xc3\\xa4~ plain again\"");
+}
+
+static void test_json(void **state)
+{
+    lhttpd_access_t e = entry();
+
+    (void)state;
+    expect(LH_ACCESS_JSON, &e,
+           "{\"begun\":\"2026-11-28T10:31:26.000042Z\","
+           "\"client\":\"192.0.2.1\",\"client_port\":49152,"
+           "\"server\":\"192.0.2.80\",\"server_port\":80,"
+           "\"protocol\":\"HTTP/1.1\",\"method\":\"GET\","
+           "\"authority\":\"example.com\",\"target\":\"/a?b\","
+           "\"prefix\":\"/\",\"status\":200,\"ending\":\"complete\","
+           "\"sent_bytes\":6,\"received_bytes\":0,\"header_us\":1500,"
+           "\"total_us\":18446744073709551615}");
+    e = (lhttpd_access_t){
+        .begun_unix_us = TIME_US,
+        .ending = LHTTPD_ENDED_CUT,
+        .protocol = "HTTP/2.0",
+        .client = "unix",
+        .server = "unix",
+        .tls_protocol = "TLSv1.2",
+        .tls_cipher = "C",
+        .tls_server_name = "",
+        .user_agent = {"\0\x1f\"\\\xc3\xa4\xff\xe2\x82", 9},
+    };
+    expect(LH_ACCESS_JSON, &e,
+           "{\"begun\":\"2026-11-28T10:31:26.000042Z\",\"client\":\"unix\","
+           "\"server\":\"unix\",\"tls_protocol\":\"TLSv1.2\","
+           "\"tls_cipher\":\"C\",\"tls_server_name\":\"\","
+           "\"protocol\":\"HTTP/2.0\",\"status\":0,\"ending\":\"cut\","
+           "\"sent_bytes\":0,\"received_bytes\":0,\"header_us\":0,"
+           "\"total_us\":0,\"user_agent\":"
+           "\"\\u0000\\u001f\\\"\\\\\xc3\xa4\\ufffd\\ufffd\\ufffd\"}");
+}
+
+/* Each octet at each place of a text of a few words, in all formats: what is
+ * not plain is never let through. */
+static void test_each_octet(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        for (unsigned at = 0; at < 18; at++) {
+            char agent[18];
+            memset(agent, 'x', sizeof(agent));
+            agent[at] = (char)c;
+            lhttpd_access_t e = entry();
+            e.user_agent = (lhttpd_text_t){agent, sizeof(agent)};
+            for (int f = LH_ACCESS_COMBINED; f <= LH_ACCESS_JSON; f++) {
+                char *line = line_of((enum lh_access_format)f, &e);
+                size_t n = strlen(line), plain = 0;
+                for (size_t i = 0; i < n; i++)
+                    plain +=
+                        (uint8_t)line[i] >= 0x20 && (uint8_t)line[i] < 0x7f;
+                assert_int_equal(plain, n);
+                bool stays = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+                assert_int_equal(!strstr(line, "\\"), stays);
+                free(line);
+            }
+        }
+    }
+}
+
+/* All that a client can send, of the kind that becomes longest. */
+static void test_long_texts(void **state)
+{
+    static char bytes[100000];
+    lhttpd_access_t e = entry();
+
+    (void)state;
+    memset(bytes, '\x01', sizeof(bytes));
+    e.target = e.authority = e.referrer = e.user_agent =
+        (lhttpd_text_t){bytes, sizeof(bytes)};
+    for (int f = LH_ACCESS_COMMON; f <= LH_ACCESS_JSON; f++)
+        free(line_of((enum lh_access_format)f, &e));
+}
+
+static void test_names(void **state)
+{
+    enum lh_access_format format;
+
+    (void)state;
+    assert_true(lh_access_format_of("json", &format));
+    assert_int_equal(format, LH_ACCESS_JSON);
+    assert_true(lh_access_format_of("common", &format));
+    assert_int_equal(format, LH_ACCESS_COMMON);
+    assert_false(lh_access_format_of("xml", &format));
+    assert_false(lh_access_format_of("", &format));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_common),     cmocka_unit_test(test_combined),
+        cmocka_unit_test(test_json),       cmocka_unit_test(test_each_octet),
+        cmocka_unit_test(test_long_texts), cmocka_unit_test(test_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
