@@ -293,6 +293,7 @@ if methods then
         return close_file(f, timeout)
     end
     httpd.open = waiting(begins.open_begin)
+    httpd.fdopen = begins.fdopen
     httpd.sync = waiting(begins.sync_begin)
     local wait_and_close = httpd.close
     local send, open = waiting(begins.sendfile_begin), httpd.open

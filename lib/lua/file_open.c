@@ -7,8 +7,11 @@
 
 #include "base/mem.h"
 #include "lua/api.h"
-
+#include "lua/gc.h"
+#include "os/error.h"
 #include "os/stdio.h"
+
+#include <limits.h>
 
 /* Over once the operation is: what ends it sooner is the time-out and a stop's
  * grace alone, since a disk answers. */
@@ -127,6 +130,49 @@ static int open_begin(lua_State *L)
     return lh_api_begin(L, task, &open_wait, timeout_ms);
 }
 
+/* --- fdopen --------------------------------------------------------------- */
+
+/* Pushes the handle first: nothing may fail once the descriptor is its. */
+static int adopt_descriptor(lua_State *L, struct lh_vm *vm, int fd,
+                            const char *mode)
+{
+    int error;
+    struct lh_file *file = lh_file_push_handle(L, vm, &error);
+    FILE *fp;
+
+    if (!file)
+        return lh_api_system_error(L, error);
+    error = lh_stdio_adopt(fd, mode, &fp);
+    if (error < 0)
+        return lh_api_system_error(L, error);
+    lh_file_open_handle(file, lua_touserdata(L, -1), fp);
+    return 1;
+}
+
+/* httpd.fdopen(fd [, mode]).  Also while the script loads. */
+static int httpd_fdopen(lua_State *L)
+{
+    struct lh_vm *vm = lh_vm_of(L);
+    lua_Number fd = lua_tonumber(L, 1);
+    const char *mode;
+    int flags;
+
+    if (!lh_gc_runs_script(L, vm))
+        return lh_api_refuse(L);
+    if (lua_type(L, 1) != LUA_TNUMBER)
+        return lh_api_argument_error(L, 1, "httpd.fdopen", "number");
+    if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TSTRING)
+        return lh_api_argument_error(L, 2, "httpd.fdopen", "string");
+    mode =
+        lh_stdio_mode(lua_isnoneornil(L, 2) ? "r" : lua_tostring(L, 2), &flags);
+    if (!mode)
+        return lh_api_error(L, "httpd.fdopen: the mode is 'r', 'w' or 'a', "
+                               "perhaps with '+'");
+    if (!(fd >= 0 && fd <= INT_MAX))
+        return lh_api_system_error(L, LH_SYS_EBADF);
+    return adopt_descriptor(L, vm, (int)fd, mode);
+}
+
 /* --- sync ----------------------------------------------------------------- */
 
 static void deliver_sync(struct lh_operation *op, struct lh_file *file)
@@ -173,6 +219,7 @@ static int sync_begin(lua_State *L)
 
 const luaL_Reg lh_file_open_begins[] = {
     {"open_begin", open_begin},
+    {"fdopen", httpd_fdopen},
     {"sync_begin", sync_begin},
     {NULL, NULL},
 };

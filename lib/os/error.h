@@ -18,6 +18,7 @@ enum {
         -EAGAIN, /* would have to wait; EWOULDBLOCK is never given */
     LH_SYS_EBADF = -EBADF,
     LH_SYS_ECHILD = -ECHILD,
+    LH_SYS_EINVAL = -EINVAL,
     LH_SYS_EIO = -EIO,
     LH_SYS_EMFILE = -EMFILE,
     LH_SYS_ENFILE = -ENFILE,

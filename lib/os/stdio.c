@@ -59,21 +59,43 @@ const char *lh_stdio_mode(const char *name, int *flags)
     return NULL;
 }
 
-int lh_stdio_open(int fd, const char *mode, FILE **fp)
+/* Is the descriptor open for what the mode says? */
+static bool allows(int flags, const char *mode)
+{
+    int access = flags & O_ACCMODE;
+    bool reads = mode[0] == 'r' || mode[1] == '+';
+    bool writes = mode[0] != 'r' || mode[1] == '+';
+
+    return !(flags & O_PATH) && (!reads || access != O_WRONLY) &&
+           (!writes || access != O_RDONLY);
+}
+
+int lh_stdio_adopt(int fd, const char *mode, FILE **fp)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    if (flags >= 0)
-        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    if (flags < 0)
+        return -errno;
+    if (!allows(flags, mode))
+        return -EINVAL;
+    *fp = fdopen(fd, mode);
+    if (!*fp)
+        return -errno;
+    fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
     /* As fopen() does it, which fdopen() does not. */
     if (strcmp(mode, "a") == 0)
         lseek(fd, 0, SEEK_END);
-    *fp = fdopen(fd, mode);
-    if (*fp)
-        return 0;
-    int error = -errno;
-    close(fd);
-    return error;
+    return 0;
+}
+
+int lh_stdio_open(int fd, const char *mode, FILE **fp)
+{
+    int r = lh_stdio_adopt(fd, mode, fp);
+
+    if (r < 0)
+        close(fd);
+    return r;
 }
 
 int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)

@@ -26,6 +26,11 @@ struct lh_stdio_twin {
  * FIFO's other end nor for a modem's carrier.  NULL: it is none. */
 const char *lh_stdio_mode(const char *name, int *flags);
 
+/* A FILE of a descriptor that is open for that mode, a usual form: from now on
+ * its reads and writes may wait, and children do not get it.  0, or a negative
+ * errno and nothing has changed; LH_SYS_EINVAL: it is not open for that. */
+int lh_stdio_adopt(int fd, const char *mode, FILE **fp);
+
 /* A FILE of what was opened so, with that mode: from now on its reads and
  * writes may wait.  0, or a negative errno and fd is closed. */
 int lh_stdio_open(int fd, const char *mode, FILE **fp);

@@ -96,6 +96,14 @@ function httpd.read(stream, length, timeout) end
 ---@return integer? code
 function httpd.open(path, mode, timeout) end
 
+---A file of a descriptor that C code hands over; the file closes it.
+---@param fd integer
+---@param mode? string as io.open's, for which it is open
+---@return file*?
+---@return string? problem
+---@return integer? code
+function httpd.fdopen(fd, mode) end
+
 ---As file:close(); for a process it waits until that has ended.
 ---@param file file*
 ---@param timeout? number seconds

@@ -266,7 +266,33 @@ class Installed(harness.TestCase):
         self.assertRegex(curl(url), r"It has \d+\.\d &deg;C")
         self.assertIn("its lamp is on",
                       curl("-L", "-d", "on=yes", url + "lamp"))
+        self.assertEqual(curl(url + "power"), "7.5 W\n")
+        self.assertEqual(curl(url + "signal"), "+CSQ: 17,0\n")
         self.stops(process)
+
+    def test_appliance_waits_for_many(self):
+        """They overlap: one after the other they would take a minute."""
+        process, url = self.serve(self.build(example("appliance.c")),
+                                  example("appliance.lua"), "0")
+        host, port = re.search(r"//(.*):(\d+)/", url).groups()
+        clients = [socket.create_connection((host, int(port)),
+                                            harness.PATIENCE)
+                   for _ in range(200)]
+        for c in clients:
+            c.sendall(b"GET /power HTTP/1.0\r\n\r\n")
+        for c in clients[:50]:
+            c.close()
+        for c in clients[50:]:
+            answer = b""
+            while part := c.recv(4096):
+                answer += part
+            self.assertTrue(answer.endswith(b"0.5 W\n"), answer)
+            c.close()
+        # Some still wait when it stops.
+        with socket.create_connection((host, int(port))) as c:
+            c.sendall(b"GET /signal HTTP/1.0\r\n\r\n")
+            self.assertIn("its lamp is off", curl(url))
+            self.stops(process)
 
     def test_an_error_is_told(self):
         done = subprocess.run(

@@ -730,9 +730,24 @@ static const char fds_script[] =
     "end)\n"
     "test('shut', function() if not shut_later then return 'no' end\n"
     "  shut_later() end)\n"
-    "test('file', function()\n"
-    "  local ok, why = get(0, 1000, 1)\n"
+    "test('fdopen', function()\n"
+    "  local a, b = pipe()\n"
+    "  local f = assert(httpd.fdopen(a))\n"
+    "  same(select(3, httpd.fdopen(b, 'r')), 22)\n"
+    "  local g = assert(httpd.fdopen(b, 'w'))\n"
+    "  same(httpd.write(g, 'abc'), 3) same(httpd.read(f, 3), 'abc')\n"
+    "  g:write('def') g:close()\n"
+    "  same(f:read('*a'), 'def') f:close()\n"
+    "  same(select(3, httpd.fdopen(a, 'r')), 9)\n"
+    "  same(select(3, httpd.fdopen(-1)), 9)\n"
+    "  same(select(3, httpd.fdopen(2^40)), 9)\n"
+    "  same(pcall(httpd.fdopen, 'x'), false)\n"
+    "  same(pcall(httpd.fdopen, 0, 'z'), false)\n"
     "end)\n"
+    "local early, late = pipe()\n"
+    "early = httpd.fdopen(early)\n"
+    "test('loaded', function() put(late, 'x') same(httpd.read(early), 'x')\n"
+    "  shut(late) early:close() end)\n"
     "test('done', function() shut(r) shut(w) end)\n";
 
 static int shuts(void *arg)
@@ -756,6 +771,8 @@ static void test_descriptors(void **state)
     expect("/timeout", "ok");
     expect("/wrong", "ok");
     expect("/end", "ok");
+    expect("/fdopen", "ok");
+    expect("/loaded", "ok");
     first = connect_to("/closed%20meanwhile");
     test_live_until(shuts, NULL);
     assert_string_equal(read_answer(first), "ok");

@@ -253,11 +253,31 @@ static void what_was_opened_becomes_a_stream(void **state)
     assert_int_equal(fcntl(fds[1], F_GETFD), -1); /* it was closed */
 }
 
+static void a_descriptor_becomes_a_stream(void **state)
+{
+    FILE *fp = NULL;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(lh_stdio_adopt(fds[0], "w", &fp), -EINVAL);
+    assert_int_equal(lh_stdio_adopt(fds[0], "r+", &fp), -EINVAL);
+    assert_int_equal(lh_stdio_adopt(fds[1], "r", &fp), -EINVAL);
+    assert_null(fp);
+    assert_int_equal(fcntl(fds[0], F_GETFD), 0); /* as it was */
+    assert_int_equal(lh_stdio_adopt(fds[0], "r", &fp), 0);
+    assert_int_equal(fcntl(fds[0], F_GETFD), FD_CLOEXEC);
+    fclose(fp);
+    assert_int_equal(lh_stdio_adopt(fds[0], "r", &fp), -EBADF);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modes_are_those_of_fopen),
         cmocka_unit_test(what_was_opened_becomes_a_stream),
+        cmocka_unit_test(a_descriptor_becomes_a_stream),
         cmocka_unit_test(a_twin_is_known),
         cmocka_unit_test(a_standard_fifo_is_not_waited_for),
         cmocka_unit_test(a_place_is_claimed_once),
