@@ -55,10 +55,10 @@
  * - Strings and buffers are copied.  Only `context` pointers must stay valid,
  *   until lhttpd_server_destroy() has returned.
  * - A server is used by one thread at a time, but for lhttpd_server_shutdown(),
- *   lhttpd_server_publish(), lhttpd_server_log(), lhttpd_server_port() and
- *   lhttpd_server_stats(), which any thread may call at any time, and for what
- *   says that it may change a running server.  A call in a state that does not
- *   allow it is LHTTPD_ESTATE.
+ *   lhttpd_server_publish(), lhttpd_server_log(), lhttpd_server_port(),
+ *   lhttpd_server_stats() and lhttpd_server_handler_stats(), which any thread
+ *   may call at any time, and for what says that it may change a running
+ *   server.  A call in a state that does not allow it is LHTTPD_ESTATE.
  * - A forked child may exec or _exit.  There, every call on a server that the
  *   parent has started is LHTTPD_ESTATE, or does nothing.
  * - Nothing here prints (but for the default log, to standard error), exits,
@@ -714,6 +714,23 @@ typedef struct lhttpd_latency_t {
     uint64_t counts[LHTTPD_LATENCY_BUCKETS];
 } lhttpd_latency_t;
 
+/* How requests went that have ended.  It is part of other structs, and does not
+ * grow. */
+typedef struct lhttpd_requests_t {
+    uint64_t status_2xx; /* by the status of the answer ... */
+    uint64_t status_3xx;
+    uint64_t status_4xx;
+    uint64_t status_5xx;
+    uint64_t unanswered;   /* ... or no status has left */
+    uint64_t complete;     /* the client's system got all of the answer */
+    uint64_t gone;         /* the client went before */
+    uint64_t timed_out;    /* it took nothing for too long */
+    uint64_t cut;          /* by the server: a handler that failed late, a
+                              stop, a broken protocol */
+    lhttpd_latency_t head; /* until the answer's header left */
+    lhttpd_latency_t end;  /* until the end */
+} lhttpd_requests_t;
+
 /*
  * What a server has done since its start, and what there is now ("now"), all
  * workers together; counts survive reloads, and the stop.  TCP is plain TCP,
@@ -763,6 +780,11 @@ typedef struct lhttpd_stats_t {
     uint64_t files_by_threads;   /* ... and this */
     uint64_t children;           /* now: processes of scripts that run */
     uint64_t log_lines_left_out; /* too many of a kind at once */
+    uint64_t requests_http10;    /* that have ended, by protocol */
+    uint64_t requests_http11;
+    uint64_t requests_http2;
+    uint64_t handlers;          /* see lhttpd_server_handler_stats() */
+    lhttpd_requests_t requests; /* all that have ended */
 } lhttpd_stats_t;
 
 static inline lhttpd_stats_t lhttpd_stats_init(void)
@@ -779,6 +801,31 @@ static inline lhttpd_stats_t lhttpd_stats_init(void)
  * be a moment apart. */
 LHTTPD_API int lhttpd_server_stats(const lhttpd_server_t *server,
                                    lhttpd_stats_t *stats);
+
+/* Of one handler of a script.  The strings are valid until destroy. */
+typedef struct lhttpd_handler_stats_t {
+    size_t size;
+    const char *prefix; /* that its script is mapped to: "/app" */
+    const char *script; /* its path or name; NULL: a VM factory alone */
+    const char *name;   /* as it was registered: "/list" */
+    uint64_t vms;       /* that have it now; 0: since a reload none has */
+    lhttpd_requests_t requests;
+} lhttpd_handler_stats_t;
+
+static inline lhttpd_handler_stats_t lhttpd_handler_stats_init(void)
+{
+    lhttpd_handler_stats_t stats;
+
+    lhttpd_struct_init(&stats, sizeof(stats));
+    return stats;
+}
+
+/* The same of handler number `index`, counted from 0: every one that a script
+ * of this server has registered since its creation, under a number that it
+ * keeps.  LHTTPD_EINVAL: past the last. */
+LHTTPD_API int lhttpd_server_handler_stats(const lhttpd_server_t *server,
+                                           unsigned index,
+                                           lhttpd_handler_stats_t *stats);
 
 /* --- the process ------------------------------------------------------- */
 

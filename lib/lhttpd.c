@@ -190,6 +190,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     s->limits = lh_limits_resolve(c->limits);
     lh_settings_init(&s->settings);
     s->workers_n = c->workers ? c->workers : lh_self_cpus();
+    lh_stats_init(s);
     atomic_init(&s->stop_at_ms, LH_NEVER);
     atomic_flag_clear(&s->changes);
     lh_publish_init(s);
@@ -263,6 +264,7 @@ void lhttpd_server_destroy(lhttpd_server_t *s)
     lh_server_close(s);
     lh_listeners_close(&s->listeners);
     lh_mappings_deinit(&s->mappings);
+    lh_tallies_deinit(&s->tallies);
     free_server(s);
 }
 
@@ -572,6 +574,21 @@ int lhttpd_server_stats(const lhttpd_server_t *s, lhttpd_stats_t *stats)
     lh_server_stats(s, &all);
     copy_struct(stats, &all);
     return 0;
+}
+
+int lhttpd_server_handler_stats(const lhttpd_server_t *s, unsigned index,
+                                lhttpd_handler_stats_t *stats)
+{
+    lhttpd_handler_stats_t all = lhttpd_handler_stats_init();
+
+    if (!s || !stats || stats->size < sizeof(stats->size))
+        return LHTTPD_EINVAL;
+    if (runs_elsewhere(s))
+        return LHTTPD_ESTATE;
+    int r = lh_server_handler_stats(s, index, &all);
+    if (r == 0)
+        copy_struct(stats, &all);
+    return r;
 }
 
 /* --- the process ---------------------------------------------------------- */

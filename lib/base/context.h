@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/running.h"
 #include "base/stats.h"
+#include "base/tally.h"
 #include "base/timer.h"
 
 struct lh_hub;
@@ -26,6 +27,14 @@ struct lh_port;
 struct lh_slots;
 
 struct lh_exchange;
+
+/* The server's statistics, for scripts.  Any thread. */
+struct lh_stats_source {
+    const void *server;
+    void (*read)(const void *server, lhttpd_stats_t *stats);
+    int (*read_handler)(const void *server, unsigned index,
+                        lhttpd_handler_stats_t *stats);
+};
 
 struct lh_context {
     uint64_t now_ms;           /* monotonic; set at the start of each turn */
@@ -55,6 +64,8 @@ struct lh_context {
     struct lh_pool exchanges;     /* for http/exchange */
     struct lh_arena_pools arenas; /* for lh_arena */
     struct lh_counters counters;
+    struct lh_tallies *tallies;          /* of handlers; NULL: they have none */
+    const struct lh_stats_source *stats; /* NULL: there are none */
     /* Asks for a reload, which another thread does; 0, or an error in words.
      * NULL for VMs that are thrown away. */
     int (*ask_reload)(struct lh_context *ctx, struct lh_err *err);

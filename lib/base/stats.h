@@ -47,6 +47,37 @@ enum lh_refusal {
     LH_REFUSALS,
 };
 
+/* How long requests took; see lhttpd_latency_t. */
+struct lh_latency {
+    lh_count sum_us;
+    lh_count counts[LHTTPD_LATENCY_BUCKETS];
+};
+
+/* The first bucket whose bound, a power of two, is not below `us`. */
+static inline unsigned lh_latency_bucket(uint64_t us)
+{
+    unsigned bits = us > 1 ? 64 - (unsigned)__builtin_clzll(us - 1) : 0;
+
+    return bits < LHTTPD_LATENCY_BUCKETS ? bits : LHTTPD_LATENCY_BUCKETS - 1;
+}
+
+static inline void lh_latency_add(struct lh_latency *latency, uint64_t us)
+{
+    lh_count_add(&latency->sum_us, us);
+    lh_count_add(&latency->counts[lh_latency_bucket(us)], 1);
+}
+
+#define LH_STATUS_CLASSES 6 /* 0: no status has left; 2 to 5 */
+#define LH_ENDINGS        4 /* see http/exchange.h */
+
+/* How requests went.  Those of two workers share no line of a cache. */
+struct lh_request_counts {
+    lh_count by_class[LH_STATUS_CLASSES];
+    lh_count by_ending[LH_ENDINGS];
+    struct lh_latency head, end;
+    char apart[64];
+};
+
 /* All zero at first.  The first group is what there is now: all zero once a
  * worker has stopped, or something leaked. */
 struct lh_counters {
@@ -60,6 +91,8 @@ struct lh_counters {
     lh_count accepted[LH_CARRIERS], refused[LH_REFUSALS];
     lh_count connections_total;
     lh_count requests_begun, requests_ended; /* see http/exchange.h */
+    lh_count by_version[3];                  /* likewise, of the ended */
+    struct lh_request_counts unhandled;      /* of those without a handler */
     lh_count octets_in, octets_out;          /* of sockets */
     lh_count access_lost;                    /* lines of the access log */
     lh_count handshakes_full, handshakes_resumed, handshakes_failed;

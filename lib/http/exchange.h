@@ -119,6 +119,7 @@ struct lh_exchange {
     uint64_t head_us;       /* when the final header left; 0: it has not */
     int mapping_number;     /* who has it, as the server counts; -1: nobody */
     int handler_number;     /* ... of its script */
+    struct lh_request_counts *counts; /* the handler's; NULL: it has none */
 
     /* The two owners, NULL once they have let go; each sets its own hook. */
     void *protocol;

@@ -15,7 +15,8 @@ bool lh_write_is_open(const struct lh_task *task);
 
 /* Functions of httpd. */
 extern const luaL_Reg lh_handler_functions[], lh_header_functions[],
-    lh_sleep_functions[], lh_tool_functions[], lh_write_functions[];
+    lh_sleep_functions[], lh_stats_functions[], lh_tool_functions[],
+    lh_write_functions[];
 
 /* Functions that only boot.lua uses. */
 extern const luaL_Reg lh_coroutine_begins[], lh_failure_begins[],

@@ -8,6 +8,7 @@
 #include "lua/gc.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 
 #include <stdio.h>
 
@@ -32,6 +33,36 @@ static int parameters(lua_State *L)
     return n;
 }
 
+/* What is known of a handler goes. */
+static void forget(const struct lh_vm *vm, struct lh_handler *known)
+{
+    lh_run_words_free(known->what, vm->ctx->readers);
+    lh_tally_let_go(known->tally);
+}
+
+void lh_handlers_free(struct lh_vm *vm)
+{
+    for (unsigned i = 0; i < vm->known_n; i++)
+        forget(vm, &vm->known[i]);
+    lh_free(vm->known);
+}
+
+/* False: no memory. */
+static bool count_from_now(struct lh_vm *vm, struct lh_handler *known,
+                           struct lh_str name)
+{
+    struct lh_tallies *tallies = vm->ctx->tallies;
+    const char *prefix = *vm->prefix ? vm->prefix : "/";
+    char text[1024];
+
+    if (!tallies)
+        return true;
+    snprintf(text, sizeof(text), "%s%.*s", name.n && *name.p == '/' ? "" : "/",
+             (int)lh_min(name.n, sizeof(text)), name.p);
+    known->tally = lh_tally_hold(tallies, prefix, vm->name, text);
+    return known->tally;
+}
+
 /* "handler /path (line 12)" is what the log and the watch call it. */
 static int add_known(struct lh_vm *vm, struct lh_str name, int line,
                      int arguments)
@@ -50,8 +81,11 @@ static int add_known(struct lh_vm *vm, struct lh_str name, int line,
              clean[0] == '/' ? "" : "/", clean, where);
     known[vm->known_n] = (struct lh_handler){.what = lh_run_words_new(text),
                                              .arguments = arguments};
-    if (!known[vm->known_n].what)
+    if (!known[vm->known_n].what ||
+        !count_from_now(vm, &known[vm->known_n], name)) {
+        forget(vm, &known[vm->known_n]);
         return LHTTPD_ENOMEM;
+    }
     vm->known_n++;
     return 0;
 }
@@ -85,7 +119,7 @@ static int add_handler(struct lh_vm *vm, lua_State *L, struct lh_str name)
         return LHTTPD_ENOMEM;
     index = lh_names_add(&vm->names, name);
     if (index < 0)
-        lh_run_words_free(vm->known[--vm->known_n].what, vm->ctx->readers);
+        forget(vm, &vm->known[--vm->known_n]);
     return index;
 }
 

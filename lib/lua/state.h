@@ -38,6 +38,7 @@ struct lh_vm_cached {
 
 struct lh_handler {
     struct lh_run_words *what; /* "handler /x (line 12)" */
+    struct lh_tally *tally;    /* NULL: nobody counts */
     int arguments;             /* those that it can see, no others are made */
 };
 

@@ -178,6 +178,7 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
 
 /* The script has registered all. */
 void lh_handlers_registered(struct lh_vm *vm);
+void lh_handlers_free(struct lh_vm *vm);
 
 /* --- run.c ---------------------------------------------------------------- */
 

@@ -103,7 +103,6 @@ static void close_state(struct lh_vm *vm)
 /* The order is that of who points at whom. */
 void lh_vm_free(struct lh_vm *vm)
 {
-    uncount_vm(vm);
     free_tasks(&vm->tasks);
     free_tasks(&vm->idle);
     close_state(vm);
@@ -111,17 +110,20 @@ void lh_vm_free(struct lh_vm *vm)
     lh_processes_deinit(vm);
     lh_list_remove(&vm->ready_link);
     lh_names_deinit(&vm->names);
-    for (unsigned i = 0; i < vm->known_n; i++)
-        lh_run_words_free(vm->known[i].what, vm->ctx->readers);
-    lh_free(vm->known);
+    lh_handlers_free(vm);
     lh_free(vm->spare_input.p);
     lh_free(vm->prefix);
+    uncount_vm(vm);
     lh_free(vm);
 }
 
 int lh_vm_serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,
                 struct lh_str path_info)
 {
+    struct lh_tally *tally = vm->known[handler].tally;
+
+    if (tally)
+        ex->counts = &tally->of_worker[vm->ctx->worker];
     return lh_task_new(vm, handler, ex, path_info) ? 0 : LHTTPD_ENOMEM;
 }
 

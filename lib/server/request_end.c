@@ -20,10 +20,28 @@ static const char *prefix_of(const struct lh_worker *w,
                : w->server->mappings.v[ex->mapping_number].prefix;
 }
 
+_Static_assert(LH_ENDED_COMPLETE + 1 == LH_ENDINGS, "one count each");
+
+/* Of the handler alone, where there is one: readers add up. */
+static void count_request(const struct lh_exchange *ex)
+{
+    struct lh_counters *all = &ex->ctx->counters;
+    struct lh_request_counts *n = ex->counts ? ex->counts : &all->unhandled;
+    unsigned class = lh_exchange_status(ex) / 100;
+
+    lh_count_add(&all->by_version[ex->request.version], 1);
+    lh_count_add(&n->by_class[class < LH_STATUS_CLASSES ? class : 0], 1);
+    lh_count_add(&n->by_ending[ex->ending], 1);
+    if (ex->head_us)
+        lh_latency_add(&n->head, ex->head_us - ex->begun_us);
+    lh_latency_add(&n->end, ex->ctx->now_us - ex->begun_us);
+}
+
 void lh_request_ends(struct lh_exchange *ex)
 {
     struct lh_worker *w = LH_OF(ex->ctx, struct lh_worker, ctx);
 
+    count_request(ex);
     if (w->access.access)
         lh_access_add(&w->access, ex, prefix_of(w, ex));
     lh_trace(ex->ctx, ex->peer->number, "request", 0, "BEGUN",

@@ -9,6 +9,7 @@
  * - the workers' event queues, to arm a listener there or to wake, and their
  *   atomics `waiting` and `load`;
  * - one lock-free mailbox a worker;
+ * - what each worker counts (base/stats.h), and the tallies of handlers;
  * - what each worker is inside of, for the thread that watches (watch.h);
  * - what is given to a worker while it runs (news.h);
  * - each worker's inbox of what is published (base/channel.h);
@@ -77,6 +78,8 @@ struct lhttpd_server_t {
     struct lh_watch watch;
     struct lh_hub hub;
     _Atomic uint64_t channel_bytes; /* the limit, for any thread */
+    struct lh_tallies tallies;      /* of handlers, for good */
+    struct lh_stats_source stats;
     struct lh_context loader; /* of who holds `changes`: VMs are made in it */
     struct lh_list loader_ready; /* what has work there; nobody runs it */
     struct lh_reloader reloader;

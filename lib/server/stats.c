@@ -47,6 +47,9 @@ static const struct count_field sums[] = {
     {FROM(operations), TO(files_pending)},
     {FROM(operations_done), TO(files_done)},
     {FROM(processes), TO(children)},
+    {FROM(by_version[LH_HTTP_1_0]), TO(requests_http10)},
+    {FROM(by_version[LH_HTTP_1_1]), TO(requests_http11)},
+    {FROM(by_version[LH_HTTP_2]), TO(requests_http2)},
 };
 
 static uint64_t *number_at(void *base, size_t offset)
@@ -63,6 +66,63 @@ static void add_counters(lhttpd_stats_t *to, const struct lh_counters *from)
         *number_at(to, sums[i].to) += lh_count_get(count);
     }
 }
+
+/* --- requests ------------------------------------------------------------- */
+
+static void add_latency(lhttpd_latency_t *to, const struct lh_latency *from)
+{
+    to->sum_us += lh_count_get(&from->sum_us);
+    for (int i = 0; i < LHTTPD_LATENCY_BUCKETS; i++)
+        to->counts[i] += lh_count_get(&from->counts[i]);
+}
+
+static void add_requests(lhttpd_requests_t *to,
+                         const struct lh_request_counts *from)
+{
+    to->unanswered += lh_count_get(&from->by_class[0]);
+    to->status_2xx += lh_count_get(&from->by_class[2]);
+    to->status_3xx += lh_count_get(&from->by_class[3]);
+    to->status_4xx += lh_count_get(&from->by_class[4]);
+    to->status_5xx += lh_count_get(&from->by_class[5]);
+    to->complete += lh_count_get(&from->by_ending[LH_ENDED_COMPLETE]);
+    to->gone += lh_count_get(&from->by_ending[LH_ENDED_GONE]);
+    to->timed_out += lh_count_get(&from->by_ending[LH_ENDED_TIMEOUT]);
+    to->cut += lh_count_get(&from->by_ending[LH_ENDED_CUT]);
+    add_latency(&to->head, &from->head);
+    add_latency(&to->end, &from->end);
+}
+
+static void add_tally(const struct lhttpd_server_t *s, lhttpd_requests_t *to,
+                      const struct lh_tally *tally)
+{
+    for (unsigned i = 0; i < s->workers_n; i++)
+        add_requests(to, &tally->of_worker[i]);
+}
+
+static void add_tallies(const struct lhttpd_server_t *s, lhttpd_requests_t *to)
+{
+    const struct lh_tally *tally = lh_tally_at(&s->tallies, 0);
+
+    for (; tally; tally = lh_tally_next(tally))
+        add_tally(s, to, tally);
+}
+
+int lh_server_handler_stats(const struct lhttpd_server_t *s, unsigned index,
+                            lhttpd_handler_stats_t *stats)
+{
+    const struct lh_tally *tally = lh_tally_at(&s->tallies, index);
+
+    if (!tally)
+        return LHTTPD_EINVAL;
+    stats->prefix = tally->prefix;
+    stats->script = tally->script;
+    stats->name = tally->name;
+    stats->vms = atomic_load(&tally->vms);
+    add_tally(s, &stats->requests, tally);
+    return 0;
+}
+
+/* --- workers -------------------------------------------------------------- */
 
 /* A turn may end between the two looks at the clock. */
 static uint64_t present_turn_ms(const struct lh_counters *c)
@@ -91,6 +151,7 @@ static void add_worker(lhttpd_stats_t *to, const struct lh_worker *w,
     const struct lh_counters *c = &w->ctx.counters;
 
     add_counters(to, c);
+    add_requests(&to->requests, &c->unhandled);
     add_turns(to, c, stuck_ms);
     to->log_lines_left_out += lh_count_get(&w->ctx.log_rates.left_out);
     if (strcmp(w->files_by, "uring") == 0)
@@ -126,12 +187,34 @@ void lh_stats_note_limits(struct lhttpd_server_t *s,
 void lh_server_stats(const struct lhttpd_server_t *s, lhttpd_stats_t *stats)
 {
     stats->workers = s->workers_n;
+    stats->handlers = atomic_load(&s->tallies.n);
     if (s->state == LH_SERVER_SETUP)
         return;
     stats->reloads = atomic_load(&s->reloads);
     stats->vm_memory_limit = atomic_load(&s->vm_memory_limit);
     stats->uptime_ms = lh_clock_ms() - atomic_load(&s->started_ms);
     add_workers(s, stats);
+    add_tallies(s, &stats->requests);
     stats->tasks_running = minus(stats->tasks_running, stats->tasks_waiting);
     stats->vm_memory_bytes *= 1024;
+}
+
+/* --- for scripts ---------------------------------------------------------- */
+
+static void read_all(const void *server, lhttpd_stats_t *stats)
+{
+    lh_server_stats(server, stats);
+}
+
+static int read_handler(const void *server, unsigned index,
+                        lhttpd_handler_stats_t *stats)
+{
+    return lh_server_handler_stats(server, index, stats);
+}
+
+void lh_stats_init(struct lhttpd_server_t *s)
+{
+    s->stats = (struct lh_stats_source){
+        .server = s, .read = read_all, .read_handler = read_handler};
+    lh_tallies_init(&s->tallies, s->workers_n);
 }

@@ -384,6 +384,8 @@ void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
         .limits = &s->limits,
         .log = &s->log,
         .software = s->software,
+        .tallies = &s->tallies,
+        .stats = &s->stats,
         .worker = worker,
         .stack_bytes = lh_self_stack_bytes(),
     };

@@ -179,6 +179,55 @@ function httpd.stopping() end
 ---@return string? message
 function httpd.reload() end
 
+---How many requests took how long.
+---@class httpd.latency
+---@field sum_us integer
+---@field [integer] integer the i-th: at most 2^(i-1) microseconds; 28 of them
+
+---How requests went that have ended.
+---@class httpd.requests
+---@field status_2xx integer
+---@field status_3xx integer
+---@field status_4xx integer
+---@field status_5xx integer
+---@field unanswered integer
+---@field complete integer
+---@field gone integer
+---@field timed_out integer
+---@field cut integer
+---@field head httpd.latency until the answer's header left
+---@field whole httpd.latency until the end
+
+---@class httpd.all_requests: httpd.requests
+---@field open integer
+
+---@class httpd.handler_stats: httpd.requests
+---@field prefix string
+---@field script? string
+---@field name string
+---@field vms integer
+
+---@class httpd.stats
+---@field uptime_ms integer
+---@field children integer
+---@field workers {count: integer, stuck: integer, present_turn_ms: integer, longest_turn_ms: integer, turns: integer, long_turns: integer}
+---@field connections {open: integer, idle: integer, tcp: integer, tls: integer, unix: integer}
+---@field accepted {tcp: integer, tls: integer, unix: integer}
+---@field refused {limit: integer, system: integer, memory: integer, closed_for_room: integer}
+---@field octets {received: integer, sent: integer}
+---@field tls {full: integer, resumed: integer, failed: integer}
+---@field tasks {running: integer, waiting: integer}
+---@field vms {count: integer, memory_bytes: integer, memory_limit?: integer, memory_hits: integer, reloads: integer}
+---@field files {pending: integer, done: integer, by_uring: integer, by_threads: integer}
+---@field log {left_out: integer}
+---@field protocols {http10: integer, http11: integer, http2: integer}
+---@field requests httpd.all_requests
+---@field handlers httpd.handler_stats[]
+
+---What the server counts, all workers together.
+---@return httpd.stats
+function httpd.stats() end
+
 ---Waits; others run meanwhile.
 ---@param seconds number
 ---@return boolean?

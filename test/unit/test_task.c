@@ -687,6 +687,7 @@ static const char busy_source[] =
     "  httpd.header{status = 103, ['x-a'] = long}\n"
     "  httpd.header{status = 200, ['x-a'] = long}\n"
     "  httpd.trailer{['x-b'] = long}\n"
+    "  assert(httpd.stats().handlers[2].name == '/x')\n"
     "  local body = httpd.read(nil, 'a')\n"
     "  coroutine.wrap(function() httpd.sleep(1) end)()\n"
     "  httpd.write(nil, {string.rep(body, 300), env.REQUEST_METHOD})\n"
@@ -697,11 +698,31 @@ static const char busy_source[] =
     "httpd.register_handler('/fine', function()\n"
     "  httpd.write(nil, 'fine') end)";
 
+static void read_no_stats(const void *server, lhttpd_stats_t *stats)
+{
+    (void)server;
+    (void)stats;
+}
+
+static int read_two_handlers(const void *server, unsigned index,
+                             lhttpd_handler_stats_t *stats)
+{
+    (void)server;
+    if (index == 2)
+        return LHTTPD_EINVAL;
+    stats->prefix = stats->name = "/x";
+    return 0;
+}
+
+static const struct lh_stats_source stats_source = {
+    .read = read_no_stats, .read_handler = read_two_handlers};
+
 static void one_busy_request(struct test_script *s)
 {
     struct test_loopback *l = &s->requests[s->requests_n];
     struct lh_str none = {NULL, 0};
 
+    s->t.ctx.stats = &stats_source;
     test_loopback_request(l, &s->t, "POST", "/", NULL, true);
     s->requests_n++;
     if (lh_vm_serve(s->vm, lh_vm_find(s->vm, LH_STR("/"), &none), l->ex,
