@@ -37,8 +37,8 @@ int lh_creds_replace(struct lh_creds **out, const struct lh_creds *old,
 void lh_creds_look(struct lh_creds *creds, const struct lh_log *log);
 
 /* A new set: `old`, with every file read again.  Those that are marked and
- * still cannot be read stay as they were, and the log says so.  Errors as
- * lh_creds_add(). */
+ * still cannot be read stay as they were, and the log says so.  How many these
+ * are, or errors as lh_creds_add(). */
 int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
                         const struct lh_log *log, struct lh_err *err);
 

@@ -219,6 +219,7 @@ void lh_creds_look(struct lh_creds *creds, const struct lh_log *log)
     }
 }
 
+/* 1: it stays as it was. */
 static int pair_read_again(struct pair **out, struct pair *old,
                            const struct lh_log *log, struct lh_err *err)
 {
@@ -232,7 +233,7 @@ static int pair_read_again(struct pair **out, struct pair *old,
                        which, error);
     if (error || !old->chain_file || !old->key_file) {
         *out = pair_share(old);
-        return 0;
+        return error != 0;
     }
     from.chain_file = old->chain_file;
     from.key_file = old->key_file;
@@ -243,17 +244,19 @@ int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
                         const struct lh_log *log, struct lh_err *err)
 {
     struct lh_creds *creds = creds_with_room(old->n);
+    int kept = 0;
 
     if (!creds)
         return lh_err_memory(err);
     for (size_t i = 0; i < old->n; i++) {
-        int code = pair_read_again(&creds->pairs[i], old->pairs[i], log, err);
-        if (code) {
+        int r = pair_read_again(&creds->pairs[i], old->pairs[i], log, err);
+        if (r < 0) {
             lh_creds_free(creds);
-            return code;
+            return r;
         }
+        kept += r;
         creds->n++;
     }
     *out = creds;
-    return 0;
+    return kept;
 }

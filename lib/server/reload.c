@@ -70,14 +70,17 @@ static int check_runs(const struct lhttpd_server_t *s, struct lh_err *err)
 
 /* --- all of it ------------------------------------------------------------ */
 
+/* How many certificates stay as they were, or why nothing has changed. */
 static int reload(struct lhttpd_server_t *s, struct lh_err *err)
 {
     struct lh_creds *creds = NULL;
     struct lh_vms **sets = NULL;
-    int r = check_runs(s, err);
+    int kept = 0, r = check_runs(s, err);
 
     if (r == 0)
-        r = lh_creds_read_again(&creds, s->creds, &s->log, err);
+        kept = lh_creds_read_again(&creds, s->creds, &s->log, err);
+    if (kept < 0)
+        r = kept;
     if (r == 0)
         r = make_sets(s, &sets, err);
     if (r == 0)
@@ -92,7 +95,20 @@ static int reload(struct lhttpd_server_t *s, struct lh_err *err)
     lh_news_give_vms(s, sets);
     atomic_fetch_add(&s->reloads, 1);
     lh_free(sets);
-    return 0;
+    return kept;
+}
+
+/* `kept`: certificates whose files could not be read. */
+static void describe_reload(struct lh_err *words, int kept)
+{
+    if (kept)
+        lh_err_set(words, 0,
+                   "reloaded: scripts are as they are now; %d certificate%s "
+                   "could not be read and stay%s as before",
+                   kept, kept == 1 ? "" : "s", kept == 1 ? "s" : "");
+    else
+        lh_err_set(words, 0,
+                   "reloaded: scripts and certificates are as they are now");
 }
 
 /* Once it stops a service manager is not told of anything else. */
@@ -104,19 +120,22 @@ static void tell_outcome(struct lhttpd_server_t *s, const char *outcome)
 
 int lh_server_reload(struct lhttpd_server_t *s, struct lh_err *err)
 {
-    const char *done = "reloaded: scripts and certificates are as they are now";
+    struct lh_err done;
     sigset_t before;
 
     lh_notify_reloading(s);
     lh_signals_for_scripts(&before);
     int r = reload(s, err);
     lh_signals_restore(&before);
-    if (r < 0)
+    if (r < 0) {
         lh_err_prefix(err, "reload: nothing has changed");
-    else
-        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", done);
-    tell_outcome(s, r < 0 ? err->text : done);
-    return r;
+        tell_outcome(s, err->text);
+        return r;
+    }
+    describe_reload(&done, r);
+    lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", done.text);
+    tell_outcome(s, done.text);
+    return 0;
 }
 
 /* --- on a thread of its own ----------------------------------------------- */
