@@ -1,43 +1,19 @@
 -- A form, a cookie and a redirect: visitors log in as "guest" with the password
--- "lhttpd".  Sessions are a table of this script, so it needs a single worker:
--- with more, another worker would not know the session.
+-- "lhttpd".  Sessions are shared values, so that every worker knows them.
 --
---     lhttpd -f -p 8080 -w 1 -l / login.lua
+--     lhttpd -f -p 8080 -l / login.lua
 
 local passwords = { guest = "lhttpd" } -- a real site stores hashes
 local session_seconds = 3600
-local sessions_max = 1000
 
-local sessions, sessions_n = {}, 0 -- by token: { user =, expires = }
-
-local function drop(token)
-    if sessions[token] then
-        sessions[token] = nil
-        sessions_n = sessions_n - 1
-    end
-end
-
-local function drop_expired()
-    for token, session in pairs(sessions) do
-        if session.expires < os.time() then
-            drop(token)
-        end
-    end
-end
-
--- A token nobody can guess.  nil: too many visitors.
+-- A token nobody can guess.  nil: it could not be kept.
 local function open_session(user)
     local token = httpd.random(16):gsub(".", function(c)
         return ("%02x"):format(c:byte())
     end)
 
-    drop_expired()
-    if sessions_n >= sessions_max then
-        return nil
-    end
-    sessions[token] = { user = user, expires = os.time() + session_seconds }
-    sessions_n = sessions_n + 1
-    return token
+    return httpd.shared.add("session " .. token, user, session_seconds)
+        and token
 end
 
 local function token_of(header)
@@ -46,12 +22,11 @@ local function token_of(header)
     return cookies:match("; session=(%x+)")
 end
 
-local function session_of(header)
-    local session = sessions[token_of(header) or ""]
+-- The name of who is logged in.
+local function user_of(header)
+    local token = token_of(header)
 
-    if session and session.expires >= os.time() then
-        return session
-    end
+    return token and httpd.shared.get("session " .. token)
 end
 
 -- Scripts of the page cannot read the cookie, other sites' forms do not send
@@ -102,13 +77,13 @@ local form = [[
 <p>Try <code>guest</code> with <code>lhttpd</code>.</p>]]
 
 httpd.register_handler("/", function(_, header)
-    local session = session_of(header)
+    local user = user_of(header)
 
-    if not session then
+    if not user then
         page("200", "Who are you?", form)
         return
     end
-    page("200", "Hello, " .. httpd.escape_html(session.user),
+    page("200", "Hello, " .. httpd.escape_html(user),
         '<form method="post" action="logout"><button>Log out</button></form>')
 end)
 
@@ -123,14 +98,14 @@ httpd.register_handler("/login", function(env)
     end
     local token = open_session(user)
     if not token then
-        return page("503", "Too many visitors", form)
+        return page("503", "Please try again later", form)
     end
     go_home(cookie(env, token, session_seconds))
 end)
 
 httpd.register_handler("/logout", function(env, header)
     if env.REQUEST_METHOD == "POST" then
-        drop(token_of(header) or "")
+        httpd.shared.delete("session " .. (token_of(header) or ""))
     end
     go_home(cookie(env, "", 0))
 end)

@@ -86,6 +86,7 @@
  *     register_vm_factory    yes      -                 -
  *     notify, check, start   yes      -                 -
  *     publish                -        any               -
+ *     shared_set, shared_get yes      any but a worker  -
  *     shutdown               nothing  any, and signals  nothing
  *     reopen                 yes      not on a worker   -
  *     wait, stop             -        not on a worker   -
@@ -187,6 +188,7 @@ typedef struct lhttpd_limits_t {
     uint64_t linger_idle_ms;  /* 5000 without an octet, reading in vain */
     uint64_t h2_header_bytes; /* 524288 of a connection */
     uint64_t channel_bytes;   /* 1048576 a message that is published */
+    uint64_t shared_bytes;    /* 1048576 of shared values in all */
 } lhttpd_limits_t;
 
 static inline lhttpd_limits_t lhttpd_limits_init(void)
@@ -701,6 +703,55 @@ LHTTPD_API void lhttpd_server_destroy(lhttpd_server_t *server);
 LHTTPD_API int lhttpd_server_publish(lhttpd_server_t *server,
                                      const char *channel, const void *data,
                                      size_t n);
+
+/* What a shared value is. */
+typedef enum lhttpd_kind_t {
+    LHTTPD_NONE = 0, /* there is none */
+    LHTTPD_TEXT,
+    LHTTPD_NUMBER,
+    LHTTPD_INTEGER, /* scripts of Lua 5.4 tell them apart */
+    LHTTPD_BOOLEAN
+} lhttpd_kind_t;
+
+/* A shared value: what belongs to its kind; the rest is zero. */
+typedef struct lhttpd_value_t {
+    size_t size;
+    lhttpd_kind_t kind;
+    int boolean;
+    double number;
+    int64_t integer;
+    const void *text;  /* any octets */
+    size_t text_bytes; /* of all of it, though get copies no more than fits */
+    void *room;        /* the program's, where get copies it; NULL: nowhere */
+    size_t room_bytes;
+} lhttpd_value_t;
+
+static inline lhttpd_value_t lhttpd_value_init(void)
+{
+    lhttpd_value_t value;
+
+    lhttpd_struct_init(&value, sizeof(value));
+    return value;
+}
+
+/*
+ * Sets or gets a value that handlers share (httpd.shared in docs/lua-api.md).
+ * Before start that is done at once.  While the server runs it is asked for
+ * where it is kept, by a worker: the call waits for that worker's next turn, at
+ * most timeout_ms (-1: for ever).  `seconds`: how long it lives, 0 for ever. To
+ * set LHTTPD_NONE takes the value away; get gives that where there is none.
+ * LHTTPD_EINVAL: there is no such kind, or the value takes more than one
+ * worker's share of shared_bytes.  LHTTPD_ETIMEOUT: what was to be set may be
+ * set yet.  LHTTPD_ESYSTEM: the system has no descriptors.  LHTTPD_ESTATE: the
+ * server has stopped.  Before start, or any thread but a worker.
+ */
+LHTTPD_API int lhttpd_server_shared_set(lhttpd_server_t *server,
+                                        const char *key,
+                                        const lhttpd_value_t *value,
+                                        unsigned seconds, int timeout_ms);
+LHTTPD_API int lhttpd_server_shared_get(lhttpd_server_t *server,
+                                        const char *key, lhttpd_value_t *value,
+                                        int timeout_ms);
 
 /* --- statistics -------------------------------------------------------- */
 

@@ -10,12 +10,14 @@
  */
 #include "lhttpd.h"
 
+#include "base/num.h"
 #include "http/field.h"
 #include "os/daemon.h"
 #include "os/entropy.h"
 #include "os/self.h"
 #include "os/user.h"
 #include "server/logs.h"
+#include "server/owners.h"
 #include "server/passed.h"
 #include "server/publish.h"
 #include "server/reload.h"
@@ -200,7 +202,8 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     s->software = lh_strdup(c->server_name ? c->server_name : "lhttpd");
     s->syslog_name = c->syslog_name ? lh_strdup(c->syslog_name) : NULL;
     s->creds = lh_creds_new();
-    if (!s->software || !s->creds || (c->syslog_name && !s->syslog_name))
+    if (lh_owners_init(s) < 0 || !s->software || !s->creds ||
+        (c->syslog_name && !s->syslog_name))
         return lh_err_memory(&own_err);
     init_log(s, c);
     s->access.fn = c->access;
@@ -212,6 +215,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
 static void free_server(struct lhttpd_server_t *s)
 {
     lh_notify_deinit(&s->notify);
+    lh_owners_deinit(s);
     lh_creds_free(s->creds);
     lh_settings_deinit(&s->settings);
     lh_logs_free(s);
@@ -558,6 +562,132 @@ int lhttpd_server_publish(lhttpd_server_t *s, const char *channel,
                           function, LH_CHANNEL_NAME_MAX,
                           (unsigned long long)atomic_load(&s->channel_bytes));
     return 0;
+}
+
+/* Kinds have one order in both. */
+static int take_value(struct lhttpd_server_t *s, const lhttpd_value_t *from,
+                      const char *function, struct lh_value *to)
+{
+    lhttpd_value_t v = lhttpd_value_init();
+    int r = take_struct(s, &v, from, function, "value");
+
+    if (r < 0)
+        return r;
+    if ((int)v.kind < LHTTPD_NONE || v.kind > LHTTPD_BOOLEAN)
+        return lh_err_set(words(s), LHTTPD_EINVAL, "%s: there is no kind %d",
+                          function, (int)v.kind);
+    if (v.kind == LHTTPD_TEXT && v.text_bytes)
+        r = need_argument(s, v.text, function, "value->text");
+    *to = (struct lh_value){
+        .kind = (enum lh_value_kind)v.kind,
+        .number = v.number,
+        .integer = v.integer,
+        .boolean = v.boolean != 0,
+    };
+    if (v.kind == LHTTPD_TEXT)
+        to->text = (struct lh_str){v.text, v.text_bytes};
+    return r;
+}
+
+/* The program's struct may be an older, shorter one. */
+static void give_value(const struct lh_value *from, lhttpd_value_t *to)
+{
+    lhttpd_value_t v = lhttpd_value_init();
+
+    copy_struct(&v, to);
+    v.kind = (lhttpd_kind_t)from->kind;
+    v.number = from->number;
+    v.integer = from->integer;
+    v.boolean = from->boolean;
+    v.text = NULL;
+    v.text_bytes = from->text.n;
+    if (v.room && from->text.n) {
+        memcpy(v.room, from->text.p, lh_min(from->text.n, v.room_bytes));
+        v.text = v.room;
+    }
+    copy_struct(to, &v);
+}
+
+/* Whoever asks waits for the worker that has the key, which is none of them
+ * itself. */
+static int may_ask(struct lhttpd_server_t *s, const char *key,
+                   const void *value, const char *function)
+{
+    if (s->state != LH_SERVER_SETUP) {
+        int r = need_running(s, function);
+        if (r < 0)
+            return r;
+        if (lh_worker_is_current(s))
+            return lh_err_set(words_of_thread(s), LHTTPD_ESTATE,
+                              "%s: not on a worker thread", function);
+    }
+    int r = need_argument(s, key, function, "key");
+    return r < 0 ? r : need_argument(s, value, function, "value");
+}
+
+static int ask(struct lhttpd_server_t *s, const struct lh_shared_call *what,
+               struct lh_shared_call *answer, int timeout_ms,
+               const char *function)
+{
+    int r = lh_owners_ask(s, what, answer, timeout_ms);
+    bool unset = s->state == LH_SERVER_SETUP;
+    struct lh_err *err = unset ? &s->err : words_of_thread(s);
+
+    if (r == 0 && answer->result == LH_SHARED_MEMORY)
+        r = LHTTPD_ENOMEM;
+    if (r == 0 && answer->result == LH_SHARED_TOO_LARGE)
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "%s: the value takes more than a worker's share of "
+                          "shared_bytes",
+                          function);
+    if (r == LHTTPD_ENOMEM)
+        return lh_err_memory(err);
+    return r < 0 ? lh_err_set(err, r, "%s: %s", function, lhttpd_strerror(r))
+                 : 0;
+}
+
+int lhttpd_server_shared_set(lhttpd_server_t *s, const char *key,
+                             const lhttpd_value_t *value, unsigned seconds,
+                             int timeout_ms)
+{
+    const char *function = "lhttpd_server_shared_set";
+    struct lh_shared_call what = {.op = LH_SHARED_SET, .live_ms = LH_NEVER};
+    struct lh_shared_call answer;
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = may_ask(s, key, value, function);
+    if (r == 0)
+        r = take_value(s, value, function, &what.value);
+    if (r < 0)
+        return r;
+    what.key = lh_str_of(key);
+    if (seconds)
+        what.live_ms = (uint64_t)seconds * 1000;
+    return ask(s, &what, &answer, timeout_ms, function);
+}
+
+int lhttpd_server_shared_get(lhttpd_server_t *s, const char *key,
+                             lhttpd_value_t *value, int timeout_ms)
+{
+    const char *function = "lhttpd_server_shared_get";
+    struct lh_shared_call what = {.op = LH_SHARED_GET}, answer;
+    lhttpd_value_t copy = lhttpd_value_init();
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = may_ask(s, key, value, function);
+    if (r == 0) /* for its size */
+        r = take_struct(s, &copy, value, function, "value");
+    if (r < 0)
+        return r;
+    what.key = lh_str_of(key);
+    r = ask(s, &what, &answer, timeout_ms, function);
+    if (r == 0) {
+        give_value(&answer.answer, value);
+        lh_free(answer.octets);
+    }
+    return r;
 }
 
 /* --- statistics ----------------------------------------------------------- */

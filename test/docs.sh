@@ -129,7 +129,8 @@ httpd_of_docs() {
 
 # The definitions for editors, and how the document writes each function first.
 httpd_of_definitions() {
-    sed -n 's/^function httpd\.\([a-z_]*\)(.*/\1/p' share/lhttpd/httpd.lua
+    sed -n 's/^function httpd\.\([a-z_]*\)(.*/\1/p; s/^httpd\.\([a-z_]*\) = {}/\1/p' \
+        share/lhttpd/httpd.lua
 }
 
 signatures_of_definitions() {
@@ -137,7 +138,7 @@ signatures_of_definitions() {
 }
 
 signatures_of_docs() {
-    grep -o '`httpd\.[a-z_]*([^`]*)`' docs/lua-api.md | tr -d '`[] ' |
+    grep -o '`httpd\.[a-z_.]*([^`]*)`' docs/lua-api.md | tr -d '`[] ' |
         sed 's/^httpd\.//' | awk -F '(' '!seen[$1]++'
 }
 

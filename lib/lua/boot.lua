@@ -32,6 +32,12 @@ httpd.write = waiting(begins.write_begin)
 httpd.flush = waiting(begins.flush_begin)
 httpd.finish = waiting(begins.finish_begin)
 httpd.sleep = waiting(begins.sleep_begin)
+httpd.shared = {
+    get = waiting(begins.shared_get), set = waiting(begins.shared_set),
+    add = waiting(begins.shared_add), incr = waiting(begins.shared_incr),
+    cas = waiting(begins.shared_cas), delete = waiting(begins.shared_delete),
+    keys = waiting(begins.shared_keys),
+}
 
 local check_stack = begins.check_stack
 

@@ -74,6 +74,7 @@ struct lh_vm {
     int64_t date_s; /* the time that LH_CONST_DATE is for */
     struct lh_vm_cached cache[LH_VM_CACHE];
     struct lh_input spare_input;
+    char *loaded_answer; /* of a shared value, while the script loads */
 
     /* References in the registry. */
     int anchors, handlers, threads, constants;

@@ -18,6 +18,7 @@
 struct lh_file;
 struct lh_native;
 struct lh_subscription;
+struct lh_asked;
 
 enum lh_task_state {
     LH_TASK_IDLE,
@@ -92,6 +93,7 @@ struct lh_task {
     struct lh_task_data data;
     struct lh_task_on on;
     struct lh_subscription *reads; /* valid while the wait lasts, as on.file */
+    struct lh_asked *asked;        /* a shared value's owner */
 
     /* How the handler behaves. */
     uint64_t resumed_ms;

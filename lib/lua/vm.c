@@ -112,6 +112,7 @@ void lh_vm_free(struct lh_vm *vm)
     lh_names_deinit(&vm->names);
     lh_handlers_free(vm);
     lh_free(vm->spare_input.p);
+    lh_free(vm->loaded_answer);
     lh_free(vm->prefix);
     uncount_vm(vm);
     lh_free(vm);

@@ -26,7 +26,7 @@ static size_t inbox_bytes(const struct lhttpd_server_t *s)
 
 static bool anybody_hears(const struct lhttpd_server_t *s, uint64_t hash)
 {
-    for (unsigned i = 0; i < s->workers_n; i++)
+    for (unsigned i = 0; s->workers && i < s->workers_n; i++)
         if (lh_channels_hear(&s->workers[i].channels, hash))
             return true;
     return false;

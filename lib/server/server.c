@@ -13,6 +13,7 @@
 #include "os/self.h"
 #include "os/signals.h"
 #include "server/logs.h"
+#include "server/owners.h"
 #include "server/reload.h"
 #include "server/stats.h"
 #include "server/worker.h"
@@ -66,10 +67,18 @@ static int check_vms(struct lhttpd_server_t *s)
     sigset_t before;
     struct lh_list ready;
     struct lh_vm *vm;
+    struct lh_store **stores;
     int r = begin_watch(s, 1, &s->err);
 
+    if (r == 0 && lh_owners_begin_check(s, &stores) < 0)
+        r = lh_err_memory(&s->err);
+    if (r < 0) {
+        lh_watch_end(&s->watch);
+        return r;
+    }
     lh_signals_for_scripts(&before);
     lh_worker_context(s, &ctx, 0);
+    ctx.hub = &s->hub;
     lh_watch_add(&s->watch, &ctx.running);
     lh_list_init(&ready);
     for (unsigned i = 0; i < s->mappings.n && r == 0; i++) {
@@ -80,6 +89,7 @@ static int check_vms(struct lhttpd_server_t *s)
     lh_watch_end(&s->watch);
     lh_worker_context_deinit(&ctx);
     lh_signals_restore(&before);
+    lh_owners_end_check(s, stores);
     return r;
 }
 

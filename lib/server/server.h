@@ -77,14 +77,16 @@ struct lhttpd_server_t {
     struct lh_notify notify;   /* of how it is doing, a service manager */
     struct lh_watch watch;
     struct lh_hub hub;
+    struct lh_store **stores; /* shared values, by worker; NULL: none yet */
     _Atomic uint64_t channel_bytes; /* the limit, for any thread */
     struct lh_tallies tallies;      /* of handlers, for good */
     struct lh_stats_source stats;
     struct lh_context loader; /* of who holds `changes`: VMs are made in it */
     struct lh_list loader_ready; /* what has work there; nobody runs it */
     struct lh_reloader reloader;
-    struct lh_evq done;          /* woken by each worker that ends */
-    _Atomic uint64_t stop_at_ms; /* LH_NEVER: no stop asked for */
+    struct lh_evq done;            /* woken by each worker that ends */
+    _Atomic uint64_t stop_at_ms;   /* LH_NEVER: no stop asked for */
+    _Atomic unsigned workers_idle; /* at a stop: with nothing of their own */
     _Atomic unsigned workers_done;
     _Atomic unsigned cut;     /* requests that the end of the grace has cut */
     _Atomic uint64_t reloads; /* that succeeded */

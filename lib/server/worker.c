@@ -111,7 +111,7 @@ static bool lines_have_left(const struct lh_worker *w)
 
 /* Nothing is left that the worker would have to see to.  After a cut, tasks
  * that do not end are given up in a while, and the server reports them. */
-static bool finished(const struct lh_worker *w)
+static bool has_nothing_left(const struct lh_worker *w)
 {
     if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations ||
         !lines_have_left(w))
@@ -119,6 +119,23 @@ static bool finished(const struct lh_worker *w)
     return lh_vms_tasks(w) == 0 ||
            (w->cut && w->ctx.now_ms >=
                           atomic_load(&w->server->stop_at_ms) + CUT_TASKS_MS);
+}
+
+/* Who has nothing left is still asked for its shared values, by handlers of the
+ * others: it ends with the last of them, or when the grace is over. */
+static bool finished(struct lh_worker *w)
+{
+    struct lhttpd_server_t *s = w->server;
+
+    if (!has_nothing_left(w))
+        return false;
+    if (!w->idle_told) {
+        w->idle_told = true;
+        if (atomic_fetch_add(&s->workers_idle, 1) + 1 == s->workers_n)
+            for (unsigned i = 0; i < s->workers_n; i++)
+                lh_evq_wake(&s->workers[i].evq);
+    }
+    return w->cut || atomic_load(&s->workers_idle) == s->workers_n;
 }
 
 /* --- The turn ------------------------------------------------------------- */

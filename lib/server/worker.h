@@ -62,6 +62,7 @@ struct lh_worker {
     unsigned handshakes;      /* steps of TLS handshakes in this turn, */
     struct lh_step shaking;   /* ... and how long they took */
     bool cut;
+    bool idle_told; /* counted in the server's workers_idle */
 
     struct lh_mailbox mailbox;
     struct lh_news news;

@@ -256,6 +256,76 @@ function subscription:dropped() end
 ---@return "too large"? problem
 function httpd.subscribe(channel, options) end
 
+---Values that all handlers share, on every worker.
+httpd.shared = {}
+
+---@alias httpd.value string|number|boolean
+---@alias httpd.shared_problem "too large"|"not found"|"not a number"|"timeout"|"closed"|"stopping"|string
+
+---The value of a key; nil alone: there is none.
+---@param key string
+---@param timeout? number seconds
+---@return httpd.value?
+---@return httpd.shared_problem? problem
+---@return integer? code
+function httpd.shared.get(key, timeout) end
+
+---Sets a value; nil takes it away.
+---@param key string
+---@param value httpd.value?
+---@param seconds? number how long it lives; nil: for ever
+---@param timeout? number seconds
+---@return true?
+---@return httpd.shared_problem? problem
+---@return integer? code
+function httpd.shared.set(key, value, seconds, timeout) end
+
+---Sets a value where there is none; false: there is one.
+---@param key string
+---@param value httpd.value
+---@param seconds? number how long it lives; nil: for ever
+---@param timeout? number seconds
+---@return boolean?
+---@return httpd.shared_problem? problem
+---@return integer? code
+function httpd.shared.add(key, value, seconds, timeout) end
+
+---Adds to a number, where there is none to `initial`; the sum.
+---@param key string
+---@param n number
+---@param initial? number
+---@param timeout? number seconds
+---@return number?
+---@return httpd.shared_problem? problem
+---@return integer? code
+function httpd.shared.incr(key, n, initial, timeout) end
+
+---Sets a value to `new` if it is `old`, nil standing for none; false: it is not.
+---@param key string
+---@param old httpd.value?
+---@param new httpd.value?
+---@param timeout? number seconds
+---@return boolean?
+---@return httpd.shared_problem? problem
+---@return integer? code
+function httpd.shared.cas(key, old, new, timeout) end
+
+---Takes a value away; false: there was none.
+---@param key string
+---@param timeout? number seconds
+---@return boolean?
+---@return httpd.shared_problem? problem
+---@return integer? code
+function httpd.shared.delete(key, timeout) end
+
+---The keys that begin so, in no order.
+---@param prefix? string
+---@param timeout? number seconds
+---@return string[]?
+---@return httpd.shared_problem? problem
+---@return integer? code
+function httpd.shared.keys(prefix, timeout) end
+
 ---Writes one line to the server's log.
 ---@param level "error"|"warning"|"notice"|"info"|"debug"|any nothing of these: a part of the line
 ---@param ... any

@@ -109,7 +109,7 @@ class Scripts(harness.TestCase):
 
     def test_login(self):
         form = b"user=guest&password=lhttpd"
-        with Server("/in", example("login.lua"), workers=1) as s:
+        with Server("/in", example("login.lua"), workers=3) as s:
             with s.client() as c:
                 self.assertIn("Who are you?", c.ask(path="/in/").text)
                 wrong = c.ask("POST", "/in/login", body=b"user=guest")
@@ -123,13 +123,18 @@ class Scripts(harness.TestCase):
                 fields = ["cookie: a=b; " + cookie.group(1)]
                 inside = c.ask(path="/in/", fields=fields)
                 self.assertIn("Hello, guest", inside.text)
+                others = [s.client() for _ in range(12)]
+                for other in others:  # some are with another worker
+                    inside = other.ask(path="/in/", fields=fields)
+                    self.assertIn("Hello, guest", inside.text)
+                    other.close()
                 out = c.ask("POST", "/in/logout", fields, b"")
                 self.assertIn("Max-Age=0", out.get("set-cookie"))
                 again = c.ask(path="/in/", fields=fields)
                 self.assertIn("Who are you?", again.text)
 
     def test_login_is_secure_over_tls(self):
-        with Server("/", example("login.lua"), workers=1, tls=["ec"]) as s:
+        with Server("/", example("login.lua"), tls=["ec"]) as s:
             with s.client() as c:
                 r = c.ask("POST", "/login",
                           body=b"user=guest&password=lhttpd")
@@ -402,8 +407,8 @@ end)
     def test_functions(self):
         found = {name[6:] for name, kind in self.answer("").items()
                  if kind == "function"}
-        self.assertEqual(found, set(re.findall(r"^function httpd\.(\w+)",
-                                               read(self.PATH), re.M)))
+        self.assertEqual(found, set(re.findall(
+            r"^function httpd\.(\w+)\(", read(self.PATH), re.M)))
 
     def test_environment(self):
         fields = dict(re.findall(r"^---@field ([A-Z][A-Z_]+)\??\s+(\S+)",

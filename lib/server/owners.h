@@ -1,0 +1,29 @@
+/*
+ * Shared values: each key belongs to one worker, by its hash, which alone
+ * touches it while the server runs.  Others send it a call and get it back.
+ * Before workers run, whoever sets the server up has all of them.
+ */
+#ifndef LH_SERVER_OWNERS_H
+#define LH_SERVER_OWNERS_H
+
+#include "base/shared.h"
+#include "server/worker.h"
+
+/* Fills in the hub.  LHTTPD_ENOMEM. */
+int lh_owners_init(struct lhttpd_server_t *s);
+void lh_owners_deinit(struct lhttpd_server_t *s);
+
+/* From a thread that is no worker of a server that has not stopped: does it,
+ * which may mean to wait for the owner, `timeout_ms` at most (-1: for ever).
+ * The answer's text is lent by `call->octets`, to be freed.  LHTTPD_ENOMEM,
+ * LHTTPD_ESYSTEM: it could not be asked; LHTTPD_ETIMEOUT: it may yet be done;
+ * LHTTPD_ESTATE: the worker has ended. */
+int lh_owners_ask(struct lhttpd_server_t *s, const struct lh_shared_call *what,
+                  struct lh_shared_call *answer, int timeout_ms);
+
+/* For scripts that are only checked: what they change is undone.
+ * LHTTPD_ENOMEM. */
+int lh_owners_begin_check(struct lhttpd_server_t *s, struct lh_store ***before);
+void lh_owners_end_check(struct lhttpd_server_t *s, struct lh_store **before);
+
+#endif
