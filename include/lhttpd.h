@@ -290,8 +290,9 @@ typedef struct lhttpd_config_t {
     lhttpd_log_level_t log_level; /* 0: notice */
     const char *server_name;      /* the server field; NULL "lhttpd", "" none */
     /* Where log is NULL: under this name to the system's log, facility daemon;
-     * NULL: to standard error.  Neither waits for its reader: lines that one
-     * does not take in time are lost, and their number is logged later. */
+     * NULL: to standard error (setting log_file: elsewhere).  Neither waits for
+     * its reader: lines that one does not take in time are lost, and their
+     * number is logged later. */
     const char *syslog_name;
     lhttpd_access_fn access; /* NULL: nobody is told of requests */
     void *access_context;
@@ -327,17 +328,20 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"
  *   (and x-forwarded-proto), "forwarded" (RFC 7239) or "none";
+ * - log_file: where the log goes, if not to a function of the program: a file,
+ *   which is opened now; "-", standard error; or "syslog";
  * - access_log: where a line for each request that has ended goes: a file,
  *   which is opened now; "-", standard output; or "syslog", the system's log
  *   under syslog_name, "lhttpd" where that is NULL;
  * - access_format: what these lines are: "common", "combined" or "json".
  *
- * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESTATE: the server
- * runs and docs/limits.md does not say "running" of this name, or the unix
- * socket was made already.  What was set last holds, while the server runs from
- * the return on, on open connections too.  LHTTPD_ENOMEM: nothing has changed.
- * Before start; or while it runs, from any thread but a worker, where
- * LHTTPD_ESTATE is also that another thread changes the server just now.
+ * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESYSTEM: a file
+ * cannot be opened.  LHTTPD_ESTATE: the server runs and docs/limits.md does not
+ * say "running" of this name, or the unix socket was made already.  What was
+ * set last holds, while the server runs from the return on, on open connections
+ * too.  LHTTPD_ENOMEM: nothing has changed. Before start; or while it runs,
+ * from any thread but a worker, where LHTTPD_ESTATE is also that another thread
+ * changes the server just now.
  */
 LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
                                  const char *value);

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 
 struct lh_log {
-    lhttpd_log_fn fn; /* lh_log_to_stderr, lh_log_to_syslog, or the program's */
-    void *context;    /* for the first two: a struct lh_log_sink */
+    lhttpd_log_fn fn; /* lh_log_to_..., or the program's */
+    void *context;    /* of stderr and syslog: a struct lh_log_sink */
     lhttpd_log_level_t level;
 };
 
@@ -69,6 +69,8 @@ struct lh_log_sink {
 void lh_log_to_stderr(void *sink, const lhttpd_log_entry_t *entry);
 /* The same without date and level, as the facility daemon. */
 void lh_log_to_syslog(void *sink, const lhttpd_log_entry_t *entry);
+/* As on standard error; the context is a struct lh_log_file (os/log_file.h). */
+void lh_log_to_file(void *file, const lhttpd_log_entry_t *entry);
 
 /* Opens the system's log, while its socket can be reached, that is before a
  * chroot; `name` NULL: standard error, for which nothing is opened.  `name`

@@ -135,6 +135,59 @@ void lh_lines_give(struct lh_lines *l, size_t n)
            l->waiting.p[l->waiting.n - 1] == '\n');
 }
 
+/* --- the log's ------------------------------------------------------------ */
+
+static _Thread_local struct lh_lines *of_thread;
+
+/* Those who have lines of their own tell what they have lost by then. */
+static void count_lost(struct lh_log_file *file, struct lh_lines *l)
+{
+    if (!l->lost)
+        return;
+    atomic_fetch_add(&file->sink.lost, l->lost);
+    l->lost = 0;
+}
+
+void lh_lines_of_thread(struct lh_lines *l)
+{
+    if (of_thread && of_thread->file)
+        count_lost(of_thread->file, of_thread);
+    of_thread = l;
+}
+
+static bool log_later(struct lh_lines *l, const char *line, size_t n)
+{
+    char *room = lh_lines_room(l, n);
+
+    if (room) {
+        memcpy(room, line, n);
+        lh_lines_give(l, n);
+    }
+    return room != NULL;
+}
+
+/* Of a thread that has no lines: none may wait for it to come by again. */
+static bool log_now(struct lh_log_file *file, const char *line, size_t n)
+{
+    ssize_t r = lh_write_now(file->fd, line, n);
+
+    return r > 0 && (size_t)r == n;
+}
+
+/* What is collected counts its own losses, which the log itself tells. */
+bool lh_lines_log(struct lh_log_file *file, const char *line, size_t n)
+{
+    struct lh_lines *l =
+        of_thread && of_thread->file == file ? of_thread : NULL;
+    bool done = l ? log_later(l, line, n) : log_now(file, line, n);
+
+    if (!l && !done)
+        atomic_fetch_add(&file->sink.lost, 1);
+    if (l)
+        count_lost(file, l);
+    return done;
+}
+
 /* --- to a file ------------------------------------------------------------ */
 
 /* So much of a part is with the reader. */
@@ -244,7 +297,7 @@ static void leave_to_syslog(struct lh_lines *l)
         char *end = memchr(line, '\n', left_of(part));
         *end = '\0';
         entry.message = line;
-        lh_log_to_syslog(&l->file->sink, &entry);
+        l->file->put_line(&l->file->sink, &entry);
         part->at += (size_t)(end + 1 - line);
     }
     empty_part(part);

@@ -46,6 +46,14 @@ void lh_lines_give(struct lh_lines *l, size_t n);
  * lh_aio_submit(). */
 void lh_lines_leave(struct lh_lines *l);
 
+/* From here on the log's lines of this thread, if they are for the same file,
+ * are among these; NULL: they are written one by one. */
+void lh_lines_of_thread(struct lh_lines *l);
+
+/* A line of the log, which lh_log_to_file() makes: with the log's other ones of
+ * this thread, or at once.  False: it is lost, and counted in file->sink. */
+bool lh_lines_log(struct lh_log_file *file, const char *line, size_t n);
+
 /* What has not left is lost; not while busy. */
 void lh_lines_lose(struct lh_lines *l);
 

@@ -84,6 +84,7 @@ int lh_log_file_new(struct lh_log_file **out, const char *where,
     if (!file)
         return lh_err_memory(err);
     file->fd = file->sink.fd = -1;
+    file->put_line = lh_log_to_syslog;
     file->where = lh_strdup(where);
     r = file->where ? open_any(file, name, err) : lh_err_memory(err);
     if (r == 0)

@@ -23,7 +23,8 @@ struct lh_log_file {
     char *where; /* a path, "-" or "syslog" */
     int fd;      /* the same one for good; -1: syslog */
     _Atomic int way;
-    struct lh_log_sink sink; /* of syslog */
+    lhttpd_log_fn put_line;  /* syslog: one line, with &sink */
+    struct lh_log_sink sink; /* of syslog; what else was lost */
 };
 
 /* What a path leads to now; -1: nothing is opened again. */

@@ -6,6 +6,7 @@
 
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/lines.h"
 #include "os/write_now.h"
 
 #include <errno.h>
@@ -45,12 +46,15 @@ static void line_add_entry(struct line *line, const lhttpd_log_entry_t *entry)
     line_add(line, " [", entry->request, "]");
 }
 
+#define NOT_READ    "nobody read them in time"
+#define NOT_WRITTEN "the file did not take them"
+
 /* What is said about lines that were lost, before the first that is not. */
-static lhttpd_log_entry_t note_of_lost(uint64_t lost, char text[100])
+static lhttpd_log_entry_t note_of_lost(uint64_t lost, const char *why,
+                                       char text[100])
 {
-    snprintf(text, 100,
-             "%llu lines of the log were lost: nobody read them in time",
-             (unsigned long long)lost);
+    snprintf(text, 100, "%llu lines of the log were lost: %s",
+             (unsigned long long)lost, why);
     return (lhttpd_log_entry_t){.size = sizeof(lhttpd_log_entry_t),
                                 .level = LHTTPD_LOG_WARNING,
                                 .message = text};
@@ -108,7 +112,7 @@ void lh_log_to_stderr(void *context, const lhttpd_log_entry_t *entry)
     if (atomic_load(&sink->cut))
         line.bytes[line.n++] = '\n';
     if (lost) {
-        lhttpd_log_entry_t first = note_of_lost(lost, text);
+        lhttpd_log_entry_t first = note_of_lost(lost, NOT_READ, text);
         line_add_dated(&line, &first);
     }
     size_t told = line.n;
@@ -119,6 +123,28 @@ void lh_log_to_stderr(void *context, const lhttpd_log_entry_t *entry)
         atomic_store(&sink->cut, done < line.n);
     if (done < line.n)
         atomic_fetch_add(&sink->lost, done < told ? lost + 1 : 1);
+    errno = old_errno;
+}
+
+/* ---- a file -------------------------------------------------------------- */
+
+void lh_log_to_file(void *context, const lhttpd_log_entry_t *entry)
+{
+    struct lh_log_file *file = context;
+    struct line line = {.n = 0};
+    uint64_t lost = take_lost(&file->sink);
+    int old_errno = errno;
+    char text[100];
+
+    if (lost) {
+        lhttpd_log_entry_t first = note_of_lost(lost, NOT_WRITTEN, text);
+        line_add_dated(&line, &first);
+    }
+    size_t told = line.n;
+    line_add_dated(&line, entry);
+    if (told && !lh_lines_log(file, line.bytes, told))
+        atomic_fetch_add(&file->sink.lost, lost - 1);
+    lh_lines_log(file, line.bytes + told, line.n - told);
     errno = old_errno;
 }
 
@@ -172,7 +198,7 @@ void lh_log_to_syslog(void *context, const lhttpd_log_entry_t *entry)
     uint64_t lost = take_lost(sink);
     int old_errno = errno;
     char text[100];
-    lhttpd_log_entry_t first = note_of_lost(lost, text);
+    lhttpd_log_entry_t first = note_of_lost(lost, NOT_READ, text);
 
     if (lost && !send_entry(sink, &first))
         atomic_fetch_add(&sink->lost, lost + 1);

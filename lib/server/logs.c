@@ -3,28 +3,60 @@
 
 #include "server/server.h"
 
-enum { FILES = 1 };
+enum { LOG, ACCESS, FILES };
 
 /* --- settings ------------------------------------------------------------- */
 
-static int set_file(struct lhttpd_server_t *s, struct lh_log_file **file,
-                    const char *where, struct lh_err *err)
+static const char *syslog_name(const struct lhttpd_server_t *s)
 {
-    const char *name = s->syslog_name ? s->syslog_name : "lhttpd";
-    struct lh_log_file *other;
-    int r = lh_log_file_new(&other, where, name, err);
+    return s->syslog_name ? s->syslog_name : "lhttpd";
+}
 
-    if (r < 0)
-        return r;
-    lh_log_file_free(*file);
-    *file = other;
+/* The log's own places are its sink's: standard error in the place of standard
+ * output, and the system's log. */
+static void use_sink(struct lhttpd_server_t *s, const char *name)
+{
+    lh_log_sink_deinit(&s->sink);
+    lh_log_sink_init(&s->sink, name);
+    s->log.context = &s->sink;
+    s->log.fn = name ? lh_log_to_syslog : lh_log_to_stderr;
+}
+
+int lh_logs_set_log(struct lhttpd_server_t *s, const char *where,
+                    struct lh_err *err)
+{
+    struct lh_log_file *before = s->log_file, *file = NULL;
+    bool syslog = strcmp(where, "syslog") == 0;
+
+    if (s->log.fn != lh_log_to_stderr && s->log.fn != lh_log_to_syslog &&
+        s->log.fn != lh_log_to_file)
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "the program has the log by a function of its own");
+    if (syslog || strcmp(where, "-") == 0) {
+        use_sink(s, syslog ? syslog_name(s) : NULL);
+    } else {
+        int r = lh_log_file_new(&file, where, syslog_name(s), err);
+        if (r < 0)
+            return r;
+        s->log.context = file;
+        s->log.fn = lh_log_to_file;
+    }
+    s->log_file = file;
+    lh_log_file_free(before);
     return 0;
 }
 
 int lh_logs_set_access(struct lhttpd_server_t *s, const char *where,
                        struct lh_err *err)
 {
-    return set_file(s, &s->access.file, where, err);
+    struct lh_log_file *file;
+    int r = lh_log_file_new(&file, where, syslog_name(s), err);
+
+    if (r < 0)
+        return r;
+    lh_log_file_free(s->access.file);
+    s->access.file = file;
+    return 0;
 }
 
 int lh_logs_set_format(struct lhttpd_server_t *s, const char *format,
@@ -39,8 +71,7 @@ int lh_logs_set_format(struct lhttpd_server_t *s, const char *format,
 
 static struct lh_log_file *file_of(const struct lhttpd_server_t *s, int i)
 {
-    (void)i;
-    return s->access.file;
+    return i == LOG ? s->log_file : s->access.file;
 }
 
 /* Who rotates logs should learn now that it will not work, not when the old
@@ -84,5 +115,6 @@ int lh_logs_reopen(struct lhttpd_server_t *s, struct lh_err *err)
 
 void lh_logs_free(struct lhttpd_server_t *s)
 {
+    lh_log_file_free(s->log_file);
     lh_log_file_free(s->access.file);
 }

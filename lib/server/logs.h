@@ -8,7 +8,9 @@
 
 struct lhttpd_server_t;
 
-/* Settings access_log and access_format.  Before start. */
+/* Settings log_file, access_log and access_format.  Before start. */
+int lh_logs_set_log(struct lhttpd_server_t *s, const char *where,
+                    struct lh_err *err);
 int lh_logs_set_access(struct lhttpd_server_t *s, const char *where,
                        struct lh_err *err);
 int lh_logs_set_format(struct lhttpd_server_t *s, const char *format,

@@ -66,7 +66,8 @@ struct lhttpd_server_t {
     struct lh_log log;
     struct lh_log_sink sink; /* where the log goes without a callback */
     char *syslog_name;       /* of the system's log; NULL: standard error */
-    struct lh_access access; /* who is told of requests */
+    struct lh_log_file *log_file; /* the log's; NULL: it goes elsewhere */
+    struct lh_access access;      /* who is told of requests */
     char *software;
     unsigned workers_n;
     struct lh_listeners listeners;

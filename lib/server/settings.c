@@ -158,6 +158,7 @@ static const struct setting settings_table[] = {
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
     {"proxy_from", BEFORE_START, set_proxy_from},
     {"forwarded", BEFORE_START, set_forwarded},
+    {"log_file", BEFORE_START, lh_logs_set_log},
     {"access_log", BEFORE_START, lh_logs_set_access},
     {"access_format", BEFORE_START, lh_logs_set_format},
 };

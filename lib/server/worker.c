@@ -46,6 +46,9 @@
 
 /* From one look whether they have ended to the next. */
 #define LOOK_AFTER_CUT_MS 10
+
+/* From one try to the next, where lines of the log are not taken. */
+#define LINES_AGAIN_MS 20
 /* Objects of each kind that a worker keeps for reuse. */
 #define POOL_KEPT 256
 
@@ -98,12 +101,10 @@ static void cut_when_due(struct lh_worker *w)
     atomic_fetch_add(&w->server->cut, larger(requests, lh_conns_cut(w)));
 }
 
-/* Lines about requests that have ended; who does not take them holds up no stop
- * that is over. */
-static bool lines_have_left(const struct lh_worker *w)
+/* Lines about requests that have ended, say; who does not take them holds up no
+ * stop that is over. */
+static bool lines_have_left(const struct lh_worker *w, const struct lh_lines *l)
 {
-    const struct lh_lines *l = &w->access.lines;
-
     return lh_lines_have_left(l) ||
            (l->stalled && !l->busy &&
             w->ctx.now_ms >= atomic_load(&w->server->stop_at_ms));
@@ -114,7 +115,8 @@ static bool lines_have_left(const struct lh_worker *w)
 static bool has_nothing_left(const struct lh_worker *w)
 {
     if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations ||
-        !lines_have_left(w))
+        !lines_have_left(w, &w->access.lines) ||
+        !lines_have_left(w, &w->log_lines))
         return false;
     return lh_vms_tasks(w) == 0 ||
            (w->cut && w->ctx.now_ms >=
@@ -175,6 +177,9 @@ static int wait_ms(const struct lh_worker *w)
         timeout = shorter_wait(timeout, SUBMIT_AGAIN_MS);
     timeout =
         shorter_wait(timeout, lh_access_wait_ms(&w->access, w->ctx.stopping));
+    if (lh_lines_may_leave(&w->log_lines))
+        timeout =
+            shorter_wait(timeout, w->log_lines.stalled ? LINES_AGAIN_MS : 0);
     return shorter_wait(timeout, wait_for_cut_ms(w));
 }
 
@@ -349,6 +354,7 @@ static void turn(struct lh_worker *w)
     run_rounds(w);
     lh_conns_write(w);
     lh_access_leave(&w->access, w->ctx.stopping);
+    lh_lines_leave(&w->log_lines);
     w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
     lh_conns_prepare(w);
@@ -464,6 +470,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     if (r == 0)
         r = add_aio(w, err);
     lh_access_init(&w->access, &s->access, &w->ctx);
+    lh_lines_init(&w->log_lines, s->log_file, w->aio);
     if (r == 0)
         r = lh_vms_new(&w->vms, &s->mappings, &w->ctx, &w->ready_vms, err);
     return r;
@@ -477,6 +484,7 @@ void lh_worker_deinit(struct lh_worker *w)
     lh_channels_deinit(&w->channels);
     lh_conns_free_spare(w);
     lh_access_deinit(&w->access);
+    lh_lines_deinit(&w->log_lines);
     lh_aio_free(w->aio);
     lh_tls_worker_free(w->pools.tls);
     lh_net_pools_deinit(&w->pools);
@@ -519,8 +527,11 @@ static void *run_worker(void *arg)
 
     current = w;
     lh_signals_of_forked();
+    lh_lines_of_thread(&w->log_lines);
     while (!finished(w))
         turn(w);
+    lh_lines_lose(&w->log_lines); /* those of who has not taken them */
+    lh_lines_of_thread(NULL);
     lh_log_rates_tell(&w->ctx.log_rates);
     lh_access_end(&w->access);
     log_counters(w);

@@ -40,6 +40,7 @@ struct lh_worker {
     const char *files_by; /* which way these go, also once it has ended */
     bool submit_again;    /* soon: the kernel did not take all */
     struct lh_access_writer access;
+    struct lh_lines log_lines; /* of this thread, where the log is a file */
     struct lh_net_pools pools;
     struct lh_vms *vms;     /* one a mapping */
     struct lh_list old_vms; /* sets that serve what they have begun */
