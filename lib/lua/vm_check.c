@@ -99,7 +99,7 @@ static const char *check_wait(const struct lh_task *task)
          "a task: what it keeps is not anchored"},
         {waits || !lh_timer_armed(&task->timer),
          "a task: a timer without a wait"},
-        {!waits || wait->native == (task->native != NULL),
+        {!wait || wait->native == (task->native != NULL),
          "a task: a C function that waits, and none does, or the reverse"},
         {waits || !task->on.attached, "a task: on a file without a wait"},
         {task->on.attached || !lh_timer_armed(&task->on.late_timer),
