@@ -958,7 +958,8 @@ LHTTPD_API int lhttpd_process_ready(lhttpd_daemon_t *daemon);
  * - SIGTERM, SIGINT: stop, with `grace_ms` for requests under way; a second one
  *   cuts them, or ends the process with status 1 where scripts load.
  * - SIGHUP: lhttpd_server_reload(); the log says why one failed.
- * - SIGUSR1, SIGPIPE, SIGXFSZ: nothing.
+ * - SIGUSR1: lhttpd_server_reopen(); likewise.
+ * - SIGPIPE, SIGXFSZ: nothing.
  *
  * Returns what start or ready has failed with, or else what
  * lhttpd_server_wait() returns; the server is to be destroyed.  The signals

@@ -18,7 +18,8 @@ static struct {
     unsigned grace_ms;
     _Atomic unsigned stops; /* that were asked for */
     _Atomic bool is_busy; /* inside start or reload, which may take for ever */
-    _Atomic bool reload;  /* it was asked for */
+    _Atomic bool reopen;  /* it was asked for; likewise */
+    _Atomic bool reload;
 } process;
 
 static void stop(struct lhttpd_server_t *s)
@@ -41,6 +42,8 @@ static void on_signal(enum lh_wish wish)
         stop(s);
     else if (wish == LH_WISH_RELOAD)
         atomic_store(&process.reload, true);
+    else if (wish == LH_WISH_REOPEN)
+        atomic_store(&process.reopen, true);
     if (s->state == LH_SERVER_RUNNING && s->process == lh_self_id())
         lh_evq_wake(&s->done);
 }
@@ -63,8 +66,9 @@ static int serve(struct lhttpd_server_t *s)
 
     while (!atomic_load(&process.stops) &&
            atomic_load(&s->stop_at_ms) == LH_NEVER) {
-        lh_evq_wait(&s->done, none, 1, -1);
+        act(&process.reopen, s, lhttpd_server_reopen);
         act(&process.reload, s, lhttpd_server_reload);
+        lh_evq_wait(&s->done, none, 1, -1);
     }
     if (atomic_load(&process.stops)) /* the first came before it ran */
         lhttpd_server_shutdown(s, process.grace_ms);
@@ -99,6 +103,7 @@ int lhttpd_process_serve(lhttpd_server_t *s, lhttpd_daemon_t *daemon,
     process.grace_ms = grace_ms;
     atomic_store(&process.stops, 0);
     atomic_store(&process.reload, false);
+    atomic_store(&process.reopen, false);
     lh_signals_catch(on_signal);
     int r = start_and_serve(s, daemon);
     atomic_store(&process.server, NULL);

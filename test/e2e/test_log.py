@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import signal
 import tempfile
 
 import harness
@@ -199,6 +200,29 @@ class Trouble(Log):
             curl(s.url + "/")
             self.wait_for_lines(1)
             os.rename(self.log, self.log + ".1")
+            curl(s.url + "/")
+            self.wait_for_lines(2, self.log + ".1")
+
+    def test_rotated(self):
+        """Lines go on in a new file, and none is lost."""
+        with self.server() as s:
+            for n in range(1, 6):
+                curl(s.url + "/")
+                self.wait_for_lines(1)
+                os.rename(self.log, f"{self.log}.{n}")
+                s.signal(signal.SIGUSR1)
+                wait_until(lambda: os.path.exists(self.log), "for the file")
+            curl(s.url + "/")
+            self.wait_for_lines(1)
+
+    def test_it_cannot_be_opened_again(self):
+        with self.server() as s:
+            curl(s.url + "/")
+            self.wait_for_lines(1)
+            os.rename(self.log, self.log + ".1")
+            os.mkdir(self.log)
+            s.signal(signal.SIGUSR1)
+            s.wait_for_log("error: .*Is a directory")
             curl(s.url + "/")
             self.wait_for_lines(2, self.log + ".1")
 

@@ -21,6 +21,7 @@ extern void __gcov_dump(void) __attribute__((weak));
 
 static const char good[] = "httpd.register_handler('/', function() end)";
 static lhttpd_server_t *s;
+static char log_file[64];
 static _Atomic int serves, reloads, failures;
 
 #define CHECK(what)                                                            \
@@ -93,7 +94,10 @@ static void *send_signals(void *arg)
     wait_for(&serves, 1);
     kill(getpid(), SIGPIPE);
     kill(getpid(), SIGXFSZ);
+    CHECK(unlink(log_file) == 0);
     kill(getpid(), SIGUSR1);
+    while (access(log_file, F_OK) < 0)
+        usleep(1000);
     kill(getpid(), SIGHUP);
     wait_for(&reloads, 1);
     kill(getpid(), SIGHUP);
@@ -105,8 +109,12 @@ static void *send_signals(void *arg)
 
 static void signals(void)
 {
+    snprintf(log_file, sizeof(log_file), "/tmp/test_serve.%d.log",
+             (int)getpid());
+    CHECK(lhttpd_server_set(s, "access_log", log_file) == 0);
     map(good);
     while_it_serves(send_signals);
+    unlink(log_file);
     kill(getpid(), SIGTERM); /* means nothing any more */
     kill(getpid(), SIGHUP);
     CHECK(atomic_load(&reloads) == 2);
