@@ -88,6 +88,23 @@ class Scripts(harness.TestCase):
         self.assertIn("<tr><th>:method</th><td>GET</td></tr>", page)
         self.assertIn("<tr><th>x-mine</th><td>&lt;i&gt;&amp;</td></tr>", page)
 
+    def test_acme(self):
+        prefix = "/.well-known/acme-challenge"
+        with tempfile.TemporaryDirectory() as webroot:
+            os.makedirs(webroot + prefix)
+            for name in (prefix + "/Tok_en-1", "/.well-known/secret"):
+                with open(webroot + name, "w") as f:
+                    f.write("Tok_en-1.thumbprint")
+            os.environ["WEBROOT"] = webroot
+            self.addCleanup(os.environ.pop, "WEBROOT")
+            with Server(prefix, example("acme.lua")) as s:
+                self.assertEqual(self.get(s, prefix + "/Tok_en-1").text,
+                                 "Tok_en-1.thumbprint")
+                for path in ("/other", "/", "", "/..%2Fsecret", "/../secret",
+                             "/a/b"):
+                    status = self.get(s, prefix + path).status
+                    self.assertIn(status, (404, 308), path)
+
     def test_state_counts_by_worker(self):
         with Server("/", example("state.lua"), workers=1) as s:
             found = [self.get(s).text for _ in range(3)]

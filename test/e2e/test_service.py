@@ -6,6 +6,7 @@ NOTIFY_SOCKET."""
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -208,6 +209,63 @@ class Sockets(harness.TestCase):
                 self.assertEqual(c.ask().status, 200)
             process.terminate()
             self.assertEqual(process.wait(PATIENCE), 0)
+
+
+class Files(harness.TestCase):
+    """What is shipped in share/service."""
+
+    def path(self, name):
+        return os.path.join(harness.SOURCE, "share/service", name)
+
+    def test_units(self):
+        need("systemd-analyze")
+        where = tempfile.mkdtemp(dir=harness.directory())
+        with open(os.path.join(harness.BUILD, "lhttpd.service")) as f:
+            text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=" + BINARY,
+                          f.read())
+        with open(where + "/lhttpd.service", "w") as f:
+            f.write(text)
+        shutil.copy(self.path("lhttpd.socket"), where)
+        done = harness.run("systemd-analyze", "--man=no", "verify",
+                           where + "/lhttpd.service", where + "/lhttpd.socket")
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, "", ""))
+
+    def test_scripts(self):
+        for name in ("lhttpd.openrc", "lhttpd.procd"):
+            done = harness.run("sh", "-n", self.path(name))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_procd(self):
+        """With what OpenWrt's rc.common offers, as words."""
+        done = harness.run("sh", "-c", """
+            procd_open_instance() { :; }; procd_close_instance() { :; }
+            procd_set_param() { echo "$@"; }
+            procd_send_signal() { echo "signal $@"; }
+            . "$1"; start_service; reload_service""", "sh",
+                           self.path("lhttpd.procd"))
+        self.assertIn("command /usr/sbin/lhttpd -f ", done.stdout)
+        self.assertIn("signal lhttpd * HUP\n", done.stdout)
+
+    def test_logrotate(self):
+        need("logrotate")
+        where = tempfile.mkdtemp(dir=harness.directory())
+        with Server("/", HELLO, limits={"access_log": where + "/a.log"}) as s:
+            with open(self.path("lhttpd.logrotate")) as f:
+                text = f.read().replace("/var/log/lhttpd", where)
+            text = re.sub("systemctl .*", f"kill -USR1 {s.pid}", text)
+            with open(where + "/conf", "w") as f:
+                f.write(text)
+            for n in (1, 2):
+                self.get(s)
+                wait_until(lambda: os.path.exists(where + "/a.log") and
+                           os.path.getsize(where + "/a.log"), "for the line")
+                done = harness.run("logrotate", "-f", "-s", where + "/state",
+                                   where + "/conf")
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                s.wait_for_log(r"(?s)(opened again.*){%d}" % n)
+            self.assertEqual(os.path.getsize(where + "/a.log"), 0)
+            self.assertTrue(os.path.exists(where + "/a.log.2.gz"))
 
 
 class Told(harness.TestCase):
