@@ -80,6 +80,7 @@
  *
  *                            setup    runs              stopped
  *     set, add_certificate   yes      not on a worker   -
+ *     add_client_ca          yes      -                 -
  *     listen, adopt,         yes      -                 -
  *       listen_fds
  *     map_script, map_source yes      -                 -
@@ -328,6 +329,9 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"
  *   (and x-forwarded-proto), "forwarded" (RFC 7239) or "none";
+ * - client_ca: a file as for lhttpd_server_add_client_ca(); set again, it adds
+ *   another;
+ * - client_verify: "required" or "optional", for all of these;
  * - log_file: where the log goes, if not to a function of the program: a file,
  *   which is opened now; "-", standard error; or "syslog";
  * - access_log: where a line for each request that has ended goes: a file,
@@ -336,12 +340,12 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - access_format: what these lines are: "common", "combined" or "json".
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESYSTEM: a file
- * cannot be opened.  LHTTPD_ESTATE: the server runs and docs/limits.md does not
- * say "running" of this name, or the unix socket was made already.  What was
- * set last holds, while the server runs from the return on, on open connections
- * too.  LHTTPD_ENOMEM: nothing has changed. Before start; or while it runs,
- * from any thread but a worker, where LHTTPD_ESTATE is also that another thread
- * changes the server just now.
+ * cannot be opened.  LHTTPD_ECERT: client_ca cannot be used.  LHTTPD_ESTATE:
+ * the server runs and docs/limits.md does not say "running" of this name, or
+ * the unix socket was made already.  What was set last holds, while the server
+ * runs from the return on, on open connections too.  LHTTPD_ENOMEM: nothing has
+ * changed. Before start; or while it runs, from any thread but a worker, where
+ * LHTTPD_ESTATE is also that another thread changes the server just now.
  */
 LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
                                  const char *value);
@@ -467,6 +471,39 @@ lhttpd_server_add_certificate(lhttpd_server_t *server,
  * executed, not in one that it forked, with no other thread running.
  */
 LHTTPD_API int lhttpd_server_notify(lhttpd_server_t *server);
+
+/*
+ * Whom clients' certificates have to be from: the certificates of authorities,
+ * PEM, a file or memory (one certificate may be DER).  A certificate that is no
+ * authority's is trusted itself.  Keys RSA and EC on P-256, P-384, P-521.
+ */
+typedef struct lhttpd_client_ca_t {
+    size_t size;
+    const char *file;
+    const void *pem; /* where file is NULL */
+    size_t pem_size;
+    int optional; /* 0: every client must have a certificate that verifies */
+} lhttpd_client_ca_t;
+
+static inline lhttpd_client_ca_t lhttpd_client_ca_init(void)
+{
+    lhttpd_client_ca_t ca;
+
+    lhttpd_struct_init(&ca, sizeof(ca));
+    return ca;
+}
+
+/*
+ * Asks every client of a TLS listener for a certificate from this authority, or
+ * one of those that were added before.  Without one that verifies the handshake
+ * fails, with an alert and a line at level INFO that says why; where `optional`
+ * is set it goes on, and env.SSL_CLIENT_VERIFY tells the script.  All of a
+ * server's must be optional or none (LHTTPD_EINVAL; the setting client_verify
+ * decides it too).  A reload reads the files again.  LHTTPD_ECERT: it cannot be
+ * read or used; the words say why.  Before start.
+ */
+LHTTPD_API int lhttpd_server_add_client_ca(lhttpd_server_t *server,
+                                           const lhttpd_client_ca_t *ca);
 
 /* --- what it serves ---------------------------------------------------- */
 
@@ -627,7 +664,8 @@ LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
  *   read; the words have the script's line.
  * - LHTTPD_ECERT: a TLS listener has no certificate.
  * - LHTTPD_EINVAL: LHTTPD_LISTEN_REDIRECT, and no TCP port speaks TLS;
- *   LHTTPD_LISTEN_PROXY or forwarded without proxy_from.
+ *   LHTTPD_LISTEN_PROXY or forwarded without proxy_from; authorities of clients
+ *   without a TLS listener, client_verify without authorities.
  * - LHTTPD_ESYSTEM: the system refuses descriptors (none would be left for a
  *   client), random octets, or a thread.
  *

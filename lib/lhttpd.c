@@ -395,6 +395,22 @@ int lhttpd_server_add_certificate(lhttpd_server_t *s,
     return r < 0 ? r : end_change(s, add_certificate(s, &all, words(s)));
 }
 
+int lhttpd_server_add_client_ca(lhttpd_server_t *s,
+                                const lhttpd_client_ca_t *ca)
+{
+    const char *function = "lhttpd_server_add_client_ca";
+    lhttpd_client_ca_t all = lhttpd_client_ca_init();
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, function);
+    if (r == 0)
+        r = need_argument(s, ca, function, "ca");
+    if (r == 0)
+        r = take_struct(s, &all, ca, function, "client_ca");
+    return r < 0 ? r : lh_settings_add_client_ca(s, &all, &s->err);
+}
+
 int lhttpd_server_map_script(lhttpd_server_t *s, const char *prefix,
                              const char *path)
 {

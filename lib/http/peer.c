@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
 struct lh_peer *lh_peer_new(void)
 {
@@ -59,12 +60,30 @@ bool lh_peer_set_tls(struct lh_peer *peer, struct lh_str protocol,
     return true;
 }
 
+bool lh_peer_set_cert(struct lh_peer *peer, const char *fault,
+                      const uint8_t fingerprint[32], const char *subject)
+{
+    size_t n = strlen(subject) + 1;
+    struct lh_peer_cert *cert = lh_alloc(sizeof(*cert) + n);
+
+    if (!cert)
+        return false;
+    if (fault)
+        snprintf(cert->verify, sizeof(cert->verify), "FAILED:%s", fault);
+    else
+        snprintf(cert->verify, sizeof(cert->verify), "SUCCESS");
+    for (size_t i = 0; i < 32; i++)
+        snprintf(cert->fingerprint + 2 * i, 3, "%02x", fingerprint[i]);
+    memcpy(cert->subject, subject, n);
+    peer->cert = cert;
+    return true;
+}
+
 bool lh_peer_is_proxy(struct lh_peer *peer)
 {
-    peer->own_proxy = lh_strdup(peer->client_addr);
-    if (!peer->own_proxy)
+    peer->proxy_addr = lh_strdup(peer->client_addr);
+    if (!peer->proxy_addr)
         return false;
-    peer->proxy_addr = peer->own_proxy;
     peer->proxy_port = peer->client_port;
     return true;
 }
@@ -77,7 +96,6 @@ struct lh_peer *lh_peer_for_request(struct lh_peer *peer)
     if (!copy)
         return NULL;
     copy->owners = 1;
-    copy->own_words = copy->own_proxy = NULL;
     copy->origin = lh_peer_hold(peer);
     if (!copy->proxy_addr) {
         copy->proxy_addr = peer->client_addr;
@@ -96,9 +114,13 @@ void lh_peer_let_go(struct lh_peer *peer)
 {
     if (!peer || --peer->owners)
         return;
-    lh_peer_let_go(peer->origin);
-    lh_free(peer->own_words);
-    lh_free(peer->own_proxy);
+    if (peer->origin) {
+        lh_peer_let_go(peer->origin);
+    } else {
+        lh_free(peer->own_words);
+        lh_free(peer->proxy_addr);
+        lh_free(peer->cert);
+    }
     lh_free(peer);
 }
 

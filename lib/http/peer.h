@@ -12,22 +12,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A client's certificate, in words. */
+struct lh_peer_cert {
+    char verify[80];      /* "SUCCESS", or "FAILED:" and why */
+    char fingerprint[65]; /* SHA-256, in hex */
+    char subject[];       /* RFC 4514 */
+};
+
 struct lh_peer {
     unsigned owners;
+    bool secure; /* the client speaks TLS, to us or to a proxy that says so */
+    bool tells_cert; /* our own TLS does, and would know of a certificate */
     uint64_t number; /* of the connection in its worker, from 1 on */
     int server_port, client_port; /* 0 on a unix socket */
-    char server_addr[46];         /* numeric; "unix" on a unix socket */
+    int proxy_port;
+    char server_addr[46]; /* numeric; "unix" on a unix socket */
     char client_addr[46];
-    bool secure; /* the client speaks TLS, to us or to a proxy that says so */
     const char *tls_protocol;    /* "TLSv1.2"; NULL on plain TCP */
     const char *tls_cipher;      /* the IANA name */
     const char *tls_server_name; /* SNI; "" when none was sent */
+    struct lh_peer_cert *cert;   /* the client's; NULL: it has sent none */
     char *own_words;             /* where these live that are no constants */
-    /* Who is connected to us and speaks for the client; NULL: the client. */
-    const char *proxy_addr;
-    int proxy_port;
-    char *own_proxy; /* where that lives; NULL: in `origin`, or nowhere */
-    struct lh_peer *origin; /* of one that is for a single request; or NULL */
+    char *proxy_addr; /* who is connected to us and speaks for the client; NULL:
+                         the client */
+    struct lh_peer *origin; /* of one that is for a single request: whose
+                               strings these are; or NULL */
 };
 
 struct lh_peer *lh_peer_new(void); /* zeroed, one owner; NULL: no memory */
@@ -38,6 +47,10 @@ bool lh_peer_set_server_name(struct lh_peer *peer, const char *name);
  */
 bool lh_peer_set_tls(struct lh_peer *peer, struct lh_str protocol,
                      struct lh_str cipher, struct lh_str name);
+/* Copies what is known of the client's certificate.  `fault`: NULL where it has
+ * been verified.  False: no memory. */
+bool lh_peer_set_cert(struct lh_peer *peer, const char *fault,
+                      const uint8_t fingerprint[32], const char *subject);
 /* Who is told as the client so far is a proxy; the caller then fills in whom it
  * speaks for.  False: no memory. */
 bool lh_peer_is_proxy(struct lh_peer *peer);

@@ -293,6 +293,31 @@ static void push_tls_server_name(lua_State *L, const struct lh_task *task)
     lua_pushstring(L, name[0] ? name : NULL);
 }
 
+/* As Apache and nginx have it; nil over plain TCP. */
+static void push_client_verify(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_peer *peer = task->ex->peer;
+
+    if (peer->cert)
+        lua_pushstring(L, peer->cert->verify);
+    else
+        lua_pushstring(L, peer->tells_cert ? "NONE" : NULL);
+}
+
+static void push_client_subject(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_peer_cert *cert = task->ex->peer->cert;
+
+    lua_pushstring(L, cert ? cert->subject : NULL);
+}
+
+static void push_client_fingerprint(lua_State *L, const struct lh_task *task)
+{
+    const struct lh_peer_cert *cert = task->ex->peer->cert;
+
+    lua_pushstring(L, cert ? cert->fingerprint : NULL);
+}
+
 static void push_worker(lua_State *L, const struct lh_task *task)
 {
     lua_pushinteger(L, (lua_Integer)task->vm->ctx->worker);
@@ -318,6 +343,9 @@ static const struct {
     {"SSL_PROTOCOL", push_tls_protocol},
     {"SSL_CIPHER", push_tls_cipher},
     {"SSL_SERVER_NAME", push_tls_server_name},
+    {"SSL_CLIENT_VERIFY", push_client_verify},
+    {"SSL_CLIENT_S_DN", push_client_subject},
+    {"SSL_CLIENT_FINGERPRINT", push_client_fingerprint},
     {"WORKER", push_worker},
 };
 

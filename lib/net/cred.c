@@ -211,19 +211,19 @@ static bool is_pkcs12(const struct source *source)
 
 /* PEM, or DER, which begins with a SEQUENCE. */
 static int read_with(const struct source *source, lh_pem_fn take,
-                     const char *der_label, struct reading *r)
+                     const char *der_label, void *context, struct lh_err *err)
 {
     struct lh_pem_object der = {.der = source->p, .n = source->n};
 
     if (is_pkcs12(source))
-        return lh_err_set(r->err, LHTTPD_ECERT,
+        return lh_err_set(err, LHTTPD_ECERT,
                           "it is PKCS #12; convert it to PEM (openssl pkcs12 "
                           "-in FILE -nodes -out NEW)");
     if (source->n == 0 || source->p[0] != 0x30 ||
         lh_pem_begins(source->p, source->n))
-        return lh_pem_each(source->p, source->n, take, r, r->err);
+        return lh_pem_each(source->p, source->n, take, context, err);
     snprintf(der.label, sizeof(der.label), "%s", der_label);
-    return take(r, &der);
+    return take(context, &der);
 }
 
 /* The chain may be PEM with several certificates, or one in DER. */
@@ -231,7 +231,7 @@ static int chain_read(struct lh_keypair *pair, const struct source *chain,
                       struct lh_err *err)
 {
     struct reading r = {.pair = pair, .err = err};
-    int code = read_with(chain, take_certificate, "CERTIFICATE", &r);
+    int code = read_with(chain, take_certificate, "CERTIFICATE", &r, err);
 
     if (code == LHTTPD_ENOMEM)
         return lh_err_memory(err);
@@ -266,7 +266,7 @@ static int key_read(struct lh_keypair *pair, const struct source *key,
                     struct lh_err *err)
 {
     struct reading r = {.pair = pair, .err = err};
-    int code = read_with(key, take_key, "PRIVATE KEY", &r);
+    int code = read_with(key, take_key, "PRIVATE KEY", &r, err);
 
     if (code == LHTTPD_ENOMEM)
         return lh_err_memory(err);
@@ -277,6 +277,62 @@ static int key_read(struct lh_keypair *pair, const struct source *key,
     else
         code = keys_check(&r, key, err);
     return code;
+}
+
+struct each {
+    lh_cred_take take;
+    void *context;
+    unsigned found;
+    struct lh_err *err;
+};
+
+/* As take_certificate(), for who keeps no pairs. */
+static int take_each(void *context, const struct lh_pem_object *object)
+{
+    struct each *each = context;
+    struct reading r = {.err = each->err};
+
+    if (is_one_of(object->label, keys) || is_one_of(object->label, others))
+        return 0;
+    if (!is_one_of(object->label, certificates))
+        return refuse_object(&r, object);
+    each->found++;
+    int code = each->take(each->context, object->der, object->n);
+    if (code == LHTTPD_ECERT)
+        lh_err_set(each->err, code,
+                   "the %u. certificate is damaged, or its key is neither RSA "
+                   "nor EC on P-256, P-384 or P-521",
+                   each->found);
+    return code;
+}
+
+int lh_cred_each(const char *file, const void *p, size_t n, lh_cred_take take,
+                 void *context, struct lh_err *err)
+{
+    struct each each = {.take = take, .context = context, .err = err};
+    struct source source;
+    int code = source_open(&source, "client CA", file, p, n, err);
+
+    if (!code) {
+        code = read_with(&source, take_each, "CERTIFICATE", &each, err);
+        if (code == LHTTPD_ENOMEM)
+            lh_err_memory(err);
+        else if (code)
+            lh_err_prefix(err, source.what);
+        else if (!each.found)
+            code = refuse_source(err, &source, "it holds no certificate");
+    }
+    source_close(&source);
+    return code;
+}
+
+void lh_cred_log_unreadable(const struct lh_log *log, lhttpd_log_level_t level,
+                            const char *words, const char *which, int error)
+{
+    lh_log(log, level, NULL,
+           "%s %s: %s; to renew it, restart, or let the user that the server "
+           "has become read this path (inside of -r's directory)",
+           which, words, lh_sys_text(error));
 }
 
 int lh_cred_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,

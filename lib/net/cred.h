@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Several chains with their keys, in the order in which they were added.  A set
  * does not change once it is shared: what runs gets another one. */
@@ -44,12 +45,31 @@ int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
 
 bool lh_creds_empty(const struct lh_creds *creds);
 
+/* Adds what clients' certificates have to be from; before the set is shared, as
+ * the next.  Errors as lh_creds_add(). */
+int lh_creds_add_client_ca(struct lh_creds *creds,
+                           const lhttpd_client_ca_t *from, struct lh_err *err);
+void lh_creds_set_client_optional(struct lh_creds *creds, bool optional);
+struct lh_client_ca;
+/* NULL: clients are not asked for certificates. */
+struct lh_client_ca *lh_creds_client_ca(const struct lh_creds *creds);
+
 struct lh_keypair;
 
 /* In cred.c: reads and checks what `from` says into a pair that was initialised
  * (keypair.h).  Errors as lh_creds_add(). */
 int lh_cred_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
                  struct lh_err *err);
+
+/* In cred.c too: calls `take` for each certificate of a PEM or DER file, or
+ * memory where `file` is NULL.  It returns 0, LHTTPD_ENOMEM, or LHTTPD_ECERT
+ * where the certificate cannot be used.  Errors as lh_creds_add(). */
+typedef int (*lh_cred_take)(void *context, const uint8_t *der, size_t n);
+int lh_cred_each(const char *file, const void *p, size_t n, lh_cred_take take,
+                 void *context, struct lh_err *err);
+/* What a reload cannot read, and what then. */
+void lh_cred_log_unreadable(const struct lh_log *log, lhttpd_log_level_t level,
+                            const char *words, const char *which, int error);
 
 /* For policy.c: the i-th pair, NULL past the last. */
 const struct lh_keypair *lh_creds_at(const struct lh_creds *creds, size_t i);

@@ -4,10 +4,9 @@
  * keys last as long as the handshakes that began with them.
  */
 #include "base/mem.h"
-#include "base/str.h"
+#include "net/client_ca.h"
 #include "net/cred.h"
 #include "net/keypair.h"
-#include "os/error.h"
 #include "os/read_file.h"
 
 #include <stdatomic.h>
@@ -26,6 +25,7 @@ struct lh_creds {
     _Atomic unsigned shares;
     struct pair **pairs;
     size_t n;
+    struct lh_client_ca *client_ca; /* a share, or NULL */
 };
 
 /* --- sets ----------------------------------------------------------------- */
@@ -93,6 +93,7 @@ void lh_creds_free(struct lh_creds *creds)
         return;
     for (size_t i = 0; i < creds->n; i++)
         pair_free(creds->pairs[i]);
+    lh_client_ca_free(creds->client_ca);
     lh_free(creds->pairs);
     lh_free(creds);
 }
@@ -173,8 +174,33 @@ int lh_creds_replace(struct lh_creds **out, const struct lh_creds *old,
     }
     if (!placed)
         creds->pairs[creds->n++] = pair;
+    creds->client_ca = lh_client_ca_share(old->client_ca);
     *out = creds;
     return 0;
+}
+
+int lh_creds_add_client_ca(struct lh_creds *creds,
+                           const lhttpd_client_ca_t *from, struct lh_err *err)
+{
+    struct lh_client_ca *ca;
+    int code = lh_client_ca_add(&ca, creds->client_ca, from, err);
+
+    if (code)
+        return code;
+    lh_client_ca_free(creds->client_ca);
+    creds->client_ca = ca;
+    return 0;
+}
+
+void lh_creds_set_client_optional(struct lh_creds *creds, bool optional)
+{
+    if (creds->client_ca)
+        creds->client_ca->optional = optional;
+}
+
+struct lh_client_ca *lh_creds_client_ca(const struct lh_creds *creds)
+{
+    return creds->client_ca;
 }
 
 /* --- files again ---------------------------------------------------------- */
@@ -194,15 +220,6 @@ static int files_open(const struct pair *pair, const char **which)
     return 0;
 }
 
-static void log_unreadable(const struct lh_log *log, lhttpd_log_level_t level,
-                           const char *words, const char *which, int error)
-{
-    lh_log(log, level, NULL,
-           "%s %s: %s; to renew it, restart, or let the user that the server "
-           "has become read this path (inside of -r's directory)",
-           which, words, lh_sys_text(error));
-}
-
 void lh_creds_look(struct lh_creds *creds, const struct lh_log *log)
 {
     const char *which;
@@ -212,11 +229,12 @@ void lh_creds_look(struct lh_creds *creds, const struct lh_log *log)
         int error = files_open(pair, &which);
         pair->unreadable = error != 0;
         if (error)
-            log_unreadable(log, LHTTPD_LOG_NOTICE,
-                           "will not be read again by a reload, its "
-                           "certificate will stay as it is",
-                           which, error);
+            lh_cred_log_unreadable(log, LHTTPD_LOG_NOTICE,
+                                   "will not be read again by a reload, its "
+                                   "certificate will stay as it is",
+                                   which, error);
     }
+    lh_client_ca_look(creds->client_ca, log);
 }
 
 /* 1: it stays as it was. */
@@ -228,9 +246,9 @@ static int pair_read_again(struct pair **out, struct pair *old,
     int error = old->unreadable ? files_open(old, &which) : 0;
 
     if (error)
-        log_unreadable(log, LHTTPD_LOG_WARNING,
-                       "is not read again, its certificate stays as it was",
-                       which, error);
+        lh_cred_log_unreadable(
+            log, LHTTPD_LOG_WARNING,
+            "is not read again, its certificate stays as it was", which, error);
     if (error || !old->chain_file || !old->key_file) {
         *out = pair_share(old);
         return error != 0;
@@ -257,6 +275,14 @@ int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
         kept += r;
         creds->n++;
     }
+    int r = 0;
+    if (old->client_ca)
+        r = lh_client_ca_read_again(&creds->client_ca, old->client_ca, log,
+                                    err);
+    if (r < 0) {
+        lh_creds_free(creds);
+        return r;
+    }
     *out = creds;
-    return kept;
+    return kept + r;
 }

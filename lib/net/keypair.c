@@ -8,73 +8,20 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/der.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define RSA_BITS_MIN 2048
 
-/* The tags that the walk meets (X.690, 8.1.2). */
-#define TAG_OID        0x06
-#define TAG_OCTETS     0x04
-#define TAG_SEQUENCE   0x30
-#define TAG_SET        0x31
-#define TAG_VERSION    0xA0
-#define TAG_EXTENSIONS 0xA3
-#define TAG_DNS_NAME   0x82
+#define TAG_DNS_NAME 0x82
 
 static const uint8_t oid_common_name[] = {0x55, 0x04, 0x03};
 static const uint8_t oid_alt_name[] = {0x55, 0x1D, 0x11};
 
-struct der {
-    const uint8_t *p;
-    size_t n;
-};
-
-/* Takes the next element off *from.  False at the end and where it is damaged:
- * for names both mean that there are no more. */
-static bool der_next(struct der *from, uint8_t *tag, struct der *content)
-{
-    size_t head = 2;
-
-    if (from->n < head)
-        return false;
-    size_t n = from->p[1];
-    if (n & 0x80) {
-        size_t digits = n & 0x7F;
-        head += digits;
-        if (digits == 0 || digits > 3 || from->n < head)
-            return false;
-        n = 0;
-        for (size_t i = 2; i < head; i++)
-            n = n << 8 | from->p[i];
-    }
-    if (n > from->n - head)
-        return false;
-    *tag = from->p[0];
-    *content = (struct der){from->p + head, n};
-    from->p += head + n;
-    from->n -= head + n;
-    return true;
-}
-
-/* The same, for an element that must have this tag. */
-static bool der_expect(struct der *from, uint8_t wanted, struct der *content)
-{
-    uint8_t tag;
-
-    return der_next(from, &tag, content) && tag == wanted;
-}
-
-/* Is this element the object identifier?  Identifiers are compared as they
- * are encoded; DER has one encoding for each. */
-static bool der_is(struct der a, const uint8_t *oid, size_t n)
-{
-    return a.n == n && memcmp(a.p, oid, n) == 0;
-}
-
 /* Appends a name to the list, if it looks like one. */
-static void names_add(char *names, size_t *end, struct der name)
+static void names_add(char *names, size_t *end, struct lh_der name)
 {
     if (name.n == 0 || memchr(name.p, '\0', name.n))
         return;
@@ -85,16 +32,16 @@ static void names_add(char *names, size_t *end, struct der name)
 
 /* The common names of the subject, an old place for a host's name: a sequence
  * of sets, in each of which stand pairs of an attribute and its value. */
-static void names_of_subject(struct der subject, char *names, size_t *end)
+static void names_of_subject(struct lh_der subject, char *names, size_t *end)
 {
-    struct der set, pair, oid, value;
+    struct lh_der set, pair, oid, value;
     uint8_t tag;
 
-    while (der_expect(&subject, TAG_SET, &set)) {
-        while (der_expect(&set, TAG_SEQUENCE, &pair)) {
-            if (der_expect(&pair, TAG_OID, &oid) &&
-                der_is(oid, oid_common_name, sizeof(oid_common_name)) &&
-                der_next(&pair, &tag, &value))
+    while (lh_der_expect(&subject, LH_DER_SET, &set)) {
+        while (lh_der_expect(&set, LH_DER_SEQUENCE, &pair)) {
+            if (lh_der_expect(&pair, LH_DER_OID, &oid) &&
+                lh_der_is(oid, oid_common_name, sizeof(oid_common_name)) &&
+                lh_der_next(&pair, &tag, &value))
                 names_add(names, end, value);
         }
     }
@@ -102,21 +49,21 @@ static void names_of_subject(struct der subject, char *names, size_t *end)
 
 /* The DNS names of the extension subjectAltName, whose value is an octet
  * string that holds the list. */
-static void names_of_extensions(struct der list, char *names, size_t *end)
+static void names_of_extensions(struct lh_der list, char *names, size_t *end)
 {
-    struct der extension, oid, value, general_names, name;
+    struct lh_der extension, oid, value, general_names, name;
     uint8_t tag;
 
-    while (der_expect(&list, TAG_SEQUENCE, &extension)) {
-        if (!der_expect(&extension, TAG_OID, &oid) ||
-            !der_is(oid, oid_alt_name, sizeof(oid_alt_name)))
+    while (lh_der_expect(&list, LH_DER_SEQUENCE, &extension)) {
+        if (!lh_der_expect(&extension, LH_DER_OID, &oid) ||
+            !lh_der_is(oid, oid_alt_name, sizeof(oid_alt_name)))
             continue;
-        while (der_next(&extension, &tag, &value) && tag != TAG_OCTETS)
+        while (lh_der_next(&extension, &tag, &value) && tag != LH_DER_OCTETS)
             ; /* whether it is critical */
-        if (tag != TAG_OCTETS ||
-            !der_expect(&value, TAG_SEQUENCE, &general_names))
+        if (tag != LH_DER_OCTETS ||
+            !lh_der_expect(&value, LH_DER_SEQUENCE, &general_names))
             continue;
-        while (der_next(&general_names, &tag, &name)) {
+        while (lh_der_next(&general_names, &tag, &name)) {
             if (tag == TAG_DNS_NAME)
                 names_add(names, end, name);
         }
@@ -124,22 +71,24 @@ static void names_of_extensions(struct der list, char *names, size_t *end)
 }
 
 /* The alternative names, or where there are none the subject's common name. */
-static void leaf_read_names(struct der certificate, char *names)
+static void leaf_read_names(struct lh_der certificate, char *names)
 {
-    struct der outer, tbs, part, subject, extensions = {0};
+    struct lh_der outer, tbs, part, subject, extensions = {0};
     size_t end = 0;
     uint8_t tag;
 
-    if (der_expect(&certificate, TAG_SEQUENCE, &outer) &&
-        der_expect(&outer, TAG_SEQUENCE, &tbs) && der_next(&tbs, &tag, &part) &&
-        (tag != TAG_VERSION || der_next(&tbs, &tag, &part)) && /* serial */
-        der_next(&tbs, &tag, &part) &&                         /* algorithm */
-        der_next(&tbs, &tag, &part) &&                         /* issuer */
-        der_next(&tbs, &tag, &part) &&                         /* validity */
-        der_expect(&tbs, TAG_SEQUENCE, &subject)) {
-        while (der_next(&tbs, &tag, &part)) {
-            if (tag == TAG_EXTENSIONS)
-                der_expect(&part, TAG_SEQUENCE, &extensions);
+    if (lh_der_expect(&certificate, LH_DER_SEQUENCE, &outer) &&
+        lh_der_expect(&outer, LH_DER_SEQUENCE, &tbs) &&
+        lh_der_next(&tbs, &tag, &part) &&
+        (tag != LH_DER_VERSION ||
+         lh_der_next(&tbs, &tag, &part)) && /* serial */
+        lh_der_next(&tbs, &tag, &part) &&   /* algorithm */
+        lh_der_next(&tbs, &tag, &part) &&   /* issuer */
+        lh_der_next(&tbs, &tag, &part) &&   /* validity */
+        lh_der_expect(&tbs, LH_DER_SEQUENCE, &subject)) {
+        while (lh_der_next(&tbs, &tag, &part)) {
+            if (tag == LH_DER_EXTENSIONS)
+                lh_der_expect(&part, LH_DER_SEQUENCE, &extensions);
         }
         names_of_extensions(extensions, names, &end);
         if (end == 0)
@@ -169,9 +118,10 @@ void lh_keypair_deinit(struct lh_keypair *pair)
 enum lh_keypair_fault lh_keypair_add(struct lh_keypair *pair,
                                      const uint8_t *der, size_t n, bool trusted)
 {
-    struct der rest = {der, n}, content;
+    struct lh_der rest = {der, n}, content;
 
-    if (!der_expect(&rest, TAG_SEQUENCE, &content) || (rest.n && !trusted))
+    if (!lh_der_expect(&rest, LH_DER_SEQUENCE, &content) ||
+        (rest.n && !trusted))
         return LH_KEYPAIR_BAD_CERT;
     n -= rest.n;
     if (pair->chain_n == LH_KEYPAIR_CHAIN_MAX)
@@ -328,7 +278,7 @@ enum lh_keypair_fault lh_keypair_check(struct lh_keypair *pair)
         fault = LH_KEYPAIR_WRONG_ORDER;
     if (fault)
         return fault;
-    struct der leaf = {pair->chain[0].data, pair->chain[0].data_len};
+    struct lh_der leaf = {pair->chain[0].data, pair->chain[0].data_len};
     pair->names = lh_alloc(leaf.n); /* each name has two octets before it */
     if (!pair->names)
         return LH_KEYPAIR_NO_MEMORY;

@@ -28,29 +28,44 @@ struct content {
     uint64_t made_ms;
     uint16_t version, suite;
     uint8_t used, unused[3];
+    /* Only where clients have certificates: what is known of this one's. */
+    struct {
+        uint8_t verify, fault, unused[6];
+        uint8_t fingerprint[br_sha256_SIZE];
+        char subject[LH_SESSION_SUBJECT_BYTES];
+    } client;
 };
 
 /* An entry is moved word by word, since one atomic operation cannot move
  * more. */
-#define WORDS (sizeof(struct content) / sizeof(uint64_t))
+#define WORDS         (sizeof(struct content) / sizeof(uint64_t))
+#define WORDS_NO_CERT (offsetof(struct content, client) / sizeof(uint64_t))
 
-_Static_assert(sizeof(struct content) % sizeof(uint64_t) == 0,
+_Static_assert(sizeof(struct content) % sizeof(uint64_t) == 0 &&
+                   offsetof(struct content, client) % sizeof(uint64_t) == 0,
                "an entry is copied in whole words");
 
 /* An entry of the table: a seqlock and what it guards.  `sequence` counts up
  * by two with each session that is written; 0 says that there was none yet. */
 struct entry {
     _Atomic uint64_t sequence;
-    _Atomic uint64_t words[WORDS];
+    _Atomic uint64_t words[];
 };
 
 struct lh_sessions {
-    struct entry entries[ENTRIES];
+    size_t words; /* of each entry */
+    _Atomic uint64_t entries[];
 };
+
+static struct entry *entry_at(struct lh_sessions *sessions, size_t i)
+{
+    return (struct entry *)(sessions->entries + i * (1 + sessions->words));
+}
 
 /* Names are hashed, so that entries have one size and nobody learns from
  * memory which hosts were asked for. */
-struct lh_session_name lh_session_name(const char *server_name)
+struct lh_session_name lh_session_name(const char *server_name,
+                                       const struct lh_client_ca *ca)
 {
     struct lh_session_name name;
     br_sha256_context hash;
@@ -60,21 +75,30 @@ struct lh_session_name lh_session_name(const char *server_name)
         char c = lh_lower(*s);
         br_sha256_update(&hash, &c, 1);
     }
+    if (ca) {
+        br_sha256_update(&hash, ca->optional ? "\0o" : "\0r", 2);
+        br_sha256_update(&hash, ca->digest, sizeof(ca->digest));
+    }
     br_sha256_out(&hash, name.hash);
     return name;
 }
 
-struct lh_sessions *lh_sessions_new(void)
+static size_t table_bytes(size_t words)
 {
-    struct lh_sessions *sessions = lh_alloc(sizeof(*sessions));
+    return sizeof(struct lh_sessions) +
+           ENTRIES * (1 + words) * sizeof(uint64_t);
+}
+
+struct lh_sessions *lh_sessions_new(bool clients)
+{
+    size_t words = clients ? WORDS : WORDS_NO_CERT;
+    struct lh_sessions *sessions = lh_alloc(table_bytes(words));
 
     if (!sessions)
         return NULL;
-    for (size_t i = 0; i < ENTRIES; i++) {
-        atomic_init(&sessions->entries[i].sequence, 0);
-        for (size_t k = 0; k < WORDS; k++)
-            atomic_init(&sessions->entries[i].words[k], 0);
-    }
+    sessions->words = words;
+    for (size_t i = 0; i < ENTRIES * (1 + words); i++)
+        atomic_init(&sessions->entries[i], 0);
     return sessions;
 }
 
@@ -83,20 +107,21 @@ void lh_sessions_free(struct lh_sessions *sessions)
 {
     if (!sessions)
         return;
-    explicit_bzero(sessions, sizeof(*sessions));
+    explicit_bzero(sessions, table_bytes(sessions->words));
     lh_free(sessions);
 }
 
-/* The first entry of an id's place.  Ids that are saved are random. */
-static struct entry *place_of(struct lh_sessions *sessions, const uint8_t *id)
+/* The first entry of an id's place, by its number.  Ids that are saved are
+ * random. */
+static size_t place_of(const uint8_t *id)
 {
     size_t place = (size_t)id[0] | (size_t)id[1] << 8;
 
-    return &sessions->entries[place % (ENTRIES / WAYS) * WAYS];
+    return place % (ENTRIES / WAYS) * WAYS;
 }
 
 /* A copy of the entry, or false: it is empty or was written meanwhile. */
-static bool entry_read(struct entry *entry, struct content *content)
+static bool entry_read(struct entry *entry, size_t n, struct content *content)
 {
     uint64_t words[WORDS];
     uint64_t before =
@@ -104,17 +129,18 @@ static bool entry_read(struct entry *entry, struct content *content)
 
     if (before & 1)
         return false;
-    for (size_t i = 0; i < WORDS; i++)
+    for (size_t i = 0; i < n; i++)
         words[i] = atomic_load_explicit(&entry->words[i], memory_order_acquire);
     if (atomic_load_explicit(&entry->sequence, memory_order_relaxed) != before)
         return false;
-    memcpy(content, words, sizeof(words));
+    memcpy(content, words, n * sizeof(uint64_t));
     return content->used;
 }
 
 /* Replaces the entry.  If somebody writes it already, this session is the one
  * that is lost, which costs its client a full handshake. */
-static void entry_write(struct entry *entry, const struct content *content)
+static void entry_write(struct entry *entry, size_t n,
+                        const struct content *content)
 {
     uint64_t words[WORDS];
     uint64_t even =
@@ -124,8 +150,8 @@ static void entry_write(struct entry *entry, const struct content *content)
                         &entry->sequence, &even, even + 1, memory_order_acq_rel,
                         memory_order_relaxed))
         return;
-    memcpy(words, content, sizeof(words));
-    for (size_t i = 0; i < WORDS; i++)
+    memcpy(words, content, n * sizeof(uint64_t));
+    for (size_t i = 0; i < n; i++)
         atomic_store_explicit(&entry->words[i], words[i], memory_order_release);
     atomic_store_explicit(&entry->sequence, even + 2, memory_order_release);
 }
@@ -139,33 +165,67 @@ static bool is_expired(const struct content *content, uint64_t now_ms)
 }
 
 /* Where a session goes: an entry that is free, else the oldest. */
-static struct entry *victim_of(struct entry *place, uint64_t now_ms)
+static struct entry *victim_of(struct lh_sessions *sessions, size_t place,
+                               uint64_t now_ms)
 {
-    struct entry *oldest = place;
+    struct entry *oldest = entry_at(sessions, place);
     uint64_t oldest_ms = UINT64_MAX;
 
     for (size_t i = 0; i < WAYS; i++) {
+        struct entry *entry = entry_at(sessions, place + i);
         struct content content;
-        if (!entry_read(&place[i], &content)) {
-            if (atomic_load_explicit(&place[i].sequence,
-                                     memory_order_relaxed) == 0)
-                return &place[i];
+        if (!entry_read(entry, sessions->words, &content)) {
+            if (atomic_load_explicit(&entry->sequence, memory_order_relaxed) ==
+                0)
+                return entry;
             continue;
         }
         if (is_expired(&content, now_ms))
-            return &place[i];
+            return entry;
         if (content.made_ms < oldest_ms) {
             oldest_ms = content.made_ms;
-            oldest = &place[i];
+            oldest = entry;
         }
     }
     return oldest;
 }
 
+/* --- what is known of the client ------------------------------------------ */
+
+/* False: it does not fit. */
+static bool put_client(struct content *content,
+                       const struct lh_client_cert *client)
+{
+    size_t n = strlen(client->subject) + 1;
+
+    if (n > sizeof(content->client.subject))
+        return false;
+    content->client.verify = (uint8_t)client->verify;
+    content->client.fault = (uint8_t)client->fault;
+    memcpy(content->client.fingerprint, client->fingerprint,
+           sizeof(client->fingerprint));
+    memcpy(content->client.subject, client->subject, n);
+    return true;
+}
+
+static void get_client(const struct content *content,
+                       struct lh_client_cert *client)
+{
+    client->verify = (enum lh_client_verify)content->client.verify;
+    client->fault = (enum lh_client_fault)content->client.fault;
+    memcpy(client->fingerprint, content->client.fingerprint,
+           sizeof(client->fingerprint));
+    memcpy(client->subject, content->client.subject,
+           sizeof(content->client.subject));
+}
+
+/* --- saving and loading --------------------------------------------------- */
+
 /* The copy on the stack holds a master secret and is wiped as well. */
 void lh_sessions_save(struct lh_sessions *sessions,
                       const br_ssl_session_parameters *params,
-                      const struct lh_session_name *name, uint64_t now_ms)
+                      const struct lh_session_name *name,
+                      const struct lh_client_cert *client, uint64_t now_ms)
 {
     struct content content = {
         .name = *name,
@@ -175,12 +235,14 @@ void lh_sessions_save(struct lh_sessions *sessions,
         .used = 1,
     };
 
-    if (params->session_id_len != ID_BYTES)
+    if (params->session_id_len != ID_BYTES ||
+        (client && !put_client(&content, client)))
         return;
     memcpy(content.id, params->session_id, ID_BYTES);
     memcpy(content.master_secret, params->master_secret,
            sizeof(content.master_secret));
-    entry_write(victim_of(place_of(sessions, content.id), now_ms), &content);
+    entry_write(victim_of(sessions, place_of(content.id), now_ms),
+                sessions->words, &content);
     explicit_bzero(&content, sizeof(content));
 }
 
@@ -188,16 +250,18 @@ void lh_sessions_save(struct lh_sessions *sessions,
  * while it has not expired. */
 bool lh_sessions_load(struct lh_sessions *sessions,
                       br_ssl_session_parameters *params,
-                      const struct lh_session_name *name, uint64_t now_ms)
+                      const struct lh_session_name *name,
+                      struct lh_client_cert *client, uint64_t now_ms)
 {
-    struct entry *place = place_of(sessions, params->session_id);
+    size_t place = place_of(params->session_id);
     struct content content;
     bool found = false;
 
     if (params->session_id_len != ID_BYTES)
         return false;
     for (size_t i = 0; i < WAYS && !found; i++) {
-        found = entry_read(&place[i], &content) &&
+        found = entry_read(entry_at(sessions, place + i), sessions->words,
+                           &content) &&
                 memcmp(content.id, params->session_id, ID_BYTES) == 0 &&
                 memcmp(&content.name, name, sizeof(*name)) == 0 &&
                 !is_expired(&content, now_ms);
@@ -208,6 +272,8 @@ bool lh_sessions_load(struct lh_sessions *sessions,
         memcpy(params->master_secret, content.master_secret,
                sizeof(content.master_secret));
     }
+    if (found && client)
+        get_client(&content, client);
     explicit_bzero(&content, sizeof(content));
     return found;
 }
@@ -218,11 +284,14 @@ static void link_save(const br_ssl_session_cache_class **self,
                       const br_ssl_session_parameters *params)
 {
     struct lh_session_link *link = (struct lh_session_link *)(void *)self;
-    struct lh_session_name name = lh_session_name(link->server_name);
+    struct lh_client_auth *client = link->client;
+    struct lh_session_name name =
+        lh_session_name(link->server_name, client ? client->ca : NULL);
 
     (void)server;
     link->is_new = true;
-    lh_sessions_save(link->sessions, params, &name, lh_clock_ms());
+    lh_sessions_save(link->sessions, params, &name,
+                     client ? &client->cert : NULL, lh_clock_ms());
 }
 
 /* By then the server name must be known, which BearSSL has not read yet: see
@@ -232,10 +301,13 @@ static int link_load(const br_ssl_session_cache_class **self,
                      br_ssl_session_parameters *params)
 {
     const struct lh_session_link *link = (struct lh_session_link *)(void *)self;
-    struct lh_session_name name = lh_session_name(link->server_name);
+    struct lh_client_auth *client = link->client;
+    struct lh_session_name name =
+        lh_session_name(link->server_name, client ? client->ca : NULL);
 
     (void)server;
-    return lh_sessions_load(link->sessions, params, &name, lh_clock_ms());
+    return lh_sessions_load(link->sessions, params, &name,
+                            client ? &client->cert : NULL, lh_clock_ms());
 }
 
 static const br_ssl_session_cache_class link_class = {

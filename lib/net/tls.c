@@ -295,28 +295,44 @@ static enum lh_net engine_drain(struct tls *tls)
     return sent;
 }
 
+/* BearSSL closes without a word where it is about the client's certificate.
+ * Neither side has keys then, so that an alert is seven octets in the clear. */
+static void send_alert(struct tls *tls)
+{
+    int alert = lh_tls_context_alert(tls->context,
+                                     br_ssl_engine_last_error(tls->engine));
+    const uint8_t record[] = {RECORD_ALERT, 3, 3, 0, 2, 2, (uint8_t)alert};
+
+    if (alert >= 0 && tls->phase == PHASE_HANDSHAKE)
+        (void)lh_net_send(&tls->base, record, sizeof(record));
+}
+
 /* The engine is closed: by an error, or after both sides said goodbye. */
 static enum lh_net engine_ended(struct tls *tls)
 {
-    if (br_ssl_engine_last_error(tls->engine))
+    if (br_ssl_engine_last_error(tls->engine)) {
+        send_alert(tls);
         return tls_lose(tls, NULL);
+    }
     if (tls->phase != PHASE_CLOSED)
         set_phase(tls, PHASE_CLOSED);
     return LH_NET_EOF;
 }
 
-/* Is the handshake over, and with a client that we can serve? */
-static bool handshake_passed(struct tls *tls, unsigned state)
+/* Is the handshake over, and with a client that we cannot serve?  Then why. */
+static const char *handshake_fault(struct tls *tls, unsigned state)
 {
     if (tls->phase != PHASE_HANDSHAKE ||
         !(state & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)))
-        return true;
+        return NULL;
     if (!lh_tls_context_agrees(tls->context))
-        return false;
+        return NO_ALPN;
+    if (lh_tls_context_lacks_memory(tls->context))
+        return NO_MEMORY;
     set_phase(tls, PHASE_OPEN);
     tls->agreed = true;
     lh_policy_end(&tls->context->policy);
-    return true;
+    return NULL;
 }
 
 /* Will the client send no more, by its own words? */
@@ -414,8 +430,9 @@ static enum lh_net pump(struct tls *tls)
         unsigned state = br_ssl_engine_current_state(tls->engine);
         if (state & BR_SSL_CLOSED)
             return engine_ended(tls);
-        if (!handshake_passed(tls, state))
-            return tls_lose(tls, NO_ALPN);
+        const char *fault = handshake_fault(tls, state);
+        if (fault)
+            return tls_lose(tls, fault);
         if (state & BR_SSL_RECVAPP)
             return LH_NET_OK;
         if (has_ended(tls))
@@ -524,7 +541,8 @@ static enum lh_net begin_handshake(struct tls *tls)
         return tls_lose(tls, NO_MEMORY);
     if (!lh_tls_context_start(worker_of(tls), tls->context, tls->input,
                               tls->output))
-        return tls_lose(tls, NULL);
+        return tls_lose(tls, br_ssl_engine_last_error(tls->engine) ? NULL
+                                                                   : NO_MEMORY);
     set_phase(tls, PHASE_HANDSHAKE);
     return pump(tls);
 }
@@ -823,6 +841,18 @@ bool lh_tls_is_h2(const struct lh_transport *t)
     return tls->agreed && lh_tls_context_is_h2(tls->context);
 }
 
+const struct lh_client_cert *lh_tls_client(const struct lh_transport *t)
+{
+    const struct tls *tls = const_tls(t);
+
+    return tls->agreed && tls->context->auth ? &tls->context->auth->cert : NULL;
+}
+
+void lh_tls_forget_client(struct lh_transport *t)
+{
+    lh_tls_context_end_auth(tls_of(t)->context);
+}
+
 bool lh_tls_is_resumed(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
@@ -852,6 +882,9 @@ bool lh_tls_failure(const struct lh_transport *t,
     const struct lh_tls_circumstances known = {
         .hello = &tls->context->hello,
         .no_pair = tls->context->policy.refused,
+        .client = tls->context->auth
+                      ? lh_client_fault_words(tls->context->auth->cert.fault)
+                      : NULL,
         .is_garbage = tls->is_garbage,
     };
 

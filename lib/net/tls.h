@@ -7,6 +7,7 @@
 #define LH_NET_TLS_H
 
 #include "base/err.h"
+#include "net/client_auth.h"
 #include "net/cred.h"
 #include "net/transport.h"
 
@@ -49,6 +50,12 @@ bool lh_tls_is_h2(const struct lh_transport *t);
 bool lh_tls_is_resumed(const struct lh_transport *t); /* of a former session */
 const char *lh_tls_cipher(const struct lh_transport *t);      /* IANA name */
 const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
+
+/* What is known of the client's certificate; NULL: none was asked for.  Until
+ * it is forgotten, which gives memory back: call it once the handshake is done
+ * and what is wanted was read. */
+const struct lh_client_cert *lh_tls_client(const struct lh_transport *t);
+void lh_tls_forget_client(struct lh_transport *t);
 
 /* After LH_NET_LOST: why, for the operator: "no cipher suite in common",
  * "certificate unknown (alert 46) from the client".  False: it has not failed,

@@ -85,7 +85,7 @@ int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
     shared->creds = creds;
     shared->has_aes = br_aes_x86ni_ctr_get_vtable() != NULL ||
                       br_aes_pwr8_ctr_get_vtable() != NULL;
-    shared->sessions = lh_sessions_new();
+    shared->sessions = lh_sessions_new(lh_creds_client_ca(creds) != NULL);
     shared->protocols = protocols_new(http2, &shared->protocols_n);
     if (!shared->sessions || !shared->protocols) {
         lh_tls_shared_free(shared);
@@ -196,6 +196,7 @@ static void context_init(struct lh_tls_context *context,
     br_ssl_engine_set_all_flags(engine, BR_OPT_ENFORCE_SERVER_PREFERENCES |
                                             BR_OPT_NO_RENEGOTIATION |
                                             BR_OPT_FAIL_ON_ALPN_MISMATCH);
+    context->auth = NULL;
     context->protocols = shared->protocols;
     br_ssl_engine_set_protocol_names(engine, shared->protocols,
                                      shared->protocols_n);
@@ -245,6 +246,7 @@ void lh_tls_context_give(struct lh_tls_worker *worker,
 {
     assert(worker->out > 0);
     worker->out--;
+    lh_tls_context_end_auth(context);
     lh_policy_end(&context->policy);
     if (worker->idle_n >= CONTEXTS_KEPT) {
         explicit_bzero(context, sizeof(*context));
@@ -257,6 +259,59 @@ void lh_tls_context_give(struct lh_tls_worker *worker,
     worker->idle_n++;
 }
 
+/* --- client certificates -------------------------------------------------- */
+
+void lh_tls_context_end_auth(struct lh_tls_context *context)
+{
+    lh_client_auth_free(context->auth);
+    context->auth = NULL;
+    context->session.client = NULL;
+    br_ssl_engine_set_x509(&context->server.eng, NULL);
+    br_ssl_server_set_trust_anchor_names_alt(&context->server, NULL, 0);
+}
+
+int lh_tls_context_alert(const struct lh_tls_context *context, int error)
+{
+    if (!context->auth)
+        return -1;
+    switch (error) {
+    case BR_ERR_NO_CLIENT_AUTH:
+        return BR_ALERT_HANDSHAKE_FAILURE;
+    case BR_ERR_BAD_SIGNATURE:
+    case BR_ERR_INVALID_ALGORITHM:
+        return BR_ALERT_DECRYPT_ERROR;
+    case BR_ERR_WRONG_KEY_USAGE:
+        return BR_ALERT_UNSUPPORTED_CERTIFICATE;
+    case BR_ERR_X509_NOT_TRUSTED: /* what client_auth.c says for all */
+        return lh_client_fault_alert(context->auth->cert.fault);
+    default:
+        return -1;
+    }
+}
+
+/* Without authorities no certificate is asked for.  False: no memory. */
+static bool begin_auth(struct lh_tls_context *context, struct lh_client_ca *ca)
+{
+    br_ssl_engine_context *engine = &context->server.eng;
+
+    if (!ca)
+        return true;
+    context->auth = lh_client_auth_new(ca);
+    if (!context->auth)
+        return false;
+    context->session.client = context->auth;
+    br_ssl_engine_set_x509(engine, &context->auth->vtable);
+    br_ssl_engine_set_default_rsavrfy(engine);
+    br_ssl_engine_set_default_ecdsa(engine);
+    br_ssl_server_set_trust_anchor_names_alt(&context->server, ca->anchors,
+                                             ca->anchors_n);
+    if (ca->optional)
+        br_ssl_engine_add_flags(engine, BR_OPT_TOLERATE_NO_CLIENT_AUTH);
+    else
+        br_ssl_engine_remove_flags(engine, BR_OPT_TOLERATE_NO_CLIENT_AUTH);
+    return true;
+}
+
 /* A reset alone would keep a former client's maximum fragment length: setting
  * the buffers anew clears it. */
 bool lh_tls_context_start(struct lh_tls_worker *worker,
@@ -266,6 +321,8 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
     lh_tls_worker_take(worker);
     lh_policy_begin(&context->policy, worker->creds);
     context->session.is_new = false;
+    if (!begin_auth(context, lh_creds_client_ca(worker->creds)))
+        return false;
     br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
                                    BR_SSL_BUFSIZE_INPUT, output,
                                    BR_SSL_BUFSIZE_OUTPUT);
@@ -277,6 +334,12 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
 bool lh_tls_context_agrees(const struct lh_tls_context *context)
 {
     return lh_engine_alpn(&context->server.eng) != ALPN_UNKNOWN;
+}
+
+/* Where certificates are optional BearSSL goes on with a fault of any kind. */
+bool lh_tls_context_lacks_memory(const struct lh_tls_context *context)
+{
+    return context->auth && context->auth->cert.fault == LH_CLIENT_NO_MEMORY;
 }
 
 /* The engine would answer at once and take no output any more, so it is asked

@@ -6,6 +6,7 @@
 #define LH_NET_TLS_CONTEXT_H
 
 #include "base/mem.h"
+#include "net/client_auth.h"
 #include "net/hello.h"
 #include "net/policy.h"
 #include "net/session.h"
@@ -20,6 +21,8 @@ struct lh_tls_context {
     struct lh_session_link session;
     const char *const *protocols; /* the names that ALPN chooses from */
     struct lh_hello hello;        /* the present client's, for all that ask */
+    struct lh_client_auth *auth;  /* its certificate, while its handshake runs
+                                     and until it was told; or NULL */
     struct lh_tls_context *next;  /* while it waits for its next client */
 };
 
@@ -47,6 +50,10 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
  * ALPN names in a resumed hello. */
 bool lh_tls_context_agrees(const struct lh_tls_context *context);
 
+/* After a handshake: was there no memory to look at the client's certificate?
+ */
+bool lh_tls_context_lacks_memory(const struct lh_tls_context *context);
+
 /* Is this whole record, the next that the engine expects, an alert that says
  * close_notify (RFC 5246, 7.2.1) and is the client's own?  The engine does not
  * see it. */
@@ -54,6 +61,13 @@ bool lh_tls_context_agrees(const struct lh_tls_context *context);
 #define LH_TLS_ALERT_BYTES  32 /* of an encrypted alert; we agree to less */
 bool lh_tls_context_is_goodbye(const struct lh_tls_context *context,
                                const uint8_t *record, size_t n);
+
+/* The alert for which the engine's error stands, of those about the client's
+ * certificate, for which it sends none; -1: it is none of them. */
+int lh_tls_context_alert(const struct lh_tls_context *context, int error);
+
+/* Forgets what is known of the client's certificate. */
+void lh_tls_context_end_auth(struct lh_tls_context *context);
 
 bool lh_tls_context_is_h2(const struct lh_tls_context *context);
 const char *lh_tls_context_cipher(const struct lh_tls_context *context);

@@ -136,6 +136,12 @@ static const char *engine_words(int error)
         return "a renegotiation that is not secure";
     case BR_ERR_BAD_FINISHED:
         return "the client's Finished message is wrong";
+    case BR_ERR_NO_CLIENT_AUTH:
+        return "the client has sent no certificate";
+    case BR_ERR_BAD_SIGNATURE:
+        return "the client has not shown that it has its certificate's key";
+    case BR_ERR_WRONG_KEY_USAGE:
+        return "the client's certificate may not be used for signatures";
     case BR_ERR_INVALID_ALGORITHM:
         return "a curve or algorithm that was not agreed on";
     default:
@@ -159,6 +165,8 @@ void lh_tls_failure_words(char *out, size_t room, int error,
     if (received)
         snprintf(out, room, "%s (alert %d) from the client", alert_name(alert),
                  alert);
+    else if (error == BR_ERR_X509_NOT_TRUSTED && known->client)
+        snprintf(out, room, "the client's certificate: %s", known->client);
     else if (known->is_garbage)
         snprintf(out, room, "what the client sent first is not TLS");
     else if (sent && blame_versions(out, room, known->hello))

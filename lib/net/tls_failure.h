@@ -10,8 +10,9 @@
 /* What is known besides the engine's error. */
 struct lh_tls_circumstances {
     const struct lh_hello *hello;
-    bool no_pair;    /* policy.c found no certificate that fits the client */
-    bool is_garbage; /* what came first was no ClientHello */
+    const char *client; /* what is wrong with its certificate; or NULL */
+    bool no_pair;       /* policy.c found no certificate that fits the client */
+    bool is_garbage;    /* what came first was no ClientHello */
 };
 
 /* error: as br_ssl_engine_last_error() gives it, not 0.  At most `room` octets

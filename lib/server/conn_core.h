@@ -19,7 +19,6 @@
 
 #include "base/num.h"
 #include "http/protocol.h"
-#include "net/chunk.h"
 #include "server/worker.h"
 
 /* How far a connection is.  It only ever moves down this list. */
@@ -51,7 +50,6 @@ struct lh_conn {
     struct lh_list fed;
     struct lh_list dirty; /* in the worker's queue of that name, or in bulk */
     struct lh_timer timer;
-    struct lh_chunk proxy; /* PROXY: what came of its header */
     uint64_t tag;
     uint64_t idle_ms;        /* since when it counts as idle */
     uint64_t state_deadline; /* header, handshake, first byte, lingering */
@@ -79,6 +77,8 @@ struct lh_conn {
     bool feeding;     /* its own feed step runs: no need to queue it */
     bool counts_idle; /* in the idle list */
     uint8_t carrier;  /* enum lh_carrier */
+    uint8_t *proxy;   /* PROXY: a chunk for its header, proxy_n octets of it */
+    uint16_t proxy_n;
     uint8_t sniffed;
     uint8_t sniff[4];
 };

@@ -36,7 +36,9 @@ void lh_conn_proxy_begin(struct lh_conn *c)
 
 void lh_conn_proxy_end(struct lh_conn *c)
 {
-    lh_chunk_give(&c->worker->pools, &c->proxy);
+    if (c->proxy)
+        lh_pool_give(&c->worker->pools.chunks, c->proxy);
+    c->proxy = NULL;
 }
 
 static void refuse_header(struct lh_conn *c, const char *why)
@@ -80,9 +82,9 @@ static void end_header(struct lh_conn *c, const struct lh_proxy *proxy,
 /* Takes from the socket what it has told before; false: it cannot be. */
 static bool take_octets(struct lh_conn *c, size_t n)
 {
-    if (lh_sock_receive(c->fd, c->proxy.p + c->proxy.to, n) != (ssize_t)n)
+    if (lh_sock_receive(c->fd, c->proxy + c->proxy_n, n) != (ssize_t)n)
         return false;
-    c->proxy.to += n;
+    c->proxy_n = (uint16_t)(c->proxy_n + n);
     return true;
 }
 
@@ -90,9 +92,9 @@ static bool take_octets(struct lh_conn *c, size_t n)
 static void look_at_header(struct lh_conn *c, size_t n)
 {
     struct lh_proxy proxy;
-    size_t before = c->proxy.to;
+    size_t before = c->proxy_n;
 
-    switch (lh_proxy_read(c->proxy.p, before + n, &proxy)) {
+    switch (lh_proxy_read(c->proxy, before + n, &proxy)) {
     case LH_PROXY_BAD:
         refuse_header(c, proxy.why);
         return;
@@ -112,18 +114,18 @@ static void look_at_header(struct lh_conn *c, size_t n)
 /* A check whether the port is open connects and closes again: no news. */
 void lh_conn_proxy_read(struct lh_conn *c)
 {
-    struct lh_chunk *chunk = &c->proxy;
-
-    if (!lh_chunk_hold(&c->worker->pools, chunk)) {
+    if (!c->proxy)
+        c->proxy = lh_pool_take(&c->worker->pools.chunks);
+    if (!c->proxy) {
         refuse_header(c, "no memory to read it");
         return;
     }
-    ssize_t n = lh_sock_peek(c->fd, chunk->p + chunk->to,
-                             LH_PROXY_BYTES_MAX - chunk->to);
+    ssize_t n = lh_sock_peek(c->fd, c->proxy + c->proxy_n,
+                             LH_PROXY_BYTES_MAX - (size_t)c->proxy_n);
     if (n > 0) {
         c->heard = true;
         look_at_header(c, (size_t)n);
-    } else if (n == 0 && chunk->to > 0) {
+    } else if (n == 0 && c->proxy_n > 0) {
         refuse_header(c, "it ended in the middle");
     } else if (n == LH_SYS_EAGAIN) {
         c->readable = false;

@@ -106,6 +106,23 @@ void lh_negotiate_sniff(struct lh_conn *c)
 
 #endif
 
+/* False: no memory. */
+static bool note_certificate(struct lh_conn *c)
+{
+    const struct lh_client_cert *cert = lh_tls_client(c->transport);
+    bool noted = true;
+
+    c->host.peer->tells_cert = true;
+    if (cert && cert->verify != LH_CLIENT_NONE)
+        noted = lh_peer_set_cert(
+            c->host.peer,
+            cert->fault ? lh_client_fault_words(cert->fault) : NULL,
+            cert->fingerprint, cert->subject);
+    if (cert)
+        lh_tls_forget_client(c->transport);
+    return noted;
+}
+
 /* TLS has agreed on everything.  What it was is kept in words, since the
  * transport may be gone while a handler still asks. */
 static void secured(struct lh_conn *c)
@@ -119,7 +136,8 @@ static void secured(struct lh_conn *c)
     peer->secure = true;
     peer->tls_protocol = "TLSv1.2";
     peer->tls_cipher = lh_tls_cipher(c->transport);
-    if (!lh_peer_set_server_name(peer, lh_tls_server_name(c->transport)))
+    if (!note_certificate(c) ||
+        !lh_peer_set_server_name(peer, lh_tls_server_name(c->transport)))
         lh_conn_lose(c);
     else if (lh_tls_is_h2(c->transport))
         open_h2(c);

@@ -112,6 +112,22 @@ static int check_proxies(struct lhttpd_server_t *s)
     return 0;
 }
 
+/* Who believes that clients are known must not serve anybody. */
+static int check_client_ca(struct lhttpd_server_t *s)
+{
+    bool has_ca = lh_creds_client_ca(s->creds) != NULL;
+
+    if (has_ca && !lh_listeners_tls(&s->listeners))
+        return lh_err_set(&s->err, LHTTPD_EINVAL,
+                          "client_ca: no listener speaks TLS, so no client "
+                          "would be asked for a certificate");
+    if (!has_ca && s->settings.client_must != LH_CLIENTS_NOT_TOLD)
+        return lh_err_set(&s->err, LHTTPD_EINVAL,
+                          "client_verify: there is no client_ca to verify "
+                          "clients with");
+    return 0;
+}
+
 /* What listeners, certificates and mappings need of each other. */
 static int check_parts(struct lhttpd_server_t *s)
 {
@@ -129,7 +145,8 @@ static int check_parts(struct lhttpd_server_t *s)
                               "to",
                               l->where.text);
     }
-    return check_proxies(s);
+    int r = check_client_ca(s);
+    return r < 0 ? r : check_proxies(s);
 }
 
 /* Allowed, but hardly meant. */
@@ -306,6 +323,8 @@ static int make_shared(struct lhttpd_server_t *s)
 
     if (r == 0)
         r = lh_mappings_read(&s->mappings, &s->err);
+    lh_creds_set_client_optional(s->creds, s->settings.client_must ==
+                                               LH_CLIENTS_OPTIONAL);
     if (r == 0 && lh_listeners_tls(&s->listeners))
         r = lh_tls_shared_new(&s->tls, s->creds, LHTTPD_HTTP2 != 0, &s->err);
     if (r == 0)

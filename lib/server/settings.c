@@ -122,6 +122,48 @@ static int set_forwarded(struct lhttpd_server_t *s, const char *value,
                       "not none, x-forwarded-for or forwarded");
 }
 
+/* --- client certificates -------------------------------------------------- */
+
+/* Read at once, for what confine takes away may be needed to. */
+static int set_client_ca(struct lhttpd_server_t *s, const char *value,
+                         struct lh_err *err)
+{
+    lhttpd_client_ca_t ca = lhttpd_client_ca_init();
+
+    ca.file = value;
+    return lh_creds_add_client_ca(s->creds, &ca, err);
+}
+
+static int set_client_verify(struct lhttpd_server_t *s, const char *value,
+                             struct lh_err *err)
+{
+    if (strcmp(value, "required") == 0)
+        s->settings.client_must = LH_CLIENTS_REQUIRED;
+    else if (strcmp(value, "optional") == 0)
+        s->settings.client_must = LH_CLIENTS_OPTIONAL;
+    else
+        return lh_err_set(err, LHTTPD_EINVAL, "not required or optional");
+    return 0;
+}
+
+int lh_settings_add_client_ca(struct lhttpd_server_t *s,
+                              const lhttpd_client_ca_t *ca, struct lh_err *err)
+{
+    enum lh_client_must must =
+        ca->optional ? LH_CLIENTS_OPTIONAL : LH_CLIENTS_REQUIRED;
+
+    if (s->settings.client_must != LH_CLIENTS_NOT_TOLD &&
+        s->settings.client_must != must)
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "client CA: certificates were %s before, and are one "
+                          "or the other for all of a server",
+                          ca->optional ? "required" : "optional");
+    int r = lh_creds_add_client_ca(s->creds, ca, err);
+    if (r == 0)
+        s->settings.client_must = must;
+    return r;
+}
+
 void lh_settings_deinit(struct lh_settings *settings)
 {
     lh_networks_deinit(&settings->proxy_from);
@@ -158,6 +200,8 @@ static const struct setting settings_table[] = {
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
     {"proxy_from", BEFORE_START, set_proxy_from},
     {"forwarded", BEFORE_START, set_forwarded},
+    {"client_ca", BEFORE_START, set_client_ca},
+    {"client_verify", BEFORE_START, set_client_verify},
     {"log_file", BEFORE_START, lh_logs_set_log},
     {"access_log", BEFORE_START, lh_logs_set_access},
     {"access_format", BEFORE_START, lh_logs_set_format},

@@ -9,6 +9,13 @@
 #include "http/forwarded.h"
 #include "os/sock.h"
 
+/* What is asked of TLS clients where there are authorities (client_ca). */
+enum lh_client_must {
+    LH_CLIENTS_NOT_TOLD, /* a certificate that verifies, as REQUIRED */
+    LH_CLIENTS_REQUIRED,
+    LH_CLIENTS_OPTIONAL,
+};
+
 /* LH_SOCK_AS_MADE: not set. */
 struct lh_settings {
     uint32_t unix_owner, unix_owner_group; /* the user's, and its own group */
@@ -16,6 +23,7 @@ struct lh_settings {
     uint64_t reload_grace_ms;
     struct lh_networks proxy_from; /* proxies that are believed */
     enum lh_forwarded_by forwarded;
+    enum lh_client_must client_must;
 };
 
 void lh_settings_init(struct lh_settings *settings);
@@ -23,6 +31,11 @@ void lh_settings_deinit(struct lh_settings *settings);
 
 /* What they say of a unix socket's file. */
 struct lh_sock_access lh_settings_access(const struct lh_settings *settings);
+
+/* As lhttpd_server_add_client_ca(), of which the setting client_ca is the half.
+ */
+int lh_settings_add_client_ca(struct lhttpd_server_t *s,
+                              const lhttpd_client_ca_t *ca, struct lh_err *err);
 
 /* As lhttpd_server_set(); before start, or while the server runs. */
 int lh_settings_set(struct lhttpd_server_t *s, const char *name,

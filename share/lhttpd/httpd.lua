@@ -50,6 +50,9 @@ httpd = {}
 ---@field SSL_PROTOCOL? string
 ---@field SSL_CIPHER? string
 ---@field SSL_SERVER_NAME? string the name that the client asked for
+---@field SSL_CLIENT_VERIFY? string "SUCCESS", "NONE" or "FAILED:" and why
+---@field SSL_CLIENT_S_DN? string the subject of the client's certificate
+---@field SSL_CLIENT_FINGERPRINT? string its SHA-256 in hex
 ---@field WORKER integer
 
 ---The request's fields by name, in any case, and `method`, `path`, `scheme`,

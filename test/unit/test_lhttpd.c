@@ -122,6 +122,35 @@ static void two_servers_do_not_know_of_each_other(void **state)
     lhttpd_server_destroy(b);
 }
 
+/* One server's clients are all held to the same. */
+static void client_authorities_are_checked(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+    lhttpd_client_ca_t ca = lhttpd_client_ca_init();
+
+    (void)state;
+    assert_int_equal(lhttpd_server_add_client_ca(NULL, &ca), LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_add_client_ca(s, NULL), LHTTPD_EINVAL);
+    ca.size = 0;
+    assert_int_equal(lhttpd_server_add_client_ca(s, &ca), LHTTPD_EINVAL);
+    ca = lhttpd_client_ca_init();
+    assert_int_equal(lhttpd_server_add_client_ca(s, &ca), LHTTPD_ECERT);
+    assert_int_equal(lhttpd_server_check(s), 0);
+    ca.file = TEST_DATA "/tls/root.pem";
+    assert_int_equal(lhttpd_server_add_client_ca(s, &ca), 0);
+    ca.optional = 1;
+    assert_int_equal(lhttpd_server_add_client_ca(s, &ca), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "were required before"));
+    assert_int_equal(lhttpd_server_check(s), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "no listener speaks TLS"));
+    lhttpd_server_destroy(s);
+    s = make(HELLO, 1);
+    assert_int_equal(lhttpd_server_set(s, "client_verify", "optional"), 0);
+    assert_int_equal(lhttpd_server_check(s), LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_add_client_ca(s, &ca), 0);
+    lhttpd_server_destroy(s);
+}
+
 static void create_refuses_impossible_structs(void **state)
 {
     lhttpd_config_t config = quiet(1);
@@ -1264,6 +1293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(serves_and_stops),
         cmocka_unit_test(two_servers_do_not_know_of_each_other),
+        cmocka_unit_test(client_authorities_are_checked),
         cmocka_unit_test(create_refuses_impossible_structs),
         cmocka_unit_test(an_older_struct_is_read_no_further),
         cmocka_unit_test(words_say_what_is_wrong),

@@ -51,10 +51,10 @@ static bool same(const br_ssl_session_parameters *a,
 
 static void hashes_names(void **state)
 {
-    struct lh_session_name a = lh_session_name("a.example");
-    struct lh_session_name b = lh_session_name("A.EXAMPLE");
-    struct lh_session_name c = lh_session_name("b.example");
-    struct lh_session_name none = lh_session_name(""); /* FIPS 180-4 */
+    struct lh_session_name a = lh_session_name("a.example", NULL);
+    struct lh_session_name b = lh_session_name("A.EXAMPLE", NULL);
+    struct lh_session_name c = lh_session_name("b.example", NULL);
+    struct lh_session_name none = lh_session_name("", NULL); /* FIPS 180-4 */
 
     (void)state;
     assert_memory_equal(&a, &b, sizeof(a));
@@ -68,77 +68,77 @@ static void hashes_names(void **state)
 
 static void finds_what_was_saved(void **state)
 {
-    struct lh_sessions *sessions = lh_sessions_new();
-    struct lh_session_name a = lh_session_name("a.example");
-    struct lh_session_name b = lh_session_name("b.example");
+    struct lh_sessions *sessions = lh_sessions_new(false);
+    struct lh_session_name a = lh_session_name("a.example", NULL);
+    struct lh_session_name b = lh_session_name("b.example", NULL);
     br_ssl_session_parameters one = make(1), got = ask(1), other = ask(2);
 
     (void)state;
-    assert_false(lh_sessions_load(sessions, &got, &a, 5));
-    lh_sessions_save(sessions, &one, &a, 5);
-    assert_true(lh_sessions_load(sessions, &got, &a, 6));
+    assert_false(lh_sessions_load(sessions, &got, &a, NULL, 5));
+    lh_sessions_save(sessions, &one, &a, NULL, 5);
+    assert_true(lh_sessions_load(sessions, &got, &a, NULL, 6));
     assert_true(same(&got, &one));
-    assert_false(lh_sessions_load(sessions, &other, &a, 6));
+    assert_false(lh_sessions_load(sessions, &other, &a, NULL, 6));
     /* Not under another name (RFC 6066, 3); nothing of it is given out. */
     got = ask(1);
-    assert_false(lh_sessions_load(sessions, &got, &b, 6));
+    assert_false(lh_sessions_load(sessions, &got, &b, NULL, 6));
     other = ask(1);
     assert_true(same(&got, &other));
     /* Found as often as it is wanted. */
-    assert_true(lh_sessions_load(sessions, &got, &a, 7));
+    assert_true(lh_sessions_load(sessions, &got, &a, NULL, 7));
     lh_sessions_free(sessions);
     lh_sessions_free(NULL);
 }
 
 static void wants_whole_ids(void **state)
 {
-    struct lh_sessions *sessions = lh_sessions_new();
-    struct lh_session_name name = lh_session_name("");
+    struct lh_sessions *sessions = lh_sessions_new(false);
+    struct lh_session_name name = lh_session_name("", NULL);
     br_ssl_session_parameters zero = {.session_id_len = 32};
     br_ssl_session_parameters brief = make(1);
 
     (void)state;
-    assert_false(lh_sessions_load(sessions, &zero, &name, 1));
+    assert_false(lh_sessions_load(sessions, &zero, &name, NULL, 1));
     brief.session_id_len = 31;
-    lh_sessions_save(sessions, &brief, &name, 1);
-    assert_false(lh_sessions_load(sessions, &brief, &name, 1));
+    lh_sessions_save(sessions, &brief, &name, NULL, 1);
+    assert_false(lh_sessions_load(sessions, &brief, &name, NULL, 1));
     brief.session_id_len = 32;
-    assert_false(lh_sessions_load(sessions, &brief, &name, 1));
+    assert_false(lh_sessions_load(sessions, &brief, &name, NULL, 1));
     lh_sessions_free(sessions);
 }
 
 static void forgets_in_time(void **state)
 {
-    struct lh_sessions *sessions = lh_sessions_new();
-    struct lh_session_name name = lh_session_name("a");
+    struct lh_sessions *sessions = lh_sessions_new(false);
+    struct lh_session_name name = lh_session_name("a", NULL);
     br_ssl_session_parameters one = make(1), got = ask(1);
 
     (void)state;
-    lh_sessions_save(sessions, &one, &name, 1000);
-    assert_true(
-        lh_sessions_load(sessions, &got, &name, 1000 + LH_SESSION_LIFETIME_MS));
+    lh_sessions_save(sessions, &one, &name, NULL, 1000);
+    assert_true(lh_sessions_load(sessions, &got, &name, NULL,
+                                 1000 + LH_SESSION_LIFETIME_MS));
     /* Another worker's clock may be a little behind. */
-    assert_true(lh_sessions_load(sessions, &got, &name, 990));
-    assert_false(
-        lh_sessions_load(sessions, &got, &name, 1001 + LH_SESSION_LIFETIME_MS));
+    assert_true(lh_sessions_load(sessions, &got, &name, NULL, 990));
+    assert_false(lh_sessions_load(sessions, &got, &name, NULL,
+                                  1001 + LH_SESSION_LIFETIME_MS));
     lh_sessions_free(sessions);
 }
 
 /* More than fit: the newest are there, and what is found is right. */
 static void makes_room(void **state)
 {
-    struct lh_sessions *sessions = lh_sessions_new();
-    struct lh_session_name name = lh_session_name("a");
+    struct lh_sessions *sessions = lh_sessions_new(false);
+    struct lh_session_name name = lh_session_name("a", NULL);
     unsigned total = 20000, found = 0;
 
     (void)state;
     for (unsigned i = 0; i < total; i++) {
         br_ssl_session_parameters p = make(i);
-        lh_sessions_save(sessions, &p, &name, 1000 + i);
+        lh_sessions_save(sessions, &p, &name, NULL, 1000 + i);
     }
     for (unsigned i = 0; i < total; i++) {
         br_ssl_session_parameters p = make(i), got = ask(i);
-        if (lh_sessions_load(sessions, &got, &name, 1000 + total)) {
+        if (lh_sessions_load(sessions, &got, &name, NULL, 1000 + total)) {
             assert_true(same(&p, &got));
             found++;
         } else {
@@ -167,8 +167,8 @@ static void *hammer(void *context)
         struct lh_session_name name;
         memset(name.hash, (int)(i % 7), sizeof(name.hash));
         if (i % 3 == 0)
-            lh_sessions_save(s->sessions, &p, &name, i);
-        if (!lh_sessions_load(s->sessions, &got, &name, i))
+            lh_sessions_save(s->sessions, &p, &name, NULL, i);
+        if (!lh_sessions_load(s->sessions, &got, &name, NULL, i))
             continue;
         s->found++;
         if (!same(&p, &got))
@@ -179,7 +179,7 @@ static void *hammer(void *context)
 
 static void is_never_torn(void **state)
 {
-    struct shared s = {.sessions = lh_sessions_new()};
+    struct shared s = {.sessions = lh_sessions_new(false)};
     pthread_t threads[THREADS];
 
     (void)state;
@@ -192,12 +192,43 @@ static void is_never_torn(void **state)
     lh_sessions_free(s.sessions);
 }
 
+/* What is known of the client's certificate goes along, or the session stays
+ * out: never a session without it. */
+static void keeps_certificates(void **state)
+{
+    struct lh_sessions *sessions = lh_sessions_new(true);
+    struct lh_client_ca ca = {.optional = false}, other = {.optional = true};
+    struct lh_session_name name = lh_session_name("a", &ca);
+    struct lh_session_name names[] = {lh_session_name("a", NULL),
+                                      lh_session_name("a", &other)};
+    struct lh_client_cert cert = {.verify = LH_CLIENT_FAILED,
+                                  .fault = LH_CLIENT_EXPIRED,
+                                  .fingerprint = {7, [31] = 8}};
+    struct lh_client_cert got = {.verify = LH_CLIENT_NONE};
+    br_ssl_session_parameters one = make(1), again = ask(1);
+
+    (void)state;
+    memset(cert.subject, 'x', LH_SESSION_SUBJECT_BYTES);
+    lh_sessions_save(sessions, &one, &name, &cert, 5);
+    assert_false(lh_sessions_load(sessions, &again, &name, &got, 6));
+    cert.subject[LH_SESSION_SUBJECT_BYTES - 1] = '\0';
+    lh_sessions_save(sessions, &one, &name, &cert, 5);
+    for (size_t i = 0; i < 2; i++)
+        assert_false(lh_sessions_load(sessions, &again, &names[i], &got, 6));
+    assert_true(lh_sessions_load(sessions, &again, &name, &got, 6));
+    assert_int_equal(got.verify, cert.verify);
+    assert_int_equal(got.fault, cert.fault);
+    assert_memory_equal(got.fingerprint, cert.fingerprint, 32);
+    assert_string_equal(got.subject, cert.subject);
+    lh_sessions_free(sessions);
+}
+
 static void needs_memory(void **state)
 {
     (void)state;
     test_heap_install();
     test_heap_fail_at(1);
-    assert_null(lh_sessions_new());
+    assert_null(lh_sessions_new(false));
     test_heap_uninstall();
 }
 
@@ -210,6 +241,7 @@ int main(void)
         cmocka_unit_test(forgets_in_time),
         cmocka_unit_test(makes_room),
         cmocka_unit_test(is_never_torn),
+        cmocka_unit_test(keeps_certificates),
         cmocka_unit_test(needs_memory),
     };
 

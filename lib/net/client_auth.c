@@ -1,0 +1,277 @@
+/*
+ * Client certificates: see client_auth.h.
+ *
+ * Every octet goes to three places: to BearSSL's validator, which knows the
+ * authorities, for the first certificate to its decoder, which gives the key
+ * whatever becomes of the chain, and to a copy for what neither of them tells:
+ * dates, purposes and the subject's name.
+ */
+#include "net/client_auth.h"
+
+#include "base/mem.h"
+#include "net/certificate.h"
+#include "os/clock.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define CHAIN_CERTIFICATES 16
+#define CHAIN_BYTES        65536
+#define RSA_BYTES_MIN      256 /* 2048 bits */
+
+#define DAYS_TO_1970 719528 /* BearSSL counts from the year 0 on */
+#define DAY_S        86400
+
+/* --- words ---------------------------------------------------------------- */
+
+static const struct {
+    const char *words;
+    uint8_t alert;
+} faults[] = {
+    [LH_CLIENT_OK] = {"no fault", 80},
+    [LH_CLIENT_UNKNOWN_ISSUER] = {"unknown issuer", 48},
+    [LH_CLIENT_EXPIRED] = {"expired", 45},
+    [LH_CLIENT_NOT_YET_VALID] = {"not yet valid", 45},
+    [LH_CLIENT_CHAIN_DATES] = {"an intermediate certificate is expired or not "
+                               "yet valid",
+                               45},
+    [LH_CLIENT_BAD_SIGNATURE] = {"a signature in its chain is wrong", 42},
+    [LH_CLIENT_NOT_CA] = {"signed by a certificate that is no authority's", 42},
+    [LH_CLIENT_USAGE] = {"its usage does not allow it for clients", 43},
+    [LH_CLIENT_WEAK_KEY] = {"a key in its chain is too short", 42},
+    [LH_CLIENT_EXTENSION] = {"a critical extension that is not understood", 43},
+    [LH_CLIENT_UNSUPPORTED] = {"a key or signature of an unsupported kind", 43},
+    [LH_CLIENT_TOO_LONG] = {"its chain or its subject is too long", 42},
+    [LH_CLIENT_DAMAGED] = {"damaged", 42},
+    [LH_CLIENT_NO_MEMORY] = {"no memory", 80},
+};
+
+const char *lh_client_fault_words(enum lh_client_fault fault)
+{
+    return faults[fault].words;
+}
+
+uint8_t lh_client_fault_alert(enum lh_client_fault fault)
+{
+    return faults[fault].alert;
+}
+
+/* BearSSL has one number for both ends of a certificate's time, and none for
+ * whose it was. */
+static enum lh_client_fault date_fault(const struct lh_client_auth *auth)
+{
+    struct lh_certificate leaf;
+
+    if (!lh_certificate_read(auth->der, auth->der_n, &leaf))
+        return LH_CLIENT_DAMAGED;
+    if (auth->now_s < leaf.not_before)
+        return LH_CLIENT_NOT_YET_VALID;
+    return auth->now_s > leaf.not_after ? LH_CLIENT_EXPIRED
+                                        : LH_CLIENT_CHAIN_DATES;
+}
+
+static enum lh_client_fault fault_of(const struct lh_client_auth *auth,
+                                     unsigned error)
+{
+    switch (error) {
+    case 0:
+        return LH_CLIENT_OK;
+    case BR_ERR_X509_NOT_TRUSTED:
+    case BR_ERR_X509_DN_MISMATCH:
+        return LH_CLIENT_UNKNOWN_ISSUER;
+    case BR_ERR_X509_EXPIRED:
+        return date_fault(auth);
+    case BR_ERR_X509_BAD_SIGNATURE:
+        return LH_CLIENT_BAD_SIGNATURE;
+    case BR_ERR_X509_NOT_CA:
+        return LH_CLIENT_NOT_CA;
+    case BR_ERR_X509_FORBIDDEN_KEY_USAGE:
+        return LH_CLIENT_USAGE;
+    case BR_ERR_X509_WEAK_PUBLIC_KEY:
+        return LH_CLIENT_WEAK_KEY;
+    case BR_ERR_X509_CRITICAL_EXTENSION:
+        return LH_CLIENT_EXTENSION;
+    case BR_ERR_X509_UNSUPPORTED:
+    case BR_ERR_X509_WRONG_KEY_TYPE:
+        return LH_CLIENT_UNSUPPORTED;
+    case BR_ERR_X509_LIMIT_EXCEEDED:
+        return LH_CLIENT_TOO_LONG;
+    default:
+        return LH_CLIENT_DAMAGED;
+    }
+}
+
+/* --- what BearSSL calls --------------------------------------------------- */
+
+static void begin_chain(const br_x509_class **self, const char *server_name)
+{
+    struct lh_client_auth *auth = (struct lh_client_auth *)(void *)self;
+
+    (void)server_name;
+    auth->now_s = lh_clock_unix_s();
+    int64_t days = auth->now_s / DAY_S;
+    br_x509_minimal_set_time(&auth->chain, (uint32_t)(days + DAYS_TO_1970),
+                             (uint32_t)(auth->now_s % DAY_S));
+    auth->chain.vtable->start_chain(&auth->chain.vtable, NULL);
+    br_x509_decoder_init(&auth->leaf, NULL, NULL);
+}
+
+static bool is_too_long(const struct lh_client_auth *auth)
+{
+    return auth->octets > CHAIN_BYTES ||
+           auth->certificates > CHAIN_CERTIFICATES;
+}
+
+static void begin_certificate(const br_x509_class **self, uint32_t n)
+{
+    struct lh_client_auth *auth = (struct lh_client_auth *)(void *)self;
+
+    auth->certificates++;
+    auth->octets = n > CHAIN_BYTES ? CHAIN_BYTES + 1 : auth->octets + n;
+    if (is_too_long(auth))
+        return;
+    if (auth->certificates == 1) {
+        auth->der = lh_alloc((size_t)n + 1); /* never none at all */
+        auth->der_room = auth->der ? n : 0;
+    }
+    auth->chain.vtable->start_cert(&auth->chain.vtable, n);
+}
+
+static void take_octets(const br_x509_class **self, const unsigned char *p,
+                        size_t n)
+{
+    struct lh_client_auth *auth = (struct lh_client_auth *)(void *)self;
+
+    if (is_too_long(auth))
+        return;
+    auth->chain.vtable->append(&auth->chain.vtable, p, n);
+    if (auth->certificates > 1)
+        return;
+    br_x509_decoder_push(&auth->leaf, p, n);
+    if (n <= auth->der_room - auth->der_n) {
+        memcpy(auth->der + auth->der_n, p, n);
+        auth->der_n += n;
+    }
+}
+
+static void end_certificate(const br_x509_class **self)
+{
+    struct lh_client_auth *auth = (struct lh_client_auth *)(void *)self;
+
+    if (!is_too_long(auth))
+        auth->chain.vtable->end_cert(&auth->chain.vtable);
+}
+
+/* Its hash and its name are told of one that does not verify, too. */
+static enum lh_client_fault describe(struct lh_client_auth *auth)
+{
+    struct lh_client_cert *cert = &auth->cert;
+    struct lh_certificate leaf;
+    br_sha256_context hash;
+
+    br_sha256_init(&hash);
+    br_sha256_update(&hash, auth->der, auth->der_n);
+    br_sha256_out(&hash, cert->fingerprint);
+    if (!lh_certificate_read(auth->der, auth->der_n, &leaf))
+        return LH_CLIENT_DAMAGED;
+    if (lh_certificate_name(leaf.subject, cert->subject,
+                            sizeof(cert->subject)) == SIZE_MAX) {
+        cert->subject[0] = '\0';
+        return LH_CLIENT_TOO_LONG;
+    }
+    return leaf.for_clients ? LH_CLIENT_OK : LH_CLIENT_USAGE;
+}
+
+/* BearSSL's word first, then what it does not look at. */
+static enum lh_client_fault judge(struct lh_client_auth *auth)
+{
+    unsigned error = auth->chain.vtable->end_chain(&auth->chain.vtable);
+
+    if (is_too_long(auth) && !auth->der)
+        return LH_CLIENT_TOO_LONG;
+    if (!auth->der)
+        return LH_CLIENT_NO_MEMORY;
+    enum lh_client_fault own = describe(auth);
+    if (is_too_long(auth))
+        return LH_CLIENT_TOO_LONG;
+    return error ? fault_of(auth, error) : own;
+}
+
+/* 0: the handshake goes on, and the client has to prove that it has the key of
+ * its certificate.  That holds for one that does not verify, as far as its key
+ * can be read; where it cannot, BearSSL goes on without the proof. */
+static unsigned end_chain(const br_x509_class **self)
+{
+    struct lh_client_auth *auth = (struct lh_client_auth *)(void *)self;
+    enum lh_client_fault fault = judge(auth);
+
+    lh_free(auth->der);
+    auth->der = NULL;
+    auth->cert.fault = fault;
+    auth->cert.verify = fault ? LH_CLIENT_FAILED : LH_CLIENT_SUCCESS;
+    if (!fault)
+        return 0;
+    if (!auth->ca->optional || br_x509_decoder_last_error(&auth->leaf))
+        return BR_ERR_X509_NOT_TRUSTED;
+    auth->uses_leaf = true;
+    return 0;
+}
+
+static const br_x509_pkey *get_key(const br_x509_class *const *self,
+                                   unsigned *usages)
+{
+    struct lh_client_auth *auth = (struct lh_client_auth *)(uintptr_t)self;
+
+    if (!auth->uses_leaf)
+        return auth->chain.vtable->get_pkey(&auth->chain.vtable, usages);
+    if (usages)
+        *usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
+    return br_x509_decoder_get_pkey(&auth->leaf);
+}
+
+static const br_x509_class auth_class = {
+    .context_size = sizeof(struct lh_client_auth),
+    .start_chain = begin_chain,
+    .start_cert = begin_certificate,
+    .append = take_octets,
+    .end_cert = end_certificate,
+    .end_chain = end_chain,
+    .get_pkey = get_key,
+};
+
+/* --- of one handshake ----------------------------------------------------- */
+
+/* What certificates are signed with: as we sign, nothing below SHA-256. */
+static void set_up_chain(br_x509_minimal_context *chain,
+                         const struct lh_client_ca *ca)
+{
+    br_x509_minimal_init(chain, &br_sha256_vtable, ca->anchors, ca->anchors_n);
+    br_x509_minimal_set_hash(chain, br_sha256_ID, &br_sha256_vtable);
+    br_x509_minimal_set_hash(chain, br_sha384_ID, &br_sha384_vtable);
+    br_x509_minimal_set_hash(chain, br_sha512_ID, &br_sha512_vtable);
+    br_x509_minimal_set_rsa(chain, br_rsa_pkcs1_vrfy_get_default());
+    br_x509_minimal_set_ecdsa(chain, br_ec_get_default(),
+                              br_ecdsa_vrfy_asn1_get_default());
+    br_x509_minimal_set_minrsa(chain, RSA_BYTES_MIN);
+}
+
+struct lh_client_auth *lh_client_auth_new(struct lh_client_ca *ca)
+{
+    struct lh_client_auth *auth = lh_calloc(1, sizeof(*auth));
+
+    if (!auth)
+        return NULL;
+    auth->vtable = &auth_class;
+    auth->ca = lh_client_ca_share(ca);
+    set_up_chain(&auth->chain, ca);
+    return auth;
+}
+
+void lh_client_auth_free(struct lh_client_auth *auth)
+{
+    if (!auth)
+        return;
+    lh_client_ca_free(auth->ca);
+    lh_free(auth->der);
+    lh_free(auth);
+}

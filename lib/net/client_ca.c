@@ -1,0 +1,312 @@
+/*
+ * Authorities of clients: see client_ca.h.  A source is one file or one piece
+ * of memory; sets that follow each other share those that were not read again.
+ * Anchors point into their sources.
+ */
+#include "net/client_ca.h"
+
+#include "base/mem.h"
+#include "net/cred.h"
+#include "net/der.h"
+#include "os/read_file.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+/* The list of names goes to each client in one message, where its length has 16
+ * bits (RFC 5246, 7.4.4). */
+#define NAMES_BYTES_MAX 60000
+
+struct ca_source {
+    _Atomic unsigned shares;
+    char *file; /* NULL: it was in memory */
+    br_x509_trust_anchor *anchors;
+    void **blocks; /* what each of them points into */
+    size_t n;
+    br_sha256_context hash;
+    bool unreadable; /* since privileges were given up */
+};
+
+/* --- one source ----------------------------------------------------------- */
+
+static struct ca_source *source_share(struct ca_source *source)
+{
+    atomic_fetch_add(&source->shares, 1);
+    return source;
+}
+
+static void source_free(struct ca_source *source)
+{
+    if (atomic_fetch_sub(&source->shares, 1) > 1)
+        return;
+    for (size_t i = 0; i < source->n; i++)
+        lh_free(source->blocks[i]);
+    lh_free(source->anchors);
+    lh_free(source->blocks);
+    lh_free(source->file);
+    lh_free(source);
+}
+
+static bool make_room(struct ca_source *source)
+{
+    size_t n = source->n + 1;
+    br_x509_trust_anchor *anchors =
+        lh_realloc(source->anchors, n * sizeof(*anchors));
+
+    if (anchors)
+        source->anchors = anchors;
+    void **blocks = lh_realloc(source->blocks, n * sizeof(void *));
+    if (blocks)
+        source->blocks = blocks;
+    return anchors && blocks;
+}
+
+/* Where the octets of a name are collected: a block that has room for all of
+ * the certificate, and so for its name and its key. */
+struct collected {
+    uint8_t *p;
+    size_t n;
+};
+
+static void collect(void *context, const void *p, size_t n)
+{
+    struct collected *to = context;
+
+    memcpy(to->p + to->n, p, n);
+    to->n += n;
+}
+
+static uint8_t *keep(struct collected *to, const uint8_t *p, size_t n)
+{
+    uint8_t *kept = to->p + to->n;
+
+    collect(to, p, n);
+    return kept;
+}
+
+static void keep_key(struct collected *to, br_x509_pkey *key)
+{
+    if (key->key_type == BR_KEYTYPE_RSA) {
+        key->key.rsa.n = keep(to, key->key.rsa.n, key->key.rsa.nlen);
+        key->key.rsa.e = keep(to, key->key.rsa.e, key->key.rsa.elen);
+    } else {
+        key->key.ec.q = keep(to, key->key.ec.q, key->key.ec.qlen);
+    }
+}
+
+/* One that is no authority is trusted itself, and nothing else by it. */
+static int add_anchor(void *context, const uint8_t *der, size_t n)
+{
+    struct ca_source *source = context;
+    struct lh_der rest = {der, n}, content;
+    br_x509_decoder_context decoder;
+    struct collected block = {.n = 0};
+
+    if (!lh_der_expect(&rest, LH_DER_SEQUENCE, &content))
+        return LHTTPD_ECERT;
+    n -= rest.n; /* without what it is trusted for, in OpenSSL's form */
+    block.p = lh_alloc(n);
+    if (!block.p || !make_room(source)) {
+        lh_free(block.p);
+        return LHTTPD_ENOMEM;
+    }
+    br_x509_decoder_init(&decoder, collect, &block);
+    br_x509_decoder_push(&decoder, der, n);
+    if (br_x509_decoder_last_error(&decoder)) {
+        lh_free(block.p);
+        return LHTTPD_ECERT;
+    }
+    br_x509_trust_anchor *anchor = &source->anchors[source->n];
+    *anchor = (br_x509_trust_anchor){
+        .dn = {block.p, block.n},
+        .flags = br_x509_decoder_isCA(&decoder) ? BR_X509_TA_CA : 0,
+        .pkey = *br_x509_decoder_get_pkey(&decoder),
+    };
+    keep_key(&block, &anchor->pkey);
+    source->blocks[source->n++] = block.p;
+    br_sha256_update(&source->hash, der, n);
+    return 0;
+}
+
+static int source_make(struct ca_source **out, const lhttpd_client_ca_t *from,
+                       struct lh_err *err)
+{
+    struct ca_source *source = lh_calloc(1, sizeof(*source));
+    int code = 0;
+
+    if (!source)
+        return lh_err_memory(err);
+    atomic_init(&source->shares, 1);
+    br_sha256_init(&source->hash);
+    if (from->file && !(source->file = lh_strdup(from->file)))
+        code = lh_err_memory(err);
+    if (!code)
+        code = lh_cred_each(from->file, from->pem, from->pem_size, add_anchor,
+                            source, err);
+    if (code)
+        source_free(source);
+    else
+        *out = source;
+    return code;
+}
+
+/* --- sets ----------------------------------------------------------------- */
+
+struct lh_client_ca *lh_client_ca_share(struct lh_client_ca *ca)
+{
+    if (ca)
+        atomic_fetch_add(&ca->shares, 1);
+    return ca;
+}
+
+void lh_client_ca_free(struct lh_client_ca *ca)
+{
+    if (!ca || atomic_fetch_sub(&ca->shares, 1) > 1)
+        return;
+    for (size_t i = 0; i < ca->sources_n; i++)
+        source_free(ca->sources[i]);
+    lh_free(ca->sources);
+    lh_free(ca->anchors);
+    lh_free(ca);
+}
+
+static struct lh_client_ca *set_with_room(size_t sources)
+{
+    struct lh_client_ca *ca = lh_calloc(1, sizeof(*ca));
+
+    if (!ca)
+        return NULL;
+    atomic_init(&ca->shares, 1);
+    ca->sources = lh_calloc(sources, sizeof(struct ca_source *));
+    if (!ca->sources) {
+        lh_free(ca);
+        return NULL;
+    }
+    return ca;
+}
+
+static int check_names(const struct lh_client_ca *ca, struct lh_err *err)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < ca->anchors_n; i++)
+        bytes += ca->anchors[i].dn.len + 2;
+    if (bytes <= NAMES_BYTES_MAX)
+        return 0;
+    return lh_err_set(err, LHTTPD_ECERT,
+                      "client CA: the names of %zu authorities have %zu "
+                      "octets, and clients can be told %d",
+                      ca->anchors_n, bytes, NAMES_BYTES_MAX);
+}
+
+/* Once all sources are there: their anchors one behind the other. */
+static int set_finish(struct lh_client_ca *ca, struct lh_err *err)
+{
+    br_sha256_context hash;
+    size_t n = 0;
+
+    for (size_t i = 0; i < ca->sources_n; i++)
+        n += ca->sources[i]->n;
+    ca->anchors = lh_calloc(n, sizeof(*ca->anchors));
+    if (!ca->anchors)
+        return lh_err_memory(err);
+    br_sha256_init(&hash);
+    for (size_t i = 0; i < ca->sources_n; i++) {
+        const struct ca_source *source = ca->sources[i];
+        uint8_t part[br_sha256_SIZE];
+        memcpy(ca->anchors + ca->anchors_n, source->anchors,
+               source->n * sizeof(*source->anchors));
+        ca->anchors_n += source->n;
+        br_sha256_out(&source->hash, part);
+        br_sha256_update(&hash, part, sizeof(part));
+    }
+    br_sha256_out(&hash, ca->digest);
+    return check_names(ca, err);
+}
+
+/* What was begun is given out, or freed. */
+static int set_end(struct lh_client_ca **out, struct lh_client_ca *ca, int code,
+                   struct lh_err *err)
+{
+    if (!code)
+        code = set_finish(ca, err);
+    if (code)
+        lh_client_ca_free(ca);
+    else
+        *out = ca;
+    return code;
+}
+
+int lh_client_ca_add(struct lh_client_ca **out, const struct lh_client_ca *old,
+                     const lhttpd_client_ca_t *from, struct lh_err *err)
+{
+    size_t n = old ? old->sources_n : 0;
+    struct lh_client_ca *ca = set_with_room(n + 1);
+
+    if (!ca)
+        return lh_err_memory(err);
+    ca->optional = old && old->optional;
+    for (size_t i = 0; i < n; i++)
+        ca->sources[ca->sources_n++] = source_share(old->sources[i]);
+    int code = source_make(&ca->sources[n], from, err);
+    if (!code)
+        ca->sources_n++;
+    return set_end(out, ca, code, err);
+}
+
+/* --- files again ---------------------------------------------------------- */
+
+void lh_client_ca_look(struct lh_client_ca *ca, const struct lh_log *log)
+{
+    for (size_t i = 0; ca && i < ca->sources_n; i++) {
+        struct ca_source *source = ca->sources[i];
+        int error = source->file ? lh_read_try(source->file) : 0;
+        source->unreadable = error < 0;
+        if (error < 0)
+            lh_cred_log_unreadable(log, LHTTPD_LOG_NOTICE,
+                                   "will not be read again by a reload, its "
+                                   "certificates will stay as they are",
+                                   source->file, error);
+    }
+}
+
+/* 1: it stays as it was. */
+static int source_read_again(struct ca_source **out, struct ca_source *old,
+                             const struct lh_log *log, struct lh_err *err)
+{
+    lhttpd_client_ca_t from = lhttpd_client_ca_init();
+    int error = old->unreadable ? lh_read_try(old->file) : 0;
+
+    if (error < 0)
+        lh_cred_log_unreadable(log, LHTTPD_LOG_WARNING,
+                               "is not read again, its certificates stay as "
+                               "they were",
+                               old->file, error);
+    if (error < 0 || !old->file) {
+        *out = source_share(old);
+        return error < 0;
+    }
+    from.file = old->file;
+    return source_make(out, &from, err);
+}
+
+int lh_client_ca_read_again(struct lh_client_ca **out,
+                            const struct lh_client_ca *old,
+                            const struct lh_log *log, struct lh_err *err)
+{
+    struct lh_client_ca *ca = set_with_room(old->sources_n);
+    int r = 0, kept = 0;
+
+    if (!ca)
+        return lh_err_memory(err);
+    ca->optional = old->optional;
+    for (size_t i = 0; i < old->sources_n; i++) {
+        r = source_read_again(&ca->sources[i], old->sources[i], log, err);
+        if (r < 0)
+            break;
+        kept += r;
+        ca->sources_n++;
+    }
+    r = set_end(out, ca, r < 0 ? r : 0, err);
+    return r < 0 ? r : kept;
+}
