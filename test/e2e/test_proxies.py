@@ -190,3 +190,86 @@ class Forwarded(harness.TestCase):
             harness.run("curl", "-s", "--interface", "127.0.0.2",
                         f"http://127.0.0.1:{port}/raise")
             s.wait_for_log(r"on purpose.*\[127\.0\.0\.2\]")
+
+
+PORT = r"listening on 127\.0\.0\.1:(\d+){} \(PROXY\)"
+
+
+class ProxyProtocol(harness.TestCase):
+    """Connections that HAProxy passes on with a header."""
+
+    def server(self, port, kinds=(), proxy_from="127.0.0.1"):
+        """A server with one listener more, and that one's port."""
+        s = Server(*PEER, options=[
+            *harness.certificate_options(*kinds), "-p", port, "-o",
+            "proxy_from=" + proxy_from])
+        tls = r" \(TLS\)" if "s" in port else ""
+        return s, int(s.wait_for_log(PORT.format(tls)).group(1))
+
+    def check(self, seen, front, scheme="http"):
+        self.assertEqual(seen["CLIENT_ADDR"], "127.0.0.2")
+        self.assertNotEqual(seen["CLIENT_PORT"], "0")
+        self.assertEqual(seen["SERVER_ADDR"], "127.0.0.1")
+        self.assertEqual(seen["SERVER_PORT"], str(front))
+        self.assertEqual(seen["PEER_ADDR"], "127.0.0.1")
+        self.assertEqual(seen["scheme"], scheme)
+
+    def test_plain(self):
+        server, port = self.server("0p")
+        with server:
+            for mode in ("tcp", "http"):
+                for way in ("send-proxy", "send-proxy-v2",
+                            "send-proxy-v2 proxy-v2-options crc32c,authority,"
+                            "unique-id check check-send-proxy inter 100ms"):
+                    with self.subTest(mode=mode, way=way), \
+                            haproxy(f"127.0.0.1:{port} {way}", mode) as front:
+                        self.check(ask(front), front)
+            with haproxy(f"127.0.0.1:{port} proto h2 send-proxy-v2") as front:
+                # HAProxy 2.6 calls everything https in HTTP/2
+                seen = ask(front, "-H", "x-forwarded-for: 6.6.6.6")
+                self.check(seen, front, seen["scheme"])
+                self.assertEqual(seen["HTTPS"], "nil")
+
+    def test_tls_behind_it(self):
+        """The header comes before TLS, which the client speaks to us."""
+        server, port = self.server("0sp", ("ec",))
+        with server:
+            for way in ("send-proxy", "send-proxy-v2"):
+                for version in ("--http1.1", "--http2"):
+                    with self.subTest(way=way, version=version), \
+                            haproxy(f"127.0.0.1:{port} {way}", "tcp") as front:
+                        seen = ask(front, version, scheme="https")
+                        self.check(seen, front, "https")
+                        self.assertEqual(seen["SSL_PROTOCOL"], "TLSv1.2")
+
+    def test_tls_before_it(self):
+        """HAProxy speaks TLS with the client, and says so."""
+        server, port = self.server("0p")
+        with server, haproxy(
+                f"127.0.0.1:{port} send-proxy-v2-ssl proxy-v2-options "
+                "ssl,cert-cn,authority,crc32c",
+                bind=f"ssl crt {both_in_one('ec')}") as front:
+            seen = ask(front, scheme="https")
+            self.check(seen, front, "https")
+            self.assertEqual(seen["HTTPS"], "on")
+            self.assertEqual(seen["SSL_PROTOCOL"], "TLSv1.3")
+
+    def test_strangers_are_closed(self):
+        server, port = self.server("0p", proxy_from="127.0.0.1/32,::1")
+        with server:
+            done = harness.run(
+                "curl", "-sS", "--interface", "127.0.0.2", "--haproxy-protocol",
+                f"http://127.0.0.1:{port}/")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stdout, "")
+            server.wait_for_log(r"proxy_from does not name it \[127\.0\.0\.2\]")
+            seen = words(harness.curl("--haproxy-protocol",
+                                      f"http://127.0.0.1:{port}/"))
+            self.assertEqual(seen["CLIENT_ADDR"], "127.0.0.1")
+
+    def test_clients_that_send_none_are_closed(self):
+        server, port = self.server("0p")
+        with server:
+            done = harness.run("curl", "-sS", f"http://127.0.0.1:{port}/")
+            self.assertNotEqual(done.returncode, 0)
+            server.wait_for_log("what came first is no PROXY header")
