@@ -223,10 +223,11 @@ typedef enum lhttpd_log_level_t {
 typedef struct lhttpd_log_entry_t {
     size_t size;
     lhttpd_log_level_t level;
-    const char *message; /* one line, without the newline */
-    const char *script;  /* the script's path, or NULL */
-    const char *client;  /* the client's address, or NULL */
-    const char *request; /* the request line, or NULL */
+    const char *message;    /* one line, without the newline */
+    const char *script;     /* the script's path, or NULL */
+    const char *client;     /* the client's address, or NULL */
+    const char *request;    /* the request line, or NULL */
+    const char *request_id; /* its id, as env.REQUEST_ID, or NULL */
 } lhttpd_log_entry_t;
 
 /* Receives log entries; everything in `entry` is valid during the call.  It is
@@ -274,6 +275,8 @@ typedef struct lhttpd_access_t {
     lhttpd_text_t authority;
     lhttpd_text_t referrer;
     lhttpd_text_t user_agent;
+    lhttpd_text_t request_id;  /* where somebody asked for one */
+    lhttpd_text_t traceparent; /* as the client has sent it (W3C) */
 } lhttpd_access_t;
 
 /* Receives an entry for each request that has ended; what it points to is valid
@@ -337,7 +340,8 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - access_log: where a line for each request that has ended goes: a file,
  *   which is opened now; "-", standard output; or "syslog", the system's log
  *   under syslog_name, "lhttpd" where that is NULL;
- * - access_format: what these lines are: "common", "combined" or "json".
+ * - access_format: what these lines are: "common", "combined" or "json";
+ * - trust_request_id: "on" or "off": is a client's own x-request-id taken?
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESYSTEM: a file
  * cannot be opened.  LHTTPD_ECERT: client_ca cannot be used.  LHTTPD_ESTATE:

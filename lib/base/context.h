@@ -36,6 +36,14 @@ struct lh_stats_source {
                         lhttpd_handler_stats_t *stats);
 };
 
+/* What ids of requests are made of: see http/request_id.h. */
+struct lh_id_pool {
+    int (*fill)(void *octets, size_t n); /* < 0: fails; NULL: there are none */
+    bool trusts_clients;                 /* theirs are taken where they fit */
+    size_t left;                         /* of these, from the front */
+    uint8_t octets[1024];
+};
+
 struct lh_context {
     uint64_t now_ms;           /* monotonic; set at the start of each turn */
     uint64_t now_us;           /* monotonic and exact; set before a turn's input
@@ -63,6 +71,7 @@ struct lh_context {
     struct lh_buf_pools bufs;     /* for lh_buf */
     struct lh_pool exchanges;     /* for http/exchange */
     struct lh_arena_pools arenas; /* for lh_arena */
+    struct lh_id_pool ids;
     struct lh_counters counters;
     struct lh_tallies *tallies;          /* of handlers; NULL: they have none */
     const struct lh_stats_source *stats; /* NULL: there are none */

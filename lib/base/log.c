@@ -124,6 +124,7 @@ void lh_log_text(const struct lh_log *log, lhttpd_log_level_t level,
         entry.script = clean_about(script, lh_str_of(about->script));
         entry.client = clean_about(client, lh_str_of(about->client));
         entry.request = clean_about(request, about->request);
+        entry.request_id = about->id;
     }
     log->fn(log->context, &entry);
 }

@@ -24,6 +24,7 @@ struct lh_log {
 struct lh_log_about {
     const char *script, *client;
     struct lh_str request;
+    const char *id; /* the request's: printable, short */
 };
 
 static inline bool lh_log_wants(const struct lh_log *log,
@@ -65,7 +66,8 @@ struct lh_log_sink {
     _Atomic bool cut; /* the last line on standard error has no end */
 };
 
-/* "2026-11-23T20:39:39Z warning: message [script] [client] [request]". */
+/* "2026-11-23T20:39:39Z warning: message [script] [client] [request] [id ...]".
+ */
 void lh_log_to_stderr(void *sink, const lhttpd_log_entry_t *entry);
 /* The same without date and level, as the facility daemon. */
 void lh_log_to_syslog(void *sink, const lhttpd_log_entry_t *entry);

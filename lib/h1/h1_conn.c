@@ -11,6 +11,7 @@
 #include "h1/h1_check.h"
 #include "h1/h1_send.h"
 #include "h1/h1_time.h"
+#include "http/request_id.h"
 
 #include <assert.h>
 
@@ -147,8 +148,8 @@ static bool step_head(struct lh_h1 *c, const uint8_t *p, size_t n, size_t *used)
 /* The client's fault, whose answer is on its way or the handler's. */
 static void log_body(struct lh_h1 *c, const char *why)
 {
-    lh_log_client(c->ctx, c->host->peer, LH_LOG_REFUSED,
-                  "HTTP/1: the connection ends, %s", why);
+    lh_log_request(c->ex, LH_LOG_REFUSED, "HTTP/1: the connection ends, %s",
+                   why);
 }
 
 /* Bad framing ends the connection: with a 400 where nothing was answered. */

@@ -9,6 +9,7 @@
 
 #include "base/num.h"
 #include "h1/h1_check.h"
+#include "http/request_id.h"
 #include "http/status.h"
 
 /* How much of finished responses may wait while further pipelined requests are
@@ -45,9 +46,13 @@ void lh_h1_refuse(struct lh_h1 *c, unsigned status, const char *page,
 void lh_h1_refuse_client(struct lh_h1 *c, unsigned status, const char *why,
                          bool no_body)
 {
-    lh_log_client(c->ctx, c->host->peer,
-                  status == 408 ? LH_LOG_SLOW : LH_LOG_REFUSED,
-                  "HTTP/1: %u, %s", status, why);
+    enum lh_log_kind kind = status == 408 ? LH_LOG_SLOW : LH_LOG_REFUSED;
+
+    if (c->ex)
+        lh_log_request(c->ex, kind, "HTTP/1: %u, %s", status, why);
+    else
+        lh_log_client(c->ctx, c->host->peer, kind, "HTTP/1: %u, %s", status,
+                      why);
     lh_h1_refuse(c, status, NULL, no_body);
 }
 

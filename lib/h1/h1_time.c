@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "h1/h1_check.h"
 #include "h1/h1_send.h"
+#include "http/request_id.h"
 
 /* --- a body that comes slowly --------------------------------------------- */
 
@@ -53,8 +54,7 @@ static void expire_body(struct lh_h1 *c)
     if (now >= stall_deadline(c) ||
         (window_over &&
          pace->bytes < per_s * (limits->body_timeout_ms / 1000))) {
-        lh_log_client(c->ctx, c->host->peer, LH_LOG_SLOW,
-                      "HTTP/1: a body came too slowly");
+        lh_log_request(c->ex, LH_LOG_SLOW, "HTTP/1: a body came too slowly");
         lh_h1_give_up_body(c, LH_BODY_TIMEOUT);
     } else if (window_over) {
         pace->waited_ms = pace->bytes = 0;

@@ -9,6 +9,7 @@
 
 #include "base/num.h"
 #include "h2/h2_early.h"
+#include "http/request_id.h"
 
 /* What the sections of each stream take before they count. */
 #define FREE_BYTES ((size_t)1700)
@@ -230,8 +231,8 @@ static void forget_request(struct lh_exchange *ex)
 static void refuse_request(struct lh_h2 *c, const struct lh_h2_stream *s,
                            unsigned status, const char *why)
 {
-    lh_log_client(c->ctx, c->host->peer, LH_LOG_REFUSED,
-                  "HTTP/2: %u on stream %u, %s", status, s->id, why);
+    lh_log_request(s->ex, LH_LOG_REFUSED, "HTTP/2: %u on stream %u, %s", status,
+                   s->id, why);
     lh_h2_charge(c, "requests that are refused");
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "base/trace.h"
+#include "http/request_id.h"
 
 #include <assert.h>
 
@@ -105,12 +106,16 @@ void lh_h2_reset(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_error code)
         lh_h2_close(c, s, LH_H2_PAST_RESET);
 }
 
+#define RESET_LINE "HTTP/2: RST_STREAM %s of stream %u, %s"
+
 /* The line comes first, so that it stands before the one about a connection
  * that this ends. */
 void lh_h2_reset_client(struct lh_h2 *c, struct lh_h2_stream *s,
                         enum lh_h2_error code, const char *why)
 {
-    lh_h2_log_reset(c, s->id, code, why);
+    if (why)
+        lh_log_request(s->ex, LH_LOG_CLIENTS, RESET_LINE,
+                       lh_h2_error_name(code), s->id, why);
     lh_h2_reset(c, s, code);
     lh_h2_charge(c, "streams that had to be reset");
 }
@@ -119,8 +124,7 @@ void lh_h2_log_reset(struct lh_h2 *c, uint32_t id, enum lh_h2_error code,
                      const char *why)
 {
     if (why)
-        lh_log_client(c->ctx, c->host->peer, LH_LOG_CLIENTS,
-                      "HTTP/2: RST_STREAM %s of stream %u, %s",
+        lh_log_client(c->ctx, c->host->peer, LH_LOG_CLIENTS, RESET_LINE,
                       lh_h2_error_name(code), id, why);
 }
 

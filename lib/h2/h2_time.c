@@ -6,6 +6,7 @@
 #include "h2/h2_time.h"
 
 #include "base/num.h"
+#include "http/request_id.h"
 
 /* --- a stream's ----------------------------------------------------------- */
 
@@ -76,19 +77,19 @@ void lh_h2_update_times(struct lh_h2 *c, struct lh_h2_stream *s)
 
 static void reset_slow(struct lh_h2 *c, struct lh_h2_stream *s)
 {
-    lh_log_client(c->ctx, c->host->peer, LH_LOG_SLOW,
-                  "HTTP/2: RST_STREAM CANCEL of stream %u, its window or the "
-                  "connection's stayed shut",
-                  s->id);
+    lh_log_request(s->ex, LH_LOG_SLOW,
+                   "HTTP/2: RST_STREAM CANCEL of stream %u, its window or the "
+                   "connection's stayed shut",
+                   s->id);
     s->slow = true;
     lh_h2_reset(c, s, LH_H2_CANCEL);
     lh_h2_charge(c, "streams that had to be reset");
 }
 
-static void time_out_body(struct lh_h2 *c, struct lh_h2_stream *s)
+static void time_out_body(struct lh_h2_stream *s)
 {
-    lh_log_client(c->ctx, c->host->peer, LH_LOG_SLOW,
-                  "HTTP/2: the body of stream %u came too slowly", s->id);
+    lh_log_request(s->ex, LH_LOG_SLOW,
+                   "HTTP/2: the body of stream %u came too slowly", s->id);
     lh_exchange_body_end(s->ex, LH_BODY_TIMEOUT);
 }
 
@@ -103,7 +104,7 @@ static void body_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
     s->waited_ms = 0;
     if (s->period_bytes == 0 || (rate != LHTTPD_UNLIMITED && s_waited &&
                                  s->period_bytes / s_waited < rate))
-        time_out_body(c, s);
+        time_out_body(s);
     s->period_bytes = 0;
 }
 

@@ -117,6 +117,7 @@ struct lh_exchange {
     uint64_t body_received; /* octets of the request's, as far as taken */
     uint64_t begun_us;      /* as ctx->now_us */
     uint64_t head_us;       /* when the final header left; 0: it has not */
+    const char *id;         /* see request_id.h; NULL: nobody has asked */
     int mapping_number;     /* who has it, as the server counts; -1: nobody */
     int handler_number;     /* ... of its script */
     struct lh_request_counts *counts; /* the handler's; NULL: it has none */
@@ -130,7 +131,7 @@ struct lh_exchange {
 
     /* What a short request and its answer need; a client may ask for many by
      * a few octets each, so it is little.  Longer ones take blocks. */
-    alignas(max_align_t) char first_block[304];
+    alignas(max_align_t) char first_block[288];
 };
 
 /* A new exchange with both owners; NULL: no memory.  From ctx->exchanges, whose

@@ -4,6 +4,7 @@
  * answers is made on demand from the running request.  `header` holds the
  * fields; its metatable finds them in any case and under their short names.
  */
+#include "http/request_id.h"
 #include "lua/task.h"
 
 /* Usual names of request fields: kept, so that a request makes no new ones. */
@@ -323,6 +324,11 @@ static void push_worker(lua_State *L, const struct lh_task *task)
     lua_pushinteger(L, (lua_Integer)task->vm->ctx->worker);
 }
 
+static void push_request_id(lua_State *L, const struct lh_task *task)
+{
+    lua_pushstring(L, lh_request_id(task->ex));
+}
+
 static const struct {
     const char *name;
     void (*push)(lua_State *L, const struct lh_task *task);
@@ -347,6 +353,7 @@ static const struct {
     {"SSL_CLIENT_S_DN", push_client_subject},
     {"SSL_CLIENT_FINGERPRINT", push_client_fingerprint},
     {"WORKER", push_worker},
+    {"REQUEST_ID", push_request_id},
 };
 
 /* Another request's table, kept by the script, knows what it lists alone. */

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/trace.h"
+#include "http/request_id.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -437,6 +438,7 @@ void lh_task_log(const struct lh_vm *vm, const struct lh_task *task,
     if (task && task->ex) {
         about.request = request_line(&task->ex->request, line);
         about.client = task->ex->peer->client_addr;
+        about.id = lh_request_id(task->ex);
     }
     lh_log_text(vm->ctx->log, level, &about, message);
 }

@@ -44,6 +44,7 @@ static void line_add_entry(struct line *line, const lhttpd_log_entry_t *entry)
     line_add(line, " [", entry->script, "]");
     line_add(line, " [", entry->client, "]");
     line_add(line, " [", entry->request, "]");
+    line_add(line, " [id ", entry->request_id, "]");
 }
 
 #define NOT_READ    "nobody read them in time"

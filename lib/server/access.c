@@ -4,6 +4,7 @@
  */
 #include "server/access.h"
 
+#include "http/request_id.h"
 #include "os/clock.h"
 #include "os/error.h"
 
@@ -63,6 +64,9 @@ static void add_fields(lhttpd_access_t *e, const struct lh_fields *fields)
         else if (f->name.n == 10 && !e->user_agent.p &&
                  lh_str_equal(f->name, LH_STR("user-agent")))
             e->user_agent = text_of(f->value);
+        else if (f->name.n == 11 && !e->traceparent.p &&
+                 lh_str_equal(f->name, LH_STR("traceparent")))
+            e->traceparent = text_of(f->value);
     }
 }
 
@@ -109,7 +113,7 @@ static void add_line(struct lh_access_writer *a, const lhttpd_access_t *e)
         lh_lines_give(&a->lines, lh_access_line(line, format, e, &a->dates));
 }
 
-void lh_access_add(struct lh_access_writer *a, const struct lh_exchange *ex,
+void lh_access_add(struct lh_access_writer *a, struct lh_exchange *ex,
                    const char *prefix)
 {
     const struct lh_access *access = a->access;
@@ -120,6 +124,8 @@ void lh_access_add(struct lh_access_writer *a, const struct lh_exchange *ex,
     add_fields(&e, &ex->request.fields);
     add_end(&e, ex, epoch_us(a));
     e.prefix = prefix && !*prefix ? "/" : prefix;
+    if (ex->id || ex->ctx->ids.trusts_clients)
+        e.request_id = text_of(lh_str_of(lh_request_id(ex)));
     if (access->fn)
         access->fn(access->context, &e);
     if (access->file)

@@ -36,7 +36,7 @@ void lh_access_init(struct lh_access_writer *a, const struct lh_access *access,
 void lh_access_deinit(struct lh_access_writer *a);
 
 /* A request has ended.  `prefix`: of its mapping, "" for the root, or NULL. */
-void lh_access_add(struct lh_access_writer *a, const struct lh_exchange *ex,
+void lh_access_add(struct lh_access_writer *a, struct lh_exchange *ex,
                    const char *prefix);
 
 /* Once a turn, before lh_aio_submit(): lines leave once there are many, or

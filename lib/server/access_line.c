@@ -248,6 +248,8 @@ static char *put_json(char *to, const lhttpd_access_t *e,
     to = PUT_VALUE(to, ",\"total_us\":", e->total_us);
     to = PUT_TEXT(to, ",\"referrer\":", e->referrer);
     to = PUT_TEXT(to, ",\"user_agent\":", e->user_agent);
+    to = PUT_TEXT(to, ",\"request_id\":", e->request_id);
+    to = PUT_TEXT(to, ",\"traceparent\":", e->traceparent);
     return PUT(to, "}");
 }
 
@@ -282,8 +284,8 @@ size_t lh_access_line_most(enum lh_access_format format,
                e->user_agent.bytes;
 
     if (format == LH_ACCESS_JSON)
-        n += e->authority.bytes + length_of(e->prefix) +
-             length_of(e->tls_server_name);
+        n += e->authority.bytes + e->request_id.bytes + e->traceparent.bytes +
+             length_of(e->prefix) + length_of(e->tls_server_name);
     return FIXED_BYTES + ESCAPED_BYTES * n;
 }
 

@@ -169,6 +169,17 @@ void lh_settings_deinit(struct lh_settings *settings)
     lh_networks_deinit(&settings->proxy_from);
 }
 
+static int set_trust_request_id(struct lhttpd_server_t *s, const char *value,
+                                struct lh_err *err)
+{
+    bool on = strcmp(value, "on") == 0;
+
+    if (!on && strcmp(value, "off") != 0)
+        return lh_err_set(err, LHTTPD_EINVAL, "on or off");
+    s->settings.trust_request_id = on;
+    return 0;
+}
+
 void lh_settings_init(struct lh_settings *settings)
 {
     settings->reload_grace_ms = 60000;
@@ -205,6 +216,7 @@ static const struct setting settings_table[] = {
     {"log_file", BEFORE_START, lh_logs_set_log},
     {"access_log", BEFORE_START, lh_logs_set_access},
     {"access_format", BEFORE_START, lh_logs_set_format},
+    {"trust_request_id", BEFORE_START, set_trust_request_id},
 };
 
 /* NULL: there is no such name. */

@@ -21,6 +21,7 @@ struct lh_settings {
     uint32_t unix_owner, unix_owner_group; /* the user's, and its own group */
     uint32_t unix_group, unix_mode;
     uint64_t reload_grace_ms;
+    bool trust_request_id;         /* the client's */
     struct lh_networks proxy_from; /* proxies that are believed */
     enum lh_forwarded_by forwarded;
     enum lh_client_must client_must;

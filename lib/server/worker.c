@@ -9,6 +9,7 @@
 #include "server/worker.h"
 
 #include "os/clock.h"
+#include "os/entropy.h"
 #include "os/error.h"
 #include "os/port.h"
 #include "os/self.h"
@@ -411,6 +412,8 @@ void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
         .stats = &s->stats,
         .worker = worker,
         .stack_bytes = lh_self_stack_bytes(),
+        .ids = {.fill = lh_entropy,
+                .trusts_clients = s->settings.trust_request_id},
     };
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);

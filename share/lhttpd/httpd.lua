@@ -44,6 +44,7 @@ httpd = {}
 ---@field SERVER_NAME string
 ---@field REMOTE_ADDR string
 ---@field REMOTE_PORT string
+---@field REQUEST_ID? string its name in logs: 32 hexadecimal digits, or the client's
 ---@field PEER_ADDR string who is connected: the proxy, or else the client
 ---@field PEER_PORT integer
 ---@field HTTPS? "on"

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import subprocess
 import tempfile
 
 import harness
@@ -25,6 +26,12 @@ httpd.register_handler('/late', function(env)
   httpd.flush()
   error('late')
 end)
+httpd.register_handler('/id', function(env)
+  httpd.header{['content-type'] = 'text/plain'}
+  httpd.write(nil, env.REQUEST_ID)
+  assert(env.REQUEST_ID == env.REQUEST_ID)
+end)
+httpd.register_handler('/oops', function() error('oops') end)
 httpd.register_handler('/wait', function(env)
   httpd.sleep(60)
 end)
@@ -161,6 +168,66 @@ class Access(Log):
                                "-l", "/", self.script)
             self.assertEqual(p.returncode, 2)
             self.assertIn(words, p.stderr)
+
+
+class Ids(Log):
+    """A request has one name, in the script, the log and the access log."""
+
+    def ids(self, trust):
+        limits = {"access_format": "json", "trust_request_id": trust}
+        with self.server(limits=limits) as s, s.client() as c:
+            fields = ["x-request-id: client-1",
+                      "traceparent: 00-" + "a" * 32 + "-" + "b" * 16 +
+                      "-01"]
+            asked = [c.ask(path="/id", fields=fields).text for _ in "12"]
+            c.ask(path="/oops", fields=fields)
+            c.ask(path="/", fields=fields)
+            logged = s.wait_for_log(r"oops.* \[id (\S+)\]").group(1)
+            self.wait_for_lines(4)
+        entries = [json.loads(line) for line in self.lines()]
+        self.assertEqual(set(e["traceparent"] for e in entries),
+                         {"00-" + "a" * 32 + "-" + "b" * 16 + "-01"})
+        return asked, logged, [e.get("request_id") for e in entries]
+
+    def test_made_when_asked_for(self):
+        asked, logged, entries = self.ids("off")
+        self.assertRegex(asked[0], "^[0-9a-f]{32}$")
+        self.assertNotEqual(asked[0], asked[1])
+        self.assertEqual(entries, [*asked, logged, None])
+
+    def test_the_clients_where_it_is_believed(self):
+        asked, logged, entries = self.ids("on")
+        self.assertEqual(set([*asked, logged, *entries]), {"client-1"})
+
+    def test_refused_requests_have_one(self):
+        with self.server(limits={"access_format": "json"}) as s, \
+                s.client() as c:
+            c.send(b"GET / HTTP/1.1\r\nhost : x\r\n\r\n")
+            c.to_end()
+            found = s.wait_for_log(r"HTTP/1: 400, .* \[id ([0-9a-f]{32})\]")
+            self.wait_for_lines(1)
+        self.assertEqual(json.loads(self.lines()[0])["request_id"],
+                         found.group(1))
+
+
+class Reopened(Log):
+    def test_no_line_is_lost_under_load(self):
+        need("h2load")
+        n = 20000
+        with self.server() as s:
+            p = subprocess.Popen(["h2load", "-n", str(n), "-c", "8", "-m", "4",
+                                  s.url + "/"], stdout=subprocess.PIPE,
+                                 text=True)
+            moved = 0
+            while p.poll() is None:
+                moved += 1
+                os.rename(self.log, f"{self.log}.{moved}")
+                s.signal(signal.SIGUSR1)
+                wait_until(lambda: os.path.exists(self.log), "for a new file")
+            self.assertIn(f"{n} succeeded", p.stdout.read())
+            p.stdout.close()
+        files = [self.log] + [f"{self.log}.{i + 1}" for i in range(moved)]
+        self.assertEqual(sum(len(self.lines(f)) for f in files), n)
 
 
 class Trouble(Log):

@@ -81,7 +81,7 @@ static const char by_name[] =
     "    'SERVER_NAME', 'REMOTE_ADDR', 'REMOTE_PORT',\n"
     "    'PEER_ADDR', 'PEER_PORT', 'HTTPS',\n"
     "    'SSL_PROTOCOL', 'SSL_CIPHER', 'SSL_SERVER_NAME', 'WORKER',\n"
-    "    'NO_SUCH', 1} do\n"
+    "    'REQUEST_ID', 'NO_SUCH', 1} do\n"
     "    httpd.write(nil, n .. '=' .. tostring(env[n]) .. '\\n')\n"
     "  end\n"
     "end)\n"
@@ -89,6 +89,12 @@ static const char by_name[] =
     "httpd.register_handler('/other', function(env)\n"
     "  httpd.write(nil, tostring(kept.REQUEST_URI) .. kept.HANDLER_NAME ..\n"
     "    env.REQUEST_URI .. type(env.WORKER)) end)";
+
+static int fill_ones(void *octets, size_t n)
+{
+    memset(octets, 1, n);
+    return 0;
+}
 
 static void env_by_name(void **state)
 {
@@ -106,6 +112,7 @@ static void env_by_name(void **state)
     l = test_script_request(&s, "POST", "/cgi/a%20b?x=1", fields, false);
     l->ex->request.content_length = 12;
     l->ex->request.authority = LH_STR("[2001:db8::2]:8443");
+    s.t.ctx.ids.fill = fill_ones;
     s.t.peer->secure = true;
     s.t.peer->tls_protocol = "TLSv1.2";
     s.t.peer->tls_cipher = "TLS_X";
@@ -127,6 +134,8 @@ static void env_by_name(void **state)
                                  "SSL_CIPHER=TLS_X\n"
                                  "SSL_SERVER_NAME=nil\n"
                                  "WORKER=0\n"
+                                 "REQUEST_ID="
+                                 "01010101010101010101010101010101\n"
                                  "NO_SUCH=nil\n"
                                  "1=nil\n");
     s.t.peer->secure = false;

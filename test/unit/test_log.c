@@ -106,7 +106,7 @@ static void test_escapes(void **state)
 static void test_about_is_cleaned_too(void **state)
 {
     const struct lh_log_about about = {
-        "a.lua\n", "::1\x01", LH_STR("GET /\r\nforged: line HTTP/1.1")};
+        "a.lua\n", "::1\x01", LH_STR("GET /\r\nforged: line HTTP/1.1"), NULL};
 
     (void)state;
     lh_log(&log_notice, LHTTPD_LOG_WARNING, &about, "m");
@@ -190,27 +190,28 @@ static size_t on_stderr(lhttpd_log_level_t level,
 
 static void test_stderr(void **state)
 {
-    struct lh_log_about about = {"a.lua", "127.0.0.1",
-                                 LH_STR("GET / HTTP/1.1")};
+    struct lh_log_about about = {"a.lua", "127.0.0.1", LH_STR("GET / HTTP/1.1"),
+                                 "0af3"};
     static char out[20000], longest[5000];
     const size_t date = strlen("2026-11-23T20:39:39Z");
 
     (void)state;
     on_stderr(LHTTPD_LOG_WARNING, &about, "it rains", out, sizeof(out));
     assert_string_equal(
-        out + date,
-        " warning: it rains [a.lua] [127.0.0.1] [GET / HTTP/1.1]\n");
+        out + date, " warning: it rains [a.lua] [127.0.0.1] [GET / HTTP/1.1] "
+                    "[id 0af3]\n");
     assert_int_equal(out[4], '-');
     assert_int_equal(out[10], 'T');
     assert_int_equal(out[date - 1], 'Z');
     about.client = NULL;
     on_stderr(LHTTPD_LOG_WARNING, &about, "it rains", out, sizeof(out));
     assert_string_equal(out + date,
-                        " warning: it rains [a.lua] [GET / HTTP/1.1]\n");
+                        " warning: it rains [a.lua] [GET / HTTP/1.1] "
+                        "[id 0af3]\n");
     on_stderr(LHTTPD_LOG_WARNING, NULL, "", out, sizeof(out));
     assert_string_equal(out + date, " warning: \n");
     memset(longest, 'x', sizeof(longest) - 1);
-    about = (struct lh_log_about){longest, longest, lh_str_of(longest)};
+    about = (struct lh_log_about){longest, longest, lh_str_of(longest), NULL};
     size_t n = on_stderr(LHTTPD_LOG_WARNING, &about, longest, out, sizeof(out));
     assert_true(n > 4096 + 3 * 1000);
     assert_int_equal(out[n - 1], '\n');
@@ -416,7 +417,7 @@ static void test_syslog(void **state)
 {
     struct lh_log_sink sink;
     const struct lh_log log = {lh_log_to_syslog, &sink, LHTTPD_LOG_DEBUG};
-    const struct lh_log_about about = {"a.lua", NULL, LH_STR("GET /")};
+    const struct lh_log_about about = {"a.lua", NULL, LH_STR("GET /"), NULL};
     char out[300], expected[100];
     int fds[2];
 
