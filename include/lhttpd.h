@@ -880,8 +880,16 @@ typedef struct lhttpd_stats_t {
     uint64_t requests_http10;    /* that have ended, by protocol */
     uint64_t requests_http11;
     uint64_t requests_http2;
-    uint64_t handlers;          /* see lhttpd_server_handler_stats() */
-    lhttpd_requests_t requests; /* all that have ended */
+    uint64_t handlers;            /* see lhttpd_server_handler_stats() */
+    lhttpd_requests_t requests;   /* all that have ended */
+    uint64_t channels;            /* now: with a subscriber, of each worker */
+    uint64_t channel_subscribers; /* now */
+    uint64_t channel_messages;    /* that workers have given to subscribers */
+    uint64_t channel_dropped;     /* by full queues, counted for each */
+    uint64_t channel_lost;        /* before a busy worker took them */
+    uint64_t shared_values;       /* now */
+    uint64_t shared_bytes;        /* now, of the limit "shared_bytes" */
+    uint64_t shared_evicted;      /* values that had to go for others */
 } lhttpd_stats_t;
 
 static inline lhttpd_stats_t lhttpd_stats_init(void)

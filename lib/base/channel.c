@@ -183,7 +183,7 @@ static struct lh_channel *open_channel(struct lh_channels *c, uint64_t hash,
     *at = new_channel(hash, name);
     if (!*at)
         return NULL;
-    c->n++;
+    lh_count_set(&c->open, ++c->n);
     atomic_fetch_add(&c->heard[group_of(hash)], 1);
     return *at;
 }
@@ -194,7 +194,7 @@ static void close_channel(struct lh_channels *c, struct lh_channel *channel)
     *find(c, channel->hash, channel->name) = channel->next;
     atomic_fetch_sub(&c->heard[group_of(channel->hash)], 1);
     lh_free(channel);
-    c->n--;
+    lh_count_set(&c->open, --c->n);
     if (c->slots_n > SLOTS_MIN && c->n < c->slots_n / 8)
         resize(c, c->slots_n / 4);
 }
@@ -243,7 +243,8 @@ static void give(struct lh_channels *c, struct lh_subscriber *s,
     bool fits = s->n < s->room || grow(s);
 
     s->dropped += !fits;
-    c->dropped += !fits;
+    if (!fits)
+        lh_count_add(&c->dropped, 1);
     if (!fits && s->n)
         lh_subscriber_next(s);
     if (!s->room)
@@ -263,6 +264,7 @@ int lh_channels_subscribe(struct lh_channels *c, struct lh_subscriber *s,
     s->channel = channel;
     s->most = most;
     lh_list_append(&channel->subscribers, &s->link);
+    lh_count_add(&c->subscribers, 1);
     return 0;
 }
 
@@ -279,6 +281,7 @@ void lh_channels_unsubscribe(struct lh_channels *c, struct lh_subscriber *s)
     s->room = 0;
     s->channel = NULL;
     lh_list_remove(&s->link);
+    lh_count_sub(&c->subscribers, 1);
     if (lh_list_empty(&channel->subscribers))
         close_channel(c, channel);
 }
@@ -306,7 +309,7 @@ void lh_channels_told(struct lh_channels *c)
         return;
     for (unsigned i = 0; i < LH_CHANNEL_GROUPS; i++) {
         lost_of[i] = atomic_exchange(&c->lost_of[i], 0);
-        c->lost += lost_of[i];
+        lh_count_add(&c->lost, lost_of[i]);
     }
     for (size_t i = 0; i < c->slots_n; i++)
         for (struct lh_channel *ch = c->slots[i]; ch; ch = ch->next)
@@ -344,6 +347,7 @@ bool lh_channels_deliver(struct lh_channels *c)
             give(c, LH_OF(l, struct lh_subscriber, link), p);
     }
     lh_publication_drop(p);
+    lh_count_add(&c->delivered, 1);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/mailbox.h"
+#include "base/stats.h"
 
 /* Octets of a name. */
 #define LH_CHANNEL_NAME_MAX 1024
@@ -56,9 +57,11 @@ struct lh_channels {
     struct lh_channel **slots; /* a power of two of them, or none */
     size_t slots_n;
     size_t n;                        /* channels */
+    lh_count open, subscribers;      /* for the statistics: the same, and all */
     struct lh_mailbox_node *pending; /* taken from the inbox */
-    uint64_t dropped;                /* by subscribers' queues, */
-    uint64_t lost;                   /* ... and before they got that far */
+    lh_count delivered;
+    lh_count dropped; /* by subscribers' queues, */
+    lh_count lost;    /* ... and before they got that far */
     /* Any thread's. */
     struct lh_mailbox inbox;
     _Atomic size_t inbox_bytes; /* `pending` counts too */

@@ -97,7 +97,9 @@ struct lh_counters {
     lh_count access_lost;                    /* lines of the access log */
     lh_count handshakes_full, handshakes_resumed, handshakes_failed;
     lh_count operations_done;
-    lh_count vm_memory_hits; /* of the limit vm_memory_bytes */
+    lh_count vm_memory_hits;              /* of the limit vm_memory_bytes */
+    lh_count shared_values, shared_bytes; /* now, of those that it owns */
+    lh_count shared_evicted;
     lh_count turn_ms; /* when the present turn began; 0: it waits for events */
     lh_count turns, long_turns, longest_turn_ms; /* a turn: without its wait */
 };

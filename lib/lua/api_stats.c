@@ -56,6 +56,14 @@ static const struct place places[] = {
     {"protocols", "http10", AT(requests_http10)},
     {"protocols", "http11", AT(requests_http11)},
     {"protocols", "http2", AT(requests_http2)},
+    {"channels", "open", AT(channels)},
+    {"channels", "subscribers", AT(channel_subscribers)},
+    {"channels", "messages", AT(channel_messages)},
+    {"channels", "dropped", AT(channel_dropped)},
+    {"channels", "lost", AT(channel_lost)},
+    {"shared", "values", AT(shared_values)},
+    {"shared", "bytes", AT(shared_bytes)},
+    {"shared", "evicted", AT(shared_evicted)},
 };
 
 #define IN(field) offsetof(lhttpd_requests_t, field)

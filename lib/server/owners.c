@@ -45,6 +45,19 @@ static struct lh_store *store_of(struct lhttpd_server_t *s, unsigned owner,
 }
 
 /* By the thread that has the owner's values. */
+static void count(struct lhttpd_server_t *s, unsigned owner)
+{
+    const struct lh_store *store = s->stores[owner];
+
+    if (!store || !s->workers)
+        return;
+    struct lh_counters *c = &s->workers[owner].ctx.counters;
+    lh_count_set(&c->shared_values, store->n);
+    lh_count_set(&c->shared_bytes, store->bytes);
+    lh_count_set(&c->shared_evicted, store->evicted);
+}
+
+/* Likewise. */
 static void run(struct lhttpd_server_t *s, struct lh_shared_call *call,
                 unsigned owner, uint64_t now_ms, uint64_t shared_bytes)
 {
@@ -54,6 +67,7 @@ static void run(struct lhttpd_server_t *s, struct lh_shared_call *call,
         lh_shared_run(call, store, now_ms, share_of(s, shared_bytes));
     else
         call->result = LH_SHARED_MEMORY;
+    count(s, owner);
 }
 
 static void run_on_worker(struct lh_worker *w, struct lh_shared_call *call)
@@ -299,6 +313,11 @@ void lh_owners_deinit(struct lhttpd_server_t *s)
 {
     free_stores(s->stores, s->workers_n);
     s->stores = NULL;
+}
+
+void lh_owners_begin_worker(struct lh_worker *w)
+{
+    count(w->server, (unsigned)w->number);
 }
 
 int lh_owners_begin_check(struct lhttpd_server_t *s, struct lh_store ***before)

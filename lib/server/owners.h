@@ -13,6 +13,9 @@
 int lh_owners_init(struct lhttpd_server_t *s);
 void lh_owners_deinit(struct lhttpd_server_t *s);
 
+/* A worker is there: its statistics count what is set already. */
+void lh_owners_begin_worker(struct lh_worker *w);
+
 /* From a thread that is no worker of a server that has not stopped: does it,
  * which may mean to wait for the owner, `timeout_ms` at most (-1: for ever).
  * The answer's text is lent by `call->octets`, to be freed.  LHTTPD_ENOMEM,

@@ -83,7 +83,7 @@ void lh_publish_init(struct lhttpd_server_t *s)
 static void tell_lost(struct lh_worker *w, uint64_t before)
 {
     struct lh_context *ctx = &w->ctx;
-    unsigned long long lost = w->channels.lost - before;
+    unsigned long long lost = lh_count_get(&w->channels.lost) - before;
 
     if (lost &&
         lh_log_rates_allow(&ctx->log_rates, LH_LOG_PUBLISHED, ctx->now_ms))
@@ -99,7 +99,7 @@ static void deliver_published(struct lh_message *message, struct lh_worker *w)
 {
     struct lh_channels *c = &w->channels;
     struct lh_step step = {0};
-    uint64_t lost = c->lost;
+    uint64_t lost = lh_count_get(&c->lost);
 
     lh_channels_told(c);
     tell_lost(w, lost);

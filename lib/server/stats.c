@@ -47,6 +47,9 @@ static const struct count_field sums[] = {
     {FROM(operations), TO(files_pending)},
     {FROM(operations_done), TO(files_done)},
     {FROM(processes), TO(children)},
+    {FROM(shared_values), TO(shared_values)},
+    {FROM(shared_bytes), TO(shared_bytes)},
+    {FROM(shared_evicted), TO(shared_evicted)},
     {FROM(by_version[LH_HTTP_1_0]), TO(requests_http10)},
     {FROM(by_version[LH_HTTP_1_1]), TO(requests_http11)},
     {FROM(by_version[LH_HTTP_2]), TO(requests_http2)},
@@ -145,6 +148,15 @@ static void add_turns(lhttpd_stats_t *to, const struct lh_counters *c,
         to->present_turn_ms = present;
 }
 
+static void add_channels(lhttpd_stats_t *to, const struct lh_channels *c)
+{
+    to->channels += lh_count_get(&c->open);
+    to->channel_subscribers += lh_count_get(&c->subscribers);
+    to->channel_messages += lh_count_get(&c->delivered);
+    to->channel_dropped += lh_count_get(&c->dropped);
+    to->channel_lost += lh_count_get(&c->lost);
+}
+
 static void add_worker(lhttpd_stats_t *to, const struct lh_worker *w,
                        uint64_t stuck_ms)
 {
@@ -153,6 +165,7 @@ static void add_worker(lhttpd_stats_t *to, const struct lh_worker *w,
     add_counters(to, c);
     add_requests(&to->requests, &c->unhandled);
     add_turns(to, c, stuck_ms);
+    add_channels(to, &w->channels);
     to->log_lines_left_out += lh_count_get(&w->ctx.log_rates.left_out);
     if (strcmp(w->files_by, "uring") == 0)
         to->files_by_uring++;

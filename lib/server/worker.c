@@ -20,6 +20,7 @@
 #include "server/conn_input.h"
 #include "server/conn_output.h"
 #include "server/handover.h"
+#include "server/owners.h"
 #include "server/publish.h"
 #include "server/request_end.h"
 
@@ -453,6 +454,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     lh_worker_context(s, &w->ctx, number);
     w->ctx.mailbox = &w->mailbox;
     lh_publish_begin_worker(w);
+    lh_owners_begin_worker(w);
     lh_watch_add(&s->watch, &w->ctx.running);
     read_clocks(w);
     lh_trim_init(w);

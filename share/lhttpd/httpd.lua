@@ -224,6 +224,8 @@ function httpd.reload() end
 ---@field vms {count: integer, memory_bytes: integer, memory_limit?: integer, memory_hits: integer, reloads: integer}
 ---@field files {pending: integer, done: integer, by_uring: integer, by_threads: integer}
 ---@field log {left_out: integer}
+---@field channels {open: integer, subscribers: integer, messages: integer, dropped: integer, lost: integer}
+---@field shared {values: integer, bytes: integer, evicted: integer}
 ---@field protocols {http10: integer, http11: integer, http2: integer}
 ---@field requests httpd.all_requests
 ---@field handlers httpd.handler_stats[]

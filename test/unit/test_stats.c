@@ -27,6 +27,9 @@ static const char script[] =
     "  child = io.popen('exec sleep 60') httpd.write(nil, 'begun') end)\n"
     "httpd.register_handler('/loop', function()\n"
     "  local t = os.clock() while os.clock() - t < 0.3 do end end)\n"
+    "httpd.register_handler('/listen', function()\n"
+    "  local s = httpd.subscribe('a', {queue = 1})\n"
+    "  httpd.sleep(60) httpd.sleep(60) end)\n"
     "httpd.register_handler('/fails', function() error('no') end)\n"
     "httpd.register_handler('/stats', function()\n"
     "  local s, n = httpd.stats(), 0\n"
@@ -199,6 +202,55 @@ static void vms_and_children_are_counted(void **state)
 }
 
 /* A worker that is in a script for longer than handlers may be. */
+static void share(const char *key)
+{
+    lhttpd_value_t value = lhttpd_value_init();
+
+    value.kind = LHTTPD_BOOLEAN;
+    assert_int_equal(lhttpd_server_shared_set(server, key, &value, 0, -1), 0);
+}
+
+static void what_handlers_share_is_counted(void **state)
+{
+    static const char get[] = "GET /app/listen HTTP/1.1\r\nhost: x\r\n\r\n";
+    int fds[3];
+
+    (void)state;
+    begin();
+    share("before");
+    assert_int_equal(lhttpd_server_start(server), 0);
+    assert_int_equal(read_stats().shared_values, 1);
+    share("after");
+    lhttpd_stats_t stats = read_stats();
+    assert_int_equal(stats.shared_values, 2);
+    assert_true(stats.shared_bytes > 10 && stats.shared_bytes < 1000);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = test_client_connect(lhttpd_server_port(server, 0));
+        test_client_send(fds[i], get);
+    }
+    WAIT_FOR(channel_subscribers, 3);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(lhttpd_server_publish(server, "a", "x", 1), 0);
+    WAIT_FOR(channel_dropped, 12);
+    stats = read_stats();
+    assert_true(stats.channels >= 1 && stats.channels <= WORKERS);
+    assert_int_equal(stats.channel_messages, 5 * stats.channels);
+    assert_int_equal(stats.channel_lost, 0);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    WAIT_FOR(channels, 0);
+    WAIT_FOR(channel_subscribers, 0);
+    assert_int_equal(lhttpd_server_set(server, "shared_bytes", "400"), 0);
+    for (int i = 0; i < 20; i++) {
+        char key[8];
+        snprintf(key, sizeof(key), "%d", i);
+        share(key);
+    }
+    assert_true(read_stats().shared_evicted > 10);
+    assert_int_equal(lhttpd_server_stop(server, 1000), 0);
+    lhttpd_server_destroy(server);
+}
+
 static void a_worker_that_is_stuck_is_seen(void **state)
 {
     char out[4096];
@@ -369,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_struct_of_any_size_is_filled),
         cmocka_unit_test(connections_are_counted),
+        cmocka_unit_test(what_handlers_share_is_counted),
         cmocka_unit_test(vms_and_children_are_counted),
         cmocka_unit_test(a_worker_that_is_stuck_is_seen),
         cmocka_unit_test(requests_are_counted_once),
