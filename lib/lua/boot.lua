@@ -15,6 +15,12 @@ local can_suspend = begins.can_suspend
 local type, error = type, error
 local setmetatable = setmetatable or begins.setmetatable
 
+local function results(answer, message, code)
+    if message == nil then return answer end
+    if code == nil then return answer, message end
+    return answer, message, code
+end
+
 local function waiting(begin)
     return function(a, b, c, d)
         local answer, message, code = begin(a, b, c, d)
@@ -23,8 +29,13 @@ local function waiting(begin)
             if code == nil then return answer, message end
             return answer, message, code
         end
-        if suspend() == REFUSED then refused() end
-        return finish()
+        repeat
+            if suspend() == REFUSED then refused() end
+            answer, message, code = finish()
+            -- It is its turn on a file.
+            if answer == TAG then answer, message, code = begin(a, b, c, d) end
+        until answer ~= TAG
+        return results(answer, message, code)
     end
 end
 httpd.read = waiting(begins.read_begin)
@@ -256,10 +267,10 @@ if setfenv then setfenv = begins.setfenv(setfenv) end
 
 local files, methods = begins.files, begins.methods
 if methods then
-    local give_back = begins.give_back
+    local give_back = waiting(begins.give_back)
     local function return_file(f)
         local file = files[f]
-        if file then return give_back(file, f) end
+        if file then return give_back(f, file) end
     end
     local through = begins.through
     local function wrap(method, name)
@@ -267,7 +278,7 @@ if methods then
         return function(f, ...)
             local file = files[f]
             if file then
-                local _, why = give_back(file, f)
+                local _, why = give_back(f, file)
                 if why then return nil, why end
             end
             return method(f, ...)

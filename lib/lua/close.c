@@ -140,6 +140,7 @@ static int close_begin(lua_State *L)
     struct lh_vm *vm = lh_vm_of(L);
     uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.close");
     struct lh_file *file;
+    int waits;
 
     if (!lh_gc_runs_alone(L, vm))
         return lh_api_refuse(L);
@@ -147,8 +148,9 @@ static int close_begin(lua_State *L)
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.close", "file");
     file = lh_file_find(L, vm, 1);
-    if (file && lh_file_is_busy(file))
-        return lh_api_error(L, "an operation on the file is under way");
+    waits = file ? lh_file_wait_for_turn(L, file, timeout_ms) : 0;
+    if (waits)
+        return waits;
     if (file && file->process)
         return close_process(L, file, timeout_ms);
     if (file && file->left && lh_lua_file(L, 1))

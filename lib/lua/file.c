@@ -6,8 +6,9 @@
  * buffer; whoever calls a buffered method first gives it back
  * (lh_file_give_back), whoever calls a function of httpd takes it over
  * (lh_file_use).  At most one task waits for a file, and at most one operation
- * is on its way.  One that nobody waits for any more is done with all the same:
- * the next call finds a read's octets, and is refused during any other.
+ * is on its way; others that want the file wait for their turn (file_turn.c).
+ * An operation that nobody waits for any more is done with all the same: the
+ * next call finds a read's octets, and waits for the end of any other.
  */
 #include "lua/file.h"
 
@@ -62,6 +63,7 @@ static struct lh_file *new_file(lua_State *L, struct lh_vm *vm, int index)
     lua_pushvalue(L, index);
     file = lua_newuserdata(L, sizeof(*file));
     *file = (struct lh_file){.vm = vm};
+    lh_list_init(&file->queue);
     file->source.on_event = on_file_event;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->file_meta);
     lua_setmetatable(L, -2);
@@ -274,14 +276,6 @@ static int take_over(struct lh_file *file, FILE *fp)
     return push_behind(file);
 }
 
-/* A read that was left behind does no harm: whoever comes next may wait for it.
- */
-bool lh_file_is_busy(const struct lh_file *file)
-{
-    return file->task ||
-           (file->operation && file->operation->aio.kind != LH_AIO_READ);
-}
-
 /* Makes the file Lua's: the FILE gets the position where a position is known,
  * and else the octets themselves. */
 void lh_file_give_back(struct lh_file *file, FILE *fp)
@@ -305,16 +299,18 @@ void lh_file_give_back(struct lh_file *file, FILE *fp)
     drop_ahead(file);
 }
 
-/* give_back(state, handle): before a buffered method. */
+/* give_back(handle, state): before a buffered method. */
 static int give_back_call(lua_State *L)
 {
-    struct lh_file *file = lua_touserdata(L, 1);
-    FILE *fp = lh_lua_file(L, 2);
+    struct lh_file *file = lua_touserdata(L, 2);
+    FILE *fp = lh_lua_file(L, 1);
+    int waits;
 
     if (!lh_gc_runs_alone(L, file->vm))
         return lh_api_refuse(L);
-    if (lh_file_is_busy(file))
-        return lh_api_error(L, "an operation on the file is under way");
+    waits = lh_file_wait_for_turn(L, file, LH_NEVER);
+    if (waits)
+        return waits;
     if (fp && file->ours)
         lh_file_give_back(file, fp);
     return 0;
@@ -380,17 +376,18 @@ bool lh_file_is_first(lua_State *L)
 
 /* The order matters: what raises comes before the first change.  A write does
  * not wait for a read that somebody has left behind. */
-struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
-                            int *error)
+struct lh_file *lh_file_use(lua_State *L, struct lh_task *task,
+                            const char *function, bool reads, int *error)
 {
-    struct lh_vm *vm = lh_vm_of(L);
+    struct lh_vm *vm = task->vm;
     FILE *fp = lh_lua_file(L, 1);
     struct lh_file *file = lh_file_find(L, vm, 1);
 
+    task->on.reads = reads;
     if (!fp || (file && file->dead))
         lh_api_error(L, "%s: the file is closed", function);
-    if (file && lh_file_is_busy(file))
-        lh_api_error(L, "%s: an operation on the file is under way", function);
+    if (file && !lh_file_is_its_turn(task, file))
+        return NULL;
     if (!vm->ctx->aio)
         lh_api_error(L, "%s: there is no server here", function);
     if (!file)
@@ -425,6 +422,9 @@ void lh_file_attach(struct lh_task *task)
 
     task->on.file->task = task;
     task->on.attached = true;
+    /* The call's time counts from when it began to wait for its turn. */
+    if (task->on.due_ms && task->on.due_ms != LH_NEVER)
+        lh_timer_arm(&ctx->timers, &task->timer, task->on.due_ms);
     if (!task->ex)
         return;
     if (task->on.file->pollable) {
@@ -448,6 +448,7 @@ void lh_file_detach(struct lh_task *task)
     task->on.file->task = NULL;
     lh_timer_disarm(&task->on.late_timer);
     lh_timer_disarm(&task->on.pause_timer);
+    lh_file_tell(task->on.file);
 }
 
 /* --- the VM --------------------------------------------------------------- */

@@ -56,6 +56,7 @@ struct lh_file {
                              */
 
     struct lh_task *task;           /* waits for it */
+    struct lh_list queue;           /* tasks that wait for their turn */
     struct lh_operation *operation; /* is on its way */
     size_t moved;                   /* octets of the last writes */
     bool ended;                     /* the last read met the end */
@@ -91,6 +92,10 @@ struct lh_operation *lh_operation_new(struct lh_context *ctx,
 void lh_operation_start(struct lh_operation *op);
 void lh_operation_free(struct lh_operation *op); /* not started; NULL allowed */
 
+/* It may be somebody's turn: tells the task that waits for the file, or else
+ * the first that waits for its turn. */
+void lh_file_tell(const struct lh_file *file);
+
 void lh_descriptor_drop(struct lh_descriptor *d); /* one share; NULL allowed */
 void lh_pipe_drop(struct lh_pipe *pipe);          /* likewise */
 
@@ -105,10 +110,11 @@ bool lh_file_prepare(lua_State *L, struct lh_vm *vm);
 /* Is the first argument a file? */
 bool lh_file_is_first(lua_State *L);
 
-/* The state of the first argument, which becomes ours.  Raises if it is closed
- * or used by another task.  An error of os/error.h is left in *error. */
-struct lh_file *lh_file_use(lua_State *L, const char *function, bool reads,
-                            int *error);
+/* The state of the first argument, which becomes ours.  NULL: it is another
+ * task's turn, see lh_file_await_turn().  Raises if it is closed.  An error of
+ * os/error.h is left in *error. */
+struct lh_file *lh_file_use(lua_State *L, struct lh_task *task,
+                            const char *function, bool reads, int *error);
 
 /* The handle's state, or NULL. */
 struct lh_file *lh_file_find(lua_State *L, struct lh_vm *vm, int index);
@@ -129,9 +135,6 @@ void lh_file_unwatch(struct lh_file *file);
 /* As if httpd had never seen it: gives up its descriptor. */
 void lh_file_forget(struct lh_file *file);
 
-/* Is something under way that the file must not be touched during? */
-bool lh_file_is_busy(const struct lh_file *file);
-
 /* An operation for the file's task, with a buffer of n octets if n > 0.  NULL:
  * no memory, which the task learns when it looks again. */
 struct lh_operation *lh_file_operation(struct lh_file *file,
@@ -149,6 +152,23 @@ void lh_file_detach(struct lh_task *task);
 
 /* Gives the position and what was read ahead back to the FILE. */
 void lh_file_give_back(struct lh_file *file, FILE *fp);
+
+/* --- file_turn.c ---------------------------------------------------------- */
+
+/* Is something under way that the file must not be touched during? */
+bool lh_file_is_busy(const struct lh_file *file);
+
+/* May the call of the task use the file, its first argument, now? */
+bool lh_file_is_its_turn(struct lh_task *task, struct lh_file *file);
+
+/* If not: begins to wait for its turn.  The call begins anew then: finish
+ * answers with the tag. */
+int lh_file_await_turn(lua_State *L, struct lh_task *task, uint64_t timeout_ms);
+
+/* For calls that need the file free and do not wait otherwise: 0, or the number
+ * of results to return.  Raises where nobody can wait. */
+int lh_file_wait_for_turn(lua_State *L, struct lh_file *file,
+                          uint64_t timeout_ms);
 
 /* --- file_io.c ------------------------------------------------------------ */
 

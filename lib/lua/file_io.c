@@ -277,7 +277,9 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
     int error;
 
     lh_read_mode(L, &task->read);
-    task->on.file = lh_file_use(L, "httpd.read", true, &error);
+    task->on.file = lh_file_use(L, task, "httpd.read", true, &error);
+    if (!task->on.file)
+        return lh_file_await_turn(L, task, timeout_ms);
     if (error == 0 && !task->on.file->readable)
         error = LH_SYS_EBADF;
     if (error < 0)
@@ -452,7 +454,9 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
 {
     int error;
 
-    task->on.file = lh_file_use(L, "httpd.write", false, &error);
+    task->on.file = lh_file_use(L, task, "httpd.write", false, &error);
+    if (!task->on.file)
+        return lh_file_await_turn(L, task, timeout_ms);
     if (error == 0 && !task->on.file->writable)
         error = LH_SYS_EBADF;
     if (error < 0)
@@ -500,7 +504,9 @@ static int drain_begin(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    task->on.file = lh_file_use(L, "httpd.close", false, &error);
+    task->on.file = lh_file_use(L, task, "httpd.close", false, &error);
+    if (!task->on.file)
+        return lh_file_await_turn(L, task, timeout_ms);
     if (error < 0)
         return lh_api_system_error(L, error);
     task->data.n = task->data.done = 0;

@@ -211,7 +211,9 @@ static int sync_begin(lua_State *L)
         return lh_api_refuse(L);
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.sync", "file");
-    task->on.file = lh_file_use(L, "httpd.sync", false, &error);
+    task->on.file = lh_file_use(L, task, "httpd.sync", false, &error);
+    if (!task->on.file)
+        return lh_file_await_turn(L, task, timeout_ms);
     if (error < 0)
         return lh_api_system_error(L, error);
     return lh_api_begin(L, task, &sync_wait, timeout_ms);

@@ -382,7 +382,9 @@ static int begin_sending(lua_State *L, bool owns)
         return lh_api_refuse(L);
     if (!lh_file_is_first(L))
         return lh_api_argument_error(L, 1, "httpd.sendfile", "file or path");
-    task->on.file = lh_file_use(L, "httpd.sendfile", false, &error);
+    task->on.file = lh_file_use(L, task, "httpd.sendfile", false, &error);
+    if (!task->on.file)
+        return lh_file_await_turn(L, task, timeout_ms);
     task->on.handle = lua_touserdata(L, 1);
     lh_free(task->on.file->sending.in.p);
     lh_pipe_drop(task->on.file->sending.pipe);

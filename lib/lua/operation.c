@@ -37,6 +37,14 @@ void lh_operation_free(struct lh_operation *op)
     lh_free(op);
 }
 
+void lh_file_tell(const struct lh_file *file)
+{
+    if (file->task)
+        lh_task_ready(file->task);
+    else if (!lh_list_empty(&file->queue))
+        lh_task_ready(LH_OF(file->queue.next, struct lh_task, on.turn_link));
+}
+
 /* The file learns how it came out, if it has not left; then its task looks. */
 static void complete(struct lh_aio_op *aio)
 {
@@ -48,8 +56,7 @@ static void complete(struct lh_aio_op *aio)
     if (file) {
         file->operation = NULL;
         op->deliver(op, file);
-        if (file->task)
-            lh_task_ready(file->task);
+        lh_file_tell(file);
     } else if (aio->kind == LH_AIO_OPEN && aio->result >= 0) {
         lh_fd_close((int)aio->result); /* nobody wants what it has opened */
     }

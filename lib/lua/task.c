@@ -106,6 +106,7 @@ static struct lh_task *take_idle(struct lh_vm *vm)
     lh_list_init(&task->link);
     lh_list_init(&task->ready_link);
     lh_list_init(&task->bound);
+    lh_list_init(&task->on.turn_link);
     lh_timer_init(&task->timer, wait_timed_out);
     lh_timer_init(&task->on.late_timer, NULL);
     lh_timer_init(&task->on.pause_timer, NULL);
@@ -133,6 +134,7 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->serial = 0;
     task->exposed = false;
     task->on.moved_bytes = 0;
+    task->on.turn = NULL;
     task->timed_out = task->overran = task->cut = task->told = false;
     task->begun_again = false;
     task->resumed_ms = vm->ctx->now_ms;

@@ -53,7 +53,12 @@ struct lh_task_on {
     void *handle;
     const char *open_mode; /* of httpd.open, as lh_stdio_mode() has it */
     int open_flags;
-    bool attached;               /* the task waits for it, and it knows */
+    bool attached; /* the task waits for it, and it knows */
+    bool reads;
+    struct lh_file *wanted;      /* others use it, and are waited for */
+    const struct lh_file *turn;  /* it has waited for its turn on this one */
+    uint64_t due_ms;             /* the time-out of that; 0: it has not */
+    struct lh_list turn_link;    /* file->queue */
     struct lh_timer late_timer;  /* the response does not wait for the file */
     struct lh_timer pause_timer; /* it has moved enough for one turn */
     size_t moved_bytes; /* by all files of the task in this turn, without a

@@ -233,6 +233,34 @@ class StandardOutput(harness.TestCase):
                 for c in clients.values():
                     c.close()
 
+    def test_all_at_once(self):
+        """Those of one worker have turns; none is refused."""
+        path = os.path.join(harness.directory(), "at_once.lua")
+        with open(path, "w") as f:
+            f.write("httpd.register_handler('/', function(env)\n"
+                    "  local n = env.QUERY_STRING\n"
+                    "  assert(httpd.write(io.stdout, 'line ' .. n .. '\\n'))\n"
+                    "  io.stdout:write('written ' .. n .. '\\n')\n"
+                    "  httpd.write(nil, 'ok')\n"
+                    "end)\n")
+        for way in WAYS:
+            os.environ["LHTTPD_AIO"] = way
+            with self.subTest(way=way), Server("/", path, workers=2) as s:
+                if f"file operations by {way}" not in s.log():
+                    self.skipTest(f"no {way} here")
+                clients = [s.client() for _ in range(160)]
+                for i, c in enumerate(clients):
+                    c.send(f"GET /?{i} HTTP/1.1\r\nhost: a\r\n\r\n")
+                for c in clients:
+                    self.assertEqual(c.response().text, "ok")
+                    c.close()
+                s.signal()
+                s.wait()
+                lines = s.log().split("\n")
+                for i in range(160):
+                    self.assertEqual(lines.count(f"line {i}"), 1)
+                    self.assertEqual(lines.count(f"written {i}"), 1)
+
     def tearDown(self):
         os.environ.pop("LHTTPD_AIO", None)
 
