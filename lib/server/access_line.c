@@ -9,7 +9,8 @@
 #include "base/str.h"
 #include "os/clock.h"
 
-/* Names, numbers, dates, addresses and what is between them. */
+/* Names, numbers, dates, addresses and what is between them; what TLS a proxy
+ * says that its client speaks is not among these. */
 #define FIXED_BYTES 1024
 
 /* "\u00ff" */
@@ -188,11 +189,19 @@ static char *put_words(char *to, const char *s)
     return put_string(to, s, strlen(s));
 }
 
+/* Words of ours, an address say, need no escape. */
+static char *put_known(char *to, const char *s)
+{
+    to = put_terminated(PUT(to, "\""), s);
+    return PUT(to, "\"");
+}
+
 /* What is named is a literal with its quotes and its colon, and the comma
  * before: so that its length is known while compiling. */
 #define PUT_TEXT(to, name, text)                                               \
     ((text).p ? put_string(PUT(to, name), (text).p, (text).bytes) : (to))
 #define PUT_WORDS(to, name, s) ((s) ? put_words(PUT(to, name), s) : (to))
+#define PUT_KNOWN(to, name, s) put_known(PUT(to, name), s)
 #define PUT_VALUE(to, name, n) put_number(PUT(to, name), n)
 
 static char *put_time(char *to, int64_t unix_us, struct lh_access_dates *dates)
@@ -210,10 +219,10 @@ static char *put_time(char *to, int64_t unix_us, struct lh_access_dates *dates)
 
 static char *put_ends(char *to, const lhttpd_access_t *e)
 {
-    to = PUT_WORDS(to, ",\"client\":", e->client);
+    to = PUT_KNOWN(to, ",\"client\":", e->client);
     if (e->client_port)
         to = PUT_VALUE(to, ",\"client_port\":", (uint64_t)e->client_port);
-    to = PUT_WORDS(to, ",\"server\":", e->server);
+    to = PUT_KNOWN(to, ",\"server\":", e->server);
     if (e->server_port)
         to = PUT_VALUE(to, ",\"server_port\":", (uint64_t)e->server_port);
     if (!e->tls_protocol)
@@ -235,13 +244,13 @@ static char *put_json(char *to, const lhttpd_access_t *e,
 
     to = put_time(to, e->begun_unix_us, dates);
     to = put_ends(to, e);
-    to = PUT_WORDS(to, ",\"protocol\":", e->protocol);
+    to = PUT_KNOWN(to, ",\"protocol\":", e->protocol);
     to = PUT_TEXT(to, ",\"method\":", e->method);
     to = PUT_TEXT(to, ",\"authority\":", e->authority);
     to = PUT_TEXT(to, ",\"target\":", e->target);
     to = PUT_WORDS(to, ",\"prefix\":", e->prefix);
     to = PUT_VALUE(to, ",\"status\":", e->status);
-    to = PUT_WORDS(to, ",\"ending\":", endings[e->ending]);
+    to = PUT_KNOWN(to, ",\"ending\":", endings[e->ending]);
     to = PUT_VALUE(to, ",\"sent_bytes\":", e->sent_bytes);
     to = PUT_VALUE(to, ",\"received_bytes\":", e->received_bytes);
     to = PUT_VALUE(to, ",\"header_us\":", e->header_us);
@@ -285,7 +294,8 @@ size_t lh_access_line_most(enum lh_access_format format,
 
     if (format == LH_ACCESS_JSON)
         n += e->authority.bytes + e->request_id.bytes + e->traceparent.bytes +
-             length_of(e->prefix) + length_of(e->tls_server_name);
+             length_of(e->prefix) + length_of(e->tls_protocol) +
+             length_of(e->tls_cipher) + length_of(e->tls_server_name);
     return FIXED_BYTES + ESCAPED_BYTES * n;
 }
 

@@ -174,7 +174,10 @@ static void test_long_texts(void **state)
     lhttpd_access_t e = entry();
 
     (void)state;
-    memset(bytes, '\x01', sizeof(bytes));
+    memset(bytes, '\x01', sizeof(bytes) - 1);
+    e.prefix = e.tls_protocol = e.tls_cipher = e.tls_server_name = bytes;
+    e.request_id = e.traceparent = e.method =
+        (lhttpd_text_t){bytes, sizeof(bytes)};
     e.target = e.authority = e.referrer = e.user_agent =
         (lhttpd_text_t){bytes, sizeof(bytes)};
     for (int f = LH_ACCESS_COMMON; f <= LH_ACCESS_JSON; f++)
