@@ -29,6 +29,7 @@ struct lh_channel {
 
 /* --- publications --------------------------------------------------------- */
 
+/* One block for all of it: head, a copy for each worker, name, data. */
 struct lh_publication *lh_publication_new(uint64_t hash, struct lh_str name,
                                           struct lh_str data, unsigned copies)
 {
@@ -67,21 +68,21 @@ void lh_publication_drop(struct lh_publication *p)
         lh_free(p);
 }
 
-static struct lh_publication *of_node(struct lh_mailbox_node *node)
+static struct lh_publication *publication_at(struct lh_mailbox_node *node)
 {
     return LH_OF(node, struct lh_copy, node)->of;
 }
 
 /* --- the inbox ------------------------------------------------------------ */
 
-static unsigned group_of(uint64_t hash)
+static unsigned name_group(uint64_t hash)
 {
     return (unsigned)(hash >> 32) % LH_CHANNEL_GROUPS;
 }
 
 bool lh_channels_hear(const struct lh_channels *c, uint64_t hash)
 {
-    return atomic_load(&c->heard[group_of(hash)]) > 0;
+    return atomic_load(&c->heard[name_group(hash)]) > 0;
 }
 
 /* Counted by groups, since no thread but the owner may look at a subscriber. */
@@ -91,8 +92,8 @@ static void lose_inbox(struct lh_channels *c)
 
     while (node) {
         struct lh_mailbox_node *next = node->next;
-        struct lh_publication *p = of_node(node);
-        atomic_fetch_add(&c->lost_of[group_of(p->hash)], 1);
+        struct lh_publication *p = publication_at(node);
+        atomic_fetch_add(&c->lost_of[name_group(p->hash)], 1);
         atomic_fetch_sub(&c->inbox_bytes, p->bytes);
         lh_publication_drop(p);
         node = next;
@@ -100,6 +101,8 @@ static void lose_inbox(struct lh_channels *c)
     atomic_store(&c->any_lost, true);
 }
 
+/* Memory has a bound, but for what several publishers add at the same moment.
+ */
 bool lh_channels_post(struct lh_channels *c, struct lh_publication *p,
                       unsigned copy, size_t most_bytes)
 {
@@ -116,16 +119,17 @@ bool lh_channels_post(struct lh_channels *c, struct lh_publication *p,
 
 /* --- the table ------------------------------------------------------------ */
 
-static struct lh_channel **slot_of(const struct lh_channels *c, uint64_t hash)
+static struct lh_channel **channel_slot(const struct lh_channels *c,
+                                        uint64_t hash)
 {
     return &c->slots[hash & (c->slots_n - 1)];
 }
 
 /* Where the channel is linked, or would be. */
-static struct lh_channel **find(const struct lh_channels *c, uint64_t hash,
-                                struct lh_str name)
+static struct lh_channel **find_channel(const struct lh_channels *c,
+                                        uint64_t hash, struct lh_str name)
 {
-    struct lh_channel **at = slot_of(c, hash);
+    struct lh_channel **at = channel_slot(c, hash);
 
     while (*at && ((*at)->hash != hash || !lh_str_equal((*at)->name, name)))
         at = &(*at)->next;
@@ -133,7 +137,7 @@ static struct lh_channel **find(const struct lh_channels *c, uint64_t hash,
 }
 
 /* Without memory the table stays as it is, and slots have more channels. */
-static void resize(struct lh_channels *c, size_t slots_n)
+static void resize_channels(struct lh_channels *c, size_t slots_n)
 {
     struct lh_channels old = {.slots = c->slots, .slots_n = c->slots_n};
     struct lh_channel **slots = lh_calloc(slots_n, sizeof(struct lh_channel *));
@@ -146,7 +150,7 @@ static void resize(struct lh_channels *c, size_t slots_n)
         struct lh_channel *channel = old.slots[i], *next;
         for (; channel; channel = next) {
             next = channel->next;
-            struct lh_channel **at = slot_of(c, channel->hash);
+            struct lh_channel **at = channel_slot(c, channel->hash);
             channel->next = *at;
             *at = channel;
         }
@@ -154,6 +158,7 @@ static void resize(struct lh_channels *c, size_t slots_n)
     lh_free(old.slots);
 }
 
+/* Its name lies behind it. */
 static struct lh_channel *new_channel(uint64_t hash, struct lh_str name)
 {
     struct lh_channel *channel = lh_alloc(sizeof(*channel) + name.n);
@@ -174,29 +179,29 @@ static struct lh_channel *open_channel(struct lh_channels *c, uint64_t hash,
                                        struct lh_str name)
 {
     if (c->n >= c->slots_n)
-        resize(c, c->slots_n ? c->slots_n * 2 : SLOTS_MIN);
+        resize_channels(c, c->slots_n ? c->slots_n * 2 : SLOTS_MIN);
     if (!c->slots_n)
         return NULL;
-    struct lh_channel **at = find(c, hash, name);
+    struct lh_channel **at = find_channel(c, hash, name);
     if (*at)
         return *at;
     *at = new_channel(hash, name);
     if (!*at)
         return NULL;
     lh_count_set(&c->open, ++c->n);
-    atomic_fetch_add(&c->heard[group_of(hash)], 1);
+    atomic_fetch_add(&c->heard[name_group(hash)], 1);
     return *at;
 }
 
 /* The last subscriber has left. */
 static void close_channel(struct lh_channels *c, struct lh_channel *channel)
 {
-    *find(c, channel->hash, channel->name) = channel->next;
-    atomic_fetch_sub(&c->heard[group_of(channel->hash)], 1);
+    *find_channel(c, channel->hash, channel->name) = channel->next;
+    atomic_fetch_sub(&c->heard[name_group(channel->hash)], 1);
     lh_free(channel);
     lh_count_set(&c->open, --c->n);
     if (c->slots_n > SLOTS_MIN && c->n < c->slots_n / 8)
-        resize(c, c->slots_n / 4);
+        resize_channels(c, c->slots_n / 4);
 }
 
 /* --- subscribers ---------------------------------------------------------- */
@@ -206,6 +211,7 @@ const struct lh_publication *lh_subscriber_first(const struct lh_subscriber *s)
     return s->n ? s->ring[s->first] : NULL;
 }
 
+/* Its share of the publication goes; the last one frees it. */
 void lh_subscriber_next(struct lh_subscriber *s)
 {
     struct lh_publication *p = s->ring[s->first];
@@ -216,7 +222,7 @@ void lh_subscriber_next(struct lh_subscriber *s)
 }
 
 /* The ring grows as it is needed: most subscribers keep up. */
-static bool grow(struct lh_subscriber *s)
+static bool grow_ring(struct lh_subscriber *s)
 {
     unsigned room = s->room ? s->room * 2 : RING_MIN;
     struct lh_publication **ring;
@@ -237,10 +243,12 @@ static bool grow(struct lh_subscriber *s)
     return true;
 }
 
-static void give(struct lh_channels *c, struct lh_subscriber *s,
-                 struct lh_publication *p)
+/* Without memory for a ring that has never been made the message itself is
+ * dropped, else the oldest one. */
+static void give_to(struct lh_channels *c, struct lh_subscriber *s,
+                    struct lh_publication *p)
 {
-    bool fits = s->n < s->room || grow(s);
+    bool fits = s->n < s->room || grow_ring(s);
 
     s->dropped += !fits;
     if (!fits)
@@ -268,6 +276,7 @@ int lh_channels_subscribe(struct lh_channels *c, struct lh_subscriber *s,
     return 0;
 }
 
+/* What it has not read goes with it. */
 void lh_channels_unsubscribe(struct lh_channels *c, struct lh_subscriber *s)
 {
     struct lh_channel *channel = s->channel;
@@ -288,10 +297,11 @@ void lh_channels_unsubscribe(struct lh_channels *c, struct lh_subscriber *s)
 
 /* --- delivering ----------------------------------------------------------- */
 
-static void count_lost(const struct lh_channel *channel,
-                       const unsigned *lost_of)
+/* Which of them the lost ones were for nobody knows but by their group. */
+static void tell_subscribers(const struct lh_channel *channel,
+                             const unsigned *lost_of)
 {
-    unsigned lost = lost_of[group_of(channel->hash)];
+    unsigned lost = lost_of[name_group(channel->hash)];
 
     for (struct lh_list *l = channel->subscribers.next;
          lost && l != &channel->subscribers; l = l->next)
@@ -313,10 +323,12 @@ void lh_channels_told(struct lh_channels *c)
     }
     for (size_t i = 0; i < c->slots_n; i++)
         for (struct lh_channel *ch = c->slots[i]; ch; ch = ch->next)
-            count_lost(ch, lost_of);
+            tell_subscribers(ch, lost_of);
 }
 
-static struct lh_publication *take(struct lh_channels *c)
+/* The inbox is taken as a whole, but given out one by one, so that a turn may
+ * end in between. */
+static struct lh_publication *take_published(struct lh_channels *c)
 {
     struct lh_mailbox_node *node;
     struct lh_publication *p;
@@ -327,7 +339,7 @@ static struct lh_publication *take(struct lh_channels *c)
     if (!node)
         return NULL;
     c->pending = node->next;
-    p = of_node(node);
+    p = publication_at(node);
     atomic_fetch_sub(&c->inbox_bytes, p->bytes);
     return p;
 }
@@ -335,16 +347,16 @@ static struct lh_publication *take(struct lh_channels *c)
 /* Nobody subscribes or leaves meanwhile. */
 bool lh_channels_deliver(struct lh_channels *c)
 {
-    struct lh_publication *p = take(c);
+    struct lh_publication *p = take_published(c);
     struct lh_channel *channel;
 
     if (!p)
         return false;
-    channel = c->slots_n ? *find(c, p->hash, p->name) : NULL;
+    channel = c->slots_n ? *find_channel(c, p->hash, p->name) : NULL;
     if (channel) {
         struct lh_list *all = &channel->subscribers;
         for (struct lh_list *l = all->next; l != all; l = l->next)
-            give(c, LH_OF(l, struct lh_subscriber, link), p);
+            give_to(c, LH_OF(l, struct lh_subscriber, link), p);
     }
     lh_publication_drop(p);
     lh_count_add(&c->delivered, 1);
@@ -365,7 +377,7 @@ void lh_channels_deinit(struct lh_channels *c)
     struct lh_publication *p;
 
     assert(c->n == 0);
-    while ((p = take(c)) != NULL)
+    while ((p = take_published(c)) != NULL)
         lh_publication_drop(p);
     lh_free(c->slots);
     c->slots = NULL;

@@ -1,4 +1,11 @@
-/* Operations on shared values: see shared.h. */
+/*
+ * Operations on shared values: see shared.h.
+ *
+ * What always holds: a call's strings are its own or outlive it, and an
+ * answer's text is the store's until lh_shared_keep().  An operation that fails
+ * has changed nothing, and looks and writes in one piece: the store has one
+ * thread.
+ */
 #include "base/shared.h"
 
 #include "base/mem.h"
@@ -35,6 +42,7 @@ struct lh_shared_call *lh_shared_call_new(size_t head,
     return call;
 }
 
+/* Of a call that lh_shared_call_new() has made. */
 void lh_shared_call_free(struct lh_shared_call *call)
 {
     if (!call)
@@ -43,6 +51,7 @@ void lh_shared_call_free(struct lh_shared_call *call)
     lh_free(call);
 }
 
+/* The store may change before the answer has arrived. */
 void lh_shared_keep(struct lh_shared_call *call)
 {
     struct lh_str *text = &call->answer.text;
@@ -59,7 +68,8 @@ void lh_shared_keep(struct lh_shared_call *call)
 
 /* --- keys ----------------------------------------------------------------- */
 
-static bool grow(struct lh_shared_call *call, size_t n)
+/* Doubled, as nobody knows how many there are.  False: no memory. */
+static bool grow_keys(struct lh_shared_call *call, size_t n)
 {
     size_t room = call->octets_room ? call->octets_room : KEYS_MIN;
     char *octets;
@@ -82,7 +92,7 @@ static bool add_key(void *context, struct lh_str key)
     struct lh_shared_call *call = context;
     size_t n = call->octets_n, more = sizeof(key.n) + key.n;
 
-    if (!grow(call, n + more)) {
+    if (!grow_keys(call, n + more)) {
         call->result = LH_SHARED_MEMORY;
         return false;
     }
@@ -93,6 +103,7 @@ static bool add_key(void *context, struct lh_str key)
     return true;
 }
 
+/* Goes through what add_key has written. */
 bool lh_shared_next_key(const struct lh_shared_call *call, size_t *at,
                         struct lh_str *key)
 {
@@ -106,6 +117,7 @@ bool lh_shared_next_key(const struct lh_shared_call *call, size_t *at,
 
 /* --- operations ----------------------------------------------------------- */
 
+/* Where an operation is done. */
 struct place {
     struct lh_shared_call *call;
     struct lh_store *store;
@@ -113,6 +125,7 @@ struct place {
     size_t most_bytes;
 };
 
+/* Of the call's own key. */
 static enum lh_shared_result write_value(const struct place *p,
                                          const struct lh_value *value,
                                          uint64_t deadline_ms)
@@ -128,13 +141,9 @@ static enum lh_shared_result write_value(const struct place *p,
     }
 }
 
-static bool is_number(const struct lh_value *v)
-{
-    return v->kind == LH_VALUE_NUMBER || v->kind == LH_VALUE_INTEGER;
-}
-
 /* Integers stay integers while they fit. */
-static struct lh_value sum(const struct lh_value *a, const struct lh_value *b)
+static struct lh_value sum_of(const struct lh_value *a,
+                              const struct lh_value *b)
 {
     struct lh_value v = {.kind = LH_VALUE_INTEGER};
 
@@ -142,11 +151,11 @@ static struct lh_value sum(const struct lh_value *a, const struct lh_value *b)
         !__builtin_add_overflow(a->integer, b->integer, &v.integer))
         return v;
     v.kind = LH_VALUE_NUMBER;
-    v.number = (a->kind == LH_VALUE_INTEGER ? (double)a->integer : a->number) +
-               (b->kind == LH_VALUE_INTEGER ? (double)b->integer : b->number);
+    v.number = lh_value_number(a) + lh_value_number(b);
     return v;
 }
 
+/* The sum is the answer and the new value; its time to live stays. */
 static enum lh_shared_result increase(const struct place *p,
                                       const struct lh_value *there)
 {
@@ -156,12 +165,14 @@ static enum lh_shared_result increase(const struct place *p,
 
     if (from->kind == LH_VALUE_NONE)
         return LH_SHARED_ABSENT;
-    if (!is_number(from))
+    if (!lh_value_is_number(from))
         return LH_SHARED_NOT_NUMBER;
-    call->answer = sum(from, &call->value);
+    call->answer = sum_of(from, &call->value);
     return write_value(p, &call->answer, LH_STORE_KEEP_TIME);
 }
 
+/* `there` is what the key has now; its text is gone once something is written.
+ */
 static enum lh_shared_result operate(const struct place *p,
                                      struct lh_value there)
 {

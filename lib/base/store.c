@@ -24,20 +24,10 @@ struct lh_entry {
     char octets[]; /* of both */
 };
 
-static bool is_number(const struct lh_value *v)
-{
-    return v->kind == LH_VALUE_NUMBER || v->kind == LH_VALUE_INTEGER;
-}
-
-static double number_of(const struct lh_value *v)
-{
-    return v->kind == LH_VALUE_INTEGER ? (double)v->integer : v->number;
-}
-
 bool lh_value_equal(const struct lh_value *a, const struct lh_value *b)
 {
-    if (is_number(a) && is_number(b) && a->kind != b->kind)
-        return number_of(a) == number_of(b);
+    if (lh_value_is_number(a) && lh_value_is_number(b) && a->kind != b->kind)
+        return lh_value_number(a) == lh_value_number(b);
     if (a->kind != b->kind)
         return false;
     switch (a->kind) {
@@ -57,31 +47,32 @@ bool lh_value_equal(const struct lh_value *a, const struct lh_value *b)
 
 /* --- the table ------------------------------------------------------------ */
 
-static struct lh_entry **slot_of(const struct lh_store *s, uint64_t hash)
+/* Its number of slots is a power of two. */
+static struct lh_entry **entry_slot(const struct lh_store *s, uint64_t hash)
 {
     return &s->slots[hash & (s->slots_n - 1)];
 }
 
-static struct lh_entry *find(const struct lh_store *s, uint64_t hash,
-                             struct lh_str key)
+static struct lh_entry *find_entry(const struct lh_store *s, uint64_t hash,
+                                   struct lh_str key)
 {
-    struct lh_entry *e = s->slots_n ? *slot_of(s, hash) : NULL;
+    struct lh_entry *e = s->slots_n ? *entry_slot(s, hash) : NULL;
 
     while (e && (e->hash != hash || !lh_str_equal(e->key, key)))
         e = e->next;
     return e;
 }
 
-static void put(struct lh_store *s, struct lh_entry *e)
+static void put_entry(struct lh_store *s, struct lh_entry *e)
 {
-    struct lh_entry **at = slot_of(s, e->hash);
+    struct lh_entry **at = entry_slot(s, e->hash);
 
     e->next = *at;
     *at = e;
 }
 
 /* False: no memory, the table stays as it is. */
-static bool resize(struct lh_store *s, size_t slots_n)
+static bool resize_store(struct lh_store *s, size_t slots_n)
 {
     struct lh_entry **slots = lh_calloc(slots_n, sizeof(struct lh_entry *));
 
@@ -91,16 +82,17 @@ static bool resize(struct lh_store *s, size_t slots_n)
     s->slots = slots;
     s->slots_n = slots_n;
     for (struct lh_list *l = s->ages.next; l != &s->ages; l = l->next)
-        put(s, LH_OF(l, struct lh_entry, age));
+        put_entry(s, LH_OF(l, struct lh_entry, age));
     return true;
 }
 
 /* One slot at least; a table that cannot grow serves all the same. */
-static bool has_room(struct lh_store *s)
+static bool has_slots(struct lh_store *s)
 {
     if (s->n < s->slots_n)
         return true;
-    return resize(s, s->slots_n ? s->slots_n * 2 : SLOTS_MIN) || s->slots_n;
+    return resize_store(s, s->slots_n ? s->slots_n * 2 : SLOTS_MIN) ||
+           s->slots_n;
 }
 
 /* --- entries -------------------------------------------------------------- */
@@ -115,10 +107,11 @@ static size_t bytes_of(const struct lh_entry *e)
     return bytes_for(e->key, &e->value);
 }
 
+/* From its slot, the ages and the timers. */
 static void remove_entry(struct lh_entry *e)
 {
     struct lh_store *s = e->store;
-    struct lh_entry **at = slot_of(s, e->hash);
+    struct lh_entry **at = entry_slot(s, e->hash);
 
     while (*at != e)
         at = &(*at)->next;
@@ -130,11 +123,13 @@ static void remove_entry(struct lh_entry *e)
     lh_free(e);
 }
 
+/* Fired by whoever looks next, not by the worker's own timers. */
 static void time_is_over(struct lh_timer *timer)
 {
     remove_entry(LH_OF(timer, struct lh_entry, timer));
 }
 
+/* It is in no list yet.  Key and text lie behind it. */
 static struct lh_entry *new_entry(struct lh_store *s, uint64_t hash,
                                   struct lh_str key,
                                   const struct lh_value *value)
@@ -155,16 +150,19 @@ static struct lh_entry *new_entry(struct lh_store *s, uint64_t hash,
     return e;
 }
 
+/* The newest of all. */
 static void add_entry(struct lh_store *s, struct lh_entry *e,
                       uint64_t deadline_ms)
 {
-    put(s, e);
+    put_entry(s, e);
     lh_list_append(&s->ages, &e->age);
     lh_timer_arm(&s->timers, &e->timer, deadline_ms);
     s->n++;
     s->bytes += bytes_of(e);
 }
 
+/* Whoever writes pushes out what was written the longest ago: `bytes`, which
+ * are no more than `most_bytes`, are to fit. */
 static void make_room(struct lh_store *s, size_t bytes, size_t most_bytes)
 {
     while (s->n && s->bytes > most_bytes - bytes) {
@@ -191,14 +189,16 @@ void lh_store_deinit(struct lh_store *s)
     s->slots_n = 0;
 }
 
+/* Every function that looks lets time pass first. */
 struct lh_value lh_store_get(struct lh_store *s, uint64_t now_ms, uint64_t hash,
                              struct lh_str key)
 {
     lh_timers_fire(&s->timers, now_ms);
-    const struct lh_entry *e = find(s, hash, key);
+    const struct lh_entry *e = find_entry(s, hash, key);
     return e ? e->value : (struct lh_value){.kind = LH_VALUE_NONE};
 }
 
+/* What LH_STORE_KEEP_TIME stands for. */
 static uint64_t deadline_after(const struct lh_entry *old, uint64_t given)
 {
     if (given != LH_STORE_KEEP_TIME)
@@ -207,6 +207,8 @@ static uint64_t deadline_after(const struct lh_entry *old, uint64_t given)
                                               : LH_NEVER;
 }
 
+/* The new entry is made first, for that may fail; then the old one goes, which
+ * may be what makes room. */
 int lh_store_set(struct lh_store *s, uint64_t now_ms, uint64_t hash,
                  struct lh_str key, const struct lh_value *value,
                  uint64_t deadline_ms, size_t most_bytes)
@@ -214,11 +216,11 @@ int lh_store_set(struct lh_store *s, uint64_t now_ms, uint64_t hash,
     size_t bytes = bytes_for(key, value);
 
     lh_timers_fire(&s->timers, now_ms);
-    struct lh_entry *old = find(s, hash, key), *e = NULL;
+    struct lh_entry *old = find_entry(s, hash, key), *e = NULL;
     if (value->kind != LH_VALUE_NONE) {
         if (bytes > most_bytes)
             return LHTTPD_EINVAL;
-        if (!has_room(s) || !(e = new_entry(s, hash, key, value)))
+        if (!has_slots(s) || !(e = new_entry(s, hash, key, value)))
             return LHTTPD_ENOMEM;
         deadline_ms = deadline_after(old, deadline_ms);
     }
@@ -231,6 +233,7 @@ int lh_store_set(struct lh_store *s, uint64_t now_ms, uint64_t hash,
     return 0;
 }
 
+/* In the order in which they were written. */
 bool lh_store_keys(struct lh_store *s, uint64_t now_ms, struct lh_str prefix,
                    bool (*see)(void *context, struct lh_str key), void *context)
 {
@@ -245,6 +248,7 @@ bool lh_store_keys(struct lh_store *s, uint64_t now_ms, struct lh_str prefix,
     return true;
 }
 
+/* In the same order, so that the copy drops the same ones first. */
 int lh_store_copy(struct lh_store *to, struct lh_store *from, uint64_t now_ms)
 {
     lh_timers_fire(&from->timers, now_ms);

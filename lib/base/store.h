@@ -26,6 +26,16 @@ struct lh_value {
     struct lh_str text; /* of somebody else */
 };
 
+static inline bool lh_value_is_number(const struct lh_value *v)
+{
+    return v->kind == LH_VALUE_NUMBER || v->kind == LH_VALUE_INTEGER;
+}
+
+static inline double lh_value_number(const struct lh_value *v)
+{
+    return v->kind == LH_VALUE_INTEGER ? (double)v->integer : v->number;
+}
+
 /* As Lua compares them: 1 and 1.0 are equal. */
 bool lh_value_equal(const struct lh_value *a, const struct lh_value *b);
 

@@ -22,6 +22,7 @@ struct lh_asked {
 
 /* --- arguments ------------------------------------------------------------ */
 
+/* A number is its text, as everywhere. */
 static struct lh_str key_argument(lua_State *L, const char *function)
 {
     struct lh_str key = {NULL, 0};
@@ -32,6 +33,7 @@ static struct lh_str key_argument(lua_State *L, const char *function)
     return key;
 }
 
+/* Only 5.4 tells integers from floats. */
 static struct lh_value number_value(lua_State *L, int index)
 {
     struct lh_value v = {.kind = LH_VALUE_NUMBER};
@@ -83,6 +85,7 @@ static struct lh_value number_argument(lua_State *L, int index,
 
 /* --- answers -------------------------------------------------------------- */
 
+/* Making a string may run finalizers, but none that changes the store. */
 static int push_value(lua_State *L, const struct lh_value *v)
 {
     switch (v->kind) {
@@ -122,6 +125,7 @@ static int push_keys(lua_State *L, const struct lh_shared_call *call)
     return 1;
 }
 
+/* A condition that a script is expected to look at. */
 static int push_problem(lua_State *L, const char *text)
 {
     lua_pushnil(L);
@@ -129,6 +133,7 @@ static int push_problem(lua_State *L, const char *text)
     return 2;
 }
 
+/* What an operation that went well gives. */
 static int push_done(lua_State *L, const struct lh_shared_call *call)
 {
     if (call->op == LH_SHARED_KEYS)
@@ -184,7 +189,7 @@ static int ask_and_wait(lua_State *L, struct lh_vm *vm,
 /* --- in a handler --------------------------------------------------------- */
 
 /* Its task wants it no more, whatever becomes of it. */
-static void leave(struct lh_asked *a)
+static void forget_asked(struct lh_asked *a)
 {
     lh_list_remove(&a->bound.link);
     a->task->asked = NULL;
@@ -193,11 +198,13 @@ static void leave(struct lh_asked *a)
         lh_shared_call_free(&a->call);
 }
 
-static void handler_ended(struct lh_bound *bound)
+/* The handler has ended in the midst of its wait, or before it could wait. */
+static void asker_ended(struct lh_bound *bound)
 {
-    leave(LH_OF(bound, struct lh_asked, bound));
+    forget_asked(LH_OF(bound, struct lh_asked, bound));
 }
 
+/* On the worker's thread, between two turns of the script. */
 static void on_answer(struct lh_shared_call *call)
 {
     struct lh_asked *a = LH_OF(call, struct lh_asked, call);
@@ -230,6 +237,7 @@ static void send_call(struct lh_task *task)
     ctx->hub->ask_owner(ctx->hub, ctx, &task->asked->call);
 }
 
+/* Where pushing raises the call stays bound, and goes with the task. */
 static int push_answer(lua_State *L, struct lh_task *task)
 {
     struct lh_asked *a = task->asked;
@@ -237,7 +245,7 @@ static int push_answer(lua_State *L, struct lh_task *task)
                       ? push_result(L, &a->call)
                       : lh_api_answer(L, task, task->outcome);
 
-    leave(a);
+    forget_asked(a);
     return results;
 }
 
@@ -247,6 +255,7 @@ static const struct lh_wait answer_wait = {
     .finish = push_answer,
 };
 
+/* The call is made before the wait begins, and sent once it has. */
 static int ask_owner(lua_State *L, struct lh_task *task,
                      const struct lh_shared_call *what, uint64_t timeout_ms)
 {
@@ -254,12 +263,12 @@ static int ask_owner(lua_State *L, struct lh_task *task,
         lh_shared_call_new(sizeof(struct lh_asked), what);
 
     if (task->asked)
-        leave(task->asked); /* of a call that could not wait */
+        forget_asked(task->asked); /* of a call that could not wait */
     if (!call)
         return lh_api_system_error(L, LH_SYS_ENOMEM);
     struct lh_asked *a = LH_OF(call, struct lh_asked, call);
     call->on_answer = on_answer;
-    a->bound.on_task_end = handler_ended;
+    a->bound.on_task_end = asker_ended;
     a->task = task;
     task->asked = a;
     lh_list_init(&a->bound.link);
@@ -297,6 +306,7 @@ static int shared_get(lua_State *L)
     return ask(L, &what, 2, "httpd.shared.get");
 }
 
+/* set and add: key, value, seconds, time-out. */
 static int write_shared(lua_State *L, enum lh_shared_op op,
                         const char *function)
 {
@@ -320,6 +330,7 @@ static int shared_add(lua_State *L)
     return write_shared(L, LH_SHARED_ADD, "httpd.shared.add");
 }
 
+/* incr(key, n, initial, timeout) */
 static int shared_incr(lua_State *L)
 {
     const char *function = "httpd.shared.incr";
@@ -332,6 +343,7 @@ static int shared_incr(lua_State *L)
     return ask(L, &what, 4, function);
 }
 
+/* cas(key, old, new, timeout) */
 static int shared_cas(lua_State *L)
 {
     const char *function = "httpd.shared.cas";

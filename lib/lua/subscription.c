@@ -39,6 +39,7 @@ bool lh_subscription_is_first(lua_State *L)
     return is_subscription(L, 1);
 }
 
+/* For its methods: raises unless the first argument is one. */
 static struct lh_subscription *check_subscription(lua_State *L,
                                                   const char *function)
 {
@@ -58,11 +59,12 @@ static void end_subscription(struct lh_subscription *s)
         lh_task_ready(s->reader);
 }
 
-static void handler_ended(struct lh_bound *bound)
+static void subscriber_ended(struct lh_bound *bound)
 {
     end_subscription(LH_OF(bound, struct lh_subscription, bound));
 }
 
+/* Between two turns of the script: nothing runs in the VM now. */
 static void on_message(struct lh_subscriber *subscriber)
 {
     struct lh_subscription *s =
@@ -72,6 +74,8 @@ static void on_message(struct lh_subscriber *subscriber)
         lh_task_ready(s->reader);
 }
 
+/* The collector's, 5.4's at the end of a block, and any script's that finds it
+ * in the metatable. */
 static int collect_subscription(lua_State *L)
 {
     if (is_subscription(L, 1))
@@ -79,6 +83,7 @@ static int collect_subscription(lua_State *L)
     return 0;
 }
 
+/* Also once it is closed. */
 static int subscription_dropped(lua_State *L)
 {
     const struct lh_subscription *s = check_subscription(L, "dropped");
@@ -121,8 +126,8 @@ void lh_subscription_prepare(lua_State *L, struct lh_vm *vm)
 
 /* --- httpd.subscribe ------------------------------------------------------ */
 
-static struct lh_str string_argument(lua_State *L, int index,
-                                     const char *function)
+static struct lh_str text_argument(lua_State *L, int index,
+                                   const char *function)
 {
     struct lh_str s = {NULL, 0};
 
@@ -139,6 +144,7 @@ static int too_large(lua_State *L)
     return 2;
 }
 
+/* Of the table at index 2; raises for what is no such number. */
 static unsigned queue_option(lua_State *L)
 {
     lua_Number n = QUEUE_DEFAULT;
@@ -170,13 +176,14 @@ static struct lh_subscription *push_subscription(lua_State *L, struct lh_vm *vm)
     *s = (struct lh_subscription){.vm = vm};
     lh_list_init(&s->bound.link);
     lh_list_init(&s->subscriber.link);
-    s->bound.on_task_end = handler_ended;
+    s->bound.on_task_end = subscriber_ended;
     s->subscriber.on_message = on_message;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->subscription_meta);
     lua_setmetatable(L, -2);
     return s;
 }
 
+/* While a script loads there is no request, so there it raises. */
 static int subscribe(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.subscribe");
@@ -184,7 +191,7 @@ static int subscribe(lua_State *L)
 
     if (!task)
         return lh_api_refuse(L);
-    struct lh_str name = string_argument(L, 1, "httpd.subscribe");
+    struct lh_str name = text_argument(L, 1, "httpd.subscribe");
     unsigned most = queue_option(L);
     if (!vm->ctx->channels)
         return lh_api_error(L, "httpd.subscribe: there is no server here");
@@ -242,7 +249,7 @@ static void stop_reading(struct lh_task *task)
 }
 
 /* The message leaves the queue once it is a string. */
-static int push_message(lua_State *L, struct lh_task *task)
+static int push_published(lua_State *L, struct lh_task *task)
 {
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
@@ -257,7 +264,7 @@ static const struct lh_wait message_wait = {
     .poll = poll_message,
     .start = start_reading,
     .cancel = stop_reading,
-    .finish = push_message,
+    .finish = push_published,
     .keeps_handle = true,
 };
 
@@ -284,8 +291,8 @@ int lh_subscription_read_begin(lua_State *L, struct lh_task *task)
  * it never waits. */
 static int publish(lua_State *L)
 {
-    struct lh_str name = string_argument(L, 1, "httpd.publish");
-    struct lh_str text = string_argument(L, 2, "httpd.publish");
+    struct lh_str name = text_argument(L, 1, "httpd.publish");
+    struct lh_str text = text_argument(L, 2, "httpd.publish");
     struct lh_hub *hub = lh_vm_of(L)->ctx->hub;
     int r = hub ? hub->publish(hub, name, text) : 0;
 

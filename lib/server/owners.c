@@ -15,6 +15,7 @@
 /* From one look whether the owner has ended to the next. */
 #define LOOK_MS 100
 
+/* Other bits of the hash than those that choose a slot in the store. */
 static unsigned owner_of(const struct lhttpd_server_t *s, uint64_t hash)
 {
     return (unsigned)(hash >> 32) % s->workers_n;
@@ -70,6 +71,7 @@ static void run(struct lhttpd_server_t *s, struct lh_shared_call *call,
     count(s, owner);
 }
 
+/* The worker's own copy of the limit is the one that may be read here. */
 static void run_on_worker(struct lh_worker *w, struct lh_shared_call *call)
 {
     run(w->server, call, (unsigned)w->number, w->ctx.now_ms,
@@ -96,6 +98,7 @@ static struct lh_shared_call *call_of(struct lh_message *message)
     return LH_OF(message, struct lh_shared_call, message);
 }
 
+/* The one who has asked has ended: its tasks are told before they are freed. */
 static void answer_dropped(struct lh_message *message)
 {
     struct lh_shared_call *call = call_of(message);
@@ -128,6 +131,7 @@ static void owner_has_ended(struct lh_message *message)
 
 static void call_arrived(struct lh_message *message, struct lh_worker *w);
 
+/* It may be the sender itself, which then finds it in its next turn. */
 static void send_to_owner(struct lhttpd_server_t *s,
                           struct lh_shared_call *call)
 {
@@ -173,6 +177,7 @@ static bool ask_own(struct lh_hub *hub, struct lh_context *ctx,
     return true;
 }
 
+/* Whoever asks and the owner are two workers here, or keys are asked for. */
 static void ask_owner(struct lh_hub *hub, struct lh_context *ctx,
                       struct lh_shared_call *call)
 {
@@ -198,6 +203,7 @@ static void let_go(struct waiting_call *w)
     lh_shared_call_free(&w->call);
 }
 
+/* On the owner's thread; the queue is there until both have let go. */
 static void wake_thread(struct lh_shared_call *call)
 {
     struct waiting_call *w = LH_OF(call, struct waiting_call, call);
@@ -240,6 +246,7 @@ static void take_answer(struct lh_shared_call *call, struct lh_shared_call *to)
     call->octets = NULL;
 }
 
+/* An event queue for each call: who asks so does it seldom. */
 static int ask_by_thread(struct lhttpd_server_t *s,
                          const struct lh_shared_call *what,
                          struct lh_shared_call *answer, int timeout_ms)
@@ -290,6 +297,7 @@ static int ask_of_script(struct lh_hub *hub, const struct lh_shared_call *what,
 
 /* --- the stores ----------------------------------------------------------- */
 
+/* Some may never have been made. */
 static void free_stores(struct lh_store **stores, unsigned n)
 {
     for (unsigned i = 0; stores && i < n; i++) {
