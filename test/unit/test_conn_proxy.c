@@ -128,8 +128,10 @@ static const char *ask_with(lhttpd_server_t *s, const char *header)
 
 /* --- what scripts see ----------------------------------------------------- */
 
-#define V1      "PROXY TCP4 203.0.113.7 192.0.2.80 56324 443\r\n"
-#define V1_SEEN "203.0.113.7 56324 192.0.2.80 443 127.0.0.1 other http - - - -"
+/* The port is below those that the system gives to clients, so that it is not
+ * by chance that of the connection. */
+#define V1      "PROXY TCP4 203.0.113.7 192.0.2.80 5636 443\r\n"
+#define V1_SEEN "203.0.113.7 5636 192.0.2.80 443 127.0.0.1 other http - - - -"
 
 static void a_line_tells_the_client(void **state)
 {
@@ -182,7 +184,7 @@ static const uint8_t v2_tls[] = {
     '\r', '\n', '\r', '\n', 0,    '\r', '\n', 'Q',
     'U',  'I',  'T',  '\n', 0x21, 0x11, 0,    12 + 11 + 8 + 10,
     203,  0,    113,  7,    192,  0,    2,    80,
-    0xDC, 4,    1,    0xBB, 0x02, 0,    8,    'w',
+    0x16, 4,    1,    0xBB, 0x02, 0,    8,    'w',
     'w',  'w',  '.',  't',  'e',  's',  't',  0x20,
     0,    15,   1,    0,    0,    0,    0, /* the client speaks TLS */
     0x21, 0,    7,    'T',  'L',  'S',  'v',  '1',
@@ -197,9 +199,8 @@ static void binary_headers_tell_the_clients_tls(void **state)
     (void)state;
     send_octets(fd, v2_tls, sizeof(v2_tls));
     test_client_send(fd, GET);
-    assert_string_equal(answer(fd),
-                        "203.0.113.7 56324 192.0.2.80 443 127.0.0.1 "
-                        "other https on TLSv1.3 - www.test");
+    assert_string_equal(answer(fd), "203.0.113.7 5636 192.0.2.80 443 127.0.0.1 "
+                                    "other https on TLSv1.3 - www.test");
     end(s);
 }
 
@@ -218,7 +219,7 @@ static void a_unix_socket_may_be_a_proxy(void **state)
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
     test_client_send(fd, V1 GET);
     assert_string_equal(
-        answer(fd), "203.0.113.7 56324 192.0.2.80 443 unix other http - - - -");
+        answer(fd), "203.0.113.7 5636 192.0.2.80 443 unix other http - - - -");
     end(s);
 }
 
