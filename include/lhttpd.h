@@ -328,6 +328,11 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   allowed to write;
  * - reload_grace_ms: what a reload finds running is cut after so many
  *   milliseconds, 60000; 0: at once;
+ * - script_kill_ms: a script that runs for longer without a pause, or takes
+ *   longer to load, is ended by an error with its line; 0, the default: never.
+ *   SIGURG interrupts it: taken while the server runs, and passed on to the
+ *   program's handler where it is not ours.  docs/limits.md: what cannot be
+ *   interrupted;
  * - proxy_from: whom the server believes what it says of its clients: addresses
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"
@@ -838,7 +843,8 @@ typedef struct lhttpd_stats_t {
     uint64_t uptime_ms;
     uint64_t workers;
     uint64_t workers_stuck;   /* now in one turn for longer than
-                                 handler_run_ms */
+                                 handler_run_ms; where script_kill_ms is set,
+                                 a second longer than that */
     uint64_t present_turn_ms; /* now: of the worker that is longest in one
                                  turn; what keeps growing is stuck */
     uint64_t turns;           /* of the workers' loops */
@@ -890,6 +896,7 @@ typedef struct lhttpd_stats_t {
     uint64_t shared_values;       /* now */
     uint64_t shared_bytes;        /* now, of the limit "shared_bytes" */
     uint64_t shared_evicted;      /* values that had to go for others */
+    uint64_t scripts_ended;       /* by script_kill_ms */
 } lhttpd_stats_t;
 
 static inline lhttpd_stats_t lhttpd_stats_init(void)

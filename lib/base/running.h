@@ -19,6 +19,7 @@ struct lh_running {
     _Atomic uint64_t since_ms; /* monotonic */
     _Atomic(const char *) script;
     _Atomic(const char *) what; /* NULL: nothing runs */
+    _Atomic int thread;         /* whose it is, as the system counts */
 };
 
 /* Words for `what` that do not last as long as the process. */

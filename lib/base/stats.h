@@ -100,6 +100,7 @@ struct lh_counters {
     lh_count vm_memory_hits;              /* of the limit vm_memory_bytes */
     lh_count shared_values, shared_bytes; /* now, of those that it owns */
     lh_count shared_evicted;
+    lh_count scripts_ended; /* by script_kill_ms */
     lh_count turn_ms; /* when the present turn began; 0: it waits for events */
     lh_count turns, long_turns, longest_turn_ms; /* a turn: without its wait */
 };

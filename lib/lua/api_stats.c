@@ -22,6 +22,7 @@ static const struct place places[] = {
     {"workers", "stuck", AT(workers_stuck)},
     {"workers", "present_turn_ms", AT(present_turn_ms)},
     {"workers", "longest_turn_ms", AT(longest_turn_ms)},
+    {"workers", "scripts_ended", AT(scripts_ended)},
     {"workers", "turns", AT(turns)},
     {"workers", "long_turns", AT(long_turns)},
     {"connections", "open", AT(connections)},

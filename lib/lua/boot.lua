@@ -105,6 +105,22 @@ if jit and pcall then
     end
 end
 
+-- A message handler that the error of kill.h's hook calls runs without hooks, and
+-- so might not end.
+if begins.kills and xpcall then
+    local plain, kills = xpcall, begins.kills
+    local traceback = debug and debug.traceback
+    function xpcall(f, handler, ...)
+        if type(handler) ~= 'function' or handler == traceback then
+            return plain(f, handler, ...)
+        end
+        return plain(f, function(why)
+            if kills() then return why end
+            return handler(why)
+        end, ...)
+    end
+end
+
 if coroutine then
     local create, resume = coroutine.create, coroutine.resume
     if jit then
@@ -115,6 +131,17 @@ if coroutine then
         end
         function resume(co, ...)
             enter()
+            return left(plain(co, ...))
+        end
+    end
+    if begins.track then
+        local plain, track, untrack = resume, begins.track, begins.untrack
+        local function left(...)
+            untrack()
+            return ...
+        end
+        function resume(co, ...)
+            track(co)
             return left(plain(co, ...))
         end
     end

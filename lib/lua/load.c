@@ -7,6 +7,7 @@
 #include "lua/subscription.h"
 #include "lua/file.h"
 #include "lua/gc.h"
+#include "lua/kill.h"
 #include "lua/process.h"
 #include "lua/raise.h"
 #include "lua/traces.h"
@@ -111,6 +112,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_gc_begins);
     lh_api_register(L, vm, load_begins);
     lh_api_register(L, vm, lh_coroutine_begins);
+    lh_kill_register(L, vm);
     lh_api_register(L, vm, lh_failure_begins);
     lh_api_register(L, vm, lh_raise_begins);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->failure);
@@ -338,6 +340,7 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
     if (status)
         return status;
     lua_settop(vm->L, 0);
+    lh_kill_begin(vm);
     lh_gc_limit(vm);
     lh_gc_note_stopped(vm->L, vm);
     status = lh_lua_cpcall(vm->L, load_state, &what);

@@ -8,6 +8,7 @@
 #include "lua/vm_check.h"
 #include "lua/failure.h"
 #include "lua/gc.h"
+#include "lua/kill.h"
 #include "lua/native.h"
 #include "lua/process.h"
 #include "lua/raise.h"
@@ -75,7 +76,10 @@ static void abandon(struct lh_task *task, lua_State *L)
 {
     struct lh_str message;
 
-    lua_pushliteral(L, LH_GONE_TEXT);
+    if (task->vm->kill.on)
+        lh_kill_push_message(L, task->co, task->vm);
+    else
+        lua_pushliteral(L, LH_GONE_TEXT);
     lh_lua_traceback(L, task->co);
     message.p = lua_tolstring(L, -1, &message.n);
     task->vm->current = NULL;
@@ -141,7 +145,7 @@ static void yielded(struct lh_task *task, lua_State *L, int results)
 
     lua_pop(co, results);
     if (!ours || !task->wait) {
-        if (yields_for_ever(task))
+        if (yields_for_ever(task) || task->vm->kill.on)
             abandon(task, L);
         else
             wait_for_turn(task);
@@ -171,7 +175,9 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     int results = 0, status;
 
     vm->nested = 0;
+    lh_kill_resumes(vm, task->co);
     status = lh_lua_resume(task->co, L, args, &results);
+    lh_kill_resumed(vm);
     lh_lua_unhook(L, vm->hook_mask);
     if (status == LUA_YIELD)
         yielded(task, L, results);
@@ -186,11 +192,13 @@ static void resume(struct lh_task *task, lua_State *L, int args)
  * describing its error, may call the script too. */
 static void run_begins(struct lh_task *task)
 {
-    const struct lh_vm *vm = task->vm;
+    struct lh_vm *vm = task->vm;
 
+    lh_kill_end(vm);
     task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
     lh_running_begin(&vm->ctx->running, vm->name,
                      vm->known[task->handler].what->text, vm->ctx->resumed_ms);
+    lh_kill_begin(vm);
 }
 
 /* The handler gets as many tables as it has parameters; making none saves most
@@ -378,6 +386,7 @@ void lh_vm_run(struct lh_vm *vm)
         if (is_late(vm))
             break;
     }
+    lh_kill_end(vm);
     lh_running_end(&vm->ctx->running);
     lh_gc_count(vm);
     put_back(vm);

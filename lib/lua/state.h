@@ -24,6 +24,20 @@ enum {
     LH_CONST_HANDLERS = 64 + 128,
 };
 
+/* Coroutines that run inside each other, as far as a signal can end them: as
+ * deep as the VMs allow. */
+#define LH_KILL_CHAIN 200
+
+/* What a signal looks at: see kill.h.  `chain` has the main state, and behind
+ * it what runs. */
+struct lh_kill {
+    lua_State *volatile chain[LH_KILL_CHAIN];
+    volatile unsigned n;
+    volatile bool on; /* hooks are set, which raise */
+    unsigned raised;  /* errors in this run */
+    int anchors;      /* reference to what keeps the coroutines alive */
+};
+
 #define LH_VM_CACHE 128 /* a power of two */
 
 /* What requests said lately: clients repeat themselves, and comparing is
@@ -56,6 +70,7 @@ struct lh_vm {
     double waits_n;
     int slots_n;
     struct lh_task *current; /* whose handler runs */
+    struct lh_kill kill;
 
     char *prefix;
     const char *name; /* as the configuration has it */

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "lua/gc.h"
+#include "lua/kill.h"
 #include "lua/process.h"
 #include "os/clock.h"
 
@@ -58,12 +59,15 @@ int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
     }
     vm->prefix = lh_strdup(config->prefix);
     vm->name = config->name;
+    lh_vm_interruptible(vm->ctx);
     lh_running_begin(&vm->ctx->running, vm->name, "the loading", lh_clock_ms());
     if (!vm->prefix)
         lh_err_memory(err);
     else
         error = lh_vm_load(vm, config, err);
+    lh_kill_end(vm);
     lh_running_end(&vm->ctx->running);
+    lh_vm_uninterruptible(vm->ctx);
     if (error) {
         lh_vm_free(vm);
         return error;

@@ -24,6 +24,11 @@ struct lh_vm_config {
     const lhttpd_vm_factory_t *factory; /* NULL: none */
 };
 
+/* The calling thread is the one that runs the VMs of this context from now on,
+ * where ctx->kill_ms lets it be interrupted; and does not any more. */
+void lh_vm_interruptible(struct lh_context *ctx);
+void lh_vm_uninterruptible(const struct lh_context *ctx);
+
 /* Makes the state, runs setup and the script.  LHTTPD_ESCRIPT with the message
  * and the line, LHTTPD_ENOMEM. */
 int lh_vm_new(struct lh_vm **vm, const struct lh_vm_config *config,

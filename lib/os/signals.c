@@ -1,6 +1,8 @@
 /* The signals of threads that run scripts, and of a daemon: see signals.h. */
 #include "os/signals.h"
 
+#include "os/interrupt.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -58,6 +60,11 @@ void lh_signals_for_scripts(sigset_t *before)
     pthread_sigmask(SIG_SETMASK, NULL, before);
     of_writers(&set, before);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (!lh_interrupt_is_taken())
+        return;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* Nobody expects a handler to run in a thread of ours. */

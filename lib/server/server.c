@@ -40,6 +40,8 @@ static int begin_watch(struct lhttpd_server_t *s, unsigned workers,
     int r = lh_watch_begin(&s->watch, &s->log, s->limits.handler_run_ms,
                            workers, err);
 
+    if (r == 0)
+        r = lh_watch_kill(&s->watch, s->settings.script_kill_ms, err);
     if (r == 0 && s->notify.manager.watchdog_ms)
         lh_watch_feed(&s->watch, &s->notify);
     return r;

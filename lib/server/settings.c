@@ -180,6 +180,17 @@ static int set_trust_request_id(struct lhttpd_server_t *s, const char *value,
     return 0;
 }
 
+/* "unlimited" is what 0 says. */
+static int set_script_kill_ms(struct lhttpd_server_t *s, const char *value,
+                              struct lh_err *err)
+{
+    int r = set_number(&s->settings.script_kill_ms, value, err);
+
+    if (r == 0 && s->settings.script_kill_ms == LHTTPD_UNLIMITED)
+        s->settings.script_kill_ms = 0;
+    return r;
+}
+
 void lh_settings_init(struct lh_settings *settings)
 {
     settings->reload_grace_ms = 60000;
@@ -209,6 +220,7 @@ static const struct setting settings_table[] = {
     {"unix_group", BEFORE_START, set_unix_group},
     {"unix_mode", BEFORE_START, set_unix_mode},
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
+    {"script_kill_ms", BEFORE_START, set_script_kill_ms},
     {"proxy_from", BEFORE_START, set_proxy_from},
     {"forwarded", BEFORE_START, set_forwarded},
     {"client_ca", BEFORE_START, set_client_ca},

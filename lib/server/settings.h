@@ -22,6 +22,7 @@ struct lh_settings {
     uint32_t unix_group, unix_mode;
     uint64_t reload_grace_ms;
     bool trust_request_id;         /* the client's */
+    uint64_t script_kill_ms;       /* 0: never */
     struct lh_networks proxy_from; /* proxies that are believed */
     enum lh_forwarded_by forwarded;
     enum lh_client_must client_must;

@@ -10,6 +10,9 @@
 #include "os/clock.h"
 #include "server/worker.h"
 
+/* How long an interrupted script may take to end. */
+#define STUCK_AFTER_MS 1000
+
 /* From where in the counters to where in the statistics. */
 struct count_field {
     size_t from, to;
@@ -44,6 +47,7 @@ static const struct count_field sums[] = {
     {FROM(vms), TO(vms)},
     {FROM(vm_kib), TO(vm_memory_bytes)}, /* in KiB, at first */
     {FROM(vm_memory_hits), TO(vm_memory_hits)},
+    {FROM(scripts_ended), TO(scripts_ended)},
     {FROM(operations), TO(files_pending)},
     {FROM(operations_done), TO(files_done)},
     {FROM(processes), TO(children)},
@@ -193,7 +197,10 @@ static uint64_t minus(uint64_t a, uint64_t b)
 void lh_stats_note_limits(struct lhttpd_server_t *s,
                           const lhttpd_limits_t *limits)
 {
-    atomic_store(&s->stuck_ms, limits->handler_run_ms);
+    uint64_t kill_ms = s->settings.script_kill_ms;
+
+    atomic_store(&s->stuck_ms, kill_ms ? lh_deadline(kill_ms, STUCK_AFTER_MS)
+                                       : limits->handler_run_ms);
     atomic_store(&s->vm_memory_limit, limits->vm_memory_bytes);
 }
 

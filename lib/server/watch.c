@@ -13,6 +13,7 @@
 #include "lhttpd.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "os/interrupt.h"
 #include "os/signals.h"
 
 #include <stdio.h>
@@ -23,6 +24,10 @@
  * sleeps, and still nothing is named too late. */
 #define LOOK_MIN_MS  10
 #define LOOK_LATE_MS 1000 /* whether what is late has ended */
+
+/* From one interruption to the next, and how long they may be in vain. */
+#define KILL_AGAIN_MS 20
+#define STUCK_MS      500
 
 /* Milliseconds as seconds with one decimal place: "5.0 s". */
 #define TENTHS        "%llu.%llu s"
@@ -76,6 +81,63 @@ static void note_late(struct lh_watched *worker, const struct lh_run *run)
     lh_run_text(worker->text, sizeof(worker->text), run);
 }
 
+/* Told once of a run. */
+static void tell_stuck(struct lh_watch *w, unsigned number,
+                       const struct lh_run *run, uint64_t now_ms)
+{
+    struct lh_watched *worker = &w->workers[number];
+    struct lh_log_about about = {.script = run->script};
+    char name[32], text[LH_WATCH_TEXT_BYTES];
+
+    worker->stuck_ms = run->since_ms;
+    if (!lh_log_rates_allow(&w->rates, LH_LOG_OVERRUNS, now_ms))
+        return;
+    lh_run_text(text, sizeof(text), run);
+    lh_log(w->log, LHTTPD_LOG_ERROR, &about,
+           "%s is stuck in %s for " TENTHS ": script_kill_ms is over, and this "
+           "cannot be interrupted (a loop that LuaJIT has compiled, a C "
+           "function, a finalizer)",
+           who(w, number, name), text, TENTHS_OF(now_ms - run->since_ms));
+}
+
+/* Again and again: the signal may have met it in a C function, or just before
+ * it resumed a coroutine.  Returns when to look again. */
+static uint64_t kill_late(struct lh_watch *w, unsigned number,
+                          const struct lh_run *run, uint64_t now_ms)
+{
+    struct lh_watched *worker = &w->workers[number];
+    uint64_t kill_ms = atomic_load(&w->kill_ms);
+    uint64_t end_ms = lh_deadline(run->since_ms, kill_ms);
+
+    if (!kill_ms)
+        return LH_NEVER;
+    if (now_ms < end_ms)
+        return end_ms;
+    lh_interrupt_send(atomic_load(&worker->running->thread));
+    if (now_ms - end_ms >= STUCK_MS && worker->stuck_ms != run->since_ms)
+        tell_stuck(w, number, run, now_ms);
+    return now_ms + KILL_AGAIN_MS;
+}
+
+/* Returns when to look again. */
+static uint64_t look_at_late(struct lh_watch *w, unsigned number,
+                             const struct lh_run *run, uint64_t now_ms)
+{
+    struct lh_watched *worker = &w->workers[number];
+    /* What is not late yet is looked at again as soon as it could be. */
+    uint64_t late_ms = lh_deadline(run->since_ms, atomic_load(&w->limit_ms));
+
+    if (now_ms <= late_ms)
+        return lh_deadline(late_ms, 1);
+    if (!worker->is_late) {
+        note_late(worker, run);
+        worker->told = lh_log_rates_allow(&w->rates, LH_LOG_OVERRUNS, now_ms);
+        if (worker->told)
+            tell_late(w, number, now_ms);
+    }
+    return now_ms + LOOK_LATE_MS;
+}
+
 /* Returns when to look again. */
 static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
                                uint64_t now_ms)
@@ -92,17 +154,8 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     }
     if (!runs)
         return LH_NEVER;
-    /* What is not late yet is looked at again as soon as it could be. */
-    uint64_t late_ms = lh_deadline(run.since_ms, atomic_load(&w->limit_ms));
-    if (now_ms <= late_ms)
-        return lh_deadline(late_ms, 1);
-    if (!worker->is_late) {
-        note_late(worker, &run);
-        worker->told = lh_log_rates_allow(&w->rates, LH_LOG_OVERRUNS, now_ms);
-        if (worker->told)
-            tell_late(w, number, now_ms);
-    }
-    return now_ms + LOOK_LATE_MS;
+    uint64_t next_ms = kill_late(w, number, &run, now_ms);
+    return lh_min64(next_ms, look_at_late(w, number, &run, now_ms));
 }
 
 /* --- the service manager's watchdog ----------------------------------------
@@ -146,6 +199,9 @@ static int look_at_all(struct lh_watch *w)
     uint64_t now_ms = lh_clock_ms(); /* before the looks: never too late */
     uint64_t limit_ms = atomic_load(&w->limit_ms);
     uint64_t idle_ms = limit_ms > LOOK_LATE_MS ? limit_ms : LOOK_LATE_MS;
+    uint64_t kill_ms = atomic_load(&w->kill_ms);
+    if (kill_ms)
+        idle_ms = lh_min64(idle_ms, kill_ms);
     uint64_t next_ms = now_ms + lh_min64(idle_ms, LH_WAIT_MAX_MS);
 
     lh_run_words_free_all(&w->readers);
@@ -250,6 +306,19 @@ void lh_watch_set_limit(struct lh_watch *w, uint64_t limit_ms)
         lh_evq_wake(&w->queue);
 }
 
+int lh_watch_kill(struct lh_watch *w, uint64_t kill_ms, struct lh_err *err)
+{
+    if (!kill_ms)
+        return 0;
+    int r = lh_interrupt_take();
+    if (r < 0)
+        return lh_err_set(err, LHTTPD_ESYSTEM, "script_kill_ms: SIGURG: %s",
+                          lh_sys_text(r));
+    atomic_store(&w->kill_ms, kill_ms);
+    lh_evq_wake(&w->queue);
+    return 0;
+}
+
 void lh_watch_end(struct lh_watch *w)
 {
     if (!w->is_on) {
@@ -260,6 +329,8 @@ void lh_watch_end(struct lh_watch *w)
     atomic_store(&w->ends, true);
     lh_evq_wake(&w->queue);
     lh_thread_join(&w->thread);
+    if (atomic_load(&w->kill_ms))
+        lh_interrupt_give_back();
     lh_evq_deinit(&w->queue);
     lh_run_words_free_all(&w->readers);
     lh_free(w->workers);

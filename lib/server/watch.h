@@ -24,7 +24,9 @@ struct lh_watched {
     const char *script;
     char text[LH_WATCH_TEXT_BYTES]; /* ... and what it was */
     bool is_late;
-    bool told; /* and the log says so */
+    bool told;         /* and the log says so */
+    uint64_t stuck_ms; /* of what the log says that it cannot be interrupted:
+                          when that began */
 };
 
 /* All zero: no thread.  The thread reads what is before it, and has to itself
@@ -38,6 +40,7 @@ struct lh_watch {
     _Atomic unsigned workers_n; /* that were added */
     struct lh_mailbox readers;  /* see lh_run_words_free() */
     struct lh_watched *workers;
+    _Atomic uint64_t kill_ms; /* what runs longer is interrupted; 0: nothing */
     unsigned serving_n; /* who comes behind these loads scripts for them */
     _Atomic(struct lh_notify *)
         notify;      /* has a watchdog; NULL: there is none */
@@ -62,6 +65,10 @@ void lh_watch_add(struct lh_watch *watch, const struct lh_running *running);
  * turn: one that has been in a script for half of the manager's time does not.
  * `notify` lasts until the end. */
 void lh_watch_feed(struct lh_watch *watch, struct lh_notify *notify);
+
+/* From now on what runs for longer is interrupted, until it ends.
+ * LHTTPD_ESYSTEM. */
+int lh_watch_kill(struct lh_watch *watch, uint64_t kill_ms, struct lh_err *err);
 
 /* How long handlers may run from now on.  Any thread. */
 void lh_watch_set_limit(struct lh_watch *watch, uint64_t limit_ms);

@@ -409,6 +409,7 @@ void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
         .limits = &s->limits,
         .log = &s->log,
         .software = s->software,
+        .kill_ms = s->settings.script_kill_ms,
         .tallies = &s->tallies,
         .stats = &s->stats,
         .worker = worker,
@@ -533,6 +534,7 @@ static void *run_worker(void *arg)
     current = w;
     lh_signals_of_forked();
     lh_lines_of_thread(&w->log_lines);
+    lh_vm_interruptible(&w->ctx);
     while (!finished(w))
         turn(w);
     lh_lines_lose(&w->log_lines); /* those of who has not taken them */

@@ -214,7 +214,7 @@ function httpd.reload() end
 ---@class httpd.stats
 ---@field uptime_ms integer
 ---@field children integer
----@field workers {count: integer, stuck: integer, present_turn_ms: integer, longest_turn_ms: integer, turns: integer, long_turns: integer}
+---@field workers {count: integer, stuck: integer, scripts_ended: integer, present_turn_ms: integer, longest_turn_ms: integer, turns: integer, long_turns: integer}
 ---@field connections {open: integer, idle: integer, tcp: integer, tls: integer, unix: integer}
 ---@field accepted {tcp: integer, tls: integer, unix: integer}
 ---@field refused {limit: integer, system: integer, memory: integer, closed_for_room: integer}
