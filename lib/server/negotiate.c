@@ -156,7 +156,6 @@ void lh_negotiate_handshake(struct lh_conn *c)
         break;
     case LH_TLS_PLAIN_HTTP:
         lh_count_add(&c->worker->ctx.counters.handshakes_failed, 1);
-        LH_CONN_LOG(c, LH_LOG_HANDSHAKES, "plain HTTP on a TLS port");
         open_h1(c);
         if (c->state == LH_CONN_OPEN)
             lh_h1_refuse_plain(c->p);

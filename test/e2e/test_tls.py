@@ -262,7 +262,8 @@ class Handshake(harness.TestCase):
             with harness.Client(s.port) as c:
                 c.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
                 self.assertEqual(c.response().status, 400)
-            s.wait_for_log("plain HTTP on a TLS port")
+            s.wait_for_log("plain HTTP on a port that speaks TLS")
+            self.assertEqual(s.log().count("plain HTTP"), 1)
 
 
     def test_clients_that_leave_are_no_failure(self):
