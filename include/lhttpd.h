@@ -897,6 +897,7 @@ typedef struct lhttpd_stats_t {
     uint64_t shared_bytes;        /* now, of the limit "shared_bytes" */
     uint64_t shared_evicted;      /* values that had to go for others */
     uint64_t scripts_ended;       /* by script_kill_ms */
+    uint64_t access_lost;         /* lines of the access log */
 } lhttpd_stats_t;
 
 static inline lhttpd_stats_t lhttpd_stats_init(void)

@@ -54,6 +54,7 @@ static const struct place places[] = {
     {"files", "by_uring", AT(files_by_uring)},
     {"files", "by_threads", AT(files_by_threads)},
     {"log", "left_out", AT(log_lines_left_out)},
+    {"log", "access_lost", AT(access_lost)},
     {"protocols", "http10", AT(requests_http10)},
     {"protocols", "http11", AT(requests_http11)},
     {"protocols", "http2", AT(requests_http2)},

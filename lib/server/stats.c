@@ -38,6 +38,7 @@ static const struct count_field sums[] = {
     {FROM(refused[LH_REFUSED_IDLE]), TO(closed_for_room)},
     {FROM(octets_in), TO(octets_in)},
     {FROM(octets_out), TO(octets_out)},
+    {FROM(access_lost), TO(access_lost)},
     {FROM(handshakes_full), TO(tls_full)},
     {FROM(handshakes_resumed), TO(tls_resumed)},
     {FROM(handshakes_failed), TO(tls_failed)},

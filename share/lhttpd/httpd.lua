@@ -223,7 +223,7 @@ function httpd.reload() end
 ---@field tasks {running: integer, waiting: integer}
 ---@field vms {count: integer, memory_bytes: integer, memory_limit?: integer, memory_hits: integer, reloads: integer}
 ---@field files {pending: integer, done: integer, by_uring: integer, by_threads: integer}
----@field log {left_out: integer}
+---@field log {left_out: integer, access_lost: integer}
 ---@field channels {open: integer, subscribers: integer, messages: integer, dropped: integer, lost: integer}
 ---@field shared {values: integer, bytes: integer, evicted: integer}
 ---@field protocols {http10: integer, http11: integer, http2: integer}

@@ -31,6 +31,10 @@ httpd.register_handler('/id', function(env)
   httpd.write(nil, env.REQUEST_ID)
   assert(env.REQUEST_ID == env.REQUEST_ID)
 end)
+httpd.register_handler('/lost', function()
+  httpd.header{['content-type'] = 'text/plain'}
+  httpd.write(nil, ('%d'):format(httpd.stats().log.access_lost))
+end)
 httpd.register_handler('/oops', function() error('oops') end)
 httpd.register_handler('/wait', function(env)
   httpd.sleep(60)
@@ -243,12 +247,13 @@ class Trouble(Log):
             for _ in range(5):
                 self.assertEqual(curl(url), "hello\n")
             s.wait_for_log(r"access log \S+: \d+ lines were lost: File too")
+            self.assertGreater(int(curl(s.url + "/lost")), 0)
             resource.prlimit(s.pid, resource.RLIMIT_FSIZE, before)
             curl(s.url + "/after")
             wait_until(lambda: "/after" in self.lines()[-1],
                        "for a line after the trouble")
             cut = [x for x in self.lines() if not x.endswith('" 200 6') and
-                   "/after" not in x]
+                   "/after" not in x and "/lost" not in x]
             self.assertEqual(len(cut), 1)
 
     def test_a_reader_that_stalls(self):
