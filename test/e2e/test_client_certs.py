@@ -314,6 +314,23 @@ class Certificates(harness.TestCase):
             self.assertEqual(ask(s, self.good)[1], {})
             self.assertNotIn("verify=", s_client(s.port, "-sess_in", path))
 
+    def test_authorities_that_only_root_may_read(self):
+        """They stay as they were where privileges were given up."""
+        harness.need_root()
+        file = os.path.join(harness.directory(), "roots.pem")
+        with open(self.ca.pem) as f, open(file, "w") as out:
+            out.write(f.read())
+        os.chmod(file, 0o600)
+        with Server(*SCRIPT, tls=("ec",), options=[
+                "-o", "client_ca=" + file, "-u", "65534:65534"]) as s:
+            s.wait_for_log("roots.pem will not be read again by a reload")
+            with open(self.other.pem) as f, open(file, "w") as out:
+                out.write(f.read())
+            s.signal(1)
+            s.wait_for_log("roots.pem is not read again")
+            s.wait_for_log("reloaded: .*could not be read")
+            self.assertEqual(ask(s, self.good)[1]["verify"], "SUCCESS")
+
     def test_renegotiation_is_refused(self):
         with self.server() as s:
             done = subprocess.run(

@@ -456,24 +456,24 @@ static void forwarded_needs_to_know_the_proxies(void **state)
  * is lost. */
 static void lack_of_memory_is_survived(void **state)
 {
+    test_heap_install(); /* before there are threads */
     lhttpd_server_t *s = run_forwarded(
         "x-forwarded-for", "127.0.0.1,203.0.113.7", LHTTPD_LISTEN_PROXY);
     int port = lhttpd_server_port(s, 0);
 
     (void)state;
     for (unsigned long n = 0; n <= 16; n++) {
-        test_heap_install();
         test_heap_fail_at(n);
         int fd = test_client_connect(port);
         test_client_send(fd, V1 ASK("x-forwarded-for: 192.0.2.9\r\n"));
         answer(fd);
         test_heap_fail_at(0);
-        test_heap_uninstall();
         fd = test_client_connect(port);
         test_client_send(fd, V1 ASK("x-forwarded-for: 192.0.2.9\r\n"));
         assert_seen(answer(fd), "192.0.2.9 0 192.0.2.80 443 127.0.0.1", "http");
     }
     end(s);
+    test_heap_uninstall();
 }
 
 int main(void)
