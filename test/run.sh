@@ -22,7 +22,7 @@ cd "$(dirname "$0")/.."
 packages='gcc g++ clang libclang-rt-14-dev clang-format clang-tidy cmake ninja-build
 pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev
 liblua5.4-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
-binutils procps util-linux groff-base man-db'
+binutils procps util-linux groff-base man-db python3-prometheus-client'
 
 # What only the variant `clients` needs.
 client_packages='wget aria2 nodejs golang-go golang-golang-x-net-dev

@@ -1,6 +1,7 @@
 """The examples, the README's code and the quick start, as they stand."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -26,6 +27,22 @@ def example(name):
 def read(path):
     with open(path) as f:
         return f.read()
+
+
+# By Debian's own Python, which has the package python3-prometheus-client.
+PARSER = """
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families
+print(json.dumps([(s.name, f.type, s.labels, s.value)
+                  for f in text_string_to_metric_families(sys.stdin.read())
+                  for s in f.samples if s.value != float("inf")]))
+"""
+
+
+def parse_metrics(text):
+    parser = subprocess.run(["/usr/bin/python3", "-c", PARSER], input=text,
+                            text=True, stdout=subprocess.PIPE, check=True)
+    return json.loads(parser.stdout)
 
 
 class Framing(harness.TestCase):
@@ -123,6 +140,36 @@ class Scripts(harness.TestCase):
             below = self.get(s, "/in/side/a/b")
             self.assertEqual(below.status, 404)
             self.assertIn('href="/in/side"', below.text)
+
+    def test_status(self):
+        with Server("/status", example("status.lua"), "/",
+                    example("hello.lua"), workers=2) as s:
+            for _ in range(5):
+                self.get(s, "/")
+            counts = json.loads(self.get(s, "/status/json").text)
+            text = self.get(s, "/status/metrics").text
+            page = self.get(s, "/status/")
+            by_field = self.get(s, "/status/",
+                                fields=["accept: application/json"])
+        self.assertEqual(counts["requests"]["status_2xx"], 5)
+        self.assertEqual(counts["workers"]["count"], 2)
+        hello = [h for h in counts["handlers"] if h["prefix"] == "/"][0]
+        self.assertEqual(sum(hello["whole"]["counts"]), 5)
+        self.assertEqual(json.loads(by_field.text)["workers"]["count"], 2)
+        found = {}
+        for name, kind, labels, value in parse_metrics(text):
+            key = labels.get("prefix"), labels.get("le")
+            found[name, key] = kind, value
+        self.assertEqual(found["lhttpd_requests_status_2xx_total",
+                               (None, None)], ("counter", 6))
+        self.assertEqual(found["lhttpd_workers_count", (None, None)],
+                         ("gauge", 2))
+        self.assertEqual(found["lhttpd_handler_whole_seconds_count",
+                               ("/", None)], ("histogram", 5))
+        self.assertEqual(found["lhttpd_handler_whole_seconds_bucket",
+                               ("/", "+Inf")], ("histogram", 5))
+        self.assertIn("<h2>connections</h2>", page.text)
+        self.assertNotIn("://", page.text)  # nothing from elsewhere
 
     def test_login(self):
         form = b"user=guest&password=lhttpd"
