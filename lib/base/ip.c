@@ -146,7 +146,9 @@ static bool is_v4(const struct lh_ip *ip)
 
 static unsigned group_of(const struct lh_ip *ip, int i)
 {
-    return (unsigned)ip->octets[2 * i] << 8 | ip->octets[2 * i + 1];
+    const uint8_t *p = &ip->octets[(size_t)i * 2];
+
+    return (unsigned)p[0] << 8 | p[1];
 }
 
 /* The first of the longest runs of zero groups that are longer than one; its

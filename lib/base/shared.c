@@ -30,10 +30,10 @@ struct lh_shared_call *lh_shared_call_new(size_t head,
 {
     size_t n = what->key.n + what->value.text.n + what->other.text.n;
     struct lh_shared_call *call = lh_alloc(head + n);
-    char *at = (char *)call + head;
 
     if (!call)
         return NULL;
+    char *at = (char *)call + head;
     memset(call, 0, head);
     *call = *what;
     carry(&call->key, &at);

@@ -106,10 +106,9 @@ static const char *date_of(struct lh_access_dates *dates, int64_t unix_s,
 
 static char *put_clf(char *to, lhttpd_text_t text)
 {
-    const char *p = text.p, *end = p + text.bytes;
-
     if (!text.bytes)
         return PUT(to, "-");
+    const char *p = text.p, *end = p + text.bytes;
     for (;;) {
         to = put_plain(to, &p, end);
         if (p == end)
