@@ -33,7 +33,8 @@
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start; what is not needed is left out.  Sections: versions and errors;
  * limits; the log; making a server; where it listens; who runs it; what it
- * serves; C functions that wait; running and stopping; what handlers share;
+ * serves; C functions that wait; in a program's own loop; running and
+ * stopping; what handlers share;
  * statistics; the process;
  * words.
  *
@@ -90,11 +91,19 @@
  *     shared_set, shared_get yes      any but a worker  -
  *     shutdown               nothing  any, and signals  nothing
  *     reopen                 yes      not on a worker   -
+ *     attach                 yes      -                 -
+ *     run_once, next_timeout -        its own thread    -
+ *     fd                     -        any               -
  *     wait, stop             -        not on a worker   -
+ *     wait_fd                -        yes               -
  *     listener_fd            yes      yes               -
  *     port, log, stats       any      any               any
  *     error                  yes      yes               yes
  *     destroy                yes      not on a worker   yes
+ *
+ * After attach, instead of start, wait, stop and destroy are for the thread
+ * that has attached it, and what it does inside of run_once is done on a
+ * worker.
  *
  * "-" is LHTTPD_ESTATE, "nothing" does nothing, "signals": in a signal handler.
  */
@@ -333,6 +342,9 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   SIGURG interrupts it: taken while the server runs, and passed on to the
  *   program's handler where it is not ours.  docs/limits.md: what cannot be
  *   interrupted;
+ * - aio: how files are read and written: "uring", "threads", "inline" (in the
+ *   worker's own thread, which then waits for its disk), or "auto", one of the
+ *   first two;
  * - proxy_from: whom the server believes what it says of its clients: addresses
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"
@@ -658,6 +670,52 @@ LHTTPD_API int lhttpd_task_wait_fd(
     struct lua_State *L, int fd, unsigned events, int timeout_ms,
     int (*finish)(struct lua_State *L, int outcome, void *data), void *data);
 
+/* --- in a program's own loop ------------------------------------------- */
+
+/*
+ * Instead of lhttpd_server_start(): everything is served by one worker inside
+ * the program's own loop, in the thread that calls this, and there is no thread
+ * of the library's.  Errors are those of start, and LHTTPD_EINVAL where the
+ * configuration asks for several workers, or script_kill_ms is set, which needs
+ * a thread.
+ *
+ *     struct pollfd p = {lhttpd_server_fd(server), POLLIN, 0};
+ *
+ *     do
+ *         poll(&p, 1, -1);
+ *     while (lhttpd_server_run_once(server, 0) == 1);
+ *
+ * Operations on files are io_uring's (whose helpers are the kernel's threads of
+ * this process), or those of a few helper threads where the kernel refuses it;
+ * with the setting aio=inline they are done in place, and the loop waits for
+ * the disk.  Nobody names in the log what holds the loop (handler_run_ms raises
+ * in the handler as ever).  lhttpd_server_wait() and lhttpd_server_stop() turn
+ * the loop themselves until the server has stopped.
+ */
+LHTTPD_API int lhttpd_server_attach(lhttpd_server_t *server);
+
+/* The descriptor to watch, for reading: it is readable when there is something
+ * to do, also when a time has come.  It stays the same until the stop, and is
+ * the server's: nothing but run_once reads it.  LHTTPD_ESTATE: the server is
+ * not attached, or has stopped.  Any thread. */
+LHTTPD_API int lhttpd_server_fd(const lhttpd_server_t *server);
+
+/* For loops that have timers of their own: in how many milliseconds run_once is
+ * due, 0: at once, -1: when the descriptor is readable.  In the thread that has
+ * attached it. */
+LHTTPD_API int lhttpd_server_next_timeout(const lhttpd_server_t *server);
+
+/*
+ * Takes one turn, which may wait for at most `timeout_ms` milliseconds until
+ * there is something to do (0: not; -1: for ever): a turn is a few
+ * milliseconds, unless a script takes longer.  Returns 1; or 0 once the server
+ * has stopped, or LHTTPD_ECUT or LHTTPD_ESTUCK where lhttpd_server_wait() would
+ * return it, and then is not called any more.  A reload that a script has asked
+ * for is done here, after the turn.  In the thread that has attached it, and
+ * not from its own callbacks; LHTTPD_ESTATE otherwise.
+ */
+LHTTPD_API int lhttpd_server_run_once(lhttpd_server_t *server, int timeout_ms);
+
 /* --- running and stopping ---------------------------------------------- */
 
 /* Says what would keep start from succeeding, as far as that can be known
@@ -711,6 +769,14 @@ LHTTPD_API int lhttpd_server_reload(lhttpd_server_t *server);
  * worker, in setup too.
  */
 LHTTPD_API int lhttpd_server_reopen(lhttpd_server_t *server);
+
+/*
+ * A descriptor, the server's own, that is readable from when
+ * lhttpd_server_wait() would return at once, for a program that waits for other
+ * things too.  Only to be watched.  LHTTPD_ESYSTEM: there is no room for it.
+ * While it runs, by start.
+ */
+LHTTPD_API int lhttpd_server_wait_fd(lhttpd_server_t *server);
 
 /* Begins to stop and returns at once.  Listeners close; clients that have
  * connected by then, in the kernel's queue too, have one request served, if it

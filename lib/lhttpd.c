@@ -19,6 +19,8 @@
 #include "server/logs.h"
 #include "server/owners.h"
 #include "server/passed.h"
+#include "server/loop.h"
+#include "server/over.h"
 #include "server/publish.h"
 #include "server/reload.h"
 #include "server/server.h"
@@ -192,6 +194,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     s->limits = lh_limits_resolve(c->limits);
     lh_settings_init(&s->settings);
     s->workers_n = c->workers ? c->workers : lh_self_cpus();
+    s->own_workers_n = c->workers == 0;
     lh_stats_init(s);
     atomic_init(&s->stop_at_ms, LH_NEVER);
     atomic_flag_clear(&s->changes);
@@ -259,7 +262,8 @@ int lhttpd_server_create(lhttpd_server_t **server,
 void lhttpd_server_destroy(lhttpd_server_t *s)
 {
     if (!s || runs_elsewhere(s) ||
-        (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s)))
+        (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s)) ||
+        (s->state == LH_SERVER_RUNNING && s->attached && !lh_loop_is_ours(s)))
         return;
     if (s->state == LH_SERVER_RUNNING)
         lhttpd_server_stop(s, 0);
@@ -501,6 +505,60 @@ int lhttpd_server_reopen(lhttpd_server_t *s)
     return r < 0 ? r : end_change(s, lh_logs_reopen(s, words(s)));
 }
 
+/* --- in a program's own loop ---------------------------------------------- */
+
+int lhttpd_server_attach(lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, "lhttpd_server_attach");
+    return r < 0 ? r : lh_loop_attach(s);
+}
+
+/* Is it attached, and by the thread that calls, which is not inside of it? */
+static int need_loop(struct lhttpd_server_t *s, const char *function)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (s->state == LH_SERVER_RUNNING && !runs_elsewhere(s) &&
+        lh_loop_is_ours(s))
+        return 0;
+    return bad_state(s, function,
+                     "only of a server that this thread has attached and that "
+                     "has not stopped, and not inside of run_once");
+}
+
+int lhttpd_server_fd(const lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) || !s->attached)
+        return LHTTPD_ESTATE;
+    return lh_loop_fd(s);
+}
+
+int lhttpd_server_next_timeout(const lhttpd_server_t *s)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) ||
+        !lh_loop_is_ours(s))
+        return LHTTPD_ESTATE;
+    return lh_loop_next_timeout(s);
+}
+
+int lhttpd_server_run_once(lhttpd_server_t *s, int timeout_ms)
+{
+    int r = need_loop(s, "lhttpd_server_run_once");
+
+    if (r < 0)
+        return r;
+    own_err_of = NULL;
+    return lh_loop_run_once(s, timeout_ms);
+}
+
+/* --- the stop ------------------------------------------------------------- */
+
 /* It may run in a signal handler, so it has no words and locks nothing. */
 void lhttpd_server_shutdown(lhttpd_server_t *s, unsigned grace_ms)
 {
@@ -521,8 +579,26 @@ int lhttpd_server_wait(lhttpd_server_t *s)
                          "forked child");
     if (s->state != LH_SERVER_RUNNING)
         return bad_state(s, "lhttpd_server_wait", "it does not run");
+    if (s->attached && !lh_loop_is_ours(s))
+        return bad_state(s, "lhttpd_server_wait",
+                         "only in the thread that has attached it");
     own_err_of = NULL;
-    return lh_server_wait(s);
+    return s->attached ? lh_loop_wait(s) : lh_server_wait(s);
+}
+
+int lhttpd_server_wait_fd(lhttpd_server_t *s)
+{
+    const char *function = "lhttpd_server_wait_fd";
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) || s->attached)
+        return bad_state(s, function,
+                         "only of a server with threads that runs here");
+    int fd = lh_over_fd(s, lh_server_patience_ms(s));
+    return fd >= 0
+               ? fd
+               : lh_err_set(words(s), fd, "%s: too many open files?", function);
 }
 
 int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)

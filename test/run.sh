@@ -20,7 +20,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages='gcc g++ clang libclang-rt-14-dev clang-format clang-tidy cmake ninja-build
-pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev
+pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
+libglib2.0-dev
 liblua5.4-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux groff-base man-db python3-prometheus-client'
 
@@ -161,7 +162,11 @@ run_and_add() {
 run_variant() {
     case $1 in
     format) ;;
-    dev) build dev dev && unit dev && e2e dev ;;
+    dev)
+        build dev dev && unit dev && e2e dev &&
+            LHTTPD_E2E_PROGRAM=lhttpd_loop e2e dev test_serve test_tls test_h2 \
+                test_files test_reload
+        ;;
     lua5.4 | lua5.1)
         build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" && e2e "$1"
         ;;

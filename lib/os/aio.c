@@ -1,33 +1,37 @@
-/* Asynchronous file operations: what both ways share, see aio.h. */
+/* Asynchronous file operations: what all ways share, see aio.h. */
 #include "os/aio.h"
 
 #include "os/aio_linux.h"
+#include "os/fd.h"
 #include "os/nowait.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-static const struct lh_aio_ways *const ways[] = {&lh_aio_uring,
-                                                 &lh_aio_threads};
+/* The last one is taken only where it is asked for. */
+static const struct lh_aio_ways *const ways[] = {&lh_aio_uring, &lh_aio_threads,
+                                                 &lh_aio_inline};
 
-#define WAYS (sizeof(ways) / sizeof(ways[0]))
+#define WAYS     (sizeof(ways) / sizeof(ways[0]))
+#define OWN_WAYS (WAYS - 1)
 
 /* A way that was asked for by name is tried alone.  Else a way that the
  * system refuses is no reason to fail while there is another; lack of memory
  * is. */
 int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err)
 {
-    for (size_t i = 0; i < WAYS; i++) {
+    for (size_t i = 0; i < (way ? WAYS : OWN_WAYS); i++) {
         if (way && strcmp(way, ways[i]->name) != 0)
             continue;
         int r = ways[i]->new (aio, err);
-        bool last = way || i + 1 == WAYS;
+        bool last = way || i + 1 == OWN_WAYS;
         if (r != LHTTPD_ESYSTEM || last)
             return r;
     }
     return lh_err_set(err, LHTTPD_ESYSTEM,
-                      "file operations: there is no way '%s'; use uring or "
-                      "threads",
+                      "file operations: there is no way '%s'; use uring, "
+                      "threads or inline",
                       way);
 }
 
@@ -122,6 +126,36 @@ void lh_aio_finished(struct lh_aio *aio, struct lh_aio_op *op, int64_t moved)
         (moved >= 0 || op->done))
         op->result = (int64_t)op->done;
     lh_list_append(&aio->done, &op->link);
+}
+
+/* The system call itself, which may wait. */
+int64_t lh_aio_perform(struct lh_aio_op *op)
+{
+    char *p = op->p ? (char *)op->p + op->done : NULL;
+    size_t n = op->n - op->done;
+    off_t at = (off_t)(op->offset + op->done);
+    int flags = op->flags | LH_AIO_OPEN_FLAGS;
+    bool plain = op->offset == LH_AIO_NO_OFFSET;
+    ssize_t r = -1;
+
+    switch (op->kind) {
+    case LH_AIO_READ:
+        r = plain ? read(op->fd, p, n) : pread(op->fd, p, n, at);
+        break;
+    case LH_AIO_WRITE:
+        r = plain ? write(op->fd, p, n) : pwrite(op->fd, p, n, at);
+        break;
+    case LH_AIO_OPEN:
+        return lh_fd_above(open(op->path, flags, op->mode));
+    case LH_AIO_SYNC:
+        r = fsync(op->fd);
+        break;
+    case LH_AIO_SPLICE:
+        r = splice(op->fd, &at, op->to, NULL, n,
+                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        break;
+    }
+    return r < 0 ? -errno : r;
 }
 
 ssize_t lh_aio_read_cached(int fd, void *p, size_t room, uint64_t offset)

@@ -4,9 +4,10 @@
  * goes to the kernel in one submission; completions come through the event
  * queue.
  *
- * Two ways, chosen at run time: io_uring, and where the kernel refuses it (a
- * seccomp filter, an old kernel) a few helper threads behind a lock-free
- * queue.
+ * Three ways, chosen at run time: io_uring; where the kernel refuses it (a
+ * seccomp filter, an old kernel) a few helper threads behind a lock-free queue;
+ * and the worker's own thread, where a program wants no others and would rather
+ * wait for its disk.
  */
 #ifndef LH_OS_AIO_H
 #define LH_OS_AIO_H
@@ -63,14 +64,15 @@ struct lh_aio_op {
 
 struct lh_aio;
 
-/* `way`: "uring", "threads", or NULL for the best that works.  LHTTPD_ESYSTEM
+/* `way`: "uring", "threads", "inline", or NULL for the better of the first two
+ * that works.  LHTTPD_ESYSTEM
  * with words, LHTTPD_ENOMEM. */
 int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err);
 
 /* Every operation was delivered. */
 void lh_aio_free(struct lh_aio *aio); /* NULL allowed */
 
-const char *lh_aio_way(const struct lh_aio *aio); /* "uring" or "threads" */
+const char *lh_aio_way(const struct lh_aio *aio); /* as above */
 
 /* Readable while completions wait. */
 int lh_aio_fd(const struct lh_aio *aio);

@@ -1,4 +1,4 @@
-/* The two ways of os/aio.h, each a table of functions. */
+/* The ways of os/aio.h, each a table of functions. */
 #ifndef LH_OS_AIO_LINUX_H
 #define LH_OS_AIO_LINUX_H
 
@@ -33,6 +33,10 @@ struct lh_aio {
 
 extern const struct lh_aio_ways lh_aio_uring;
 extern const struct lh_aio_ways lh_aio_threads;
+extern const struct lh_aio_ways lh_aio_inline;
+
+/* Does the next part of it in this thread; as the system call returns. */
+int64_t lh_aio_perform(struct lh_aio_op *op);
 
 void lh_aio_init(struct lh_aio *aio, const struct lh_aio_ways *ways, int fd);
 

@@ -14,7 +14,6 @@
 #include "os/thread.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -71,35 +70,6 @@ static struct lh_aio_op *queue_take(struct threads *t)
 
 /* --- a helper ------------------------------------------------------------- */
 
-static int64_t helper_run(struct lh_aio_op *op)
-{
-    char *p = op->p ? (char *)op->p + op->done : NULL;
-    size_t n = op->n - op->done;
-    off_t at = (off_t)(op->offset + op->done);
-    int flags = op->flags | LH_AIO_OPEN_FLAGS;
-    bool plain = op->offset == LH_AIO_NO_OFFSET;
-    ssize_t r = -1;
-
-    switch (op->kind) {
-    case LH_AIO_READ:
-        r = plain ? read(op->fd, p, n) : pread(op->fd, p, n, at);
-        break;
-    case LH_AIO_WRITE:
-        r = plain ? write(op->fd, p, n) : pwrite(op->fd, p, n, at);
-        break;
-    case LH_AIO_OPEN:
-        return lh_fd_above(open(op->path, flags, op->mode));
-    case LH_AIO_SYNC:
-        r = fsync(op->fd);
-        break;
-    case LH_AIO_SPLICE:
-        r = splice(op->fd, &at, op->to, NULL, n,
-                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-        break;
-    }
-    return r < 0 ? -errno : r;
-}
-
 /* The semaphore is one for all helpers: each count wakes one of them. */
 static bool wait_for_work(int fd)
 {
@@ -125,7 +95,7 @@ static void *help(void *arg)
     struct lh_aio_op *op;
 
     while (wait_for_work(t->work_fd) && (op = queue_take(t)) != NULL) {
-        op->result = helper_run(op);
+        op->result = lh_aio_perform(op);
         if (lh_mailbox_post(&t->finished, &op->node))
             raise_count(t->aio.fd, 1);
     }

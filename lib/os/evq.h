@@ -8,6 +8,7 @@
 #ifndef LH_OS_EVQ_H
 #define LH_OS_EVQ_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -28,6 +29,8 @@ struct lh_event {
 struct lh_evq {
     int fd;
     int wake_fd;
+    int timer_fd;   /* negative: none */
+    bool timer_set; /* and has not fired since */
 };
 
 #define LH_EVENTS_MAX 256
@@ -49,6 +52,12 @@ void lh_evq_forget(struct lh_evq *q, int fd);
  * events were put there, 0 after a time-out, a wake or a signal. */
 unsigned lh_evq_wait(struct lh_evq *q, struct lh_event *events, unsigned max,
                      int timeout_ms);
+
+/* From now on its descriptor can be watched by others for the time too: it is
+ * readable from so many milliseconds on (0: at once; -1: never) after the last
+ * call of the second function.  That is async-signal-safe. */
+int lh_evq_add_timer(struct lh_evq *q);
+void lh_evq_set_timer(struct lh_evq *q, int timeout_ms);
 
 /* Ends a wait that goes on, or the next one.  Async-signal-safe. */
 void lh_evq_wake(struct lh_evq *q);

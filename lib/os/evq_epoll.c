@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-/* The wake descriptor's tag; no slot and generation make this number. */
-#define WAKE_TAG UINT64_MAX
+/* The tags of the wake descriptor and of the timer; no slot and generation make
+ * these numbers. */
+#define WAKE_TAG  UINT64_MAX
+#define TIMER_TAG (UINT64_MAX - 1)
 
 /* Errors and hang-ups are reported whether asked for or not. */
 static uint32_t to_epoll(unsigned interest)
@@ -56,7 +59,7 @@ static int control(struct lh_evq *q, int op, int fd, uint32_t events,
 
 int lh_evq_init(struct lh_evq *q)
 {
-    q->wake_fd = -1;
+    *q = (struct lh_evq){.wake_fd = -1, .timer_fd = -1};
     q->fd = lh_fd_above(epoll_create1(EPOLL_CLOEXEC));
     if (q->fd < 0)
         return q->fd;
@@ -74,20 +77,22 @@ void lh_evq_deinit(struct lh_evq *q)
 {
     if (q->wake_fd >= 0)
         close(q->wake_fd);
+    if (q->timer_fd >= 0)
+        close(q->timer_fd);
     if (q->fd >= 0)
         close(q->fd);
-    q->fd = q->wake_fd = -1;
+    q->fd = q->wake_fd = q->timer_fd = -1;
 }
 
 int lh_evq_add(struct lh_evq *q, int fd, unsigned interest, uint64_t tag)
 {
-    assert(tag != WAKE_TAG);
+    assert(tag < TIMER_TAG);
     return control(q, EPOLL_CTL_ADD, fd, to_epoll(interest), tag);
 }
 
 int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag)
 {
-    assert(tag != WAKE_TAG);
+    assert(tag < TIMER_TAG);
     return control(q, EPOLL_CTL_MOD, fd, to_epoll(interest), tag);
 }
 
@@ -98,13 +103,41 @@ void lh_evq_forget(struct lh_evq *q, int fd)
     control(q, EPOLL_CTL_DEL, fd, 0, 0);
 }
 
-static void drain_wakes(struct lh_evq *q)
+int lh_evq_add_timer(struct lh_evq *q)
 {
-    uint64_t wakes;
+    int flags = TFD_CLOEXEC | TFD_NONBLOCK;
 
-    /* One read takes them all.  None is there when a signal handler's wake was
+    q->timer_fd = lh_fd_above(timerfd_create(CLOCK_MONOTONIC, flags));
+    if (q->timer_fd < 0)
+        return q->timer_fd;
+    return control(q, EPOLL_CTL_ADD, q->timer_fd, EPOLLIN, TIMER_TAG);
+}
+
+/* A time of zero would be none at all. */
+void lh_evq_set_timer(struct lh_evq *q, int timeout_ms)
+{
+    struct itimerspec at = {.it_value.tv_nsec = 0};
+    int old_errno = errno;
+
+    if (timeout_ms >= 0) {
+        at.it_value.tv_sec = timeout_ms / 1000;
+        at.it_value.tv_nsec = timeout_ms % 1000 * 1000000L + (timeout_ms == 0);
+    }
+    timerfd_settime(q->timer_fd, 0, &at, NULL);
+    q->timer_set = timeout_ms >= 0;
+    errno = old_errno;
+}
+
+static void drain_own(struct lh_evq *q, uint64_t tag)
+{
+    int fd = tag == WAKE_TAG ? q->wake_fd : q->timer_fd;
+    uint64_t count;
+
+    q->timer_set &= tag != TIMER_TAG;
+
+    /* One read takes it all.  Nothing is there when a signal handler's wake was
      * already taken; nothing is to be done then either. */
-    if (read(q->wake_fd, &wakes, sizeof(wakes)) < 0)
+    if (read(fd, &count, sizeof(count)) < 0)
         return;
 }
 
@@ -120,8 +153,8 @@ unsigned lh_evq_wait(struct lh_evq *q, struct lh_event *events, unsigned max,
         max = LH_EVENTS_MAX;
     int got = epoll_wait(q->fd, found, (int)max, timeout_ms);
     for (int i = 0; i < got; i++) {
-        if (found[i].data.u64 == WAKE_TAG) {
-            drain_wakes(q);
+        if (found[i].data.u64 >= TIMER_TAG) {
+            drain_own(q, found[i].data.u64);
             continue;
         }
         events[n].tag = found[i].data.u64;

@@ -1,6 +1,7 @@
 /* What this process is and may use: see self.h. */
 #include "os/self.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -29,6 +30,20 @@ size_t lh_self_stack_bytes(void)
     if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur < least)
         return (size_t)least;
     return (size_t)(limit.rlim_cur < most ? limit.rlim_cur : most);
+}
+
+size_t lh_self_stack_left(void)
+{
+    pthread_attr_t attributes;
+    size_t size = 0, most = lh_self_stack_bytes();
+    void *low = NULL;
+
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return most;
+    pthread_attr_getstack(&attributes, &low, &size);
+    pthread_attr_destroy(&attributes);
+    size_t left = (size_t)((char *)__builtin_frame_address(0) - (char *)low);
+    return left < size && left < most ? left : most;
 }
 
 uint64_t lh_self_descriptors(void)

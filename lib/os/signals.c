@@ -24,13 +24,13 @@ static void open_mask(void)
 
 /* The hook is registered once for the process; it does nothing in a child of
  * another thread. */
-void lh_signals_of_forked(void)
+void lh_signals_of_forked(bool scripts)
 {
     static atomic_flag registered = ATOMIC_FLAG_INIT;
 
     if (!atomic_flag_test_and_set(&registered))
         pthread_atfork(NULL, NULL, open_mask);
-    runs_scripts = true;
+    runs_scripts = scripts;
 }
 
 /* A program that catches it wants to see it, also where a script causes it. */

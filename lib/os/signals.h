@@ -12,6 +12,7 @@
 #define LH_OS_SIGNALS_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 /* For the threads that are made from here to the restore, and for scripts that
  * run in this one; `before` is filled in. */
@@ -23,8 +24,8 @@ void lh_signals_for_helpers(sigset_t *before);
 /* What came to a writer in this thread meanwhile is forgotten. */
 void lh_signals_restore(const sigset_t *before);
 
-/* First in a thread that runs scripts. */
-void lh_signals_of_forked(void);
+/* From here on this thread runs scripts, or does not any more. */
+void lh_signals_of_forked(bool scripts);
 
 /* What a signal asks a daemon for: SIGTERM and SIGINT; SIGHUP; SIGUSR1. */
 enum lh_wish { LH_WISH_NONE, LH_WISH_STOP, LH_WISH_RELOAD, LH_WISH_REOPEN };

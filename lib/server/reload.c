@@ -7,6 +7,7 @@
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/signals.h"
+#include "server/over.h"
 #include "server/worker.h"
 
 #include <string.h>
@@ -175,7 +176,7 @@ static void *run_reloader(void *arg)
         state = LH_RELOADER_RUNS;
     } while (!atomic_compare_exchange_strong(&s->reloader.state, &state,
                                              LH_RELOADER_ENDED));
-    lh_evq_wake(&s->done);
+    lh_over_note(s);
     return NULL;
 }
 
@@ -192,9 +193,8 @@ static int start_reloader(struct lhttpd_server_t *s, struct lh_err *err)
 }
 
 /* Who gets it to BEGINS starts the thread, after having collected the last. */
-static int ask_to_reload(struct lh_context *ctx, struct lh_err *err)
+static int ask_reloader(struct lhttpd_server_t *s, struct lh_err *err)
 {
-    struct lhttpd_server_t *s = LH_OF(ctx, struct lh_worker, ctx)->server;
     int state = atomic_load(&s->reloader.state);
 
     for (;;) {
@@ -213,6 +213,32 @@ static int ask_to_reload(struct lh_context *ctx, struct lh_err *err)
             lh_thread_join(&s->reloader.thread);
         return start_reloader(s, err);
     }
+}
+
+/* In a program's own loop its thread reloads, once the turn is over. */
+static int ask_to_reload(struct lh_context *ctx, struct lh_err *err)
+{
+    struct lhttpd_server_t *s = LH_OF(ctx, struct lh_worker, ctx)->server;
+
+    if (!s->attached)
+        return ask_reloader(s, err);
+    int r = check_runs(s, err);
+    if (r == 0)
+        atomic_store(&s->reload_asked, true);
+    return r;
+}
+
+/* Where another thread changes something just now, it is tried again. */
+void lh_reload_asked(struct lhttpd_server_t *s)
+{
+    struct lh_err err;
+
+    if (!atomic_load(&s->reload_asked) || atomic_flag_test_and_set(&s->changes))
+        return;
+    atomic_store(&s->reload_asked, false);
+    if (lh_server_reload(s, &err) < 0)
+        lh_log(&s->log, LHTTPD_LOG_ERROR, NULL, "%s", err.text);
+    atomic_flag_clear(&s->changes);
 }
 
 void lh_reload_init(struct lhttpd_server_t *s)

@@ -9,12 +9,16 @@
 
 /* Before the workers are launched: what reloads work with.  A script's wish
  * (ctx->ask_reload) makes a thread of its own reload once nothing else changes
- * the server, and once more if it was asked meanwhile. */
+ * the server, and once more if it was asked meanwhile; in a program's own loop
+ * there is none, see lh_reload_asked(). */
 void lh_reload_init(struct lhttpd_server_t *s);
 void lh_reload_deinit(struct lhttpd_server_t *s);
 
 /* As lhttpd_server_reload(); the caller holds s->changes. */
 int lh_server_reload(struct lhttpd_server_t *s, struct lh_err *err);
+
+/* In a program's own loop, between two turns: what a script has asked for. */
+void lh_reload_asked(struct lhttpd_server_t *s);
 
 /* At the stop: true once no such thread is left and none can begin. */
 bool lh_reload_has_ended(struct lhttpd_server_t *s);

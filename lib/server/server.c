@@ -14,6 +14,7 @@
 #include "os/signals.h"
 #include "server/logs.h"
 #include "server/owners.h"
+#include "server/over.h"
 #include "server/reload.h"
 #include "server/stats.h"
 #include "server/worker.h"
@@ -37,9 +38,10 @@
 static int begin_watch(struct lhttpd_server_t *s, unsigned workers,
                        struct lh_err *err)
 {
+    if (s->attached)
+        return 0;
     int r = lh_watch_begin(&s->watch, &s->log, s->limits.handler_run_ms,
                            workers, err);
-
     if (r == 0)
         r = lh_watch_kill(&s->watch, s->settings.script_kill_ms, err);
     if (r == 0 && s->notify.manager.watchdog_ms)
@@ -248,6 +250,7 @@ void lh_server_close(struct lhttpd_server_t *s)
     lh_free(s->workers);
     s->workers = NULL;
     lh_evq_deinit(&s->done);
+    lh_over_deinit(s);
 }
 
 /* Threads inherit the mask of signals, and scripts' threads want none of them.
@@ -279,7 +282,6 @@ static void end_launched(struct lhttpd_server_t *s)
     lh_listeners_close(&s->listeners);
 }
 
-/* What an operator wants to see at every start. */
 static void log_start(const struct lhttpd_server_t *s)
 {
     warn_of_nothing(s, s->listeners.n,
@@ -336,7 +338,13 @@ static int make_shared(struct lhttpd_server_t *s)
     return r;
 }
 
-int lh_server_start(struct lhttpd_server_t *s)
+void lh_server_tell_start(struct lhttpd_server_t *s)
+{
+    log_start(s);
+    lh_notify_ready(s, NULL);
+}
+
+int lh_server_begin(struct lhttpd_server_t *s)
 {
     sigset_t before;
     int r = make_shared(s);
@@ -366,14 +374,6 @@ int lh_server_start(struct lhttpd_server_t *s)
     atomic_store(&s->started_ms, lh_clock_ms());
     lh_stats_note_limits(s, &s->limits);
     s->state = LH_SERVER_RUNNING; /* before a handler can ask */
-    r = launch(s);
-    if (r < 0) {
-        end_launched(s);
-        stopped(s);
-        return r;
-    }
-    log_start(s);
-    lh_notify_ready(s, NULL);
     return 0;
 
 err_after_workers:
@@ -385,6 +385,22 @@ err_after_shared:
     lh_tls_shared_free(s->tls);
     s->tls = NULL;
     return r;
+}
+
+int lh_server_start(struct lhttpd_server_t *s)
+{
+    int r = lh_server_begin(s);
+
+    if (r < 0)
+        return r;
+    r = launch(s);
+    if (r < 0) {
+        end_launched(s);
+        stopped(s);
+        return r;
+    }
+    lh_server_tell_start(s);
+    return 0;
 }
 
 /* --- stop ----------------------------------------------------------------- */
@@ -400,7 +416,7 @@ void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms)
         continue;
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_worker_stop(&s->workers[i]);
-    lh_evq_wake(&s->done);
+    lh_over_shutdown(s, lh_server_patience_ms(s));
 }
 
 /* What a worker is inside of; false: no script. */
@@ -413,8 +429,7 @@ static bool script_that_runs(const struct lhttpd_server_t *s,
     return lh_running_look(&s->loader.running, run);
 }
 
-/* Is nothing left that runs, and can nothing begin to change it any more? */
-static bool all_have_ended(struct lhttpd_server_t *s)
+bool lh_server_has_ended(struct lhttpd_server_t *s)
 {
     if (atomic_load(&s->workers_done) < s->workers_n)
         return false;
@@ -425,14 +440,14 @@ static bool all_have_ended(struct lhttpd_server_t *s)
 
 /* A thread cannot be ended from outside.  So it keeps what it uses, for ever,
  * and the program is told what holds it. */
-static int stuck(struct lhttpd_server_t *s)
+int lh_server_give_up(struct lhttpd_server_t *s)
 {
     struct lh_run run;
     char text[LH_ERR_TEXT_BYTES];
 
     lh_watch_end(&s->watch);
     lh_listeners_vacate(&s->listeners, s->done.wake_fd);
-    for (unsigned i = 0; i < s->workers_n; i++)
+    for (unsigned i = 0; i < s->workers_n && !s->attached; i++)
         lh_thread_detach(&s->workers[i].thread);
     lh_reload_abandon(s);
     s->state = LH_SERVER_STUCK;
@@ -446,9 +461,7 @@ static int stuck(struct lhttpd_server_t *s)
                       "a script does not return: %s; its thread goes on", text);
 }
 
-/* How long to wait for the workers yet; -1: no stop was asked for; 0: the time
- * is over. */
-static int patience_ms(const struct lhttpd_server_t *s)
+int lh_server_patience_ms(const struct lhttpd_server_t *s)
 {
     uint64_t stop_at = atomic_load(&s->stop_at_ms);
     uint64_t run = atomic_load(&s->watch.limit_ms);
@@ -481,19 +494,24 @@ static int tell_stop(struct lhttpd_server_t *s)
                       "the grace ran out: requests were cut: %u", cut);
 }
 
+int lh_server_end(struct lhttpd_server_t *s)
+{
+    stopped(s);
+    return tell_stop(s);
+}
+
 /* Workers say that they have ended by a wake; the last one ends the wait. */
 int lh_server_wait(struct lhttpd_server_t *s)
 {
     struct lh_event none[1];
 
-    while (!all_have_ended(s)) {
-        int timeout = patience_ms(s);
+    while (!lh_server_has_ended(s)) {
+        int timeout = lh_server_patience_ms(s);
         if (timeout == 0)
-            return stuck(s);
+            return lh_server_give_up(s);
         lh_evq_wait(&s->done, none, 1, timeout);
     }
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_thread_join(&s->workers[i].thread);
-    stopped(s);
-    return tell_stop(s);
+    return lh_server_end(s);
 }

@@ -70,6 +70,14 @@ struct lhttpd_server_t {
     struct lh_access access;      /* who is told of requests */
     char *software;
     unsigned workers_n;
+    bool own_workers_n; /* the program has not said how many */
+    /* In a program's own loop (loop.h): the one worker has no thread, and there
+     * is nobody who watches it. */
+    bool attached;
+    const void *loop_thread;   /* whose it is, an address of loop.c */
+    uint64_t fed_ms;           /* when a watchdog was fed last */
+    bool turns;                /* it is inside of lhttpd_server_run_once() */
+    _Atomic bool reload_asked; /* by a script, for after the turn */
     struct lh_listeners listeners;
     struct lh_mappings mappings;
     struct lh_creds *creds;
@@ -86,6 +94,8 @@ struct lhttpd_server_t {
     struct lh_list loader_ready; /* what has work there; nobody runs it */
     struct lh_reloader reloader;
     struct lh_evq done;            /* woken by each worker that ends */
+    struct lh_evq over;            /* readable once wait would return */
+    _Atomic bool has_over;         /* somebody has asked for that */
     _Atomic uint64_t stop_at_ms;   /* LH_NEVER: no stop asked for */
     _Atomic unsigned workers_idle; /* at a stop: with nothing of their own */
     _Atomic unsigned workers_done;
@@ -103,6 +113,20 @@ int lh_server_check(struct lhttpd_server_t *s);
 int lh_server_start(struct lhttpd_server_t *s);
 void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms);
 int lh_server_wait(struct lhttpd_server_t *s);
+
+/* A start without its threads: the workers are made, and the state is running.
+ */
+int lh_server_begin(struct lhttpd_server_t *s);
+/* What an operator wants to see at every start. */
+void lh_server_tell_start(struct lhttpd_server_t *s);
+/* Is nothing left that runs, and can nothing begin to change it any more? */
+bool lh_server_has_ended(struct lhttpd_server_t *s);
+/* Then: frees what workers use, and tells how it went as wait does. */
+int lh_server_end(struct lhttpd_server_t *s);
+/* How long to wait for that yet; -1: no stop was asked for; 0: the time is
+ * over, and the next function gives it up. */
+int lh_server_patience_ms(const struct lhttpd_server_t *s);
+int lh_server_give_up(struct lhttpd_server_t *s);
 
 /* Frees what a server that has run still keeps: a late shutdown may come. */
 void lh_server_close(struct lhttpd_server_t *s);

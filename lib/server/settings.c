@@ -213,6 +213,26 @@ struct lh_sock_access lh_settings_access(const struct lh_settings *settings)
     return access;
 }
 
+/* --- file operations ------------------------------------------------------ */
+
+static int set_aio(struct lhttpd_server_t *s, const char *value,
+                   struct lh_err *err)
+{
+    static const char *const names[] = {"uring", "threads", "inline"};
+
+    if (strcmp(value, "auto") == 0) {
+        s->settings.aio = NULL;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            s->settings.aio = names[i];
+            return 0;
+        }
+    }
+    return lh_err_set(err, LHTTPD_EINVAL, "not auto, uring, threads or inline");
+}
+
 /* --- the table ------------------------------------------------------------ */
 
 static const struct setting settings_table[] = {
@@ -221,6 +241,7 @@ static const struct setting settings_table[] = {
     {"unix_mode", BEFORE_START, set_unix_mode},
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
     {"script_kill_ms", BEFORE_START, set_script_kill_ms},
+    {"aio", BEFORE_START, set_aio},
     {"proxy_from", BEFORE_START, set_proxy_from},
     {"forwarded", BEFORE_START, set_forwarded},
     {"client_ca", BEFORE_START, set_client_ca},

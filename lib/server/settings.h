@@ -26,6 +26,7 @@ struct lh_settings {
     struct lh_networks proxy_from; /* proxies that are believed */
     enum lh_forwarded_by forwarded;
     enum lh_client_must client_must;
+    const char *aio; /* the way of file operations; NULL: the best */
 };
 
 void lh_settings_init(struct lh_settings *settings);

@@ -20,6 +20,7 @@
 #include "server/conn_input.h"
 #include "server/conn_output.h"
 #include "server/handover.h"
+#include "server/over.h"
 #include "server/owners.h"
 #include "server/publish.h"
 #include "server/request_end.h"
@@ -127,7 +128,7 @@ static bool has_nothing_left(const struct lh_worker *w)
 
 /* Who has nothing left is still asked for its shared values, by handlers of the
  * others: it ends with the last of them, or when the grace is over. */
-static bool finished(struct lh_worker *w)
+bool lh_worker_finished(struct lh_worker *w)
 {
     struct lhttpd_server_t *s = w->server;
 
@@ -192,7 +193,7 @@ static void wait_for_events(struct lh_worker *w)
 {
     if (w->events_at < w->events_n)
         return; /* the last turn had no time for them */
-    int timeout = wait_ms(w);
+    int timeout = shorter_wait(wait_ms(w), w->most_ms);
     bool asleep = timeout != 0 && w->accepting;
     lh_count_set(&w->ctx.counters.turn_ms, 0);
     if (asleep)
@@ -367,6 +368,53 @@ static void turn(struct lh_worker *w)
     lh_check_worker(w);
 }
 
+/* --- Without a thread ----------------------------------------------------- */
+
+/* In what the program calls meanwhile nothing of ours is left: neither the mask
+ * of signals nor that this thread runs scripts. */
+void lh_worker_turn(struct lh_worker *w, int most_ms)
+{
+    sigset_t before;
+
+    lh_signals_for_scripts(&before);
+    lh_signals_of_forked(true);
+    lh_lines_of_thread(&w->log_lines);
+    current = w;
+    w->most_ms = most_ms;
+    turn(w);
+    current = NULL;
+    lh_lines_of_thread(NULL);
+    lh_signals_of_forked(false);
+    lh_signals_restore(&before);
+}
+
+/* The timer stays as it is where it fires before it has to; then the next turn
+ * sets it again. */
+void lh_worker_rest(struct lh_worker *w, int most_ms)
+{
+    int timeout =
+        shorter_wait(w->events_at < w->events_n ? 0 : wait_ms(w), most_ms);
+    uint64_t now = w->ctx.now_ms;
+
+    if (w->accepting)
+        lh_handover_take(w);
+    if (timeout < 0)
+        return;
+    uint64_t until = lh_deadline(now, (uint64_t)timeout);
+    if (w->evq.timer_set && w->rests_until_ms <= until)
+        return;
+    lh_evq_set_timer(&w->evq, timeout);
+    w->rests_until_ms = until;
+}
+
+int lh_worker_wait_ms(struct lh_worker *w, int most_ms)
+{
+    if (w->events_at < w->events_n)
+        return 0;
+    read_clocks(w);
+    return shorter_wait(wait_ms(w), most_ms);
+}
+
 /* --- Life ----------------------------------------------------------------- */
 
 /* File operations have ended; their tasks become ready. */
@@ -378,10 +426,11 @@ static void on_completions(struct lh_source *source, unsigned ready)
     lh_aio_deliver(w->aio);
 }
 
-/* LHTTPD_AIO chooses the way, for tests and for those who mistrust one. */
+/* LHTTPD_AIO chooses the way too, for tests. */
 static int add_aio(struct lh_worker *w, struct lh_err *err)
 {
-    int r = lh_aio_new(&w->aio, getenv("LHTTPD_AIO"), err);
+    const char *way = w->server->settings.aio;
+    int r = lh_aio_new(&w->aio, way ? way : getenv("LHTTPD_AIO"), err);
 
     if (r < 0)
         return r;
@@ -445,8 +494,8 @@ static void init_lists(struct lh_worker *w)
 int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
                    unsigned number, struct lh_err *err)
 {
-    *w = (struct lh_worker){.server = s, .number = (int)number};
-    w->evq.fd = w->evq.wake_fd = -1;
+    *w = (struct lh_worker){.server = s, .number = (int)number, .most_ms = -1};
+    w->evq.fd = w->evq.wake_fd = w->evq.timer_fd = -1;
     w->accepting = true;
     w->stop.deliver = begin_stop;
     atomic_flag_clear(&w->stop_posted);
@@ -463,7 +512,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     w->pools.ctx = &w->ctx;
     w->limits = s->limits;
     w->ctx.limits = &w->limits;
-    w->ctx.readers = &s->watch.readers;
+    w->ctx.readers = s->attached ? NULL : &s->watch.readers;
     w->ctx.request_ends = lh_request_ends;
     lh_worker_share(w);
     if (s->tls && !(w->pools.tls = lh_tls_worker_new(s->tls)))
@@ -472,6 +521,8 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
         return lh_err_set(err, LHTTPD_ESYSTEM,
                           "worker %u: no event queue; too many open files?",
                           number);
+    if (s->attached && lh_evq_add_timer(&w->evq) < 0)
+        return lh_err_set(err, LHTTPD_ESYSTEM, "no timer for the event queue");
     int r = lh_accept_init(w, err);
     if (r == 0)
         r = add_aio(w, err);
@@ -525,18 +576,11 @@ static void log_counters(const struct lh_worker *w)
         (unsigned long long)c->longest_turn_ms);
 }
 
-/* The thread. */
-static void *run_worker(void *arg)
+/* Its last words. */
+void lh_worker_end(struct lh_worker *w)
 {
-    struct lh_worker *w = arg;
     struct lhttpd_server_t *s = w->server;
 
-    current = w;
-    lh_signals_of_forked();
-    lh_lines_of_thread(&w->log_lines);
-    lh_vm_interruptible(&w->ctx);
-    while (!finished(w))
-        turn(w);
     lh_lines_lose(&w->log_lines); /* those of who has not taken them */
     lh_lines_of_thread(NULL);
     lh_log_rates_tell(&w->ctx.log_rates);
@@ -547,7 +591,21 @@ static void *run_worker(void *arg)
     atomic_store(&w->ended, true);
     drop_mail(w);
     atomic_fetch_add(&s->workers_done, 1);
-    lh_evq_wake(&s->done);
+    lh_over_note(s);
+}
+
+/* The thread. */
+static void *run_worker(void *arg)
+{
+    struct lh_worker *w = arg;
+
+    current = w;
+    lh_signals_of_forked(true);
+    lh_lines_of_thread(&w->log_lines);
+    lh_vm_interruptible(&w->ctx);
+    while (!lh_worker_finished(w))
+        turn(w);
+    lh_worker_end(w);
     return NULL;
 }
 

@@ -74,6 +74,8 @@ struct lh_worker {
     _Atomic bool waiting;         /* asleep in its event queue */
     _Atomic bool ended;           /* it delivers no mail any more */
     _Atomic unsigned load;        /* connections */
+    int most_ms;                  /* no turn waits for longer; -1: any time */
+    uint64_t rests_until_ms;      /* the event queue's timer */
     unsigned events_n, events_at; /* how many, and the next one to look at */
     struct lh_event events[LH_EVENTS_MAX];
 };
@@ -101,6 +103,18 @@ static inline void lh_worker_post(struct lh_worker *w,
     if (lh_mailbox_post(&w->mailbox, &message->node))
         lh_evq_wake(&w->evq);
 }
+
+/* Instead of the thread, in a program's own loop: one turn in the calling
+ * thread, which waits for at most so long (-1: until something happens). */
+void lh_worker_turn(struct lh_worker *w, int most_ms);
+/* Between two turns: its event queue becomes readable when there is work, and
+ * after so long. */
+void lh_worker_rest(struct lh_worker *w, int most_ms);
+/* In how many milliseconds that is, if nothing happens; -1: never. */
+int lh_worker_wait_ms(struct lh_worker *w, int most_ms);
+/* Is nothing left that it would have to see to?  Then it is to be ended. */
+bool lh_worker_finished(struct lh_worker *w);
+void lh_worker_end(struct lh_worker *w);
 
 /* Tells it that a stop was asked for, or asked for sooner.
  * Async-signal-safe. */

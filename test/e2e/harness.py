@@ -27,7 +27,7 @@ SCRIPTS = os.path.join(HERE, "scripts")
 EXAMPLES = os.path.join(SOURCE, "examples")
 BUILD = os.path.abspath(os.environ.get("LHTTPD_BUILD",
                                        os.path.join(SOURCE, "build/dev")))
-BINARY = os.path.join(BUILD, "lhttpd")
+BINARY = os.path.join(BUILD, os.environ.get("LHTTPD_E2E_PROGRAM", "lhttpd"))
 PATIENCE = 60  # seconds; nothing here waits longer
 
 before = []  # what servers are started by: see test_hosts

@@ -296,9 +296,10 @@ class Installed(harness.TestCase):
             return ["-fsanitize=address,undefined"]
         return ["-fsanitize=thread"] if harness.built_with("tsan") else []
 
-    def build(self, source):
+    def build(self, source, *packages):
         program = os.path.join(self.prefix, os.path.basename(source)[:-2])
-        flags = self.tool("pkg-config", "--cflags", "--libs", "lhttpd")
+        flags = self.tool("pkg-config", "--cflags", "--libs", "lhttpd",
+                          *packages)
         self.tool("cc", "-Wall", "-Wextra", "-Werror", *self.sanitizers(),
                   source, *flags.split(), "-o", program)
         return program
@@ -362,6 +363,43 @@ class Installed(harness.TestCase):
             c.sendall(b"GET /signal HTTP/1.0\r\n\r\n")
             self.assertIn("its lamp is off", curl(url))
             self.stops(process)
+
+    def own_loop(self, name, *packages):
+        """One thread from start to stop, and its own work is done too."""
+        program = self.build(example(name), *packages)
+        process, url = self.serve(program, "0")
+        self.assertRegex(curl(*[url] * 5), "^(Hello from .*\n){5}$")
+        tasks = f"/proc/{process.pid}/task"
+        names = [read(f"{tasks}/{task}/comm") for task in os.listdir(tasks)]
+        # Those of io_uring are the kernel's, and GLib has one of its own.
+        self.assertEqual([n for n in names if not n.startswith("iou-")
+                          and not n.startswith("gmain")],
+                         [os.path.basename(program) + "\n"])
+        process.stdin.write("one\ntwo\n")
+        process.stdin.flush()
+        self.assertEqual(curl(url)[:10], "Hello from")
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertNotRegex(errors, harness.REPORTS)
+        return out
+
+    def need_package(self, name):
+        if run("pkg-config", "--exists", name).returncode != 0:
+            self.skipTest(f"there is no {name}")
+
+    def test_loop_poll(self):
+        self.assertEqual(self.own_loop("loop_poll.c"), "2 lines\n")
+
+    def test_loop_uv(self):
+        self.need_package("libuv")
+        self.assertRegex(self.own_loop("loop_uv.c", "libuv"),
+                         r"^[1-9]\d* ticks\n$")
+
+    def test_loop_glib(self):
+        self.need_package("glib-2.0")
+        self.assertRegex(self.own_loop("loop_glib.c", "glib-2.0"),
+                         r"^[1-9]\d* ticks\n$")
 
     def test_an_error_is_told(self):
         done = subprocess.run(

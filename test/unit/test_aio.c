@@ -62,6 +62,11 @@ static int by_uring(void **state)
     return set_up(state, "uring");
 }
 
+static int by_none(void **state)
+{
+    return set_up(state, "inline");
+}
+
 static int by_threads(void **state)
 {
     return set_up(state, "threads");
@@ -391,27 +396,28 @@ static void lack_of_memory_is_an_error(void **state)
     test_heap_uninstall();
 }
 
-#define BOTH(test)                                                             \
+#define EACH(test)                                                             \
     {"uring: " #test, test, by_uring, tear_down, NULL},                        \
+        {"threads: " #test, test, by_threads, tear_down, NULL},                \
     {                                                                          \
-        "threads: " #test, test, by_threads, tear_down, NULL                   \
+        "inline: " #test, test, by_none, tear_down, NULL                       \
     }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(writes_and_reads),
-        BOTH(a_read_is_short_only_at_the_end),
-        BOTH(a_pipe_is_not_read_to_its_end),
-        BOTH(opens),
-        BOTH(splices_into_a_pipe),
-        BOTH(errors_are_each_operation_s_own),
-        BOTH(writes_at_the_end_of_an_append_file),
-        BOTH(a_refused_operation_holds_up_none),
+        EACH(writes_and_reads),
+        EACH(a_read_is_short_only_at_the_end),
+        EACH(a_pipe_is_not_read_to_its_end),
+        EACH(opens),
+        EACH(splices_into_a_pipe),
+        EACH(errors_are_each_operation_s_own),
+        EACH(writes_at_the_end_of_an_append_file),
+        EACH(a_refused_operation_holds_up_none),
         cmocka_unit_test_setup_teardown(a_kernel_without_memory_is_asked_again,
                                         by_uring, tear_down),
-        BOTH(many_at_once),
-        BOTH(reads_what_is_cached),
+        EACH(many_at_once),
+        EACH(reads_what_is_cached),
         cmocka_unit_test(an_unknown_way_is_an_error),
         cmocka_unit_test(where_a_part_of_io_uring_is_refused),
         cmocka_unit_test(lack_of_memory_is_an_error),

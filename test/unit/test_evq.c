@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -66,7 +67,7 @@ static void close_end(int i)
 
 static void test_level_triggered(void **state)
 {
-    const uint64_t tag = UINT64_MAX - 1;
+    const uint64_t tag = UINT64_MAX - 2;
 
     (void)state;
     assert_int_equal(lh_evq_add(&q, ends[0], LH_EV_READ, tag), 0);
@@ -272,9 +273,35 @@ static void test_no_descriptors(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* What watches the queue's descriptor is told of the time. */
+static void test_timer(void **state)
+{
+    struct lh_event event;
+    struct lh_evq timed;
+
+    (void)state;
+    assert_int_equal(lh_evq_init(&timed), 0);
+    assert_int_equal(lh_evq_add_timer(&timed), 0);
+    struct pollfd p = {timed.fd, POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 0), 0);
+    for (int ms = 0; ms < 2; ms++) {
+        lh_evq_set_timer(&timed, ms);
+        assert_true(timed.timer_set);
+        assert_int_equal(poll(&p, 1, 20000), 1);
+        assert_int_equal(lh_evq_wait(&timed, &event, 1, 0), 0);
+        assert_false(timed.timer_set);
+        assert_int_equal(poll(&p, 1, 0), 0);
+    }
+    lh_evq_set_timer(&timed, 0);
+    lh_evq_set_timer(&timed, -1);
+    assert_int_equal(poll(&p, 1, 0), 0);
+    lh_evq_deinit(&timed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_timer),
         TEST(test_level_triggered),
         TEST(test_errors),
         TEST(test_fin),

@@ -793,7 +793,7 @@ static void test_no_memory(void **state)
     (void)state;
     for (unsigned long n = 1; n < 40; n++) {
         begin_server(results_script);
-        expect("/ask", "ok");
+        expect("/plain", "ok");
         test_heap_install();
         test_heap_fail_at(n);
         close(connect_to("/early"));
