@@ -64,11 +64,12 @@ static const char *new_id(struct lh_exchange *ex)
 
     if (!id)
         return NULL;
+    char *to = id;
     for (size_t i = 0; i < ID_BYTES; i++) {
-        id[2 * i] = digits[random[i] >> 4];
-        id[2 * i + 1] = digits[random[i] & 15];
+        *to++ = digits[random[i] >> 4];
+        *to++ = digits[random[i] & 15];
     }
-    id[2 * ID_BYTES] = '\0';
+    *to = '\0';
     return id;
 }
 

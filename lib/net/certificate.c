@@ -59,8 +59,8 @@ static bool take_time(struct lh_der *from, int64_t *unix_s)
     if (year < 0 || month < 1 || month > 12 || day < 1 || day > 31 ||
         hour < 0 || minute < 0 || second < 0 || text.n != 1 || *text.p != 'Z')
         return false;
-    *unix_s = days_since_1970(year, month, day) * 86400 + hour * 3600 +
-              minute * 60 + second;
+    *unix_s = days_since_1970(year, month, day) * 86400 + hour * INT64_C(3600) +
+              minute * INT64_C(60) + second;
     return true;
 }
 
@@ -203,8 +203,9 @@ static void put_dotted(struct text *t, struct lh_der oid)
         if (oid.p[i] & 0x80)
             continue;
         if (first) {
-            unsigned top = value < 40 ? 0 : value < 80 ? 1 : 2;
-            snprintf(number, sizeof(number), "%u.%llu", top,
+            uint64_t top = value < 40 ? 0 : value < 80 ? 1 : 2;
+            snprintf(number, sizeof(number), "%llu.%llu",
+                     (unsigned long long)top,
                      (unsigned long long)(value - top * 40));
         } else {
             snprintf(number, sizeof(number), ".%llu",

@@ -423,6 +423,7 @@ class Restarts(harness.TestCase):
     def client(self, tls, ends, failures, answers):
         """One connection after the other, as many requests as each takes."""
         while not ends.is_set():
+            spoke = time.monotonic()
             try:
                 with Client(self.port, tls=tls) as c:
                     for _ in range(50):
@@ -430,11 +431,15 @@ class Restarts(harness.TestCase):
                         if r.status != 200:
                             raise AssertionError(f"status {r.status}")
                         answers.append(1)
+                        spoke = time.monotonic()
                         if r.get("connection") == "close" or ends.is_set():
                             break
             except Exception as why:
-                failures.append(repr(why))
-                return
+                # A server that stops waits a second for who says nothing; on
+                # a busy machine this client may be later than that.
+                if time.monotonic() - spoke < 0.9:
+                    failures.append(repr(why))
+                    return
 
     def client_h2(self, tls, ends, failures, answers):
         """Several requests on a connection, by a client that knows GOAWAY."""
