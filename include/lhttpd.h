@@ -853,7 +853,8 @@ static inline lhttpd_value_t lhttpd_value_init(void)
 
 /*
  * Sets or gets a value that handlers share (httpd.shared in docs/lua-api.md).
- * Before start that is done at once.  While the server runs it is asked for
+ * Before start that is done at once, and so it is in a program's own loop, by
+ * its thread outside of run_once.  While the server runs it is asked for
  * where it is kept, by a worker: the call waits for that worker's next turn, at
  * most timeout_ms (-1: for ever).  `seconds`: how long it lives, 0 for ever. To
  * set LHTTPD_NONE takes the value away; get gives that where there is none.

@@ -249,15 +249,18 @@ bool lh_store_keys(struct lh_store *s, uint64_t now_ms, struct lh_str prefix,
 }
 
 /* In the same order, so that the copy drops the same ones first. */
-int lh_store_copy(struct lh_store *to, struct lh_store *from, uint64_t now_ms)
+int lh_store_copy(struct lh_store *from, uint64_t now_ms,
+                  struct lh_store *(*to)(void *context, uint64_t hash),
+                  void *context)
 {
     lh_timers_fire(&from->timers, now_ms);
     for (struct lh_list *l = from->ages.next; l != &from->ages; l = l->next) {
         const struct lh_entry *e = LH_OF(l, struct lh_entry, age);
-        int r = lh_store_set(to, now_ms, e->hash, e->key, &e->value,
-                             deadline_after(e, LH_STORE_KEEP_TIME), SIZE_MAX);
-        if (r < 0)
-            return r;
+        struct lh_store *s = to(context, e->hash);
+        if (!s ||
+            lh_store_set(s, now_ms, e->hash, e->key, &e->value,
+                         deadline_after(e, LH_STORE_KEEP_TIME), SIZE_MAX) < 0)
+            return LHTTPD_ENOMEM;
     }
     return 0;
 }

@@ -73,7 +73,10 @@ bool lh_store_keys(struct lh_store *store, uint64_t now_ms,
                    bool (*see)(void *context, struct lh_str key),
                    void *context);
 
-/* The same entries again.  LHTTPD_ENOMEM: `to` has some of them. */
-int lh_store_copy(struct lh_store *to, struct lh_store *from, uint64_t now_ms);
+/* The same entries again, each where `to` says by its hash (NULL: no memory).
+ * LHTTPD_ENOMEM: some of them are there. */
+int lh_store_copy(struct lh_store *from, uint64_t now_ms,
+                  struct lh_store *(*to)(void *context, uint64_t hash),
+                  void *context);
 
 #endif

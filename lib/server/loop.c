@@ -3,6 +3,7 @@
 
 #include "os/clock.h"
 #include "os/self.h"
+#include "server/owners.h"
 #include "server/reload.h"
 #include "server/worker.h"
 
@@ -46,13 +47,16 @@ int lh_loop_attach(struct lhttpd_server_t *s)
         return lh_err_set(&s->err, LHTTPD_EINVAL,
                           "lhttpd_server_attach: script_kill_ms needs a "
                           "thread that watches, and there is none");
-    s->workers_n = 1;
+    if (lh_owners_share_out(s, 1) < 0)
+        return lh_err_memory(&s->err);
     s->attached = true;
+    s->in_loop = lh_loop_is_ours;
     s->loop_thread = &thread_mark;
     int r = lh_server_begin(s);
     if (r < 0) {
-        s->workers_n = workers_n;
+        lh_owners_share_out(s, workers_n); /* else it stays with one */
         s->attached = false;
+        s->in_loop = NULL;
         return r;
     }
     s->workers[0].ctx.stack_bytes = lh_self_stack_left();

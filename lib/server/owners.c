@@ -271,6 +271,12 @@ static int ask_by_thread(struct lhttpd_server_t *s,
     return r;
 }
 
+/* Nobody but the caller has the stores now. */
+static bool may_act(const struct lhttpd_server_t *s)
+{
+    return s->state != LH_SERVER_RUNNING || (s->in_loop && s->in_loop(s));
+}
+
 int lh_owners_ask(struct lhttpd_server_t *s, const struct lh_shared_call *what,
                   struct lh_shared_call *answer, int timeout_ms)
 {
@@ -280,7 +286,7 @@ int lh_owners_ask(struct lhttpd_server_t *s, const struct lh_shared_call *what,
     answer->asker = NULL;
     answer->hash = lh_hash(&s->hub.key, what->key);
     answer->owner = what->op == LH_SHARED_KEYS ? 0 : owner_of(s, answer->hash);
-    if (s->state == LH_SERVER_RUNNING)
+    if (!may_act(s))
         return ask_by_thread(s, answer, answer, timeout_ms);
     run_everywhere(s, answer);
     lh_shared_keep(answer);
@@ -328,20 +334,29 @@ void lh_owners_begin_worker(struct lh_worker *w)
     count(w->server, (unsigned)w->number);
 }
 
+static struct lh_store *store_for(void *context, uint64_t hash)
+{
+    struct lhttpd_server_t *s = context;
+
+    return store_of(s, owner_of(s, hash), lh_clock_ms());
+}
+
+/* Into new stores, whose number is that of the workers. */
+static int copy_all(struct lhttpd_server_t *s, struct lh_store **from,
+                    unsigned from_n)
+{
+    int r = lh_owners_init(s);
+
+    for (unsigned i = 0; r == 0 && i < from_n; i++)
+        if (from[i])
+            r = lh_store_copy(from[i], lh_clock_ms(), store_for, s);
+    return r;
+}
+
 int lh_owners_begin_check(struct lhttpd_server_t *s, struct lh_store ***before)
 {
-    uint64_t now_ms = lh_clock_ms();
-    int r;
-
     *before = s->stores;
-    r = lh_owners_init(s);
-    for (unsigned i = 0; r == 0 && i < s->workers_n; i++) {
-        if (!(*before)[i])
-            continue;
-        r = store_of(s, i, now_ms)
-                ? lh_store_copy(s->stores[i], (*before)[i], now_ms)
-                : LHTTPD_ENOMEM;
-    }
+    int r = copy_all(s, *before, s->workers_n);
     if (r < 0)
         lh_owners_end_check(s, *before);
     return r;
@@ -351,4 +366,21 @@ void lh_owners_end_check(struct lhttpd_server_t *s, struct lh_store **before)
 {
     lh_owners_deinit(s);
     s->stores = before;
+}
+
+int lh_owners_share_out(struct lhttpd_server_t *s, unsigned workers_n)
+{
+    struct lh_store **before = s->stores;
+    unsigned before_n = s->workers_n;
+
+    s->workers_n = workers_n;
+    int r = copy_all(s, before, before_n);
+    if (r == 0) {
+        free_stores(before, before_n);
+        return 0;
+    }
+    lh_owners_deinit(s);
+    s->stores = before;
+    s->workers_n = before_n;
+    return r;
 }

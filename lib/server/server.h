@@ -74,6 +74,8 @@ struct lhttpd_server_t {
     /* In a program's own loop (loop.h): the one worker has no thread, and there
      * is nobody who watches it. */
     bool attached;
+    /* Does the thread call that has attached it, between two turns? */
+    bool (*in_loop)(const struct lhttpd_server_t *s);
     const void *loop_thread;   /* whose it is, an address of loop.c */
     uint64_t fed_ms;           /* when a watchdog was fed last */
     bool turns;                /* it is inside of lhttpd_server_run_once() */

@@ -5,7 +5,9 @@
 #include "lhttpd.h"
 
 #include "lib/client.h"
+#include "lib/heap.h"
 #include "lib/live.h"
+#include "server/owners.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -305,6 +308,88 @@ static void test_a_worker_that_does_not_answer(void **state)
     test_live_stop(&live);
 }
 
+/* --- another number of workers -------------------------------------------- */
+
+static void expect_forty(void)
+{
+    char key[16];
+
+    for (int i = 0; i < 40; i++) {
+        snprintf(key, sizeof(key), "p%d", i);
+        assert_true(get(key).number == i);
+    }
+}
+
+/* As attach does, which has one: what was set before finds its owner. */
+static void test_values_move_to_their_owners(void **state)
+{
+    lhttpd_config_t config = lhttpd_config_init();
+    char key[16];
+
+    (void)state;
+    test_heap_install();
+    config.workers = 4;
+    assert_int_equal(lhttpd_server_create(&live.server, &config), 0);
+    for (int i = 0; i < 40; i++) {
+        snprintf(key, sizeof(key), "p%d", i);
+        set(key, number(i));
+    }
+    bool failed = true;
+    for (unsigned long n = 1; failed && n < 100; n++) {
+        test_heap_fail_at(n);
+        failed = lh_owners_share_out(live.server, 1) == LHTTPD_ENOMEM;
+        test_heap_fail_at(0);
+        assert_int_equal(live.server->workers_n, failed ? 4 : 1);
+        expect_forty();
+    }
+    assert_false(failed);
+    assert_int_equal(lh_owners_share_out(live.server, 3), 0);
+    expect_forty();
+    lhttpd_server_destroy(live.server);
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
+}
+
+/* The program's own loop: its thread does not wait for itself, also not where a
+ * reload loads a script that asks. */
+static void test_in_the_loop_of_the_program(void **state)
+{
+    lhttpd_config_t config = lhttpd_config_init();
+    char got[BODY_MAX] = "";
+
+    (void)state;
+    config.log_level = LHTTPD_LOG_ERROR;
+    assert_int_equal(lhttpd_server_create(&live.server, &config), 0);
+    assert_int_equal(lhttpd_server_listen(live.server, "127.0.0.1", 0, 0), 0);
+    static const char script[] =
+        "local n = httpd.shared.incr('loads', 1, 0)\n"
+        "httpd.register_handler('/', function()\n"
+        "  httpd.write(nil, ('%d %d'):format(n, httpd.shared.get('p39')))\n"
+        "end)\n";
+    assert_int_equal(lhttpd_server_map_source(live.server, "/", "s", script,
+                                              sizeof(script) - 1),
+                     0);
+    for (int i = 0; i < 40; i++) {
+        snprintf(got, sizeof(got), "p%d", i);
+        set(got, number(i));
+    }
+    assert_int_equal(lhttpd_server_attach(live.server), 0);
+    expect_forty();
+    assert_int_equal(lhttpd_server_reload(live.server), 0);
+    set("p39", number(390));
+    int fd = test_client_connect(lhttpd_server_port(live.server, 0));
+    test_client_send(fd, "GET / HTTP/1.0\r\n\r\n");
+    for (int i = 0; i < 10000 && recv(fd, got, 1, MSG_PEEK | MSG_DONTWAIT) < 1;
+         i++)
+        assert_int_equal(lhttpd_server_run_once(live.server, 10), 1);
+    lhttpd_server_shutdown(live.server, 1000);
+    assert_int_equal(lhttpd_server_wait(live.server), 0);
+    test_client_read_all(fd, got, sizeof(got));
+    assert_non_null(strstr(got, "\r\n\r\n2 390"));
+    close(fd);
+    lhttpd_server_destroy(live.server);
+}
+
 /* --- a stop --------------------------------------------------------------- */
 
 static atomic_uint asked;
@@ -379,6 +464,8 @@ int main(void)
         cmocka_unit_test(test_each_kind_from_the_program),
         cmocka_unit_test(test_what_the_program_may_not),
         cmocka_unit_test(test_a_worker_that_does_not_answer),
+        cmocka_unit_test(test_values_move_to_their_owners),
+        cmocka_unit_test(test_in_the_loop_of_the_program),
         cmocka_unit_test(test_a_stop_in_the_midst),
     };
 

@@ -196,20 +196,33 @@ static void test_keys_by_prefix(void **state)
     assert_int_equal(count, 3);
 }
 
+static struct lh_store *the_copy(void *context, uint64_t hash)
+{
+    (void)hash;
+    return context;
+}
+
 static void test_a_copy_has_the_same(void **state)
 {
+    struct lh_store copy;
+    struct lh_str k = LH_STR("b");
 
     (void)state;
     set("a", "1");
     set_for("b", text("2"), now_ms + 10, SIZE_MAX);
-    struct lh_store copy;
-    lh_store_init(&copy, now_ms);
-    assert_int_equal(lh_store_copy(&copy, &store, now_ms), 0);
-    lh_store_deinit(&copy);
     lh_store_init(&copy, now_ms);
     test_heap_fail_at(3);
-    assert_int_equal(lh_store_copy(&copy, &store, now_ms), LHTTPD_ENOMEM);
+    assert_int_equal(lh_store_copy(&store, now_ms, the_copy, &copy),
+                     LHTTPD_ENOMEM);
     test_heap_fail_at(0);
+    assert_int_equal(lh_store_copy(&store, now_ms, the_copy, NULL),
+                     LHTTPD_ENOMEM);
+    assert_int_equal(lh_store_copy(&store, now_ms, the_copy, &copy), 0);
+    assert_int_equal(copy.n, 2);
+    struct lh_value v = lh_store_get(&copy, now_ms + 9, lh_hash(&key, k), k);
+    assert_true(lh_str_equal(v.text, LH_STR("2")));
+    v = lh_store_get(&copy, now_ms + 10, lh_hash(&key, k), k);
+    assert_int_equal(v.kind, LH_VALUE_NONE);
     lh_store_deinit(&copy);
 }
 
