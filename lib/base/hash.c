@@ -54,6 +54,8 @@ uint64_t lh_hash(const struct lh_hash_key *key, struct lh_str s)
     }};
     size_t at = 0;
 
+    if (!s.p)
+        s = LH_STR(""); /* nothing may be added to NULL */
     for (; s.n - at >= 8; at += 8)
         take_word(&state, word_of(s.p + at, 8));
     take_word(&state, word_of(s.p + at, s.n - at) | (uint64_t)s.n << 56);

@@ -32,8 +32,10 @@ static void test_known_answers(void **state)
 static void test_the_key_matters(void **state)
 {
     struct lh_hash_key a = {{1, 2}}, b = {{1, 3}};
+    struct lh_str absent = {NULL, 0};
 
     (void)state;
+    assert_true(lh_hash(&a, absent) == lh_hash(&a, LH_STR("")));
     assert_true(lh_hash(&a, LH_STR("x")) != lh_hash(&b, LH_STR("x")));
     assert_true(lh_hash(&a, LH_STR("x")) != lh_hash(&a, LH_STR("x\0y")));
 }
