@@ -57,14 +57,14 @@ struct lh_publication *lh_publication_new(uint64_t hash, struct lh_str name,
     return p;
 }
 
-static void hold(struct lh_publication *p)
+void lh_publication_hold(struct lh_publication *p)
 {
     atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
 
 void lh_publication_drop(struct lh_publication *p)
 {
-    if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)
+    if (p && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)
         lh_free(p);
 }
 
@@ -112,7 +112,7 @@ bool lh_channels_post(struct lh_channels *c, struct lh_publication *p,
     if (before > most_bytes || p->bytes > most_bytes - before)
         lose_inbox(c);
     p->copies[copy].of = p;
-    hold(p);
+    lh_publication_hold(p);
     lh_mailbox_post(&c->inbox, &p->copies[copy].node);
     return !atomic_exchange(&c->told, true);
 }
@@ -206,7 +206,7 @@ static void close_channel(struct lh_channels *c, struct lh_channel *channel)
 
 /* --- subscribers ---------------------------------------------------------- */
 
-const struct lh_publication *lh_subscriber_first(const struct lh_subscriber *s)
+struct lh_publication *lh_subscriber_first(const struct lh_subscriber *s)
 {
     return s->n ? s->ring[s->first] : NULL;
 }
@@ -258,7 +258,7 @@ static void give_to(struct lh_channels *c, struct lh_subscriber *s,
     if (!s->room)
         return;
     s->ring[(s->first + s->n++) % s->room] = p;
-    hold(p);
+    lh_publication_hold(p);
     s->on_message(s);
 }
 

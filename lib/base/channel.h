@@ -39,7 +39,8 @@ struct lh_publication {
  * posted.  NULL: no memory. */
 struct lh_publication *lh_publication_new(uint64_t hash, struct lh_str name,
                                           struct lh_str data, unsigned copies);
-void lh_publication_drop(struct lh_publication *p);
+void lh_publication_hold(struct lh_publication *p);
+void lh_publication_drop(struct lh_publication *p); /* NULL: nothing */
 
 struct lh_subscriber {
     struct lh_list link;          /* in its channel */
@@ -103,7 +104,7 @@ void lh_channels_told(struct lh_channels *c);
 
 /* What waits, the oldest first; NULL: nothing.  It is the subscriber's until
  * lh_subscriber_next(). */
-const struct lh_publication *lh_subscriber_first(const struct lh_subscriber *s);
+struct lh_publication *lh_subscriber_first(const struct lh_subscriber *s);
 void lh_subscriber_next(struct lh_subscriber *s);
 
 #endif

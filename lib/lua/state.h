@@ -90,6 +90,7 @@ struct lh_vm {
     struct lh_vm_cached cache[LH_VM_CACHE];
     struct lh_input spare_input;
     char *loaded_answer; /* of a shared value, while the script loads */
+    struct lh_publication *given; /* the message that becomes a string */
 
     /* References in the registry. */
     int anchors, handlers, threads, constants;

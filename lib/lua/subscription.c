@@ -248,15 +248,26 @@ static void stop_reading(struct lh_task *task)
     task->reads->reader = NULL;
 }
 
-/* The message leaves the queue once it is a string. */
+/* The message leaves the queue once it is a string.  Making that may run a
+ * finalizer, which may close the subscription, or raise: so the VM has a share
+ * of the message meanwhile. */
 static int push_published(lua_State *L, struct lh_task *task)
 {
+    struct lh_subscriber *s = &task->reads->subscriber;
+    struct lh_publication **given = &task->vm->given;
+
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
-    struct lh_subscriber *s = &task->reads->subscriber;
-    const struct lh_publication *p = lh_subscriber_first(s);
-    lua_pushlstring(L, p->data.p, p->data.n);
-    lh_subscriber_next(s);
+    if (!lh_subscriber_first(s)) /* closed since the wait is over */
+        return lh_api_answer(L, task, LH_OUTCOME_CLOSED);
+    lh_publication_drop(*given);
+    *given = lh_subscriber_first(s);
+    lh_publication_hold(*given);
+    lua_pushlstring(L, (*given)->data.p, (*given)->data.n);
+    if (lh_subscriber_first(s))
+        lh_subscriber_next(s);
+    lh_publication_drop(*given);
+    *given = NULL;
     return 1;
 }
 

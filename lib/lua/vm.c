@@ -6,6 +6,7 @@
  */
 #include "lua/task.h"
 
+#include "base/channel.h"
 #include "base/mem.h"
 #include "lua/gc.h"
 #include "lua/kill.h"
@@ -117,6 +118,7 @@ void lh_vm_free(struct lh_vm *vm)
     lh_handlers_free(vm);
     lh_free(vm->spare_input.p);
     lh_free(vm->loaded_answer);
+    lh_publication_drop(vm->given);
     lh_free(vm->prefix);
     uncount_vm(vm);
     lh_free(vm);

@@ -278,6 +278,47 @@ static void test_a_vm_that_goes(void **state)
 
 /* --- mistakes ------------------------------------------------------------- */
 
+/* Making a string of the message runs finalizers, at a step that depends on
+ * the VM: so many are tried, and each closes the present subscription. */
+static void test_a_finalizer_closes_what_is_read(void **state)
+{
+    (void)state;
+    start("local present, closed = nil, 0\n"
+          "local function close()\n"
+          "  if present and httpd.close(present) then closed = closed + 1 end\n"
+          "  present = nil\n"
+          "end\n"
+          "local function garbage()\n"
+          "  if newproxy then getmetatable(newproxy(true)).__gc = close\n"
+          "  else setmetatable({}, {__gc = close}) end\n"
+          "end\n"
+          "on('/', function()\n"
+          "  collectgarbage('setpause', 10)\n"
+          "  local i = 0\n"
+          "  while closed < 10 and i < 50000 do\n"
+          "    i = i + 1\n"
+          "    local s = httpd.subscribe('a')\n"
+          "    httpd.publish('a', ('x'):rep(i % 900))\n"
+          "    local junk = {}\n"
+          "    for k = 1, math.random(50) do junk[k] = {} end\n"
+          "    garbage()\n"
+          "    present = s\n"
+          "    local ok, m, why = pcall(httpd.read, s, nil, 1)\n"
+          "    present = nil\n"
+          "    if ok and m ~= ('x'):rep(i % 900) and why ~= 'closed' then\n"
+          "      return 'other than what was published'\n"
+          "    end\n"
+          "    httpd.close(s)\n"
+          "  end\n"
+          "  return closed > 0 and 'good' or 'none was closed'\n"
+          "end)\n");
+    struct test_loopback *l = test_script_request(&s, "GET", "/", NULL, false);
+    for (int i = 0; i < 200000 && !l->ended; i++)
+        deliver();
+    expect_body(l, "good");
+    end();
+}
+
 static void test_mistakes(void **state)
 {
     static const char *const cases[][2] = {
@@ -395,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_a_cut_ends_it),
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_one_that_is_collected_ends),
+        cmocka_unit_test(test_a_finalizer_closes_what_is_read),
         cmocka_unit_test(test_a_vm_that_goes),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_what_is_too_large_is_said),
