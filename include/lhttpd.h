@@ -1081,8 +1081,9 @@ LHTTPD_API int lhttpd_process_ready(lhttpd_daemon_t *daemon);
  * or a lhttpd_server_shutdown(), stops the server.
  *
  * - SIGTERM, SIGINT: stop, with `grace_ms` for requests under way; a second one
- *   cuts them, or ends the process with status 1 where scripts load.
- * - SIGHUP: lhttpd_server_reload(); the log says why one failed.
+ *   cuts them, or ends the process with status 1 while it still starts.
+ * - SIGHUP: as httpd.reload() of a script, in a thread of its own; the log says
+ *   why one failed.
  * - SIGUSR1: lhttpd_server_reopen(); likewise.
  * - SIGPIPE, SIGXFSZ: nothing.
  *

@@ -9,6 +9,7 @@
 
 #include "os/self.h"
 #include "os/signals.h"
+#include "server/reload.h"
 #include "server/server.h"
 
 #include <stdlib.h>
@@ -17,8 +18,8 @@ static struct {
     _Atomic(struct lhttpd_server_t *) server; /* NULL: signals mean nothing */
     unsigned grace_ms;
     _Atomic unsigned stops; /* that were asked for */
-    _Atomic bool is_busy; /* inside start or reload, which may take for ever */
-    _Atomic bool reopen;  /* it was asked for; likewise */
+    _Atomic bool is_busy;   /* inside start, which may take for ever */
+    _Atomic bool reopen;    /* it was asked for; likewise */
     _Atomic bool reload;
 } process;
 
@@ -48,16 +49,21 @@ static void on_signal(enum lh_wish wish)
         lh_evq_wake(&s->done);
 }
 
-/* Calls it if it was asked for; why it failed is the log's business. */
-static void act(_Atomic bool *asked, struct lhttpd_server_t *s,
-                int (*call)(lhttpd_server_t *))
+/* Why it failed is the log's business. */
+static void reopen(struct lhttpd_server_t *s)
 {
-    if (!atomic_exchange(asked, false))
-        return;
-    atomic_store(&process.is_busy, true);
-    if (call(s) < 0)
+    if (lhttpd_server_reopen(s) < 0)
         lhttpd_server_log(s, LHTTPD_LOG_ERROR, lhttpd_server_error(s));
-    atomic_store(&process.is_busy, false);
+}
+
+/* On a thread of its own: a script that does not end while it loads holds up
+ * neither the next signal nor the stop. */
+static void reload(struct lhttpd_server_t *s)
+{
+    struct lh_err err;
+
+    if (lh_reload_ask(s, &err) < 0)
+        lhttpd_server_log(s, LHTTPD_LOG_ERROR, err.text);
 }
 
 static int serve(struct lhttpd_server_t *s)
@@ -66,8 +72,10 @@ static int serve(struct lhttpd_server_t *s)
 
     while (!atomic_load(&process.stops) &&
            atomic_load(&s->stop_at_ms) == LH_NEVER) {
-        act(&process.reopen, s, lhttpd_server_reopen);
-        act(&process.reload, s, lhttpd_server_reload);
+        if (atomic_exchange(&process.reopen, false))
+            reopen(s);
+        if (atomic_exchange(&process.reload, false))
+            reload(s);
         lh_evq_wait(&s->done, none, 1, -1);
     }
     if (atomic_load(&process.stops)) /* the first came before it ran */

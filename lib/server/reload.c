@@ -193,7 +193,7 @@ static int start_reloader(struct lhttpd_server_t *s, struct lh_err *err)
 }
 
 /* Who gets it to BEGINS starts the thread, after having collected the last. */
-static int ask_reloader(struct lhttpd_server_t *s, struct lh_err *err)
+int lh_reload_ask(struct lhttpd_server_t *s, struct lh_err *err)
 {
     int state = atomic_load(&s->reloader.state);
 
@@ -221,7 +221,7 @@ static int ask_to_reload(struct lh_context *ctx, struct lh_err *err)
     struct lhttpd_server_t *s = LH_OF(ctx, struct lh_worker, ctx)->server;
 
     if (!s->attached)
-        return ask_reloader(s, err);
+        return lh_reload_ask(s, err);
     int r = check_runs(s, err);
     if (r == 0)
         atomic_store(&s->reload_asked, true);

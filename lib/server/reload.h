@@ -17,6 +17,10 @@ void lh_reload_deinit(struct lhttpd_server_t *s);
 /* As lhttpd_server_reload(); the caller holds s->changes. */
 int lh_server_reload(struct lhttpd_server_t *s, struct lh_err *err);
 
+/* The wish of somebody who cannot wait: it is done by that thread, which also
+ * logs how it went.  LHTTPD_ESTATE: the server stops; LHTTPD_ESYSTEM. */
+int lh_reload_ask(struct lhttpd_server_t *s, struct lh_err *err);
+
 /* In a program's own loop, between two turns: what a script has asked for. */
 void lh_reload_asked(struct lhttpd_server_t *s);
 

@@ -159,6 +159,42 @@ static void test_a_reload_that_fails(void **state)
     assert_int_equal(in_child(a_reload_that_fails), 0);
 }
 
+static void *load_for_ever(void *arg)
+{
+    static const char bad[] = "io.open('%s', 'w'):close() while true do end";
+    char began[64];
+
+    wait_for(&serves, 1);
+    FILE *f = fopen(script, "w");
+    snprintf(began, sizeof(began), "%s.began", script);
+    CHECK(f && fprintf(f, bad, began) > 0 && fclose(f) == 0);
+    kill(getpid(), SIGHUP);
+    while (access(began, F_OK) < 0)
+        usleep(1000);
+    unlink(began);
+    unlink(script);
+    kill(getpid(), SIGTERM); /* once is enough */
+    return arg;
+}
+
+/* It is left to itself, as a handler that does not end. */
+static void a_reload_that_does_not_end(void)
+{
+    pthread_t thread;
+
+    map_file();
+    CHECK(pthread_create(&thread, NULL, load_for_ever, NULL) == 0);
+    CHECK(lhttpd_process_serve(s, NULL, 0) == LHTTPD_ESTUCK);
+    pthread_join(thread, NULL);
+    _exit(0);
+}
+
+static void test_a_reload_that_does_not_end(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(a_reload_that_does_not_end), 0);
+}
+
 static void a_script_that_is_gone(void)
 {
     map_file();
@@ -214,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_a_reload_that_fails),
+        cmocka_unit_test(test_a_reload_that_does_not_end),
         cmocka_unit_test(test_a_start_that_fails),
         cmocka_unit_test(test_somebody_else_stops_it),
         cmocka_unit_test(test_not_in_the_background),
