@@ -107,7 +107,8 @@ class Scripts(harness.TestCase):
 
     def test_acme(self):
         prefix = "/.well-known/acme-challenge"
-        with tempfile.TemporaryDirectory() as webroot:
+        with tempfile.TemporaryDirectory(dir=harness.directory()) as webroot:
+            os.chmod(webroot, 0o755)  # for a server of another user
             os.makedirs(webroot + prefix)
             for name in (prefix + "/Tok_en-1", "/.well-known/secret"):
                 with open(webroot + name, "w") as f:

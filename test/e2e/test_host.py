@@ -122,9 +122,9 @@ class Streams(Host):
             self.assertEqual(self.ask("/name").status, 500)
             self.assertEqual(self.ask("/name?" + "x" * 2000).status, 500)
         self.assertRegex(self.log, r"before\\x00after.*stack traceback.*"
-                                   r"\[GET /name HTTP/1\.1\]\n")
+                                   r"\[GET /name HTTP/1\.1\] \[id \w{32}\]\n")
         # What is cut ends in dots.
-        self.assertRegex(self.log, r"\[GET /name\?x{900,1020}\.\.\.\]\n")
+        self.assertRegex(self.log, r"\[GET /name\?x{900,1020}\.\.\.\] \[id \w{32}\]\n")
 
     def test_many_failures_make_few_lines(self):
         with self.server("httpd.register_handler('/', function()\n"
