@@ -35,6 +35,18 @@ void lh_arena_pools_deinit(struct lh_arena_pools *pools)
     lh_pool_deinit(&pools->large);
 }
 
+/* The newest one.  Most arenas have none, so this is kept apart. */
+static void free_block(struct lh_arena *a)
+{
+    struct lh_arena_block *block = a->more;
+
+    a->more = block->next;
+    if (block->pool)
+        lh_pool_give(block->pool, block);
+    else
+        lh_free(block);
+}
+
 void lh_arena_init(struct lh_arena *a, struct lh_arena_pools *pools,
                    void *first, size_t first_bytes)
 {
@@ -45,14 +57,8 @@ void lh_arena_init(struct lh_arena *a, struct lh_arena_pools *pools,
 
 void lh_arena_reset(struct lh_arena *a)
 {
-    while (a->more) {
-        struct lh_arena_block *block = a->more;
-        a->more = block->next;
-        if (block->pool)
-            lh_pool_give(block->pool, block);
-        else
-            lh_free(block);
-    }
+    while (a->more)
+        free_block(a);
     a->allocated = 0;
     a->at = a->first;
     a->end = a->first ? a->first + a->first_bytes : NULL;
@@ -117,8 +123,9 @@ void *lh_arena_alloc(struct lh_arena *a, size_t n)
     if (!a->at || pad > (size_t)(a->end - a->at) ||
         n > (size_t)(a->end - a->at) - pad)
         return add_block(a, n, LARGE_BYTES / 2) ? take(a, n) : NULL;
-    a->at += pad;
-    return take(a, n);
+    char *p = a->at + pad;
+    a->at = p + n;
+    return p;
 }
 
 struct lh_str lh_arena_copy(struct lh_arena *a, const void *p, size_t n)
