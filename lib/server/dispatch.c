@@ -189,7 +189,7 @@ void lh_dispatch(struct lh_worker *w, const struct lh_listener *listener,
 {
     const struct lh_request *r = &ex->request;
 
-    if (!lh_forward_apply(w, ex))
+    if (w->server->settings.forwarded && !lh_forward_apply(w, ex))
         answer(ex, 503);
     else if (lh_str_equal(r->method, LH_STR("CONNECT")) ||
              lh_str_equal(r->method, LH_STR("TRACE")))

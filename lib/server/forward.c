@@ -28,8 +28,7 @@ bool lh_forward_apply(const struct lh_worker *w, struct lh_exchange *ex)
     const struct lh_settings *settings = &w->server->settings;
     struct lh_forwarded told;
 
-    if (!settings->forwarded ||
-        !lh_networks_have_text(&settings->proxy_from, ex->peer->client_addr))
+    if (!lh_networks_have_text(&settings->proxy_from, ex->peer->client_addr))
         return true;
     lh_forwarded_read(&ex->request.fields, settings->forwarded,
                       &settings->proxy_from, &told);

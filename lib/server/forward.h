@@ -4,9 +4,9 @@
 
 #include "server/worker.h"
 
-/* Where the setting `forwarded` is on and the request comes from a proxy that
- * proxy_from names: from here on the exchange has the peer and the scheme that
- * the proxy tells.  False: no memory. */
+/* For servers with the setting `forwarded`: where the request comes from a
+ * proxy that proxy_from names, the exchange has from here on the peer and the
+ * scheme that the proxy tells.  False: no memory. */
 bool lh_forward_apply(const struct lh_worker *w, struct lh_exchange *ex);
 
 #endif

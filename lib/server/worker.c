@@ -178,8 +178,9 @@ static int wait_ms(const struct lh_worker *w)
     int timeout = lh_timers_wait_ms(&w->ctx.timers, w->ctx.now_ms);
     if (w->submit_again)
         timeout = shorter_wait(timeout, SUBMIT_AGAIN_MS);
-    timeout =
-        shorter_wait(timeout, lh_access_wait_ms(&w->access, w->ctx.stopping));
+    if (w->access.access)
+        timeout = shorter_wait(timeout,
+                               lh_access_wait_ms(&w->access, w->ctx.stopping));
     if (lh_lines_may_leave(&w->log_lines))
         timeout =
             shorter_wait(timeout, w->log_lines.stalled ? LINES_AGAIN_MS : 0);
@@ -356,8 +357,10 @@ static void turn(struct lh_worker *w)
     find_lost(w);
     run_rounds(w);
     lh_conns_write(w);
-    lh_access_leave(&w->access, w->ctx.stopping);
-    lh_lines_leave(&w->log_lines);
+    if (w->access.access)
+        lh_access_leave(&w->access, w->ctx.stopping);
+    if (lh_lines_may_leave(&w->log_lines))
+        lh_lines_leave(&w->log_lines);
     w->submit_again = lh_aio_submit(w->aio);
     cut_when_due(w);
     lh_conns_prepare(w);
