@@ -98,10 +98,8 @@ void lh_vm_uninterruptible(const struct lh_context *ctx)
 
 /* --- a run ---------------------------------------------------------------- */
 
-void lh_kill_begin(struct lh_vm *vm)
+void lh_kill_watch(struct lh_vm *vm)
 {
-    if (!vm->ctx->kill_ms)
-        return;
     vm->kill.raised = 0;
     vm->kill.chain[0] = vm->L;
     vm->kill.n = 1;
@@ -109,10 +107,8 @@ void lh_kill_begin(struct lh_vm *vm)
     vm->ctx->kill_of = vm;
 }
 
-void lh_kill_end(struct lh_vm *vm)
+void lh_kill_unwatch(struct lh_vm *vm)
 {
-    if (!vm->ctx->kill_of)
-        return;
     vm->ctx->kill_of = NULL;
     atomic_signal_fence(memory_order_seq_cst);
     if (vm->kill.on)
@@ -128,19 +124,11 @@ static void add_to_chain(struct lh_kill *kill, lua_State *co)
 }
 
 /* One that was ended before it began does not run after all. */
-void lh_kill_resumes(struct lh_vm *vm, lua_State *co)
+void lh_kill_add(struct lh_vm *vm, lua_State *co)
 {
-    if (!vm->ctx->kill_of)
-        return;
     add_to_chain(&vm->kill, co);
     if (vm->kill.on)
         lua_sethook(co, end_script, LUA_MASKCOUNT, 1);
-}
-
-void lh_kill_resumed(struct lh_vm *vm)
-{
-    if (vm->ctx->kill_of)
-        vm->kill.n = 1;
 }
 
 /* --- coroutines of the script --------------------------------------------- */
