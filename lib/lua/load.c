@@ -353,6 +353,8 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
                            "here is answered with 404"));
     lua_settop(vm->L, 0);
     lua_getfield(vm->L, LUA_REGISTRYINDEX, "lhttpd.turn");
+    for (int i = 1; i <= LH_AT_LAST; i++)
+        lua_getupvalue(vm->L, LH_TURN, 1 + i);
     /* What loading left behind goes now, not beside the first requests. */
     lh_gc_collect(vm);
     lh_handlers_registered(vm);

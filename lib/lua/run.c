@@ -295,15 +295,12 @@ static bool is_late(const struct lh_vm *vm)
     return ctx->tasks_until_ms && ctx->resumed_ms >= ctx->tasks_until_ms;
 }
 
-/* Upvalues: the VM, then the tables of LH_AT_..., which are put where they are
- * looked for. */
+/* The VM is its upvalue, the tables of LH_AT_... are its arguments. */
 int lh_vm_turn(lua_State *L)
 {
     struct lh_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
     struct lh_list *link;
 
-    for (int i = 1; i <= LH_AT_LAST; i++)
-        lua_pushvalue(L, lua_upvalueindex(1 + i));
     lh_gc_note_stopped(L, vm);
     while ((link = lh_list_take(&vm->batch)) != NULL) {
         vm->current = LH_OF(link, struct lh_task, ready_link);
@@ -340,7 +337,7 @@ static void fail_current(struct lh_vm *vm, int status)
         task = LH_OF(link, struct lh_task, ready_link);
     snprintf(text, sizeof(text), "%s",
              status == LUA_ERRMEM || !message ? "not enough memory" : message);
-    lua_settop(vm->L, 1);
+    lua_settop(vm->L, LH_TURN + LH_AT_LAST);
     vm->current = NULL;
     vm->short_of_memory = true;
     if (task && !begins_again(vm, task, status))
@@ -377,8 +374,9 @@ void lh_vm_run(struct lh_vm *vm)
         lh_process_sweep(vm->L, vm);
     }
     while (!lh_list_empty(&vm->batch)) {
-        lua_pushvalue(vm->L, 1);
-        int status = lua_pcall(vm->L, 0, 0, 0);
+        for (int i = 0; i <= LH_AT_LAST; i++)
+            lua_pushvalue(vm->L, LH_TURN + i);
+        int status = lua_pcall(vm->L, LH_AT_LAST, 0, 0);
         if (status)
             fail_current(vm, status);
         if (lh_gc_is_due(vm))

@@ -128,7 +128,11 @@ struct lh_vm {
     unsigned finalizers;  /* of the script that run now */
 };
 
-/* Where the turn keeps its tables on the main state's stack. */
+/* The main state's stack between turns: the function of the turn, above it the
+ * tables that it is called with, since arguments are what is copied fastest. */
+#define LH_TURN 1
+
+/* Where the turn has its tables on the stack. */
 enum {
     LH_AT_THREADS = 1,
     LH_AT_HANDLERS,
