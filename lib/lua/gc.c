@@ -27,6 +27,9 @@
 #define RESERVE_BYTES (4U << 20)
 #define HALVINGS_MAX  20
 
+/* Asking for a VM's memory costs as much as counting a whole request. */
+#define COUNT_EACH_MS 100
+
 /* --- the limit ------------------------------------------------------------ */
 
 /* 5.4 passes a kind of object as the old size of a new block. */
@@ -75,6 +78,7 @@ bool lh_gc_allows(const struct lh_vm *vm, size_t n)
 
 void lh_gc_count(struct lh_vm *vm)
 {
+    vm->count_at_ms = lh_deadline(vm->ctx->now_ms, COUNT_EACH_MS);
     uint64_t kib = (uint64_t)lua_gc(vm->L, LUA_GCCOUNT, 0);
 
     lh_count_add(&vm->ctx->counters.vm_kib, kib - vm->kib);

@@ -386,7 +386,8 @@ void lh_vm_run(struct lh_vm *vm)
     }
     lh_kill_end(vm);
     lh_running_end(&vm->ctx->running);
-    lh_gc_count(vm);
+    if (vm->ctx->now_ms >= vm->count_at_ms)
+        lh_gc_count(vm);
     put_back(vm);
     lh_vm_check(vm);
 }

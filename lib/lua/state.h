@@ -118,6 +118,7 @@ struct lh_vm {
     void *alloc_data;
     uint64_t bytes, bytes_max, collect_at;
     uint64_t kib;         /* of it that the worker's counters have */
+    uint64_t count_at_ms; /* when these are to be told again */
     bool counted;         /* it is among the VMs there */
     int collector;        /* its function, in the registry */
     void *reserve;        /* for a collection, where the process is limited */
