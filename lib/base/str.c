@@ -85,18 +85,37 @@ bool lh_str_hex_to_u64(struct lh_str s, uint64_t *value)
     return true;
 }
 
+/* "00" to "99": a division for two digits is half as many. */
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324"
+    "25262728293031323334353637383940414243444546474849"
+    "50515253545556575859606162636465666768697071727374"
+    "75767778798081828384858687888990919293949596979899";
+
+/* UINT64_MAX has 20. */
+static size_t count_digits(uint64_t value)
+{
+    size_t n = 1;
+
+    for (uint64_t power = 10; n < 20 && value >= power; power *= 10)
+        n++;
+    return n;
+}
+
+/* From the last digits to the first. */
 size_t lh_u64_to_dec(char *out, uint64_t value)
 {
-    char digits[20]; /* UINT64_MAX has as many */
-    size_t n = 0;
+    size_t n = count_digits(value);
+    char *at = out + n;
 
-    /* The last digit comes first, so they are turned round afterwards. */
-    do {
-        digits[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    for (size_t i = 0; i < n; i++)
-        out[i] = digits[n - 1 - i];
+    for (; value >= 100; value /= 100) {
+        at -= 2;
+        memcpy(at, pairs + 2 * (value % 100), 2);
+    }
+    if (value >= 10)
+        memcpy(out, pairs + 2 * value, 2);
+    else
+        *out = (char)('0' + value);
     return n;
 }
 

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -132,6 +133,15 @@ static void test_to_dec(void **state)
     assert_memory_equal(out, "1200", 4);
     assert_int_equal(lh_u64_to_dec(out, UINT64_MAX), 20);
     assert_memory_equal(out, "18446744073709551615", 20);
+    for (uint64_t power = 1, n = 1; n <= 20; power *= 10, n++) {
+        char expected[24];
+        for (uint64_t v = power - 1; v <= power + 1; v++) {
+            int length = snprintf(expected, sizeof(expected), "%llu",
+                                  (unsigned long long)v);
+            assert_int_equal(lh_u64_to_dec(out, v), length);
+            assert_memory_equal(out, expected, (size_t)length);
+        }
+    }
 }
 
 int main(void)
