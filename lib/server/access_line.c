@@ -47,35 +47,61 @@ static bool is_plain(uint8_t c)
 
 #define EACH(octet) (0x0101010101010101u * (octet))
 
-/* Has a word an octet of zero?  Octets above it may be named wrongly. */
-static uint64_t zero_octet(uint64_t x)
+/* Of eight octets: EACH(0x80) of it is zero where all are plain.  None that is
+ * borrows from its neighbour or carries into it, so the lowest one that is not
+ * shows. */
+static uint64_t odd_ones(uint64_t x)
 {
-    return (x - EACH(1)) & ~x & EACH(0x80);
+    return x | (x + EACH(1)) | (x - EACH(0x20)) | ((x ^ EACH('"')) - EACH(1)) |
+           ((x ^ EACH('\\')) - EACH(1));
 }
 
-/* Eight at once: most texts have nothing else. */
-static bool are_plain(uint64_t x)
+/* Copies one word, and says what is odd in it. */
+static uint64_t copy_word(char *to, const char *p)
 {
-    uint64_t below = (x - EACH(0x20)) & ~x;
+    uint64_t word;
 
-    return !(((x | below) & EACH(0x80)) | zero_octet(x ^ EACH('"')) |
-             zero_octet(x ^ EACH('\\')) | zero_octet(x ^ EACH(0x7f)));
+    memcpy(&word, p, sizeof(word));
+    memcpy(to, &word, sizeof(word));
+    return odd_ones(word);
 }
 
-/* Copies what needs no escape; *at moves behind it. */
+/* Four to seven octets, as two halves that may overlap. */
+static uint64_t copy_halves(char *to, const char *p, size_t n)
+{
+    uint32_t first, last;
+
+    memcpy(&first, p, sizeof(first));
+    memcpy(&last, p + n - sizeof(last), sizeof(last));
+    memcpy(to, &first, sizeof(first));
+    memcpy(to + n - sizeof(last), &last, sizeof(last));
+    return odd_ones((uint64_t)first << 32 | last);
+}
+
+/* Copies a text whole; false: something in it needs an escape.  Most texts are
+ * plain, so that is found out by the way; the last word may overlap. */
+static bool copy_plain(char *to, const char *p, size_t n)
+{
+    const size_t word = sizeof(uint64_t);
+    uint64_t odd = 0;
+
+    for (size_t at = 0; at + word <= n; at += word)
+        odd |= copy_word(to + at, p + at);
+    if (n >= word)
+        odd |= copy_word(to + n - word, p + n - word);
+    else if (n >= word / 2)
+        odd = copy_halves(to, p, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            odd |= is_plain((uint8_t)(to[i] = p[i])) ? 0 : EACH(0x80);
+    return !(odd & EACH(0x80));
+}
+
+/* Copies up to what needs an escape; *at moves there. */
 static char *put_plain(char *to, const char **at, const char *end)
 {
     const char *p = *at;
-    uint64_t word;
 
-    while (end - p >= (ptrdiff_t)sizeof(word)) {
-        memcpy(&word, p, sizeof(word));
-        if (!are_plain(word))
-            break;
-        memcpy(to, &word, sizeof(word));
-        to += sizeof(word);
-        p += sizeof(word);
-    }
     while (p < end && is_plain((uint8_t)*p))
         *to++ = *p++;
     *at = p;
@@ -109,6 +135,8 @@ static char *put_clf(char *to, lhttpd_text_t text)
     if (!text.bytes)
         return PUT(to, "-");
     const char *p = text.p, *end = p + text.bytes;
+    if (copy_plain(to, p, text.bytes))
+        return to + text.bytes;
     for (;;) {
         to = put_plain(to, &p, end);
         if (p == end)
@@ -175,6 +203,8 @@ static char *put_string(char *to, const char *p, size_t n)
     const char *end = p + n;
 
     to = PUT(to, "\"");
+    if (copy_plain(to, p, n))
+        return PUT(to + n, "\"");
     for (;;) {
         to = put_plain(to, &p, end);
         if (p == end)
