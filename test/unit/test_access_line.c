@@ -140,9 +140,8 @@ static void test_json(void **state)
            "\"\\u0000\\u001f\\\"\\\\\xc3\xa4\\ufffd\\ufffd\\ufffd\"}");
 }
 
-/* Each octet at each place of a text of a few words, in all formats: what is
- * not plain is never let through. */
-/* An octet at each place of texts of each length up to two words and a bit. */
+/* An octet at each place of texts of each length up to two words and a bit:
+ * what is not plain is never let through. */
 static void check_octet(uint8_t c, size_t at, size_t n)
 {
     bool stays = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
