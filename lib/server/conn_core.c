@@ -129,9 +129,12 @@ static void set_idle(struct lh_conn *c, unsigned now)
 
 void lh_conn_settle(struct lh_conn *c)
 {
-    if (c->state == LH_CONN_CLOSED)
-        return;
-    unsigned now = lh_conn_status(c);
+    if (c->state != LH_CONN_CLOSED)
+        lh_conn_settle_as(c, lh_conn_status(c));
+}
+
+void lh_conn_settle_as(struct lh_conn *c, unsigned now)
+{
     c->wants_input = (now & LH_PROTO_WANTS_INPUT) != 0;
     if (c->tail && c->state == LH_CONN_OPEN && !(now & LH_PROTO_IDLE))
         lh_conn_end_tail(c);

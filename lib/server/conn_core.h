@@ -90,6 +90,9 @@ void lh_conn_move(struct lh_conn *c, enum lh_conn_state to);
  * from where it has got to. */
 void lh_conn_settle(struct lh_conn *c);
 
+/* The same for one that is not closed and whose lh_conn_status() is `now`. */
+void lh_conn_settle_as(struct lh_conn *c, unsigned now);
+
 /* Closes without a further word.  What it holds is freed by lh_conns_reap(),
  * since a caller up the stack may still look at it. */
 void lh_conn_lose(struct lh_conn *c);

@@ -96,26 +96,33 @@ static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
     c->bulk = n && more;
 }
 
-/* Output first, then the end, if the protocol has said that there is one. */
-static void write_conn(struct lh_conn *c, size_t share, struct lh_step *step)
+static void end_conn(struct lh_conn *c, unsigned now)
 {
-    if (c->blocked)
-        return;
-    if (c->state == LH_CONN_LINGER) {
-        lh_conn_shut(c);
-        return;
-    }
-    send_output(c, share, step);
-    if (c->state != LH_CONN_OPEN || c->blocked)
-        return;
-    unsigned now = lh_conn_status(c);
-    if (!(now & LH_PROTO_CLOSE) || now & LH_PROTO_HAS_OUTPUT)
-        return;
     if (now & LH_PROTO_RESET) {
         lh_sock_abort(c->fd);
         lh_conn_lose(c);
     } else {
         lh_conn_begin_close(c, (now & LH_PROTO_LINGER) != 0);
+    }
+}
+
+/* Output first, then the end, if the protocol has said that there is one. */
+static void write_conn(struct lh_conn *c, size_t share, struct lh_step *step)
+{
+    if (!c->blocked && c->state == LH_CONN_LINGER)
+        lh_conn_shut(c);
+    else if (!c->blocked)
+        send_output(c, share, step);
+    if (c->blocked || c->state != LH_CONN_OPEN) {
+        lh_conn_settle(c);
+        return;
+    }
+    unsigned now = lh_conn_status(c);
+    if ((now & LH_PROTO_CLOSE) && !(now & LH_PROTO_HAS_OUTPUT)) {
+        end_conn(c, now);
+        lh_conn_settle(c);
+    } else {
+        lh_conn_settle_as(c, now);
     }
 }
 
@@ -130,7 +137,6 @@ static void write_conns(struct lh_list *all, size_t share)
     while ((link = lh_list_take(&queue)) != NULL) {
         struct lh_conn *c = LH_OF(link, struct lh_conn, dirty);
         write_conn(c, share, &step);
-        lh_conn_settle(c);
         if (lh_step_over(&step, WRITE_COST))
             break;
     }
