@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 import harness
+import installed
 from harness import BUILD, EXAMPLES, SOURCE, Server, curl, run, wait_until
 
 VARIES = re.compile(r"CLIENT_PORT</th><td>\d+|SERVER_PROTOCOL</th><td>[^<]*|"
@@ -261,69 +262,8 @@ class Scripts(harness.TestCase):
                 self.assertIn(b'event: tick', c.until(b'"worker":0'))
 
 
-class Installed(harness.TestCase):
-    """Programs built with what was installed, by pkg-config and by CMake."""
-
-    @classmethod
-    def setUpClass(cls):
-        if harness.built_by_musl():
-            raise unittest.SkipTest("the system's compiler is for glibc")
-        cls.temporary = tempfile.TemporaryDirectory(prefix="lhttpd-install-")
-        cls.prefix = cls.temporary.name
-        done = run("cmake", "--install", BUILD, "--prefix", cls.prefix)
-        if done.returncode != 0:
-            raise AssertionError(done.stdout + done.stderr)
-        pc = [d for d, _, files in os.walk(cls.prefix) if "lhttpd.pc" in files]
-        library = [d for d, _, files in os.walk(cls.prefix)
-                   if "liblhttpd.so" in files]
-        cls.environment = dict(harness.environment(),
-                               PKG_CONFIG_PATH=pc[0],
-                               LD_LIBRARY_PATH=library[0])
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.temporary.cleanup()
-
-    def tool(self, *args):
-        done = subprocess.run(args, stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env=self.environment, timeout=120)
-        self.assertEqual(done.returncode, 0, done.stdout)
-        return done.stdout
-
-    def sanitizers(self):
-        """A sanitized library wants a program of its kind."""
-        if harness.built_with("asan"):
-            return ["-fsanitize=address,undefined"]
-        return ["-fsanitize=thread"] if harness.built_with("tsan") else []
-
-    def build(self, source, *packages):
-        program = os.path.join(self.prefix, os.path.basename(source)[:-2])
-        flags = self.tool("pkg-config", "--cflags", "--libs", "lhttpd",
-                          *packages)
-        self.tool("cc", "-Wall", "-Wextra", "-Werror", *self.sanitizers(),
-                  source, *flags.split(), "-o", program)
-        return program
-
-    def serve(self, *command):
-        """Starts it; the URL that it prints."""
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True,
-                                   stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE,
-                                   env=self.environment)
-        self.addCleanup(self.end, process)
-        return process, process.stdout.readline().strip()
-
-    def end(self, process):
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=harness.PATIENCE)
-
-    def stops(self, process):
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=harness.PATIENCE)
-        self.assertEqual(process.returncode, 0, errors)
-        self.assertNotRegex(errors, harness.REPORTS)
+class Installed(installed.TestCase):
+    """Programs built with what was installed, by pkg-config."""
 
     def test_embed(self):
         process, url = self.serve(self.build(example("embed.c")), "0")
@@ -460,24 +400,6 @@ class Installed(harness.TestCase):
                          [example("hello.lua")])
         self.assertIn("root", self.completed("-u", "roo"))
         self.assertEqual(self.completed("-l", ""), [])
-
-    def test_cmake_package(self):
-        project = os.path.join(self.prefix, "project")
-        os.makedirs(project, exist_ok=True)
-        with open(os.path.join(project, "CMakeLists.txt"), "w") as f:
-            f.write("cmake_minimum_required(VERSION 3.21)\n"
-                    "project(program C)\n"
-                    "find_package(lhttpd REQUIRED)\n"
-                    f"add_executable(program {example('embed.c')})\n"
-                    "target_link_libraries(program lhttpd::lhttpd)\n")
-        flags = " ".join(self.sanitizers())
-        self.tool("cmake", "-G", "Ninja", "-S", project, "-B",
-                  project + "/out", "-DCMAKE_PREFIX_PATH=" + self.prefix,
-                  "-DCMAKE_C_FLAGS=" + flags)
-        self.tool("cmake", "--build", project + "/out")
-        process, url = self.serve(project + "/out/program", "0")
-        self.assertIn("Hello", curl(url))
-        self.stops(process)
 
 
 class Definitions(harness.TestCase):

@@ -1,12 +1,17 @@
-"""What the shared library shows of itself: the header's functions, no locks."""
+"""What the shared library shows of itself, the header's functions and no locks,
+and the ways in which a program gets the library."""
 
+import glob
 import os
 import re
+import shutil
+import subprocess
 import sys
 import unittest
 
 import harness
-from harness import BUILD, SOURCE, run
+import installed
+from harness import BUILD, EXAMPLES, HERE, SOURCE, curl, run
 
 LOCKS = re.compile(r"^(pthread_(mutex|cond|rwlock|spin|barrier)|sem_|mtx_|cnd_|"
                    r"flockfile)")
@@ -72,6 +77,224 @@ class Symbols(harness.TestCase):
         needed = self.names("--undefined-only")
         self.assertIn("pthread_create", needed)
         self.assertEqual([n for n in needed if LOCKS.match(n)], [])
+
+
+CONSUMERS = os.path.join(HERE, "consumers")
+EMBED = os.path.join(EXAMPLES, "embed.c")
+
+
+class Consumer(installed.TestCase):
+    def answers(self, program, text, shared, *args):
+        """It serves, and needs the shared library or does not."""
+        needed = self.tool("ldd", program)
+        self.assertEqual("liblhttpd.so" in needed, shared, needed)
+        process, url = self.serve(program, *args)
+        self.assertEqual(curl(url), text + "\n")
+        if args:
+            return self.stops(process)
+        _, errors = process.communicate("\n", timeout=harness.PATIENCE)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertNotRegex(errors, harness.REPORTS)
+
+    def project(self, way, out, **settings):
+        """The directory where the project was built, as these settings say."""
+        out = os.path.join(self.prefix, out)
+        settings = {"WAY": way, "CMAKE_CXX_FLAGS": " ".join(self.sanitizers()),
+                    "CMAKE_PREFIX_PATH": self.prefix, **settings}
+        self.tool("cmake", "-G", "Ninja", "-S", CONSUMERS, "-B", out,
+                  *(f"-D{name}={value}" for name, value in settings.items()))
+        self.tool("cmake", "--build", out)
+        return out
+
+    def without_shared(self):
+        """The installation, somewhere else and without its shared library."""
+        prefix = os.path.join(self.prefix, "moved")
+        if not os.path.exists(prefix):
+            shutil.copytree(self.prefix, prefix, symlinks=True)
+            for path in glob.glob(prefix + "/**/liblhttpd.so*", recursive=True):
+                os.unlink(path)
+        return prefix
+
+
+class PkgConfig(Consumer):
+    def flags(self, prefix, *options, **variables):
+        pc = glob.glob(prefix + "/**/lhttpd.pc", recursive=True)[0]
+        variables.setdefault("PKG_CONFIG_PATH", os.path.dirname(pc))
+        return subprocess.run(
+            ["pkg-config", "--cflags", "--libs", *options, "lhttpd"],
+            env={**self.environment, **variables}, text=True, check=True,
+            stdout=subprocess.PIPE).stdout.split()
+
+    def compiled(self, name, *args):
+        program = os.path.join(self.prefix, name)
+        self.tool("cc", "-Wall", "-Wextra", "-Werror", *args, "-o", program)
+        return program
+
+    def test_shared(self):
+        program = self.compiled("shared", *self.sanitizers(), EMBED,
+                                *self.flags(self.prefix))
+        self.answers(program, "Hello from inside a C program.", True, "0")
+
+    def test_static(self):
+        """Where there is nothing but the static library."""
+        program = self.compiled(
+            "static", *self.sanitizers(), EMBED,
+            *self.flags(self.without_shared(), "--static"))
+        self.answers(program, "Hello from inside a C program.", False, "0")
+
+    def test_wholly_static(self):
+        """A program that needs no library at all."""
+        if self.sanitizers():
+            self.skipTest("there are no static sanitizers")
+        program = os.path.join(self.prefix, "whole")
+        self.tool("cc", "-static", EMBED, *self.flags(self.prefix, "--static"),
+                  "-o", program)
+        self.assertNotIn("NEEDED", self.tool("readelf", "-d", program))
+        process, url = self.serve(program, "0")
+        self.assertIn("Hello from", curl(url))
+        self.stops(process)
+
+    def test_sysroot(self):
+        """Paths are those of the sysroot, and have it once."""
+        root = os.path.join(self.prefix, "root")
+        done = subprocess.run(
+            ["cmake", "--install", BUILD, "--prefix", "/usr"], text=True,
+            env=dict(os.environ, DESTDIR=root), stdout=subprocess.PIPE)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        pc = os.path.dirname(
+            glob.glob(root + "/**/lhttpd.pc", recursive=True)[0])
+        # What it requires is in the sysroot too, with the system's paths.
+        system = run("pkg-config", "--variable", "pc_path", "pkg-config").stdout
+        requires = run("pkg-config", "--print-requires",
+                       "--print-requires-private", pc + "/lhttpd.pc").stdout
+        for name in requires.split():
+            found = [os.path.join(d, name + ".pc")
+                     for d in system.strip().split(":")]
+            shutil.copy(next(filter(os.path.exists, found)), pc)
+        flags = self.flags(root, "--static", PKG_CONFIG_PATH="",
+                           PKG_CONFIG_LIBDIR=pc, PKG_CONFIG_SYSROOT_DIR=root)
+        paths = [os.path.normpath(f[2:]) for f in flags if f[:2] in ("-I", "-L")]
+        self.assertIn(root + "/usr/include", paths)
+        self.assertIn(os.path.dirname(pc), paths)
+        for path in paths:
+            self.assertTrue(path.startswith(root + "/usr"), path)
+            self.assertEqual(path.count(root), 1, path)
+
+    def test_plugin(self):
+        """The library is opened while the program runs."""
+        program = self.compiled("plugin", *self.sanitizers(),
+                                "-I" + os.path.join(SOURCE, "include"),
+                                os.path.join(CONSUMERS, "plugin.c"), "-ldl")
+        self.assertNotIn("liblhttpd.so", self.tool("ldd", program))
+        library = glob.glob(self.prefix + "/lib/**/liblhttpd.so",
+                            recursive=True)[0]
+        process, url = self.serve(program, library)
+        self.assertEqual(curl(url), "Hello, plugin.\n")
+        _, errors = process.communicate("\n", timeout=harness.PATIENCE)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertNotRegex(errors, "plugin:|" + harness.REPORTS.pattern)
+
+
+class CMake(Consumer):
+    """Its project knows C++ only."""
+
+    HELLO = "Hello from C++."
+
+    def test_shared(self):
+        out = self.project("find_package", "shared", VERSION="0.1")
+        self.answers(out + "/program", self.HELLO, True)
+
+    def test_static(self):
+        out = self.project("find_package", "static", COMPONENTS="static")
+        self.answers(out + "/program", self.HELLO, False)
+
+    def test_both_by_name(self):
+        for kind in ("shared", "static"):
+            out = self.project("find_package", "by-" + kind,
+                               LINK="lhttpd::lhttpd_" + kind)
+            self.answers(out + "/program", self.HELLO, kind == "shared")
+
+    def test_build_shared_libs(self):
+        out = self.project("find_package", "off", BUILD_SHARED_LIBS="OFF")
+        self.answers(out + "/program", self.HELLO, False)
+
+    def test_only_the_static_one_is_installed(self):
+        out = self.project("find_package", "only",
+                           CMAKE_PREFIX_PATH=self.without_shared())
+        self.answers(out + "/program", self.HELLO, False)
+
+    def refused(self, **settings):
+        out = os.path.join(self.prefix, "refused")
+        shutil.rmtree(out, ignore_errors=True)
+        done = subprocess.run(
+            ["cmake", "-G", "Ninja", "-S", CONSUMERS, "-B", out,
+             "-DWAY=find_package", "-DCMAKE_PREFIX_PATH=" + self.prefix,
+             *(f"-D{name}={value}" for name, value in settings.items())],
+            env=self.environment, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        return " ".join(done.stdout.split())
+
+    def test_what_is_missing_is_told(self):
+        self.assertIn('compatible with requested version "0.2"',
+                      self.refused(VERSION="0.2"))
+        self.assertIn("needs liblhttpd.so", self.refused(
+            COMPONENTS="shared", CMAKE_PREFIX_PATH=self.without_shared()))
+        self.assertIn("libbearssl", self.refused(
+            COMPONENTS="static", LHTTPD_BEARSSL_LIBRARY="OFF"))
+
+
+class Subproject(Consumer):
+    """The library's sources inside another project; built with the release
+    only, since it is compiled anew each time."""
+
+    OURS = re.compile(r"CMAKE_|LHTTPD_|lhttpd_|consumer_|FETCHCONTENT_|"
+                      r"pkgcfg_lib_LHTTPD_|__pkg_config_\w+_LHTTPD_|PKG_CONFIG_|"
+                      r"FIND_PACKAGE_MESSAGE_|_CMAKE|"
+                      r"(WAY|LIBRARY_SOURCE|BUILD_SHARED_LIBS|prefix_result)$")
+
+    def setUp(self):
+        if self.sanitizers():
+            self.skipTest("the library is compiled once, with the release")
+
+    def check(self, way, shared, **settings):
+        with open(os.path.join(BUILD, "CMakeCache.txt")) as f:
+            vm = re.search(r"^LHTTPD_LUA:STRING=(.*)$", f.read(), re.M).group(1)
+        out = self.project(way, way, LIBRARY_SOURCE=SOURCE, LHTTPD_LUA=vm,
+                           CMAKE_EXPORT_COMPILE_COMMANDS="ON",
+                           CMAKE_PREFIX_PATH="", **settings)
+        self.answers(out + "/program", "Hello from C++.", shared)
+        # Nothing is built but what the program needs.
+        made = {os.path.basename(path) for path in
+                glob.glob(out + "/**/*", recursive=True)
+                if os.access(path, os.X_OK) and os.path.isfile(path)
+                and "/CMakeFiles/" not in path}
+        self.assertEqual({name for name in made if ".so" not in name},
+                         {"program"})
+        self.assertEqual(bool(glob.glob(out + "/**/liblhttpd.a",
+                                        recursive=True)), not shared)
+        # Nothing is installed but the parent's own.
+        to = os.path.join(out, "installed")
+        self.tool("cmake", "--install", out, "--prefix", to)
+        self.assertEqual([path for path in glob.glob(to + "/**/*",
+                                                     recursive=True)
+                          if os.path.isfile(path)], [to + "/bin/program"])
+        with open(out + "/CMakeCache.txt") as f:
+            names = re.findall(r"^([A-Za-z_]\w*)[\w.-]*:\w+=", f.read(), re.M)
+        self.assertEqual([n for n in names if not self.OURS.match(n)], [])
+        return out
+
+    def test_add_subdirectory(self):
+        out = self.check("add_subdirectory", False)
+        with open(out + "/compile_commands.json") as f:
+            commands = f.read()
+        # The parent said nothing of how to compile.
+        self.assertIn("boot.c", commands)
+        for option in ("-O2", "-Wconversion", "-g "):
+            self.assertNotIn(option, commands)
+
+    def test_fetch_content(self):
+        self.check("FetchContent", True, BUILD_SHARED_LIBS="ON")
 
 
 if __name__ == "__main__":
