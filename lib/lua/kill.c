@@ -174,8 +174,9 @@ static int kills(lua_State *L)
     return 1;
 }
 
+static const luaL_Reg asking[] = {{"kills", kills}, {NULL, NULL}};
+
 static const luaL_Reg tracking[] = {
-    {"kills", kills},
     {"track", track},
     {"untrack", untrack},
     {NULL, NULL},
@@ -183,7 +184,10 @@ static const luaL_Reg tracking[] = {
 
 void lh_kill_register(lua_State *L, struct lh_vm *vm)
 {
-    if (!vm->ctx->kill_ms || LH_LUA_JIT)
+    if (!vm->ctx->kill_ms)
+        return;
+    lh_api_register(L, vm, asking);
+    if (LH_LUA_JIT)
         return;
     lua_newtable(L);
     vm->kill.anchors = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -45,8 +45,8 @@ static inline void lh_kill_resumed(struct lh_vm *vm)
 /* What its error says, with the line at which `of` is. */
 void lh_kill_push_message(lua_State *L, lua_State *of, const struct lh_vm *vm);
 
-/* For boot.lua: track(coroutine) and untrack() around a script's
- * coroutine.resume, and kills().  None where no run is ended; LuaJIT needs them
+/* For boot.lua: kills(), and track(coroutine) and untrack() around a script's
+ * coroutine.resume.  None where no run is ended; LuaJIT needs the latter two
  * not, whose hooks are for all coroutines. */
 void lh_kill_register(lua_State *L, struct lh_vm *vm);
 

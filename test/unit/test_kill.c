@@ -118,6 +118,8 @@ static void loops_that_catch_the_error_end(void **state)
     ends_at("s.lua:2:",
             "while true do xpcall(error, function() while true do end end) "
             "end");
+    ends_at("s.lua:2:", "local function loop() while true do end end "
+                        "while true do xpcall(loop, loop) end");
     ends_at("s.lua:", "local function f() pcall(f) end\n"
                       "while true do pcall(function() while true do f() end "
                       "end) end");
