@@ -1084,7 +1084,7 @@ LHTTPD_API int lhttpd_process_ready(lhttpd_daemon_t *daemon);
  *   cuts them, or ends the process with status 1 while it still starts.
  * - SIGHUP: as httpd.reload() of a script, in a thread of its own; the log says
  *   why one failed.
- * - SIGUSR1: lhttpd_server_reopen(); likewise.
+ * - SIGUSR1: lhttpd_server_reopen(), once no reload is under way; likewise.
  * - SIGPIPE, SIGXFSZ: nothing.
  *
  * Returns what start or ready has failed with, or else what

@@ -14,6 +14,9 @@
 
 #include <stdlib.h>
 
+/* Between tries to open log files while a reload is under way. */
+#define AGAIN_MS 20
+
 static struct {
     _Atomic(struct lhttpd_server_t *) server; /* NULL: signals mean nothing */
     unsigned grace_ms;
@@ -49,11 +52,17 @@ static void on_signal(enum lh_wish wish)
         lh_evq_wake(&s->done);
 }
 
-/* Why it failed is the log's business. */
-static void reopen(struct lhttpd_server_t *s)
+/* Why it failed is the log's business.  False: a reload is under way, and it is
+ * to be tried again. */
+static bool reopen(struct lhttpd_server_t *s)
 {
-    if (lhttpd_server_reopen(s) < 0)
+    int r = lhttpd_server_reopen(s);
+
+    if (r == LHTTPD_ESTATE)
+        atomic_store(&process.reopen, true);
+    else if (r < 0)
         lhttpd_server_log(s, LHTTPD_LOG_ERROR, lhttpd_server_error(s));
+    return r != LHTTPD_ESTATE;
 }
 
 /* On a thread of its own: a script that does not end while it loads holds up
@@ -72,11 +81,10 @@ static int serve(struct lhttpd_server_t *s)
 
     while (!atomic_load(&process.stops) &&
            atomic_load(&s->stop_at_ms) == LH_NEVER) {
-        if (atomic_exchange(&process.reopen, false))
-            reopen(s);
+        bool again = atomic_exchange(&process.reopen, false) && !reopen(s);
         if (atomic_exchange(&process.reload, false))
             reload(s);
-        lh_evq_wait(&s->done, none, 1, -1);
+        lh_evq_wait(&s->done, none, 1, again ? AGAIN_MS : -1);
     }
     if (atomic_load(&process.stops)) /* the first came before it ran */
         lhttpd_server_shutdown(s, process.grace_ms);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@ extern void __gcov_dump(void) __attribute__((weak));
 static const char good[] = "httpd.register_handler('/', function() end)";
 static lhttpd_server_t *s;
 static char log_file[64];
-static _Atomic int serves, reloads, failures;
+static char busy[64]; /* a file: while it is there, the script loads */
+static _Atomic int serves, reloads, failures, loops;
 
 #define CHECK(what)                                                            \
     do {                                                                       \
@@ -38,6 +40,8 @@ static void note(void *context, const lhttpd_log_entry_t *entry)
     (void)context;
     if (strncmp(entry->message, "listening", 9) == 0)
         atomic_fetch_add(&serves, 1);
+    if (strncmp(entry->message, "the reload has been in", 22) == 0)
+        atomic_fetch_add(&loops, 1);
     if (strncmp(entry->message, "reloaded", 8) == 0)
         atomic_fetch_add(&reloads, 1);
     if (strstr(entry->message, "nothing has changed"))
@@ -107,11 +111,16 @@ static void *send_signals(void *arg)
     return arg;
 }
 
-static void signals(void)
+static void take_log_file(void)
 {
     snprintf(log_file, sizeof(log_file), "/tmp/test_serve.%d.log",
              (int)getpid());
     CHECK(lhttpd_server_set(s, "access_log", log_file) == 0);
+}
+
+static void signals(void)
+{
+    take_log_file();
     map(good);
     while_it_serves(send_signals);
     unlink(log_file);
@@ -228,6 +237,51 @@ static void test_somebody_else_stops_it(void **state)
     assert_int_equal(in_child(somebody_else_stops_it), 0);
 }
 
+/* What is loaded while the file is there goes on loading. */
+static void map_loop(void)
+{
+    char source[256];
+
+    snprintf(busy, sizeof(busy), "/tmp/test_serve.%d.busy", (int)getpid());
+    snprintf(source, sizeof(source),
+             "local f = io.open('%s')\n"
+             "while f do f:close() f = io.open('%s') end",
+             busy, busy);
+    map(source);
+    CHECK(lhttpd_server_set(s, "handler_run_ms", "100") == 0);
+}
+
+static void *reopen_meanwhile(void *arg)
+{
+    wait_for(&serves, 1);
+    CHECK(mknod(busy, S_IFREG | 0600, 0) == 0);
+    kill(getpid(), SIGHUP);
+    wait_for(&loops, 1);
+    CHECK(unlink(log_file) == 0);
+    kill(getpid(), SIGUSR1);
+    usleep(50000); /* it may be tried while the reload goes on */
+    CHECK(unlink(busy) == 0);
+    wait_for(&reloads, 1);
+    while (access(log_file, F_OK) < 0)
+        usleep(1000);
+    kill(getpid(), SIGTERM);
+    return arg;
+}
+
+static void log_files_during_a_reload(void)
+{
+    take_log_file();
+    map_loop();
+    while_it_serves(reopen_meanwhile);
+    unlink(log_file);
+}
+
+static void test_log_files_during_a_reload(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(log_files_during_a_reload), 0);
+}
+
 static void not_in_the_background(void)
 {
     lhttpd_daemon_t daemon = lhttpd_daemon_init();
@@ -253,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_a_reload_that_does_not_end),
         cmocka_unit_test(test_a_start_that_fails),
         cmocka_unit_test(test_somebody_else_stops_it),
+        cmocka_unit_test(test_log_files_during_a_reload),
         cmocka_unit_test(test_not_in_the_background),
     };
 
