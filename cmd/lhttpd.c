@@ -64,11 +64,11 @@ static void check_port(const char *port)
     const char *end = port + strspn(port, DIGITS);
 
     number('p', port, 0, 65535);
-    if (*end == 's' && !given['c'].n)
-        errx(2, "-p %s: HTTPS needs -c and -k", port);
     end += *end && strchr("hsr", *end);
     if (*end && strcmp(end, "p") != 0)
         errx(2, "-p '%s': behind a port stand h, s or r, and p", port);
+    if (strpbrk(port, "sr") && !given['c'].n)
+        errx(2, "-p %s: HTTPS, or a way to it, needs -c and -k", port);
 }
 
 /* Without h, s and r the certificate says what is spoken. */

@@ -288,8 +288,10 @@ static void log_start(const struct lhttpd_server_t *s)
                     "there is no listener: no client can connect");
     warn_of_no_mapping(s);
     for (unsigned i = 0; i < s->listeners.n; i++)
-        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "listening on %s%s%s",
+        lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "listening on %s%s%s%s",
                s->listeners.v[i].where.text,
+               s->listeners.v[i].flags & LHTTPD_LISTEN_REDIRECT ? " (redirect)"
+                                                                : "",
                s->listeners.v[i].flags & LHTTPD_LISTEN_TLS ? " (TLS)" : "",
                s->listeners.v[i].flags & LHTTPD_LISTEN_PROXY ? " (PROXY)" : "");
     if (s->listeners.n && !lh_listeners_tls(&s->listeners))

@@ -49,6 +49,7 @@ class BadInput(harness.TestCase):
                 (["-p", "'65536s'"], ("-f", "-p", "65536s", *TOOLS)),
                 (["-p", "443s", "-c"], ("-f", "-p", "443s", *TOOLS)),
                 (["-p", "443sp", "-c"], ("-t", "-p", "443sp", *TOOLS)),
+                (["-p", "80r", "-c"], ("-t", "-p", "80r", *TOOLS)),
                 (["-w", "'0'"], ("-f", "-w", "0", *TOOLS)),
                 (["-w", "'many'"], ("-f", "-w", "many", *TOOLS)),
                 (["-d", "'9'"], ("-f", "-d", "9", *TOOLS)),
@@ -89,7 +90,8 @@ class BadInput(harness.TestCase):
 
     def test_listeners_that_miss_something(self):
         start = ("-f", "-a", "127.0.0.1", *TOOLS)
-        self.refused(1, ["127.0.0.1", "redirect"], "-p", "0r", *start)
+        self.refused(1, ["127.0.0.1", "redirect"], "-p", "0r", "-p", "0h",
+                     *harness.certificate_options("ec"), *start)
         self.refused(1, ["proxy_from"], "-p", "0p", *start)
 
     def test_port_in_use(self):

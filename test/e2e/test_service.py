@@ -126,6 +126,7 @@ class Sockets(harness.TestCase):
             self.assertEqual(self.ask(local, path=path).status, 200)
             s.wait_for_log(r"(?s)(listening on.*){4}")
             self.assertEqual(s.log().count("listening on"), 4)
+            self.assertIn(f":{redirect.getsockname()[1]} (redirect)", s.log())
         self.assertTrue(os.path.exists(path))  # who made it removes it
 
     def test_without_names_the_certificate_decides(self):
