@@ -32,16 +32,15 @@
  *
  * The order for everybody: create, set, listen, add_certificate, confine, map,
  * start; what is not needed is left out.  Sections: versions and errors;
- * limits; the log; making a server; where it listens; who runs it; what it
- * serves; C functions that wait; in a program's own loop; running and
+ * memory; limits; the log; making a server; where it listens; who runs it; what
+ * it serves; C functions that wait; in a program's own loop; running and
  * stopping; what handlers share;
- * statistics; the process;
- * words.
+ * statistics; the process; words.
  *
  * Rules that hold for everything below:
  *
- * - A server is opaque; there is no global state, several servers in one
- *   process do not know of each other.
+ * - A server is opaque; there is no global state but for the allocator, and
+ *   several servers in one process do not know of each other.
  * - Every public struct begins with `size`.  Start from its initialiser
  *   (lhttpd_config_init() and so on; other languages: lhttpd_struct_init()).
  *   The library reads nothing beyond `size` and takes what an older program
@@ -158,6 +157,42 @@ typedef struct lhttpd_server_t lhttpd_server_t;
  * the size is the program's own, and a language that cannot use them calls
  * this. Nothing happens for less than a size_t. */
 LHTTPD_API void lhttpd_struct_init(void *any, size_t size);
+
+/* --- memory ------------------------------------------------------------ */
+
+/* Where memory comes from.  `n` is never 0 and `p` never NULL; a block is
+ * aligned for every type, as malloc()'s. */
+typedef struct lhttpd_allocator_t {
+    size_t size;
+    void *(*alloc)(void *context, size_t n);            /* NULL: none */
+    void *(*realloc)(void *context, void *p, size_t n); /* ... and p stays */
+    void (*free)(void *context, void *p);
+    void *context;
+} lhttpd_allocator_t;
+
+static inline lhttpd_allocator_t lhttpd_allocator_init(void)
+{
+    lhttpd_allocator_t allocator;
+
+    lhttpd_struct_init(&allocator, sizeof(allocator));
+    return allocator;
+}
+
+/*
+ * Everything that the library allocates, it allocates with these functions, for
+ * the whole process and for good: Lua's memory too, but for states that a VM
+ * factory makes; not what the C library takes for itself (FILE, threads) and
+ * not the machine code of a just-in-time compiler.  Once, before the first
+ * server is made: else LHTTPD_ESTATE.
+ *
+ * The functions are called from every thread that the library has or that calls
+ * it, from several at once, and must not call the library.  NULL is an error of
+ * what was to be done, as LHTTPD_ENOMEM, a refused client or an error in a
+ * script.  As LuaJIT does not survive that in compiled code, it then compiles
+ * none; and it takes no blocks above 2 to the power of 47, which some systems
+ * of 64 bits have.
+ */
+LHTTPD_API int lhttpd_allocator(const lhttpd_allocator_t *allocator);
 
 /* --- limits ------------------------------------------------------------ */
 

@@ -10,6 +10,7 @@
  */
 #include "lhttpd.h"
 
+#include "base/mem.h"
 #include "base/num.h"
 #include "http/field.h"
 #include "os/daemon.h"
@@ -141,6 +142,31 @@ static int take_struct(struct lhttpd_server_t *s, void *to, const void *from,
     return 0;
 }
 
+/* --- memory --------------------------------------------------------------- */
+
+/* There may be no server yet, so the words are the thread's. */
+int lhttpd_allocator(const lhttpd_allocator_t *allocator)
+{
+    lhttpd_allocator_t all = lhttpd_allocator_init();
+
+    own_err_of = NULL;
+    if (!allocator || allocator->size < sizeof(allocator->size))
+        return lh_err_set(&own_err, LHTTPD_EINVAL, "lhttpd_allocator: %s",
+                          allocator ? "size is not set; start from "
+                                      "lhttpd_allocator_init()"
+                                    : "allocator is NULL");
+    copy_struct(&all, allocator);
+    if (!all.alloc || !all.realloc || !all.free)
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "lhttpd_allocator: alloc, realloc and free belong "
+                          "together; one is NULL");
+    if (!lh_mem_give(&all))
+        return lh_err_set(&own_err, LHTTPD_ESTATE,
+                          "lhttpd_allocator: only once, and before the first "
+                          "server is made");
+    return 0;
+}
+
 /* --- create and destroy --------------------------------------------------- */
 
 static lhttpd_config_t config_copy(const lhttpd_config_t *from)
@@ -242,6 +268,7 @@ int lhttpd_server_create(lhttpd_server_t **server,
     int r = config_check(&c);
     if (r < 0)
         return r;
+    lh_mem_settle();
     struct lhttpd_server_t *s = lh_calloc(1, sizeof(*s));
     if (!s)
         return lh_err_memory(&own_err);
@@ -852,7 +879,7 @@ int lhttpd_process_ready(lhttpd_daemon_t *daemon)
 void lhttpd_server_log(const lhttpd_server_t *s, lhttpd_log_level_t level,
                        const char *message)
 {
-    if (s && message)
+    if (s && message && !runs_elsewhere(s))
         lh_log_text(&s->log, level, NULL, lh_str_of(message));
 }
 

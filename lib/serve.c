@@ -114,6 +114,8 @@ int lhttpd_process_serve(lhttpd_server_t *s, lhttpd_daemon_t *daemon,
 
     if (!s)
         return LHTTPD_EINVAL;
+    if (s->state != LH_SERVER_SETUP)
+        return lhttpd_server_start(s); /* says why not */
     if (!atomic_compare_exchange_strong(&process.server, &nobody, s))
         return LHTTPD_ESTATE;
     process.grace_ms = grace_ms;

@@ -3,7 +3,8 @@
 # Checks that the files of a folder of lib/ do not depend on each other in
 # circles.  An arrow leads from a file to another one of its folder whose
 # function or variable it uses, as the symbols of the object files tell.  First
-# it proves on a planted circle that it finds one.
+# it proves on a planted circle that it finds one.  The same symbols tell that
+# nothing is allocated but by base/mem.c.
 #
 # Usage: test/circles.sh BUILD_DIRECTORY
 #
@@ -111,6 +112,20 @@ circles() {
         }' | sort
 }
 
+# Prints "file symbol" for each use of the C library's heap, or of what gives
+# away a block of it, by the objects below $1 with the sources $2; but for
+# base/mem.c, and for os/stdio_musl.c, whose block the C library frees.
+heap_uses() {
+    (cd "$1" && objects . "$2" | xargs "${NM:-nm}" -A -P -g) | awk '
+        $3 == "U" && $2 ~ /^(malloc|calloc|realloc|reallocarray|free|strdup|strndup|aligned_alloc|memalign|posix_memalign|valloc|asprintf|vasprintf|getline|getdelim|open_memstream|scandir|realpath|luaL_newstate)$/ {
+            file = $1
+            sub(/\.o:$/, "", file)
+            if ($2 != "luaL_newstate") own = "^(base/mem|os/stdio_musl)[.]c$"
+            else own = "^lua/alloc[.]c$"
+            if (file !~ own) print file, $2
+        }' | sort
+}
+
 # Compiles each of the files of the directory $1 to an object beside it.
 compile() {
     (cd "$1" && for file in */*.c; do
@@ -153,6 +168,17 @@ plant '' x/a.c 'int b(void); int a(void) { return b(); }' \
 plant '' x/a.c 'int b(void); int a(void) { return b(); }' \
     y/b.c 'int a(void); int b(void) { return a(); }'
 
+# What does not ask base/mem.c is found, and nothing else is.
+mkdir -p "$planted/base" "$planted/x"
+echo 'void *malloc(unsigned long); void *a(void) { return malloc(7); }' |
+    tee "$planted/base/mem.c" >"$planted/x/c.c"
+compile "$planted" || exit 1
+seen=$(heap_uses "$planted" "$planted")
+[ "$seen" = 'x/c.c malloc' ] || {
+    echo "of a planted use of the heap was found '$seen'"
+    exit 1
+}
+
 tree=$build/CMakeFiles/lhttpd_objects.dir
 if [ "$(objects "$tree" "$root" | wc -l)" -lt 50 ]; then
     echo "no object files of the library below $tree: build it first"
@@ -167,6 +193,12 @@ for excuse in $excused; do
         wrong=1
     fi
 done
+
+uses=$(heap_uses "$tree/lib" "$root/lib") || exit 1
+if [ -n "$uses" ]; then
+    printf 'past the program'"'"'s allocator (base/mem.h):\n%s\n' "$uses"
+    wrong=1
+fi
 
 rings=$(printf '%s\n' "$found" | circles)
 for folder in $(printf '%s\n' "$rings" | sed 's/:.*//'); do

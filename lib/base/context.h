@@ -62,6 +62,7 @@ struct lh_context {
     unsigned worker;
     size_t stack_bytes;         /* of the thread; 0: unknown */
     struct lh_aio *aio;         /* file operations */
+    long process;               /* that runs the worker; of lh_self_id() */
     struct lh_evq *evq;         /* events, and whose they are: */
     struct lh_slots *slots;     /* for pipes and child processes too */
     struct lh_mailbox *mailbox; /* for struct lh_message, from any thread */

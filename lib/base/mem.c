@@ -1,13 +1,15 @@
 /*
  * Memory: see mem.h.
  *
- * Everything that the library allocates comes through `lh_realloc_hook`, so
- * that a test can let the n-th allocation fail.  Requests of 0 bytes get 1:
- * NULL has one meaning only, that there is no memory.
+ * Everything that the library allocates comes through `lh_realloc_hook`: the C
+ * library's heap, or what the program has given once, before anything else.
+ * Requests of 0 bytes get 1: NULL has one meaning only, that there is no
+ * memory.
  */
 #include "base/mem.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,43 @@ static void *system_realloc(void *old, size_t n)
 }
 
 void *(*lh_realloc_hook)(void *old, size_t n) = system_realloc;
+
+/* --- the program's allocator ---------------------------------------------- */
+
+static lhttpd_allocator_t given;
+static _Atomic bool settled;
+
+/* Its functions never see NULL or 0. */
+static void *given_realloc(void *old, size_t n)
+{
+    if (!old)
+        return given.alloc(given.context, n);
+    if (n)
+        return given.realloc(given.context, old, n);
+    given.free(given.context, old);
+    return NULL;
+}
+
+bool lh_mem_give(const lhttpd_allocator_t *allocator)
+{
+    if (atomic_exchange(&settled, true))
+        return false;
+    given = *allocator;
+    lh_realloc_hook = given_realloc;
+    return true;
+}
+
+void lh_mem_settle(void)
+{
+    atomic_store(&settled, true);
+}
+
+bool lh_mem_is_given(void)
+{
+    return given.alloc != NULL;
+}
+
+/* --- blocks --------------------------------------------------------------- */
 
 void *lh_alloc(size_t n)
 {

@@ -1,15 +1,31 @@
 /*
  * Memory.  Every allocation of the library goes through lh_realloc_hook, so
- * that a test can make the n-th one fail; and pools keep blocks of one size
- * for reuse by their worker.
+ * that a program can bring its own allocator, and a test can make the n-th one
+ * fail; and pools keep blocks of one size for reuse by their worker.
  */
 #ifndef LH_BASE_MEM_H
 #define LH_BASE_MEM_H
 
+#include "lhttpd.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 
-/* realloc's contract, with n = 0 freeing.  Only tests change it. */
+/* realloc's contract, with n = 0 freeing.  Beside lh_mem_give() only tests
+ * change it. */
 extern void *(*lh_realloc_hook)(void *old, size_t n);
+
+/* From here on everything is allocated with the program's functions.  False:
+ * lh_mem_settle() or this was called before. */
+bool lh_mem_give(const lhttpd_allocator_t *allocator);
+
+/* Something is about to be allocated that lasts: it is too late to give an
+ * allocator. */
+void lh_mem_settle(void);
+
+/* Is it the program's allocator?  What is known of the C library's does not
+ * hold then. */
+bool lh_mem_is_given(void);
 
 void *lh_alloc(size_t n);
 void *lh_calloc(size_t count, size_t n); /* zeroed; NULL on overflow */

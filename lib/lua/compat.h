@@ -369,4 +369,44 @@ static inline FILE *lh_lua_file_take(void *handle)
     return fp;
 }
 
+/*
+ * As luaL_newstate(): what a script says by warn() goes to standard error,
+ * piece by piece, once it has said "@on".  lua_newstate() leaves that out.
+ */
+#if LH_LUA_54
+static inline void lh_lua_warn_on(void *L, const char *text, int more);
+
+static inline void lh_lua_warn_off(void *L, const char *text, int more)
+{
+    if (!more && strcmp(text, "@on") == 0)
+        lua_setwarnf(L, lh_lua_warn_on, L);
+}
+
+static inline void lh_lua_warn_on_with(void *L, const char *text, int more)
+{
+    fprintf(stderr, more ? "%s" : "%s\n", text);
+    lua_setwarnf(L, more ? lh_lua_warn_on_with : lh_lua_warn_on, L);
+}
+
+static inline void lh_lua_warn_on(void *L, const char *text, int more)
+{
+    if (!more && *text == '@') {
+        if (strcmp(text, "@off") == 0)
+            lua_setwarnf(L, lh_lua_warn_off, L);
+        return;
+    }
+    fputs("Lua warning: ", stderr);
+    lh_lua_warn_on_with(L, text, more);
+}
+#endif
+
+static inline void lh_lua_warn_when_asked(lua_State *L)
+{
+#if LH_LUA_54
+    lua_setwarnf(L, lh_lua_warn_off, L);
+#else
+    (void)L;
+#endif
+}
+
 #endif

@@ -7,6 +7,7 @@
  */
 #include "lua/gc.h"
 
+#include "base/mem.h"
 #include "base/num.h"
 #include "lua/api.h"
 #include "os/clock.h"
@@ -136,10 +137,11 @@ static void log_finalizer(lua_State *L, const struct lh_vm *vm)
     lua_pop(L, 1);
 }
 
-/* Without a limit of the process the system refuses nothing. */
+/* Without a limit of the process the system refuses nothing; and the program's
+ * own allocator has nothing of what the system would get back. */
 static void keep_reserve(struct lh_vm *vm)
 {
-    if (!vm->reserve && lh_memory_is_limited())
+    if (!vm->reserve && !lh_mem_is_given() && lh_memory_is_limited())
         vm->reserve = lh_memory_reserve(RESERVE_BYTES);
 }
 

@@ -2,6 +2,7 @@
  * Makes a VM's state: libraries, the httpd module, the program's setup, the
  * script.  Everything that may raise runs protected.
  */
+#include "lua/alloc.h"
 #include "lua/api.h"
 #include "lua/boot.h"
 #include "lua/subscription.h"
@@ -263,7 +264,7 @@ static int load_state(lua_State *L)
 
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     if (!vm->factory || !vm->factory->create)
-        luaL_openlibs(L);
+        lh_state_open_libs(L, vm->remains);
     lh_traces_prepare(L);
     /* LuaJIT does not survive an allocation that is refused in one. */
     if (vm->alloc)
@@ -286,7 +287,6 @@ static int load_state(lua_State *L)
 
 /* --- all of it ------------------------------------------------------------ */
 
-/* By the program's factory, or luaL_newstate(). */
 static int new_state(struct lh_vm *vm, struct lh_err *err)
 {
     const lhttpd_vm_factory_t *factory = vm->factory;
@@ -299,8 +299,11 @@ static int new_state(struct lh_vm *vm, struct lh_err *err)
                           factory->lua_version % 100, LUA_VERSION_NUM / 100,
                           LUA_VERSION_NUM % 100);
     if (!factory || !factory->create) {
-        vm->L = luaL_newstate();
-        return vm->L ? 0 : lh_err_memory(err);
+        vm->L = lh_state_new();
+        if (!vm->L)
+            return lh_err_memory(err);
+        vm->remains = lh_state_remains(vm->L);
+        return 0;
     }
     vm->L = factory->create(factory->context, vm->ctx->worker);
     if (!vm->L)

@@ -9,6 +9,7 @@
 #include "lua/api.h"
 #include "lua/gc.h"
 #include "lua/raise.h"
+#include "os/self.h"
 
 /* What run_finish() is called with. */
 struct ending {
@@ -51,7 +52,8 @@ struct lh_task *lh_native_task(lua_State *L)
     lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.vm");
     const struct lh_vm *vm = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (!vm || !vm->current || !vm->ctx->evq || !lh_gc_runs_script(L, vm) ||
+    if (!vm || !vm->current || !vm->ctx->evq ||
+        vm->ctx->process != lh_self_id() || !lh_gc_runs_script(L, vm) ||
         (!lh_lua_can_yield(L) && !is_finishing(L)))
         return NULL;
     return vm->current;

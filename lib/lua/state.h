@@ -116,6 +116,7 @@ struct lh_vm {
 
     lua_Alloc alloc; /* where memory is limited: what is behind the limit */
     void *alloc_data;
+    void *remains; /* of a state with the program's allocator (alloc.h) */
     uint64_t bytes, bytes_max, collect_at;
     uint64_t kib;         /* of it that the worker's counters have */
     uint64_t count_at_ms; /* when these are to be told again */

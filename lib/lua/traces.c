@@ -1,6 +1,7 @@
 /* LuaJIT's compiled traces: see traces.h. */
 #include "lua/traces.h"
 
+#include "base/mem.h"
 #include "lua/vm.h"
 #include "os/memory.h"
 
@@ -9,6 +10,10 @@ const char *lh_vm_no_traces(void)
 {
     if (!LH_LUA_JIT)
         return NULL;
+    if (lh_mem_is_given())
+        return "scripts run without LuaJIT's compiled traces, slower: the "
+               "program's allocator may refuse memory, and LuaJIT does not "
+               "survive that in one";
     if (lh_memory_is_limited())
         return "scripts run without LuaJIT's compiled traces, slower: the "
                "memory of this process is limited (ulimit -v, -d), and LuaJIT "

@@ -8,6 +8,7 @@
 
 #include "base/channel.h"
 #include "base/mem.h"
+#include "lua/alloc.h"
 #include "lua/gc.h"
 #include "lua/kill.h"
 #include "lua/process.h"
@@ -102,6 +103,7 @@ static void close_state(struct lh_vm *vm)
         factory->destroy(factory->context, vm->L);
     else
         lua_close(vm->L);
+    lh_state_free_remains(vm->remains);
     lh_running_end(&vm->ctx->running);
 }
 

@@ -1,6 +1,7 @@
 /* Memory goes back to the system: see trim.h. */
 #include "server/trim.h"
 
+#include "base/mem.h"
 #include "os/memory.h"
 #include "server/worker.h"
 
@@ -29,7 +30,8 @@ static void period_is_over(struct lh_timer *timer)
     struct lh_trim *t = &w->trim;
 
     if (t->peak < t->before / QUIET) {
-        lh_memory_give_back();
+        if (!lh_mem_is_given())
+            lh_memory_give_back();
         t->before = 0;
     }
     if (t->before < t->peak)

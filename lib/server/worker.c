@@ -447,6 +447,7 @@ static int add_aio(struct lh_worker *w, struct lh_err *err)
                           w->number);
     w->ctx.aio = w->aio;
     w->ctx.evq = &w->evq;
+    w->ctx.process = lh_self_id();
     w->ctx.slots = &w->slots;
     lh_log(w->ctx.log, LHTTPD_LOG_DEBUG, NULL,
            "worker %d: file operations by %s", w->number, lh_aio_way(w->aio));
