@@ -296,6 +296,17 @@ class Subproject(Consumer):
     def test_fetch_content(self):
         self.check("FetchContent", True, BUILD_SHARED_LIBS="ON")
 
+    def test_alone_one_kind_is_made_and_installed(self):
+        for on, file, other in (("ON", "liblhttpd.so", "liblhttpd.a"),
+                                ("OFF", "liblhttpd.a", "liblhttpd.so")):
+            out = os.path.join(self.prefix, "alone" + on)
+            self.tool("cmake", "-G", "Ninja", "-S", SOURCE, "-B", out,
+                      "-DBUILD_SHARED_LIBS=" + on)
+            with open(out + "/cmake_install.cmake") as f:
+                installs = re.findall(r"/(liblhttpd\.\w+)\b(?!\.in)", f.read())
+            self.assertIn(file, installs)
+            self.assertNotIn(other, installs)
+
 
 if __name__ == "__main__":
     unittest.main()
