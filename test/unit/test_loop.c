@@ -51,6 +51,15 @@ static int count_threads(void)
     return n;
 }
 
+static unsigned lines; /* that were logged */
+
+static void count_line(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    (void)entry;
+    lines++;
+}
+
 static void create(unsigned workers)
 {
     lhttpd_config_t config = lhttpd_config_init();
@@ -59,6 +68,7 @@ static void create(unsigned workers)
     threads_before = count_threads();
     config.workers = workers;
     config.log_level = LHTTPD_LOG_ERROR;
+    config.log = count_line;
     assert_int_equal(lhttpd_server_create(&server, &config), 0);
     assert_int_equal(lhttpd_server_set(server, "aio", "inline"), 0);
     assert_int_equal(lhttpd_server_listen(server, "127.0.0.1", 0, 0), 0);
@@ -274,15 +284,27 @@ static void test_wait_fd(void **state)
 static int calls_of_child(void)
 {
     lhttpd_certificate_t certificate = lhttpd_certificate_init();
+    lhttpd_client_ca_t ca = lhttpd_client_ca_init();
+    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
+    lhttpd_value_t value = lhttpd_value_init();
+    lhttpd_stats_t stats = lhttpd_stats_init();
+    lhttpd_handler_stats_t of_handler = lhttpd_handler_stats_init();
     const int found[] = {
         lhttpd_server_set(server, "body_bytes", "1"),
         lhttpd_server_listen(server, NULL, 0, 0),
         lhttpd_server_adopt(server, 0, 0),
+        lhttpd_server_listen_fds(server, 0),
+        lhttpd_server_listener_fd(server, 0),
         lhttpd_server_port(server, 0),
+        lhttpd_server_notify(server),
         lhttpd_server_add_certificate(server, &certificate),
+        lhttpd_server_add_client_ca(server, &ca),
         lhttpd_server_map_script(server, "a", "b"),
+        lhttpd_server_map_source(server, "a", "b", "c", 1),
+        lhttpd_server_register_vm_factory(server, "a", &factory),
         lhttpd_server_check(server),
         lhttpd_server_start(server),
+        lhttpd_process_serve(server, NULL, 0),
         lhttpd_server_attach(server),
         lhttpd_server_fd(server),
         lhttpd_server_next_timeout(server),
@@ -290,13 +312,26 @@ static int calls_of_child(void)
         lhttpd_server_reload(server),
         lhttpd_server_reopen(server),
         lhttpd_server_publish(server, "a", "b", 1),
+        lhttpd_server_shared_set(server, "a", &value, 0, -1),
+        lhttpd_server_shared_get(server, "a", &value, -1),
+        lhttpd_server_stats(server, &stats),
+        lhttpd_server_handler_stats(server, 0, &of_handler),
         lhttpd_server_wait(server),
         lhttpd_server_wait_fd(server),
         lhttpd_server_stop(server, 0),
     };
+    struct sigaction action;
+    unsigned before = lines;
 
     lhttpd_server_shutdown(server, 0);
     lhttpd_server_destroy(server);
+    lhttpd_server_log(server, LHTTPD_LOG_ERROR, "of a child");
+    if (lines != before)
+        return 1;
+    if (sigaction(SIGTERM, NULL, &action) < 0 || action.sa_handler != SIG_DFL)
+        return 2; /* serve has caught it */
+    if (!*lhttpd_server_error(server))
+        return 3;
     for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++)
         if (found[i] != LHTTPD_ESTATE)
             return 10 + (int)i;

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -240,6 +241,41 @@ static int get_line(lua_State *L)
                                line);
 }
 
+static int finish_in_child(lua_State *L, int outcome, void *data)
+{
+    (void)L;
+    *(int *)data = outcome;
+    return 0;
+}
+
+/* What a forked child is told: it has no worker. */
+static int calls_of_child(lua_State *L, lhttpd_task_t *begun)
+{
+    int outcome = 0;
+
+    if (lhttpd_task_begin(L))
+        return 1;
+    if (lhttpd_task_resume(begun, NULL, NULL) != LHTTPD_ESTATE)
+        return 2;
+    lhttpd_task_wait_fd(L, 0, LHTTPD_WAIT_READ, -1, finish_in_child, &outcome);
+    return outcome == LHTTPD_ESTATE ? 0 : 3;
+}
+
+/* fork(): the child's status. */
+static int in_child(lua_State *L)
+{
+    lhttpd_task_t *begun = begin_wait(L);
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(calls_of_child(L, begun));
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return luaL_error(L, "no child");
+    lua_pushinteger(L, status);
+    return 1;
+}
+
 static int make_pipe(lua_State *L)
 {
     int fds[2];
@@ -273,7 +309,8 @@ static int setup(lua_State *L)
         {"ask", ask},        {"early", early}, {"keep", keep},
         {"give", give},      {"plain", plain}, {"begun", begun},
         {"get", get},        {"put", put},     {"shut", shut},
-        {"pipe", make_pipe}, {"again", again}, {"get_line", get_line}};
+        {"pipe", make_pipe}, {"again", again}, {"get_line", get_line},
+        {"fork", in_child}};
 
     for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
         lua_pushcfunction(L, functions[i].func);
@@ -936,6 +973,16 @@ static void test_many(void **state)
     test_live_until(nothing_is_left, NULL);
 }
 
+/* --- a forked child ------------------------------------------------------- */
+
+static void test_fork(void **state)
+{
+    (void)state;
+    begin_server("test('fork', function() same(fork(), 0) end)\n");
+    expect("/fork", "ok");
+    end_server(20000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -944,6 +991,7 @@ int main(void)
         cmocka_unit_test(test_only_begun), cmocka_unit_test(test_stop),
         cmocka_unit_test(test_reload),     cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_many),
+        cmocka_unit_test(test_fork),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
