@@ -975,7 +975,7 @@ typedef struct lhttpd_stats_t {
     uint64_t tasks_running;   /* now: handlers that run or could */
     uint64_t tasks_waiting;   /* now: handlers that wait */
     uint64_t vms;             /* now, old ones of a reload too */
-    uint64_t vm_memory_bytes; /* now, by all VMs */
+    uint64_t vm_memory_bytes; /* by all VMs, as of some 100 ms ago */
     uint64_t vm_memory_limit; /* of each; LHTTPD_UNLIMITED */
     uint64_t vm_memory_hits;  /* times that a VM met it */
     uint64_t reloads;         /* that succeeded */

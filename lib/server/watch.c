@@ -253,9 +253,18 @@ int lh_watch_begin(struct lh_watch *w, const struct lh_log *log,
 {
     int r;
 
-    *w = (struct lh_watch){.log = log, .serving_n = workers};
+    /* One by one: a signal may shut the server down while a second watch
+     * begins, and then looks at the limit. */
+    w->log = log;
+    w->is_on = false;
+    w->serving_n = workers;
+    w->fed_ms = 0;
+    atomic_store(&w->limit_ms, limit_ms);
+    atomic_store(&w->ends, false);
+    atomic_store(&w->workers_n, 0);
+    atomic_store(&w->kill_ms, 0);
+    atomic_store(&w->notify, NULL);
     lh_mailbox_init(&w->readers);
-    atomic_init(&w->limit_ms, limit_ms);
     lh_timers_init(&w->timers, lh_clock_ms());
     lh_log_rates_init(&w->rates, log, &w->timers);
     w->workers = lh_calloc(workers + 1, sizeof(*w->workers));
