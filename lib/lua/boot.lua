@@ -121,6 +121,27 @@ if begins.kills and xpcall then
     end
 end
 
+-- LuaJIT's load catches what its reader raises without leaving the hook that has
+-- raised it, and no hook of the VM is called again. So the reader runs before.
+if begins.kills and jit and load and pcall and table then
+    local plain, protected, concat = load, pcall, table.concat
+    local tostring = tostring
+    function load(reader, name, ...)
+        if type(reader) ~= 'function' then return plain(reader, name, ...) end
+        local pieces, ok, piece = {}
+        repeat
+            ok, piece = protected(reader)
+            if not ok then return nil, piece end
+            if piece ~= nil and type(piece) ~= 'string' and
+                type(piece) ~= 'number' then
+                return nil, 'reader function must return a string'
+            end
+            pieces[#pieces + 1] = piece and tostring(piece)
+        until piece == nil or piece == ''
+        return plain(concat(pieces), name or '=(load)', ...)
+    end
+end
+
 if coroutine then
     local create, resume = coroutine.create, coroutine.resume
     if jit then

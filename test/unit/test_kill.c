@@ -115,6 +115,7 @@ static void loops_that_catch_the_error_end(void **state)
     ends_at("s.lua:2:", "while true do pcall(function() while true do end end) "
                         "end");
     ends_at("s.lua:2:", "while true do pcall(error) end");
+    ends_at("s.lua:2:", "load(function() return ' ' end) while true do end");
     ends_at("s.lua:2:",
             "while true do xpcall(error, function() while true do end end) "
             "end");
