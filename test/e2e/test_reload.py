@@ -306,8 +306,11 @@ class Load(Reload):
         with Server("/", self.script("one"), **options) as s:
             def threads():
                 return len(os.listdir(f"/proc/{s.pid}/task"))
+            at_start = threads()
             self.reload(s)
-            before = s.descriptors(), threads()
+            # The thread that has reloaded ends a little after its words.
+            wait_until(lambda: threads() == at_start, f"{at_start} threads")
+            before = s.descriptors(), at_start
             out = self.under(s, "h2load", "-n", "6000", "-c", "8", "-m", "8",
                              *scheme, s.url + "/")
             self.assertIn("6000 succeeded, 0 failed, 0 errored, 0 timeout", out)
