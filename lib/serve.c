@@ -67,7 +67,7 @@ static bool reopen(struct lhttpd_server_t *s)
 
 /* On a thread of its own: a script that does not end while it loads holds up
  * neither the next signal nor the stop. */
-static void reload(struct lhttpd_server_t *s)
+static void reload_on_signal(struct lhttpd_server_t *s)
 {
     struct lh_err err;
 
@@ -75,7 +75,7 @@ static void reload(struct lhttpd_server_t *s)
         lhttpd_server_log(s, LHTTPD_LOG_ERROR, err.text);
 }
 
-static int serve(struct lhttpd_server_t *s)
+static int serve_until_stopped(struct lhttpd_server_t *s)
 {
     struct lh_event none[1];
 
@@ -83,7 +83,7 @@ static int serve(struct lhttpd_server_t *s)
            atomic_load(&s->stop_at_ms) == LH_NEVER) {
         bool again = atomic_exchange(&process.reopen, false) && !reopen(s);
         if (atomic_exchange(&process.reload, false))
-            reload(s);
+            reload_on_signal(s);
         lh_evq_wait(&s->done, none, 1, again ? AGAIN_MS : -1);
     }
     if (atomic_load(&process.stops)) /* the first came before it ran */
@@ -104,7 +104,7 @@ static int start_and_serve(struct lhttpd_server_t *s, lhttpd_daemon_t *daemon)
         if (r < 0)
             lhttpd_server_stop(s, 0);
     }
-    return r < 0 ? r : serve(s);
+    return r < 0 ? r : serve_until_stopped(s);
 }
 
 int lhttpd_process_serve(lhttpd_server_t *s, lhttpd_daemon_t *daemon,

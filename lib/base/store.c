@@ -151,8 +151,8 @@ static struct lh_entry *new_entry(struct lh_store *s, uint64_t hash,
 }
 
 /* The newest of all. */
-static void add_entry(struct lh_store *s, struct lh_entry *e,
-                      uint64_t deadline_ms)
+static void link_entry(struct lh_store *s, struct lh_entry *e,
+                       uint64_t deadline_ms)
 {
     put_entry(s, e);
     lh_list_append(&s->ages, &e->age);
@@ -163,7 +163,7 @@ static void add_entry(struct lh_store *s, struct lh_entry *e,
 
 /* Whoever writes pushes out what was written the longest ago: `bytes`, which
  * are no more than `most_bytes`, are to fit. */
-static void make_room(struct lh_store *s, size_t bytes, size_t most_bytes)
+static void evict_for(struct lh_store *s, size_t bytes, size_t most_bytes)
 {
     while (s->n && s->bytes > most_bytes - bytes) {
         remove_entry(LH_OF(s->ages.next, struct lh_entry, age));
@@ -228,8 +228,8 @@ int lh_store_set(struct lh_store *s, uint64_t now_ms, uint64_t hash,
         remove_entry(old);
     if (!e)
         return 0;
-    make_room(s, bytes, most_bytes);
-    add_entry(s, e, deadline_ms);
+    evict_for(s, bytes, most_bytes);
+    link_entry(s, e, deadline_ms);
     return 0;
 }
 

@@ -104,7 +104,7 @@ void lh_exchange_accept(struct lh_exchange *ex)
 }
 
 /* Whatever ends it first is what it has ended by. */
-static void end_request(struct lh_exchange *ex, enum lh_ending ending)
+static void tell_end(struct lh_exchange *ex, enum lh_ending ending)
 {
     struct lh_context *ctx = ex->ctx;
 
@@ -124,7 +124,7 @@ void lh_exchange_refuse(struct lh_exchange *ex, unsigned status, uint64_t n)
     ex->refused = status;
     ex->refused_bytes = n;
     ex->head_us = ex->ctx->now_us;
-    end_request(ex, LH_ENDED_COMPLETE);
+    tell_end(ex, LH_ENDED_COMPLETE);
 }
 
 unsigned lh_exchange_status(const struct lh_exchange *ex)
@@ -167,7 +167,7 @@ void lh_exchange_let_go_protocol(struct lh_exchange *ex)
 {
     bool whole = lh_exchange_complete(ex) && !lh_exchange_out_bytes(ex);
 
-    end_request(ex, whole ? LH_ENDED_COMPLETE : LH_ENDED_CUT);
+    tell_end(ex, whole ? LH_ENDED_COMPLETE : LH_ENDED_CUT);
     ex->protocol = NULL;
     ex->on_output = NULL;
     if (ex->owners > 1) {
@@ -230,7 +230,7 @@ void lh_exchange_cancel(struct lh_exchange *ex, enum lh_ending why)
 {
     if (ex->gone)
         return;
-    end_request(ex, why);
+    tell_end(ex, why);
     ex->gone = true;
     if (ex->body_state == LH_BODY_OPEN)
         ex->body_state = LH_BODY_CLOSED;
@@ -341,7 +341,7 @@ struct lh_interim *lh_exchange_take_interim(struct lh_exchange *ex)
 void lh_exchange_sent(struct lh_exchange *ex)
 {
     ex->sent = true;
-    end_request(ex, LH_ENDED_COMPLETE);
+    tell_end(ex, LH_ENDED_COMPLETE);
     tell_handler(ex);
 }
 

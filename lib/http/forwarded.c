@@ -139,8 +139,9 @@ static struct lh_str scheme_of(struct lh_str proto)
 
 /* Goes from the nearest hop to the client.  How many hops it went, of which the
  * last one knows the client best; SIZE_MAX: a hop cannot be understood. */
-static size_t walk(const struct hops *hops, const struct lh_networks *trusted,
-                   bool brackets_only, struct lh_forwarded *out)
+static size_t walk_hops(const struct hops *hops,
+                        const struct lh_networks *trusted, bool brackets_only,
+                        struct lh_forwarded *out)
 {
     const struct hop *hop;
     size_t n = 0;
@@ -197,7 +198,7 @@ static void read_x(const struct lh_fields *fields,
     struct hops hops = {.n = 0};
 
     gather_x(fields, LH_STR("x-forwarded-for"), &hops);
-    size_t n = walk(&hops, trusted, false, out);
+    size_t n = walk_hops(&hops, trusted, false, out);
     if (n == SIZE_MAX)
         *out = (struct lh_forwarded){.port = 0};
     else
@@ -323,7 +324,7 @@ static void read_rfc7239(const struct lh_fields *fields,
         if (lh_str_equal(fields->v[i].name, LH_STR("forwarded")))
             gather_line(fields->v[i].value, &hops);
     }
-    size_t n = walk(&hops, trusted, true, out);
+    size_t n = walk_hops(&hops, trusted, true, out);
     if (n == SIZE_MAX)
         *out = (struct lh_forwarded){.port = 0};
     else if (n > 0)

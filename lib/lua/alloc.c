@@ -62,7 +62,7 @@ static void *alloc_within_reach(size_t n)
     return NULL;
 }
 
-static void free_block(const struct nursery *nursery, void *p)
+static void free_lua_block(const struct nursery *nursery, void *p)
 {
     if (!is_of_nursery(nursery, p))
         lh_free(p);
@@ -76,7 +76,7 @@ static void *given_alloc(void *context, void *old, size_t old_n, size_t n)
     struct nursery *nursery = context;
 
     if (n == 0) {
-        free_block(nursery, old);
+        free_lua_block(nursery, old);
         return NULL;
     }
     void *p = alloc_within_reach(n);
@@ -86,7 +86,7 @@ static void *given_alloc(void *context, void *old, size_t old_n, size_t n)
         p = of_nursery(nursery, n);
     if (p && old) {
         memcpy(p, old, lh_min(old_n, n));
-        free_block(nursery, old);
+        free_lua_block(nursery, old);
     }
     return p;
 }

@@ -256,8 +256,9 @@ static const struct lh_wait answer_wait = {
 };
 
 /* The call is made before the wait begins, and sent once it has. */
-static int ask_owner(lua_State *L, struct lh_task *task,
-                     const struct lh_shared_call *what, uint64_t timeout_ms)
+static int ask_owner_of_key(lua_State *L, struct lh_task *task,
+                            const struct lh_shared_call *what,
+                            uint64_t timeout_ms)
 {
     struct lh_shared_call *call =
         lh_shared_call_new(sizeof(struct lh_asked), what);
@@ -277,8 +278,8 @@ static int ask_owner(lua_State *L, struct lh_task *task,
 }
 
 /* `what` is complete; its strings are the script's. */
-static int ask(lua_State *L, struct lh_shared_call *what, int timeout,
-               const char *function)
+static int ask_shared(lua_State *L, struct lh_shared_call *what, int timeout,
+                      const char *function)
 {
     uint64_t timeout_ms = lh_api_timeout(L, timeout, function);
     struct lh_vm *vm = lh_vm_of(L);
@@ -293,7 +294,7 @@ static int ask(lua_State *L, struct lh_shared_call *what, int timeout,
     struct lh_task *task = lh_api_task(L, function);
     if (hub->ask_own(hub, vm->ctx, what))
         return push_result(L, what);
-    return ask_owner(L, task, what, timeout_ms);
+    return ask_owner_of_key(L, task, what, timeout_ms);
 }
 
 /* --- the functions -------------------------------------------------------- */
@@ -303,7 +304,7 @@ static int shared_get(lua_State *L)
     struct lh_shared_call what = {.op = LH_SHARED_GET};
 
     what.key = key_argument(L, "httpd.shared.get");
-    return ask(L, &what, 2, "httpd.shared.get");
+    return ask_shared(L, &what, 2, "httpd.shared.get");
 }
 
 /* set and add: key, value, seconds, time-out. */
@@ -317,7 +318,7 @@ static int write_shared(lua_State *L, enum lh_shared_op op,
     if (op == LH_SHARED_ADD && what.value.kind == LH_VALUE_NONE)
         lh_api_argument_error(L, 2, function, "string, number or boolean");
     what.live_ms = lh_api_timeout(L, 3, function);
-    return ask(L, &what, 4, function);
+    return ask_shared(L, &what, 4, function);
 }
 
 static int shared_set(lua_State *L)
@@ -340,7 +341,7 @@ static int shared_incr(lua_State *L)
     what.value = number_argument(L, 2, function);
     if (!lua_isnoneornil(L, 3))
         what.other = number_argument(L, 3, function);
-    return ask(L, &what, 4, function);
+    return ask_shared(L, &what, 4, function);
 }
 
 /* cas(key, old, new, timeout) */
@@ -352,7 +353,7 @@ static int shared_cas(lua_State *L)
     what.key = key_argument(L, function);
     what.other = value_argument(L, 2, function);
     what.value = value_argument(L, 3, function);
-    return ask(L, &what, 4, function);
+    return ask_shared(L, &what, 4, function);
 }
 
 static int shared_delete(lua_State *L)
@@ -360,7 +361,7 @@ static int shared_delete(lua_State *L)
     struct lh_shared_call what = {.op = LH_SHARED_DELETE};
 
     what.key = key_argument(L, "httpd.shared.delete");
-    return ask(L, &what, 2, "httpd.shared.delete");
+    return ask_shared(L, &what, 2, "httpd.shared.delete");
 }
 
 static int shared_keys(lua_State *L)
@@ -369,7 +370,7 @@ static int shared_keys(lua_State *L)
 
     if (!lua_isnoneornil(L, 1))
         what.key = key_argument(L, "httpd.shared.keys");
-    return ask(L, &what, 2, "httpd.shared.keys");
+    return ask_shared(L, &what, 2, "httpd.shared.keys");
 }
 
 const luaL_Reg lh_shared_begins[] = {

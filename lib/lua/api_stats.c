@@ -83,7 +83,7 @@ static const struct place of_requests[] = {
 };
 
 /* Into the table at the top.  What is unlimited is not there. */
-static void set_number(lua_State *L, const char *name, uint64_t n)
+static void set_stat(lua_State *L, const char *name, uint64_t n)
 {
     if (n == LHTTPD_UNLIMITED)
         return;
@@ -91,7 +91,7 @@ static void set_number(lua_State *L, const char *name, uint64_t n)
     lua_setfield(L, -2, name);
 }
 
-static uint64_t number_at(const void *base, const struct place *place)
+static uint64_t stat_at(const void *base, const struct place *place)
 {
     const char *at = (const char *)base + place->at;
 
@@ -102,12 +102,12 @@ static void set_numbers(lua_State *L, const void *base,
                         const struct place *place, size_t n)
 {
     for (; n && !*place->table; place++, n--)
-        set_number(L, place->name, number_at(base, place));
+        set_stat(L, place->name, stat_at(base, place));
     while (n) {
         const char *table = place->table;
         lua_newtable(L);
         for (; n && strcmp(place->table, table) == 0; place++, n--)
-            set_number(L, place->name, number_at(base, place));
+            set_stat(L, place->name, stat_at(base, place));
         lua_setfield(L, -2, table);
     }
 }
@@ -120,7 +120,7 @@ static void set_latency(lua_State *L, const char *name,
         lh_lua_push_count(L, latency->counts[i]);
         lua_rawseti(L, -2, i + 1);
     }
-    set_number(L, "sum_us", latency->sum_us);
+    set_stat(L, "sum_us", latency->sum_us);
     lua_setfield(L, -2, name);
 }
 
@@ -150,7 +150,7 @@ static void set_handlers(lua_State *L, const struct lh_stats_source *source)
         set_text(L, "prefix", handler.prefix);
         set_text(L, "script", handler.script);
         set_text(L, "name", handler.name);
-        set_number(L, "vms", handler.vms);
+        set_stat(L, "vms", handler.vms);
         set_requests(L, &handler.requests);
         lua_rawseti(L, -2, (int)i + 1);
         handler = lhttpd_handler_stats_init();
@@ -169,7 +169,7 @@ static int stats(lua_State *L)
     lua_newtable(L);
     set_numbers(L, &all, places, sizeof(places) / sizeof(places[0]));
     lua_newtable(L);
-    set_number(L, "open", all.requests_open);
+    set_stat(L, "open", all.requests_open);
     set_requests(L, &all.requests);
     lua_setfield(L, -2, "requests");
     if (source)

@@ -177,7 +177,7 @@ static void put_char(struct text *t, char c)
     t->n++;
 }
 
-static void put_text(struct text *t, const char *s)
+static void put_dn_text(struct text *t, const char *s)
 {
     while (*s)
         put_char(t, *s++);
@@ -211,7 +211,7 @@ static void put_dotted(struct text *t, struct lh_der oid)
             snprintf(number, sizeof(number), ".%llu",
                      (unsigned long long)value);
         }
-        put_text(t, number);
+        put_dn_text(t, number);
         first = false;
         value = 0;
     }
@@ -227,7 +227,7 @@ static const char *name_of_type(struct lh_der oid)
 }
 
 /* A character as UTF-8 (RFC 3629), escaped where RFC 4514, 2.4 wants it. */
-static void put_escaped(struct text *t, uint32_t c, bool first, bool last)
+static void put_dn_escaped(struct text *t, uint32_t c, bool first, bool last)
 {
     if (c < 0x20 || c == 0x7F) {
         put_char(t, '\\');
@@ -317,7 +317,7 @@ static bool put_string(struct text *t, uint8_t tag, struct lh_der s)
             width ? take_wide(&s, (size_t)width, &c) : take_utf8(&s, &c);
         if (!taken)
             return false;
-        put_escaped(t, c, first, s.n == 0);
+        put_dn_escaped(t, c, first, s.n == 0);
         first = false;
     }
     return true;
@@ -354,7 +354,7 @@ static bool put_set(struct text *t, struct lh_der set)
         if (!first)
             put_char(t, '+');
         if (name)
-            put_text(t, name);
+            put_dn_text(t, name);
         else
             put_dotted(t, oid);
         put_char(t, '=');

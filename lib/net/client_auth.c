@@ -137,8 +137,8 @@ static void begin_certificate(const br_x509_class **self, uint32_t n)
     auth->chain.vtable->start_cert(&auth->chain.vtable, n);
 }
 
-static void take_octets(const br_x509_class **self, const unsigned char *p,
-                        size_t n)
+static void take_message_octets(const br_x509_class **self,
+                                const unsigned char *p, size_t n)
 {
     struct lh_client_auth *auth = (struct lh_client_auth *)(void *)self;
 
@@ -233,7 +233,7 @@ static const br_x509_class auth_class = {
     .context_size = sizeof(struct lh_client_auth),
     .start_chain = begin_chain,
     .start_cert = begin_certificate,
-    .append = take_octets,
+    .append = take_message_octets,
     .end_cert = end_certificate,
     .end_chain = end_chain,
     .get_pkey = get_key,

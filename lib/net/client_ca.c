@@ -47,7 +47,7 @@ static void source_free(struct ca_source *source)
     lh_free(source);
 }
 
-static bool make_room(struct ca_source *source)
+static bool room_for_ca(struct ca_source *source)
 {
     size_t n = source->n + 1;
     br_x509_trust_anchor *anchors =
@@ -106,7 +106,7 @@ static int add_anchor(void *context, const uint8_t *der, size_t n)
         return LHTTPD_ECERT;
     n -= rest.n; /* without what it is trusted for, in OpenSSL's form */
     block.p = lh_alloc(n);
-    if (!block.p || !make_room(source)) {
+    if (!block.p || !room_for_ca(source)) {
         lh_free(block.p);
         return LHTTPD_ENOMEM;
     }

@@ -91,7 +91,7 @@ static bool blame_versions(char *out, size_t room, const struct lh_hello *hello)
 }
 
 /* What we said no to. */
-static const char *refusal(int alert, bool no_pair)
+static const char *refusal_text(int alert, bool no_pair)
 {
     switch (alert) {
     case BR_ALERT_HANDSHAKE_FAILURE:
@@ -160,7 +160,7 @@ void lh_tls_failure_words(char *out, size_t room, int error,
     int alert =
         error - (sent ? BR_ERR_SEND_FATAL_ALERT : BR_ERR_RECV_FATAL_ALERT);
     const char *words =
-        sent ? refusal(alert, known->no_pair) : engine_words(error);
+        sent ? refusal_text(alert, known->no_pair) : engine_words(error);
 
     if (received)
         snprintf(out, room, "%s (alert %d) from the client", alert_name(alert),

@@ -16,7 +16,7 @@ static struct sigaction before; /* the program's */
 static _Thread_local void (*volatile own_act)(void *data);
 static _Thread_local void *volatile own_data;
 
-static void pass_on(int number, siginfo_t *info, void *context)
+static void pass_to_program(int number, siginfo_t *info, void *context)
 {
     if (before.sa_flags & SA_SIGINFO)
         before.sa_sigaction(number, info, context);
@@ -30,12 +30,12 @@ static bool is_ours(const siginfo_t *info)
     return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &takers;
 }
 
-static void on_signal(int number, siginfo_t *info, void *context)
+static void on_interrupt(int number, siginfo_t *info, void *context)
 {
     int error = errno;
 
     if (!is_ours(info))
-        pass_on(number, info, context);
+        pass_to_program(number, info, context);
     else if (own_act)
         own_act(own_data);
     errno = error;
@@ -48,7 +48,7 @@ int lh_interrupt_take(void)
     if (atomic_fetch_add(&takers, 1) > 0)
         return 0;
     memset(&action, 0, sizeof(action));
-    action.sa_sigaction = on_signal;
+    action.sa_sigaction = on_interrupt;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     return sigaction(SIGURG, &action, &before) < 0 ? -errno : 0;
@@ -61,7 +61,7 @@ void lh_interrupt_give_back(void)
 
     if (atomic_fetch_sub(&takers, 1) == 1 &&
         sigaction(SIGURG, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-        now.sa_sigaction == on_signal)
+        now.sa_sigaction == on_interrupt)
         sigaction(SIGURG, &before, NULL);
 }
 

@@ -51,7 +51,7 @@ static void compact(struct lh_lines_part *part)
     part->n = HEAD_BYTES + left;
 }
 
-static bool make_room(struct lh_lines_part *part, size_t n)
+static bool grow_lines(struct lh_lines_part *part, size_t n)
 {
     size_t room = part->room ? part->room : PART_BYTES;
 
@@ -121,7 +121,7 @@ char *lh_lines_room(struct lh_lines *l, size_t n)
         return NULL;
     }
     compact(&l->waiting);
-    if (!make_room(&l->waiting, n)) {
+    if (!grow_lines(&l->waiting, n)) {
         lose_line(l, LH_SYS_ENOMEM);
         return NULL;
     }
@@ -140,7 +140,7 @@ void lh_lines_give(struct lh_lines *l, size_t n)
 static _Thread_local struct lh_lines *of_thread;
 
 /* Those who have lines of their own tell what they have lost by then. */
-static void count_lost(struct lh_log_file *file, struct lh_lines *l)
+static void drop_lines(struct lh_log_file *file, struct lh_lines *l)
 {
     if (!l->lost)
         return;
@@ -151,7 +151,7 @@ static void count_lost(struct lh_log_file *file, struct lh_lines *l)
 void lh_lines_of_thread(struct lh_lines *l)
 {
     if (of_thread && of_thread->file)
-        count_lost(of_thread->file, of_thread);
+        drop_lines(of_thread->file, of_thread);
     of_thread = l;
 }
 
@@ -184,14 +184,14 @@ bool lh_lines_log(struct lh_log_file *file, const char *line, size_t n)
     if (!l && !done)
         atomic_fetch_add(&file->sink.lost, 1);
     if (l)
-        count_lost(file, l);
+        drop_lines(file, l);
     return done;
 }
 
 /* --- to a file ------------------------------------------------------------ */
 
 /* So much of a part is with the reader. */
-static void moved(struct lh_lines *l, struct lh_lines_part *part, size_t n)
+static void file_moved(struct lh_lines *l, struct lh_lines_part *part, size_t n)
 {
     part->at += n;
     l->within = part->p[part->at - 1] != '\n';
@@ -223,7 +223,7 @@ static void complete_write(struct lh_aio_op *op)
 
     l->busy = false;
     if (op->result > 0)
-        moved(l, part, (size_t)op->result);
+        file_moved(l, part, (size_t)op->result);
     if (!left_of(part))
         empty_part(part);
     else if (op->result > 0)
@@ -272,7 +272,7 @@ static void leave_now(struct lh_lines *l)
         ssize_t r = lh_write_now(l->file->fd, part->p + part->at, n);
         l->stalled = r == -EAGAIN || r == -EINTR || (r > 0 && (size_t)r < n);
         if (r > 0)
-            moved(l, part, (size_t)r);
+            file_moved(l, part, (size_t)r);
         if (l->stalled)
             return;
         if (r <= 0) {

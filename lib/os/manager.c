@@ -15,7 +15,7 @@
 
 #define FIRST_PASSED 3 /* behind the standard descriptors, by convention */
 
-static void forget(const char *const names[], size_t n)
+static void forget_variables(const char *const names[], size_t n)
 {
     for (size_t i = 0; i < n; i++)
         unsetenv(names[i]);
@@ -85,7 +85,7 @@ int lh_manager_sockets(struct lh_passed *passed, struct lh_err *err)
 
     *passed = (struct lh_passed){.n = 0};
     int r = read_passed(passed, err);
-    forget(names, sizeof(names) / sizeof(names[0]));
+    forget_variables(names, sizeof(names) / sizeof(names[0]));
     return r;
 }
 
@@ -162,7 +162,7 @@ int lh_manager_connect(struct lh_manager *manager, struct lh_err *err)
         r = read_watchdog(manager, err);
     if (text && r == 0)
         r = connect_to(text, &manager->fd, err);
-    forget(names, sizeof(names) / sizeof(names[0]));
+    forget_variables(names, sizeof(names) / sizeof(names[0]));
     return r;
 }
 

@@ -21,7 +21,7 @@
 
 /* --- entries -------------------------------------------------------------- */
 
-static lhttpd_text_t text_of(struct lh_str s)
+static lhttpd_text_t access_text(struct lh_str s)
 {
     return (lhttpd_text_t){s.p, s.n};
 }
@@ -48,25 +48,25 @@ static void add_request(lhttpd_access_t *e, const struct lh_request *r)
     };
 
     e->protocol = protocols[r->version];
-    e->method = text_of(r->method);
-    e->target = text_of(r->target);
-    e->authority = text_of(r->authority);
+    e->method = access_text(r->method);
+    e->target = access_text(r->target);
+    e->authority = access_text(r->authority);
 }
 
 /* In one pass; the first of each name counts. */
-static void add_fields(lhttpd_access_t *e, const struct lh_fields *fields)
+static void add_known_fields(lhttpd_access_t *e, const struct lh_fields *fields)
 {
     for (unsigned i = 0; i < fields->n; i++) {
         const struct lh_field *f = &fields->v[i];
         if (f->name.n == 7 && !e->referrer.p &&
             lh_str_equal(f->name, LH_STR("referer")))
-            e->referrer = text_of(f->value);
+            e->referrer = access_text(f->value);
         else if (f->name.n == 10 && !e->user_agent.p &&
                  lh_str_equal(f->name, LH_STR("user-agent")))
-            e->user_agent = text_of(f->value);
+            e->user_agent = access_text(f->value);
         else if (f->name.n == 11 && !e->traceparent.p &&
                  lh_str_equal(f->name, LH_STR("traceparent")))
-            e->traceparent = text_of(f->value);
+            e->traceparent = access_text(f->value);
     }
 }
 
@@ -121,11 +121,11 @@ void lh_access_add(struct lh_access_writer *a, struct lh_exchange *ex,
 
     add_peer(&e, ex->peer);
     add_request(&e, &ex->request);
-    add_fields(&e, &ex->request.fields);
+    add_known_fields(&e, &ex->request.fields);
     add_end(&e, ex, epoch_us(a));
     e.prefix = prefix && !*prefix ? "/" : prefix;
     if (ex->id || ex->ctx->ids.trusts_clients)
-        e.request_id = text_of(lh_str_of(lh_request_id(ex)));
+        e.request_id = access_text(lh_str_of(lh_request_id(ex)));
     if (access->fn)
         access->fn(access->context, &e);
     if (access->file)
@@ -134,7 +134,7 @@ void lh_access_add(struct lh_access_writer *a, struct lh_exchange *ex,
 
 /* --- lines that were lost ------------------------------------------------- */
 
-static void tell(struct lh_access_writer *a)
+static void tell_lost_lines(struct lh_access_writer *a)
 {
     const struct lh_lines *l = &a->lines;
 
@@ -148,11 +148,11 @@ static void tell(struct lh_access_writer *a)
 
 static void on_tell_time(struct lh_timer *timer)
 {
-    tell(LH_OF(timer, struct lh_access_writer, tells));
+    tell_lost_lines(LH_OF(timer, struct lh_access_writer, tells));
 }
 
 /* The first is told at once. */
-static void count_lost(struct lh_access_writer *a)
+static void count_lost_lines(struct lh_access_writer *a)
 {
     uint64_t at = lh_deadline(a->told_ms, TELL_EACH_MS);
 
@@ -160,7 +160,7 @@ static void count_lost(struct lh_access_writer *a)
     lh_count_add(&a->ctx->counters.access_lost, a->lines.lost);
     a->lines.lost = 0;
     if (a->ctx->now_ms >= at)
-        tell(a);
+        tell_lost_lines(a);
     else if (!lh_timer_armed(&a->tells))
         lh_timer_arm(&a->ctx->timers, &a->tells, at);
 }
@@ -177,7 +177,7 @@ void lh_access_leave(struct lh_access_writer *a, bool now)
     if (lh_lines_may_leave(&a->lines) && a->ctx->now_ms >= due_ms(a, now))
         lh_lines_leave(&a->lines);
     if (a->lines.lost)
-        count_lost(a);
+        count_lost_lines(a);
 }
 
 int lh_access_wait_ms(const struct lh_access_writer *a, bool now)
@@ -193,10 +193,10 @@ void lh_access_end(struct lh_access_writer *a)
 {
     lh_lines_lose(&a->lines);
     if (a->lines.lost)
-        count_lost(a);
+        count_lost_lines(a);
     lh_timer_disarm(&a->tells);
     if (a->untold)
-        tell(a);
+        tell_lost_lines(a);
 }
 
 /* --- its beginning and end ------------------------------------------------ */

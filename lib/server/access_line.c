@@ -34,13 +34,13 @@ static char *put_terminated(char *to, const char *s)
     return put_n(to, s, strlen(s));
 }
 
-static char *put_number(char *to, uint64_t n)
+static char *put_decimal(char *to, uint64_t n)
 {
     return to + lh_u64_to_dec(to, n);
 }
 
 /* Printable ASCII but quote and backslash stands for itself in all formats. */
-static bool is_plain(uint8_t c)
+static bool is_plain_octet(uint8_t c)
 {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
@@ -93,7 +93,7 @@ static bool copy_plain(char *to, const char *p, size_t n)
         odd = copy_halves(to, p, n);
     else
         for (size_t i = 0; i < n; i++)
-            odd |= is_plain((uint8_t)(to[i] = p[i])) ? 0 : EACH(0x80);
+            odd |= is_plain_octet((uint8_t)(to[i] = p[i])) ? 0 : EACH(0x80);
     return !(odd & EACH(0x80));
 }
 
@@ -102,13 +102,13 @@ static char *put_plain(char *to, const char **at, const char *end)
 {
     const char *p = *at;
 
-    while (p < end && is_plain((uint8_t)*p))
+    while (p < end && is_plain_octet((uint8_t)*p))
         *to++ = *p++;
     *at = p;
     return to;
 }
 
-static char *put_hex(char *to, uint8_t c)
+static char *put_hex_octet(char *to, uint8_t c)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -141,7 +141,7 @@ static char *put_clf(char *to, lhttpd_text_t text)
         to = put_plain(to, &p, end);
         if (p == end)
             return to;
-        to = put_hex(PUT(to, "\\x"), (uint8_t)*p++);
+        to = put_hex_octet(PUT(to, "\\x"), (uint8_t)*p++);
     }
 }
 
@@ -165,8 +165,8 @@ static char *put_common(char *to, const lhttpd_access_t *e,
     to = PUT(to, " - - [");
     to = put_n(to, date_of(dates, unix_s, false), LH_CLOCK_CLF_BYTES - 1);
     to = put_request_line(PUT(to, "] "), e);
-    to = put_number(PUT(to, " "), e->status ? e->status : NO_STATUS);
-    return put_number(PUT(to, " "), e->sent_bytes);
+    to = put_decimal(PUT(to, " "), e->status ? e->status : NO_STATUS);
+    return put_decimal(PUT(to, " "), e->sent_bytes);
 }
 
 static char *put_combined(char *to, const lhttpd_access_t *e,
@@ -195,10 +195,10 @@ static char *put_json_character(char *to, const char **at, const char *end)
         return put_n(to, p, n);
     if (c == '"' || c == '\\')
         return put_n(PUT(to, "\\"), p, 1);
-    return put_hex(PUT(to, "\\u00"), c);
+    return put_hex_octet(PUT(to, "\\u00"), c);
 }
 
-static char *put_string(char *to, const char *p, size_t n)
+static char *put_json_string(char *to, const char *p, size_t n)
 {
     const char *end = p + n;
 
@@ -215,7 +215,7 @@ static char *put_string(char *to, const char *p, size_t n)
 
 static char *put_words(char *to, const char *s)
 {
-    return put_string(to, s, strlen(s));
+    return put_json_string(to, s, strlen(s));
 }
 
 /* Words of ours, an address say, need no escape. */
@@ -228,12 +228,13 @@ static char *put_known(char *to, const char *s)
 /* What is named is a literal with its quotes and its colon, and the comma
  * before: so that its length is known while compiling. */
 #define PUT_TEXT(to, name, text)                                               \
-    ((text).p ? put_string(PUT(to, name), (text).p, (text).bytes) : (to))
+    ((text).p ? put_json_string(PUT(to, name), (text).p, (text).bytes) : (to))
 #define PUT_WORDS(to, name, s) ((s) ? put_words(PUT(to, name), s) : (to))
 #define PUT_KNOWN(to, name, s) put_known(PUT(to, name), s)
-#define PUT_VALUE(to, name, n) put_number(PUT(to, name), n)
+#define PUT_VALUE(to, name, n) put_decimal(PUT(to, name), n)
 
-static char *put_time(char *to, int64_t unix_us, struct lh_access_dates *dates)
+static char *put_line_time(char *to, int64_t unix_us,
+                           struct lh_access_dates *dates)
 {
     unsigned us = (unsigned)(unix_us % 1000000);
 
@@ -271,7 +272,7 @@ static char *put_json(char *to, const lhttpd_access_t *e,
         [LHTTPD_ENDED_CUT] = "cut",
     };
 
-    to = put_time(to, e->begun_unix_us, dates);
+    to = put_line_time(to, e->begun_unix_us, dates);
     to = put_ends(to, e);
     to = PUT_KNOWN(to, ",\"protocol\":", e->protocol);
     to = PUT_TEXT(to, ",\"method\":", e->method);
@@ -310,7 +311,7 @@ bool lh_access_format_of(const char *name, enum lh_access_format *format)
     return false;
 }
 
-static size_t length_of(const char *s)
+static size_t length_of_line(const char *s)
 {
     return s ? strlen(s) : 0;
 }
@@ -323,8 +324,8 @@ size_t lh_access_line_most(enum lh_access_format format,
 
     if (format == LH_ACCESS_JSON)
         n += e->authority.bytes + e->request_id.bytes + e->traceparent.bytes +
-             length_of(e->prefix) + length_of(e->tls_protocol) +
-             length_of(e->tls_cipher) + length_of(e->tls_server_name);
+             length_of_line(e->prefix) + length_of_line(e->tls_protocol) +
+             length_of_line(e->tls_cipher) + length_of_line(e->tls_server_name);
     return FIXED_BYTES + ESCAPED_BYTES * n;
 }
 

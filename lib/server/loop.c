@@ -27,7 +27,7 @@ static int watchdog_ms(const struct lhttpd_server_t *s)
     return every_ms ? lh_wait_ms(lh_clock_ms(), s->fed_ms + every_ms) : -1;
 }
 
-static void feed_watchdog(struct lhttpd_server_t *s)
+static void feed_in_loop(struct lhttpd_server_t *s)
 {
     if (watchdog_ms(s) != 0)
         return;
@@ -98,7 +98,7 @@ int lh_loop_run_once(struct lhttpd_server_t *s, int timeout_ms)
         lh_worker_turn(w, timeout_ms);
     s->turns = false;
     lh_reload_asked(s);
-    feed_watchdog(s);
+    feed_in_loop(s);
     int r = end_when_over(s);
     if (r == 1)
         lh_worker_rest(w, w->ended ? AGAIN_MS : watchdog_ms(s));

@@ -40,11 +40,12 @@ int lh_notify_connect(struct lh_notify *notify, struct lh_err *err)
 
 /* A manager that does not listen is the log's business, once: the clients of
  * the server are served all the same. */
-static void tell(struct lh_notify *notify, int patience_ms, const char *format,
-                 ...) __attribute__((format(printf, 3, 4)));
+static void tell_manager(struct lh_notify *notify, int patience_ms,
+                         const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-static void tell(struct lh_notify *notify, int patience_ms, const char *format,
-                 ...)
+static void tell_manager(struct lh_notify *notify, int patience_ms,
+                         const char *format, ...)
 {
     char message[MESSAGE_BYTES];
     va_list args;
@@ -84,28 +85,28 @@ void lh_notify_ready(struct lhttpd_server_t *s, const char *news)
     if (news)
         lh_log_clean(text, sizeof(text), lh_str_of(news));
     list_listeners(&s->listeners, list, sizeof(list));
-    tell(&s->notify, PATIENCE_MS,
-         "READY=1\nMAINPID=%ld\nSTATUS=Serving on %s%s%s", lh_self_id(), list,
-         news ? ". " : "", text);
+    tell_manager(&s->notify, PATIENCE_MS,
+                 "READY=1\nMAINPID=%ld\nSTATUS=Serving on %s%s%s", lh_self_id(),
+                 list, news ? ". " : "", text);
 }
 
 /* By its time a manager that has asked for the reload knows that it is that
  * one. */
 void lh_notify_reloading(struct lhttpd_server_t *s)
 {
-    tell(&s->notify, PATIENCE_MS,
-         "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reloading",
-         (unsigned long long)(lh_clock_ns() / 1000));
+    tell_manager(&s->notify, PATIENCE_MS,
+                 "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reloading",
+                 (unsigned long long)(lh_clock_ns() / 1000));
 }
 
 void lh_notify_stopping(struct lhttpd_server_t *s, uint64_t grace_ms)
 {
-    tell(&s->notify, 0,
-         "STOPPING=1\nSTATUS=Stopping: requests under way have %llu ms",
-         (unsigned long long)grace_ms);
+    tell_manager(&s->notify, 0,
+                 "STOPPING=1\nSTATUS=Stopping: requests under way have %llu ms",
+                 (unsigned long long)grace_ms);
 }
 
 void lh_notify_alive(struct lh_notify *notify)
 {
-    tell(notify, 0, "WATCHDOG=1");
+    tell_manager(notify, 0, "WATCHDOG=1");
 }

@@ -195,7 +195,7 @@ struct waiting_call {
     _Atomic unsigned refs;
 };
 
-static void let_go(struct waiting_call *w)
+static void let_go_of_call(struct waiting_call *w)
 {
     if (atomic_fetch_sub(&w->refs, 1) != 1)
         return;
@@ -210,7 +210,7 @@ static void wake_thread(struct lh_shared_call *call)
 
     atomic_store(&w->is_answered, true);
     lh_evq_wake(&w->answered);
-    let_go(w);
+    let_go_of_call(w);
 }
 
 /* An owner that had not ended when it was sent to answers, or its end does. */
@@ -267,7 +267,7 @@ static int ask_by_thread(struct lhttpd_server_t *s,
     int r = wait_for_answer(s, w, timeout_ms);
     if (r == 0)
         take_answer(call, answer);
-    let_go(w);
+    let_go_of_call(w);
     return r;
 }
 

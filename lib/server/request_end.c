@@ -23,7 +23,7 @@ static const char *prefix_of(const struct lh_worker *w,
 _Static_assert(LH_ENDED_COMPLETE + 1 == LH_ENDINGS, "one count each");
 
 /* Of the handler alone, where there is one: readers add up. */
-static void count_request(const struct lh_exchange *ex)
+static void count_end(const struct lh_exchange *ex)
 {
     struct lh_counters *all = &ex->ctx->counters;
     struct lh_request_counts *n = ex->counts ? ex->counts : &all->unhandled;
@@ -41,7 +41,7 @@ void lh_request_ends(struct lh_exchange *ex)
 {
     struct lh_worker *w = LH_OF(ex->ctx, struct lh_worker, ctx);
 
-    count_request(ex);
+    count_end(ex);
     if (w->access.access)
         lh_access_add(&w->access, ex, prefix_of(w, ex));
     lh_trace(ex->ctx, ex->peer->number, "request", 0, "BEGUN",

@@ -222,7 +222,7 @@ void lh_server_stats(const struct lhttpd_server_t *s, lhttpd_stats_t *stats)
 
 /* --- for scripts ---------------------------------------------------------- */
 
-static void read_all(const void *server, lhttpd_stats_t *stats)
+static void sum_all(const void *server, lhttpd_stats_t *stats)
 {
     lh_server_stats(server, stats);
 }
@@ -236,6 +236,6 @@ static int read_handler(const void *server, unsigned index,
 void lh_stats_init(struct lhttpd_server_t *s)
 {
     s->stats = (struct lh_stats_source){
-        .server = s, .read = read_all, .read_handler = read_handler};
+        .server = s, .read = sum_all, .read_handler = read_handler};
     lh_tallies_init(&s->tallies, s->workers_n);
 }

@@ -102,8 +102,8 @@ static void tell_stuck(struct lh_watch *w, unsigned number,
 
 /* Again and again: the signal may have met it in a C function, or just before
  * it resumed a coroutine.  Returns when to look again. */
-static uint64_t kill_late(struct lh_watch *w, unsigned number,
-                          const struct lh_run *run, uint64_t now_ms)
+static uint64_t interrupt_late(struct lh_watch *w, unsigned number,
+                               const struct lh_run *run, uint64_t now_ms)
 {
     struct lh_watched *worker = &w->workers[number];
     uint64_t kill_ms = atomic_load(&w->kill_ms);
@@ -154,7 +154,7 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     }
     if (!runs)
         return LH_NEVER;
-    uint64_t next_ms = kill_late(w, number, &run, now_ms);
+    uint64_t next_ms = interrupt_late(w, number, &run, now_ms);
     return lh_min64(next_ms, look_at_late(w, number, &run, now_ms));
 }
 
