@@ -317,7 +317,7 @@ class ProcessOne(Host):
                     first = (self.children(unshare.pid) or [None])[0]
             self.assertIsNone(unshare.poll(), "it ended by a signal")
             self.assertEqual(self.ask().text, "hello")
-            os.kill(first, signal.SIGTERM)
+            os.kill(first or self.children(unshare.pid)[0], signal.SIGTERM)
             unshare.wait(harness.PATIENCE)
 
     def test_no_background(self):

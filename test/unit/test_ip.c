@@ -101,7 +101,33 @@ static void short_texts_are_read_as_the_system_reads_them(void **state)
     }
 }
 
-/* Which groups are zero decides where "::" stands. */
+static void assert_written(const char *text, const char *wanted)
+{
+    struct lh_ip ip;
+    char out[LH_IP_TEXT_BYTES];
+
+    assert_true(lh_ip_parse(lh_str_of(text), &ip));
+    lh_ip_text(&ip, out);
+    assert_string_equal(out, wanted);
+}
+
+/* RFC 5952, 4.1 to 4.3. */
+static void addresses_are_written_in_one_way(void **state)
+{
+    (void)state;
+    assert_written("2001:0DB8::0001", "2001:db8::1");
+    assert_written("2001:db8:0:0:0:0:2:1", "2001:db8::2:1");
+    assert_written("2001:db8::1:1:1:1:1", "2001:db8:0:1:1:1:1:1");
+    assert_written("2001:0:0:1::1", "2001:0:0:1::1");
+    assert_written("2001::1:0:0:0:1", "2001:0:0:1::1");
+    assert_written("2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1");
+    assert_written("0:0:2c:0:0:2f:30:31", "::2c:0:0:2f:30:31");
+    assert_written("0:0:0:0:0:0:0:0", "::");
+    assert_written("1:0:0:0:0:0:0:0", "1::");
+}
+
+/* Which groups are zero decides where "::" stands.  Of several runs of one
+ * length musl shortens the last, glibc the first, as RFC 5952 wants it. */
 static void addresses_are_written_as_the_system_writes_them(void **state)
 {
     (void)state;
@@ -115,7 +141,9 @@ static void addresses_are_written_as_the_system_writes_them(void **state)
             continue; /* inet_ntop() writes these as IPv4 */
         lh_ip_text(&ip, ours);
         assert_non_null(inet_ntop(AF_INET6, ip.octets, theirs, sizeof(theirs)));
+#ifdef __GLIBC__
         assert_string_equal(ours, theirs);
+#endif
         assert_true(lh_ip_parse(lh_str_of(ours), &again));
         assert_memory_equal(again.octets, ip.octets, 16);
     }
@@ -213,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_as_the_system_reads_them),
         cmocka_unit_test(short_texts_are_read_as_the_system_reads_them),
+        cmocka_unit_test(addresses_are_written_in_one_way),
         cmocka_unit_test(addresses_are_written_as_the_system_writes_them),
         cmocka_unit_test(mapped_addresses_are_ipv4),
         cmocka_unit_test(networks_have_their_addresses),
