@@ -9,7 +9,8 @@
 #   format   no more than what comes before all others: packages, clang-format
 #   dev      LuaJIT, gcc, address and undefined-behaviour sanitizers
 #   lua5.4   the same on PUC Lua 5.4
-#   lua5.1   the same on PUC Lua 5.1
+#   lua5.3   the unit tests of lua/ on PUC Lua 5.3; serving, files
+#   lua5.1   the same as dev on PUC Lua 5.1
 #   clang    LuaJIT, clang, the same sanitizers; clang-tidy
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
@@ -22,7 +23,7 @@ cd "$(dirname "$0")/.."
 packages='gcc g++ clang libclang-rt-14-dev clang-format clang-tidy cmake ninja-build
 pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
 libglib2.0-dev
-liblua5.4-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
+liblua5.4-dev liblua5.3-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux groff-base man-db python3-prometheus-client'
 
 # What only the variant `clients` needs.
@@ -133,6 +134,10 @@ clients() {
         test/clients/run "build/$1"
 }
 
+# What a VM that is much like another one can break.
+tests_of_lua='^test_(allocator|api|env|file|gc|handler|kill|lhttpd|native|popen'
+tests_of_lua=$tests_of_lua'|process|reload|subscription|task|traces|turn|vm)'
+
 # What the C library can break: files, processes, signals, sockets, TLS.
 musl() {
     install_packages "$musl_packages"
@@ -170,6 +175,10 @@ run_variant() {
     lua5.4 | lua5.1)
         build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" && e2e "$1"
         ;;
+    lua5.3)
+        build lua5.3 dev -DLHTTPD_LUA=lua5.3 && unit lua5.3 -R "$tests_of_lua" &&
+            e2e lua5.3 test_serve test_files
+        ;;
     clang)
         build clang dev -DCMAKE_C_COMPILER=clang && unit clang &&
             check clang-tidy tidy clang
@@ -192,7 +201,7 @@ run_variant() {
 install_packages "$packages"
 mkdir -p build
 check format format
-for variant in ${*:-dev lua5.4 lua5.1 clang tsan release musl clients}; do
+for variant in ${*:-dev lua5.4 lua5.3 lua5.1 clang tsan release musl clients}; do
     if ! run_variant "$variant"; then
         echo "FAILED: $variant"
         failed=$((failed + 1))

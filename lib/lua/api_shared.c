@@ -33,12 +33,12 @@ static struct lh_str key_argument(lua_State *L, const char *function)
     return key;
 }
 
-/* Only 5.4 tells integers from floats. */
+/* 5.3 and later tell integers from floats. */
 static struct lh_value number_value(lua_State *L, int index)
 {
     struct lh_value v = {.kind = LH_VALUE_NUMBER};
 
-#if LH_LUA_54
+#if LH_LUA_53
     if (lua_isinteger(L, index)) {
         v.kind = LH_VALUE_INTEGER;
         v.integer = lua_tointeger(L, index);
@@ -99,7 +99,7 @@ static int push_value(lua_State *L, const struct lh_value *v)
         lua_pushnumber(L, (lua_Number)v->number);
         break;
     case LH_VALUE_INTEGER:
-#if LH_LUA_54
+#if LH_LUA_53
         lua_pushinteger(L, (lua_Integer)v->integer);
 #else
         lua_pushnumber(L, (lua_Number)v->integer);

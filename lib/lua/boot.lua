@@ -264,6 +264,28 @@ local function guard(mt)
     if f then rawset(mt, '__gc', guarded(f)) end
 end
 
+-- Tables have finalizers on 5.3.  What cannot fail is called without a detour.
+if _VERSION == 'Lua 5.3' then
+    local rawget, getmetatable = rawget, getmetatable
+    local function guards(set)
+        local named = begins.through(set, 'setmetatable')
+        return function(value, ...)
+            local mt = ...
+            if type(mt) ~= 'table' then return named(value, ...) end
+            if rawget and rawget(mt, '__gc') then guard(mt) end
+            if type(value) == 'table' and getmetatable and
+               not getmetatable(value) then
+                return set(value, mt)
+            end
+            return named(value, mt)
+        end
+    end
+    if _ENV.setmetatable then _ENV.setmetatable = guards(setmetatable) end
+    if debug and debug.setmetatable then
+        debug.setmetatable = guards(debug.setmetatable)
+    end
+end
+
 if newproxy and rawset then
     local make = newproxy
     local late = {__newindex = function(mt, key, value)

@@ -1,6 +1,6 @@
 /*
- * The differences of the three VMs: LuaJIT 2.1, PUC Lua 5.4 and 5.1.  Nothing
- * else in this folder knows which one it is built with.
+ * The differences of the four VMs: LuaJIT 2.1, PUC Lua 5.4, 5.3 and 5.1.
+ * Nothing else in this folder knows which one it is built with.
  */
 #ifndef LH_LUA_COMPAT_H
 #define LH_LUA_COMPAT_H
@@ -15,7 +15,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#if LUA_VERSION_NUM >= 502
+/* 5.3 and later: integers, and C functions that go on after a yield. */
+#if LUA_VERSION_NUM >= 503
+#define LH_LUA_53 1
+#else
+#define LH_LUA_53 0
+#endif
+/* 5.4 and later: variables that are closed, and warnings. */
+#if LUA_VERSION_NUM >= 504
 #define LH_LUA_54 1
 #else
 #define LH_LUA_54 0
@@ -25,12 +32,12 @@
 #else
 #define LH_LUA_JIT 0
 #endif
-#define LH_LUA_51 (!LH_LUA_54 && !LH_LUA_JIT)
+#define LH_LUA_51 (!LH_LUA_53 && !LH_LUA_JIT)
 #if LH_LUA_JIT
 #include <luajit.h>
 #endif
 
-#if LH_LUA_54
+#if LH_LUA_53
 #define lh_lua_len(L, i) ((size_t)lua_rawlen(L, i))
 #else
 #define lh_lua_len(L, i) lua_objlen(L, i)
@@ -39,7 +46,7 @@
 /* Whole numbers; 32 bits of lua_Integer would be too few on some machines. */
 static inline void lh_lua_push_count(lua_State *L, uint64_t n)
 {
-#if LH_LUA_54
+#if LH_LUA_53
     lua_pushinteger(L, (lua_Integer)n);
 #else
     lua_pushnumber(L, (lua_Number)n);
@@ -53,8 +60,12 @@ static inline int lh_lua_resume(lua_State *co, lua_State *from, int args,
 #if LH_LUA_54
     return lua_resume(co, from, args, results);
 #else
+#if LH_LUA_53
+    int status = lua_resume(co, from, args);
+#else
     (void)from;
     int status = lua_resume(co, args);
+#endif
     *results = lua_gettop(co);
     return status;
 #endif
@@ -64,7 +75,7 @@ static inline int lh_lua_resume(lua_State *co, lua_State *from, int args,
  * protected call. */
 static inline int lh_lua_cpcall(lua_State *L, lua_CFunction fn, void *data)
 {
-#if LH_LUA_54
+#if LH_LUA_53
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, data);
     return lua_pcall(L, 1, 0, 0);
@@ -100,11 +111,11 @@ static inline bool lh_lua_can_yield(lua_State *L)
 
 /*
  * Suspends a C function with the top `results` values.  It returns what it is
- * resumed with: on 5.4 by what `then` makes of it, which finds it on the stack
- * and may raise.
+ * resumed with: since 5.3 by what `then` makes of it, which finds it on the
+ * stack and may raise.
  */
-#define LH_LUA_CONTINUES LH_LUA_54
-#if LH_LUA_54
+#define LH_LUA_CONTINUES LH_LUA_53
+#if LH_LUA_53
 static inline int lh_lua_then(lua_State *L, int status, lua_KContext then)
 {
     (void)status;
@@ -115,7 +126,7 @@ static inline int lh_lua_then(lua_State *L, int status, lua_KContext then)
 static inline int lh_lua_yield_then(lua_State *L, int results,
                                     lua_CFunction then)
 {
-#if LH_LUA_54
+#if LH_LUA_53
     return lua_yieldk(L, results, (lua_KContext)then, lh_lua_then);
 #else
     (void)then;
@@ -144,6 +155,13 @@ static inline void lh_lua_traceback(lua_State *L, lua_State *co)
     lua_concat(L, 3);
 #endif
 }
+
+/* What a collection ends with where a finalizer's error is told apart. */
+#ifdef LUA_ERRGCMM
+#define LH_LUA_ERRGC LUA_ERRGCMM
+#else
+#define LH_LUA_ERRGC LUA_ERRRUN
+#endif
 
 /*
  * Does a finalizer run?  The collector rests meanwhile, as it does where the
@@ -192,7 +210,7 @@ static inline bool lh_lua_in_finalizer(lua_State *L, bool stopped)
 #elif LH_LUA_JIT
     return !stopped && lua_gc(L, LUA_GCISRUNNING, 0) == 0;
 #else
-    int running = lua_gc(L, LUA_GCISRUNNING);
+    int running = lua_gc(L, LUA_GCISRUNNING, 0);
     return running < 0 || (running == 0 && !stopped);
 #endif
 }
@@ -317,7 +335,7 @@ static inline bool lh_lua_is_file(lua_State *L, int index)
 /* The FILE of an io library file; NULL: it is closed. */
 static inline FILE *lh_lua_file(lua_State *L, int index)
 {
-#if LH_LUA_54
+#if LH_LUA_53
     const luaL_Stream *stream = lua_touserdata(L, index);
     return stream->closef ? stream->f : NULL;
 #else
@@ -330,7 +348,7 @@ static inline FILE *lh_lua_file(lua_State *L, int index)
  * all handles. */
 static inline lua_CFunction lh_lua_file_closer(const void *handle)
 {
-#if LH_LUA_54
+#if LH_LUA_53
     return ((const luaL_Stream *)handle)->closef;
 #else
     (void)handle;
@@ -342,7 +360,7 @@ static inline lua_CFunction lh_lua_file_closer(const void *handle)
 static inline void lh_lua_file_open(void *handle, FILE *fp,
                                     lua_CFunction closer)
 {
-#if LH_LUA_54
+#if LH_LUA_53
     luaL_Stream *stream = handle;
     stream->f = fp;
     stream->closef = closer;
@@ -356,7 +374,7 @@ static inline void lh_lua_file_open(void *handle, FILE *fp,
 /* Makes a handle a closed one.  Returns its FILE; NULL: it was closed. */
 static inline FILE *lh_lua_file_take(void *handle)
 {
-#if LH_LUA_54
+#if LH_LUA_53
     luaL_Stream *stream = handle;
     FILE *fp = stream->closef ? stream->f : NULL;
     stream->f = NULL;

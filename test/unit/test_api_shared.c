@@ -188,7 +188,7 @@ static void test_each_operation(void **state)
                 "true true");
 }
 
-/* 5.4 tells integers from floats; the others have floats alone. */
+/* 5.3 and later tell integers from floats; the others have floats alone. */
 static void test_numbers_stay_what_they_are(void **state)
 {
     (void)state;

@@ -71,7 +71,7 @@ static void bytecode(void **state)
                                      "httpd.register_handler('/', function()\n"
                                      "httpd.write(nil, 'compiled') end)"),
                      0);
-#if LH_LUA_54
+#if LH_LUA_53
     assert_int_equal(lua_dump(L, keep_code, &code, 0), 0);
 #else
     assert_int_equal(lua_dump(L, keep_code, &code), 0);
