@@ -1,8 +1,7 @@
 /* The server binary (docs/lhttpd.8): its command line becomes library calls. */
-#include <lhttpd.h>
-
 #include <err.h>
 #include <getopt.h>
+#include <lhttpd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +85,9 @@ static void take_option(int c, char *argv[])
     char *next = argv[optind];
 
     if (strchr("?hV", c)) /* ?: getopt has said why */
-        exit(c == '?' ? 2 : puts(c == 'h' ? help : lhttpd_version()) < 0);
+        exit(c == '?' ? 2
+                      : puts(c == 'h' ? help : lhttpd_version()) < 0 ||
+                            (c == 'V' && puts(lhttpd_features()) < 0));
     if (last(c) && strchr("durw", c))
         errx(2, "-%c is given twice", c);
     if (c == 'd') /* may be followed by a number */
@@ -128,8 +129,7 @@ static int need(int result)
     return result;
 }
 
-/* Mistakes in -o are told before it goes to the background, and a service
- * manager speaks to this process, not to one that it forks. */
+/* Before it forks: mistakes in -o show, and a manager knows this process. */
 static void make_server(void)
 {
     need(lhttpd_server_create(&server, &config));

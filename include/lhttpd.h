@@ -1150,8 +1150,20 @@ LHTTPD_API const char *lhttpd_server_error(const lhttpd_server_t *server);
 /* The library's version, "0.1.0". */
 LHTTPD_API const char *lhttpd_version(void);
 
-/* 1 if the library was built with a feature, else 0: "tls", "http2", and the
- * VM as "luajit", "lua5.4" or "lua5.1". */
+/*
+ * What the library was built with, words with spaces between them:
+ *
+ * - "luajit", "lua5.4", "lua5.3" or "lua5.1": the VM
+ * - "tls", and "bearssl", which it is by
+ * - "http2"
+ * - "files": scripts have files and processes
+ *
+ * What is left out of a build is refused where it is asked for: a TLS listener
+ * (LHTTPD_EINVAL), a certificate (LHTTPD_ECERT).  Constant.
+ */
+LHTTPD_API const char *lhttpd_features(void);
+
+/* 1 if it is one of these words, else 0. */
 LHTTPD_API int lhttpd_feature(const char *name);
 
 #ifdef __cplusplus

@@ -934,10 +934,20 @@ const char *lhttpd_version(void)
 }
 
 /* What this build of the library has, whatever the header was compiled for. */
+const char *lhttpd_features(void)
+{
+    return LHTTPD_FEATURES;
+}
+
+/* One of the words of these. */
 int lhttpd_feature(const char *name)
 {
-    if (!name)
-        return 0;
-    return strcmp(name, "tls") == 0 || strcmp(name, LHTTPD_LUA_NAME) == 0 ||
-           (LHTTPD_HTTP2 && strcmp(name, "http2") == 0);
+    const char *word = LHTTPD_FEATURES;
+
+    for (size_t n; name && *word; word += n + (word[n] == ' ')) {
+        n = strcspn(word, " ");
+        if (strlen(name) == n && memcmp(word, name, n) == 0)
+            return 1;
+    }
+    return 0;
 }

@@ -14,6 +14,7 @@
 #   clang    LuaJIT, clang, the same sanitizers; clang-tidy
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
+#   parts    small builds, each without something, and what they then serve
 #   musl     the static binary and the unit tests by musl, LuaJIT
 #   clients  the release build with real clients and proxies, test/clients/run
 
@@ -146,6 +147,17 @@ musl() {
         e2e musl test_command test_examples test_files test_tls test_h2
 }
 
+# What can be left out, one by one and all of it.
+parts() {
+    for without in TLS=none HTTP2=OFF FILES=OFF \
+        'TLS=none -DLHTTPD_HTTP2=OFF -DLHTTPD_FILES=OFF'; do
+        # shellcheck disable=SC2086
+        build parts minsize -DLHTTPD_WERROR=ON -DLHTTPD_TLS=bearssl \
+            -DLHTTPD_HTTP2=ON -DLHTTPD_FILES=ON -DLHTTPD_$without &&
+            e2e parts test_parts test_serve || return 1
+    done
+}
+
 # run_and_add WHAT LOG COMMAND ...: the last line it prints has its totals.
 run_and_add() {
     what=$1
@@ -187,6 +199,7 @@ run_variant() {
     release)
         build release release -DLHTTPD_WERROR=ON && e2e release
         ;;
+    parts) parts ;;
     musl) musl ;;
     clients)
         build release release -DLHTTPD_WERROR=ON && clients release
@@ -201,7 +214,7 @@ run_variant() {
 install_packages "$packages"
 mkdir -p build
 check format format
-for variant in ${*:-dev lua5.4 lua5.3 lua5.1 clang tsan release musl clients}; do
+for variant in ${*:-dev lua5.4 lua5.3 lua5.1 clang tsan release parts musl clients}; do
     if ! run_variant "$variant"; then
         echo "FAILED: $variant"
         failed=$((failed + 1))

@@ -1,6 +1,4 @@
-/*
- * Digests of octets, by BearSSL's functions.
- */
+/* Digests of octets. */
 #ifndef LH_BASE_DIGEST_H
 #define LH_BASE_DIGEST_H
 

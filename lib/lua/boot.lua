@@ -433,8 +433,10 @@ end
 if os then
     -- As before, but what it starts blocks no signal.
     local execute, in_words = begins.execute, rawlen ~= nil
-    function os.execute(command)
-        return execute(command, in_words)
+    if execute then
+        function os.execute(command)
+            return execute(command, in_words)
+        end
     end
     function os.exit()
         error('os.exit: a script does not end its server', 2)

@@ -82,6 +82,11 @@ struct lh_operation {
     void (*deliver)(struct lh_operation *op, struct lh_file *file);
 };
 
+/* --- files.c -------------------------------------------------------------- */
+
+/* Adds to the table at the top what boot.lua needs of files and processes. */
+void lh_files_add(lua_State *L, struct lh_vm *vm);
+
 /* --- operation.c ---------------------------------------------------------- */
 
 /* With a buffer of n octets, if n > 0.  NULL: no memory. */

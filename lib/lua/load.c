@@ -88,21 +88,6 @@ static const luaL_Reg load_begins[] = {
     {NULL, NULL},
 };
 
-/* Without the io library there are no files. */
-static void add_files(lua_State *L, struct lh_vm *vm)
-{
-    if (!lh_file_prepare(L, vm))
-        return;
-    lh_close_watch(L, vm);
-    lh_api_register(L, vm, lh_through_begins);
-    lh_api_register(L, vm, lh_file_begins);
-    lh_api_register(L, vm, lh_file_io_begins);
-    lh_api_register(L, vm, lh_close_begins);
-    lh_api_register(L, vm, lh_popen_begins);
-    lh_api_register(L, vm, lh_file_open_begins);
-    lh_api_register(L, vm, lh_file_send_begins);
-}
-
 /* Runs boot.lua with httpd at `httpd`; leaves what it returns. */
 static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
 {
@@ -121,10 +106,9 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_read_begins);
     lh_api_register(L, vm, lh_write_begins);
     lh_api_register(L, vm, lh_sleep_begins);
-    lh_api_register(L, vm, lh_execute_begins);
     lh_api_register(L, vm, lh_subscription_begins);
     lh_api_register(L, vm, lh_shared_begins);
-    add_files(L, vm);
+    lh_files_add(L, vm);
     lua_pushlightuserdata(L, lh_api_tag());
     lua_pushlightuserdata(L, lh_api_refused());
     lua_pushvalue(L, constants);

@@ -802,6 +802,11 @@ static const struct lh_transport_ops tls_ops = {
     .free = tls_free,
 };
 
+const char *lh_tls_library(void)
+{
+    return "bearssl";
+}
+
 struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd)
 {
     struct tls *tls = lh_calloc(1, sizeof(*tls));
@@ -858,6 +863,12 @@ bool lh_tls_is_resumed(const struct lh_transport *t)
     const struct tls *tls = const_tls(t);
 
     return tls->agreed && !tls->context->session.is_new;
+}
+
+/* tls_context.c allows no other. */
+const char *lh_tls_protocol(const struct lh_transport *t)
+{
+    return const_tls(t)->agreed ? "TLSv1.2" : "";
 }
 
 const char *lh_tls_cipher(const struct lh_transport *t)

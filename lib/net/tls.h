@@ -1,17 +1,25 @@
 /*
- * TLS 1.2 by BearSSL: the transport that puts its engine between the socket and
- * the protocol.  Contexts are pooled per worker; what all workers share is
- * read-only, but for the session cache.
+ * TLS: the transport that is between the socket and the protocol.  Contexts are
+ * pooled per worker; what all workers share is read-only, but for the session
+ * cache.
+ *
+ * This header and cred.h are all that a TLS library has to give: each is files
+ * of its own, which CMakeLists.txt chooses by LHTTPD_TLS, and nobody above net/
+ * knows which.  tls.c and what it includes is BearSSL, tls_none.c no TLS.
  */
 #ifndef LH_NET_TLS_H
 #define LH_NET_TLS_H
 
 #include "base/err.h"
-#include "net/client_auth.h"
+#include "net/client_cert.h"
 #include "net/cred.h"
 #include "net/transport.h"
 
 #include <stdbool.h>
+
+/* The library's name, "bearssl"; NULL: there is no TLS in this build, listeners
+ * that want it are refused, and so are credentials. */
+const char *lh_tls_library(void);
 
 /* Shared by the workers: credentials and the resumption cache. */
 struct lh_tls_shared;
@@ -48,6 +56,7 @@ enum lh_tls_state {
 enum lh_tls_state lh_tls_state(const struct lh_transport *t);
 bool lh_tls_is_h2(const struct lh_transport *t);
 bool lh_tls_is_resumed(const struct lh_transport *t); /* of a former session */
+const char *lh_tls_protocol(const struct lh_transport *t);    /* "TLSv1.2" */
 const char *lh_tls_cipher(const struct lh_transport *t);      /* IANA name */
 const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
 

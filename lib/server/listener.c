@@ -2,6 +2,7 @@
 #include "server/listener.h"
 
 #include "lhttpd.h"
+#include "net/tls.h"
 
 void lh_listeners_init(struct lh_listeners *l, const struct lh_log *log)
 {
@@ -21,6 +22,9 @@ int lh_listener_check(unsigned flags, struct lh_err *err)
     if ((flags & both) == both)
         return lh_err_set(err, LHTTPD_EINVAL,
                           "a listener speaks TLS or redirects to it, not both");
+    if ((flags & LHTTPD_LISTEN_TLS) && !lh_tls_library())
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "TLS is not built in (LHTTPD_TLS=none)");
     return 0;
 }
 

@@ -134,7 +134,7 @@ static void secured(struct lh_conn *c)
                                                  : &counters->handshakes_full,
                  1);
     peer->secure = true;
-    peer->tls_protocol = "TLSv1.2";
+    peer->tls_protocol = lh_tls_protocol(c->transport);
     peer->tls_cipher = lh_tls_cipher(c->transport);
     if (!note_certificate(c) ||
         !lh_peer_set_server_name(peer, lh_tls_server_name(c->transport)))

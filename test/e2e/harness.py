@@ -8,6 +8,7 @@ a connection, exchange, task or operation that is left is a failure.
 
 import atexit
 import contextlib
+import functools
 import os
 import re
 import select
@@ -46,6 +47,18 @@ def built_with(sanitizer):
     """Whether the binary was built with "asan" or "tsan"."""
     with open(BINARY, "rb") as f:
         return b"__" + sanitizer.encode() + b"_init" in f.read()
+
+
+@functools.lru_cache
+def built_in():
+    """The words of the binary's -V: "tls", "files" and so on."""
+    return frozenset(lhttpd("-V").stdout.splitlines()[1].split())
+
+
+def need_built_in(part):
+    """Skips the test where the build has left it out."""
+    if part not in built_in():
+        raise unittest.SkipTest(f"built without {part}")
 
 
 def built_by_musl():
@@ -178,6 +191,8 @@ def _make_certificate(kind, names, where):
 
 def certificate_options(*kinds):
     options = []
+    if kinds:
+        need_built_in("tls")
     for kind in kinds:
         pem, key = certificate(kind)
         options += ["-c", pem, "-k", key]

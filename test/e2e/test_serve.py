@@ -315,6 +315,7 @@ end)
                     self.assertEqual(c.ask().text, "whole")
                     self.assertEqual(c.ask(path="/then").text,
                                      "finished: true")
+                harness.need_built_in("http2")
                 harness.need("nghttp")  # curl would not wait for the end
                 for of, body in (("/", "whole"), ("/then", "finished: true")):
                     self.assertEqual(run("nghttp", s.url + of).stdout, body)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bearssl.h>
 #include <cmocka.h>
 
 static void expect_sha1(const char *text, const char *hex)
@@ -26,6 +27,23 @@ static void test_sha1(void **state)
     expect_sha1("abc", "a9993e364706816aba3e25717850c26c9cd0d89d");
     expect_sha1("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
                 "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+}
+
+/* Of every length around the ends of blocks, as another implementation. */
+static void test_sha1_of_any_length(void **state)
+{
+    uint8_t octets[300], out[LH_SHA1_BYTES], other[LH_SHA1_BYTES];
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(octets); n++) {
+        br_sha1_context sha1;
+        octets[n] = (uint8_t)(n * 167 + 13);
+        lh_sha1(octets, n, out);
+        br_sha1_init(&sha1);
+        br_sha1_update(&sha1, octets, n);
+        br_sha1_out(&sha1, other);
+        assert_memory_equal(out, other, sizeof(out));
+    }
 }
 
 /* RFC 4648, 10. */
@@ -55,6 +73,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sha1),
+        cmocka_unit_test(test_sha1_of_any_length),
         cmocka_unit_test(test_base64),
     };
 

@@ -1288,6 +1288,23 @@ static void every_allocation_may_fail(void **state)
     test_heap_uninstall();
 }
 
+/* Whole words, and no others. */
+static void features_are_words(void **state)
+{
+    char words[200], *rest = words, *word;
+    const char *const none[] = {"", "lua", "tl", "tls bearssl", "tlss", "ls"};
+
+    (void)state;
+    snprintf(words, sizeof(words), "%s", lhttpd_features());
+    while ((word = strtok_r(rest, " ", &rest)) != NULL)
+        assert_true(lhttpd_feature(word));
+    assert_true(lhttpd_feature("tls"));
+    assert_true(lhttpd_feature("files"));
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        assert_false(lhttpd_feature(none[i]));
+    assert_false(lhttpd_feature(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1328,6 +1345,7 @@ int main(void)
         cmocka_unit_test(too_few_descriptors_are_said),
         cmocka_unit_test(nothing_to_do_is_said),
         cmocka_unit_test(no_more_clients_than_the_limit),
+        cmocka_unit_test(features_are_words),
         cmocka_unit_test(every_allocation_may_fail),
     };
 

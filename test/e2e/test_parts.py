@@ -1,0 +1,82 @@
+"""What is left out of a build: said by -V, refused where it is asked for, and
+the rest works.  It runs on every build; each class says what it is about."""
+
+import socket
+import unittest
+
+import harness
+from harness import Server, lhttpd
+
+
+class Parts(harness.TestCase):
+    """Of the binary that is tested."""
+
+    SCRIPT = """
+httpd.register_handler("/", function()
+    local named = {"io", "popen", "open", "sendfile", "execute", "remove"}
+    local there = {}
+    for i = 1, #named do
+        local name = named[i]
+        if _G[name] or httpd[name] or os[name] then there[#there + 1] = name end
+    end
+    httpd.write(nil, #there > 0 and table.concat(there, " ") or "nothing")
+end)
+httpd.register_handler("/require", function()
+    httpd.write(nil, tostring(pcall(require, "io")))
+end)
+"""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.parts = harness.built_in()
+        cls.script = harness.directory() + "/parts.lua"
+        with open(cls.script, "w") as f:
+            f.write(cls.SCRIPT)
+
+    def answer(self, path, **how):
+        with Server("/", self.script, **how) as s:
+            with s.client() as c:
+                r = c.ask("GET", path)
+                self.assertEqual(r.status, 200)
+                return r.text
+
+    def refused(self, words, *options):
+        done = lhttpd("-f", "-a", "127.0.0.1", *options, "-l", "/", self.script)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn(words, done.stderr)
+
+    def test_files(self):
+        every = "io popen open sendfile execute remove"
+        has = "files" in self.parts
+        self.assertEqual(self.answer("/"), every if has else "nothing")
+        self.assertEqual(self.answer("/require"), "true" if has else "false")
+
+    def test_tls(self):
+        if "tls" in self.parts:
+            self.assertIn("bearssl", self.parts)
+            self.answer("/", tls=["ec"])
+            return
+        self.assertNotIn("bearssl", self.parts)
+        pair = ["-c", *harness.certificate("ec")]
+        pair.insert(2, "-k")
+        self.refused("TLS is not built in", *pair, "-p", "0s")
+        self.refused(f"certificate '{pair[1]}': TLS is not built in", *pair,
+                     "-t")
+        done = lhttpd("-o", f"client_ca={pair[1]}", "-l", "/", self.script)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"client CA '{pair[1]}': TLS is not built in",
+                      done.stderr)
+
+    def test_http2(self):
+        preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+        with Server("/", self.script) as s:
+            with socket.create_connection(("127.0.0.1", s.port),
+                                          harness.PATIENCE) as c:
+                c.sendall(preface)
+                begins = c.recv(9)
+        self.assertEqual(begins[3:4], b"\4" if "http2" in self.parts else b"",
+                         begins)  # SETTINGS, or the end
+
+
+if __name__ == "__main__":
+    unittest.main()
