@@ -72,8 +72,7 @@ static inline void lh_latency_add(struct lh_latency *latency, uint64_t us)
 
 /* How requests went.  Those of two workers share no line of a cache. */
 struct lh_request_counts {
-    lh_count by_class[LH_STATUS_CLASSES];
-    lh_count by_ending[LH_ENDINGS];
+    lh_count ended[LH_STATUS_CLASSES][LH_ENDINGS];
     struct lh_latency head, end;
     char apart[64];
 };
@@ -90,11 +89,11 @@ struct lh_counters {
 
     lh_count accepted[LH_CARRIERS], refused[LH_REFUSALS];
     lh_count connections_total;
-    lh_count requests_begun, requests_ended; /* see http/exchange.h */
-    lh_count by_version[3];                  /* likewise, of the ended */
-    struct lh_request_counts unhandled;      /* of those without a handler */
-    lh_count octets_in, octets_out;          /* of sockets */
-    lh_count access_lost;                    /* lines of the access log */
+    lh_count requests_begun;            /* see http/exchange.h */
+    lh_count by_version[3];             /* likewise, of those that have ended */
+    struct lh_request_counts unhandled; /* of those without a handler */
+    lh_count octets_in, octets_out;     /* of sockets */
+    lh_count access_lost;               /* lines of the access log */
     lh_count handshakes_full, handshakes_resumed, handshakes_failed;
     lh_count operations_done;
     lh_count vm_memory_hits;              /* of the limit vm_memory_bytes */
@@ -104,5 +103,11 @@ struct lh_counters {
     lh_count turn_ms; /* when the present turn began; 0: it waits for events */
     lh_count turns, long_turns, longest_turn_ms; /* a turn: without its wait */
 };
+
+static inline uint64_t lh_requests_ended(const struct lh_counters *c)
+{
+    return lh_count_get(&c->by_version[0]) + lh_count_get(&c->by_version[1]) +
+           lh_count_get(&c->by_version[2]);
+}
 
 #endif

@@ -112,7 +112,7 @@ static void tell_end(struct lh_exchange *ex, enum lh_ending ending)
         return;
     ex->over = true;
     ex->ending = ending;
-    lh_count_add(&ctx->counters.requests_ended, 1);
+    lh_count_add(&ctx->counters.by_version[ex->request.version], 1);
     if (ctx->request_ends)
         ctx->request_ends(ex);
 }
@@ -125,13 +125,6 @@ void lh_exchange_refuse(struct lh_exchange *ex, unsigned status, uint64_t n)
     ex->refused_bytes = n;
     ex->head_us = ex->ctx->now_us;
     tell_end(ex, LH_ENDED_COMPLETE);
-}
-
-unsigned lh_exchange_status(const struct lh_exchange *ex)
-{
-    if (ex->refused)
-        return ex->refused;
-    return ex->response.head_left ? ex->response.status : 0;
 }
 
 uint64_t lh_exchange_body_sent(const struct lh_exchange *ex)

@@ -166,7 +166,13 @@ void lh_exchange_refuse(struct lh_exchange *ex, unsigned status, uint64_t n);
 
 /* Facts for ctx->request_ends: the status of the final header that has left, or
  * 0; and how many octets of the response's body have. */
-unsigned lh_exchange_status(const struct lh_exchange *ex);
+static inline unsigned lh_exchange_status(const struct lh_exchange *ex)
+{
+    if (ex->refused)
+        return ex->refused;
+    return ex->response.head_left ? ex->response.status : 0;
+}
+
 uint64_t lh_exchange_body_sent(const struct lh_exchange *ex);
 
 /* How much of the request's body may be queued now: 0 holds the client back.

@@ -120,16 +120,16 @@ bool lh_field_name_valid(struct lh_str name)
     return name.n > 0;
 }
 
-/* Is one of these octets below 0x20 or 0x7f?  All eight at once; HTAB counts,
- * and so, rarely, does an octet above such a one. */
-static bool may_have_control(const uint8_t *p)
-{
-    const uint64_t ones = UINT64_MAX / 255, highs = ones * 128;
-    uint64_t x, del;
+#define EACH(octet) (0x0101010101010101u * (octet))
 
-    memcpy(&x, p, 8);
-    del = x ^ ones * 0x7f;
-    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
+/* Of eight octets: EACH(0x80) of it is not zero where one of them is below 0x20
+ * or is 0x7f.  HTAB counts, and so, rarely, does an octet above such a one. */
+static uint64_t likely_controls(const uint8_t *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, sizeof(x));
+    return ((x - EACH(0x20)) | ((x ^ EACH(0x7f)) - EACH(1))) & ~x;
 }
 
 static bool has_control_octet(const uint8_t *p, size_t n)
@@ -141,17 +141,18 @@ static bool has_control_octet(const uint8_t *p, size_t n)
     return false;
 }
 
-/* The last eight octets are looked at together, also where they overlap with
- * some that were looked at before. */
+/* Most texts have none, which is found out eight octets at a time; the last
+ * eight may overlap. */
 bool lh_has_control(const uint8_t *p, size_t n)
 {
+    uint64_t likely = 0;
+
     if (n < 8)
         return has_control_octet(p, n);
-    for (size_t i = 0; i + 8 < n; i += 8) {
-        if (may_have_control(p + i))
-            return has_control_octet(p + i, n - i);
-    }
-    return may_have_control(p + n - 8) && has_control_octet(p + n - 8, 8);
+    for (size_t i = 0; i + 8 < n; i += 8)
+        likely |= likely_controls(p + i);
+    likely |= likely_controls(p + n - 8);
+    return likely & EACH(0x80) && has_control_octet(p, n);
 }
 
 bool lh_field_value_valid(struct lh_str value)

@@ -58,7 +58,7 @@ static bool script_frame(lua_State *L, lua_Debug *ar)
     return false;
 }
 
-int lh_api_line(lua_State *L, int level)
+static int script_line(lua_State *L, int level)
 {
     lua_Debug ar;
 
@@ -69,6 +69,12 @@ int lh_api_line(lua_State *L, int level)
             return ar.currentline;
     }
     return script_frame(L, &ar) ? ar.currentline : 0;
+}
+
+void lh_api_note_line(lua_State *L, struct lh_task *task, int level)
+{
+    if (task->vm->known[task->handler].notes_line && !task->header_line)
+        task->header_line = script_line(L, level);
 }
 
 void lh_api_push_place(lua_State *L)

@@ -49,8 +49,11 @@ void lh_api_push_place(lua_State *L);
 /* The same of a coroutine that is suspended in a C function. */
 void lh_api_push_place_of(lua_State *L, lua_State *co);
 
-/* The script's line that runs, 0 where unknown; it is mostly at `level`. */
-int lh_api_line(lua_State *L, int level);
+/* The response starts here, or has before: the script's line, mostly that at
+ * `level`, is kept for the error of a second header.  Asking Lua costs as much
+ * as the rest of a short answer's parts, so that is not done before a handler
+ * has made that mistake once. */
+void lh_api_note_line(lua_State *L, struct lh_task *task, int level);
 
 /* Raises if the stream argument, the first one, is not the client. */
 void lh_api_stream(lua_State *L, const char *function);

@@ -24,11 +24,26 @@ static int no_memory(const struct out *out)
     return lh_api_error(out->L, "not enough memory");
 }
 
-/* "404", 404, "404 Not Found". */
+/* "404", "404 Not Found"; 0: none. */
+static unsigned parse_status(struct lh_str s)
+{
+    unsigned status = 0;
+
+    if (s.n < 3 || (s.n > 3 && s.p[3] != ' '))
+        return 0;
+    for (int i = 0; i < 3; i++) {
+        unsigned digit = (unsigned)(s.p[i] - '0');
+        if (digit > 9)
+            return 0;
+        status = status * 10 + digit;
+    }
+    return status >= 100 && status <= 599 ? status : 0;
+}
+
+/* Also as a number. */
 static void set_status(struct out *out, int value, bool colon)
 {
     struct lh_str text = {NULL, 0};
-    uint64_t status = 0;
 
     if (out->colon_status)
         return;
@@ -36,12 +51,10 @@ static void set_status(struct out *out, int value, bool colon)
     if (!text.p)
         lh_api_error(out->L, "%s: the status is a %s", out->function,
                      luaL_typename(out->L, value));
-    if (text.n < 3 || (text.n > 3 && text.p[3] != ' ') ||
-        !lh_str_to_u64((struct lh_str){text.p, 3}, 599, &status) ||
-        status < 100)
+    out->status = parse_status(text);
+    if (!out->status)
         lh_api_error(out->L, "%s: '%s' is no status from 100 to 599",
                      out->function, text.p);
-    out->status = (unsigned)status;
     out->colon_status = colon;
 }
 
@@ -74,7 +87,9 @@ static bool take_pseudo(struct out *out, struct lh_str name, int value)
 {
     struct lh_str text = {NULL, 0};
 
-    if (lh_str_equal_nocase(name, LH_STR(":status"))) {
+    /* As it is mostly written first, which is cheaper. */
+    if (lh_str_equal(name, LH_STR(":status")) ||
+        lh_str_equal_nocase(name, LH_STR(":status"))) {
         set_status(out, value, true);
         return true;
     }
@@ -221,10 +236,11 @@ static int push_promise(struct out *out)
 
 /* --- httpd.header --------------------------------------------------------- */
 
-/* With the line, where it is known: the usual mistake is a write before the
- * header. */
+/* The usual mistake is a write before the header.  From here on it is told with
+ * the line of that. */
 static int already_sent(lua_State *L, const struct lh_task *task)
 {
+    task->vm->known[task->handler].notes_line = true;
     if (!task->header_line)
         return lh_api_error(L, "header already sent");
     return lh_api_error(L, "header already sent, in line %d",
@@ -245,7 +261,7 @@ static int start_response(struct out *out)
         error = lh_exchange_informational(ex, out->status, &out->fields);
     } else {
         unsigned usual = task->handler == task->vm->not_found ? 404 : 200;
-        task->header_line = lh_api_line(out->L, 1);
+        lh_api_note_line(out->L, task, 1);
         error = lh_exchange_start(ex, out->status ? out->status : usual,
                                   &out->fields);
     }

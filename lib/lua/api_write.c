@@ -153,13 +153,6 @@ static bool goes_at_once(const struct lh_task *task)
            is_copied(task->ex, task->data.n, room);
 }
 
-/* Without a header the response starts here. */
-static void note_line(lua_State *L, struct lh_task *task)
-{
-    if (!task->header_line)
-        task->header_line = lh_api_line(L, 2);
-}
-
 static const struct lh_wait write_wait = {
     .poll = poll_write,
     .start = release_response,
@@ -194,11 +187,11 @@ static int write_begin(lua_State *L)
     if (to_file)
         return lh_file_write_begin(L, task, timeout_ms);
     if (goes_at_once(task)) {
-        note_line(L, task);
+        lh_api_note_line(L, task, 2);
         task->outcome = give_data(task);
         return push_written(L, task);
     }
-    note_line(L, task);
+    lh_api_note_line(L, task, 2);
     /* Before the wait: the string may be lent at once. */
     lh_task_anchor(task, L, 2, true);
     return lh_api_begin(L, task, &write_wait, timeout_ms);
@@ -277,7 +270,7 @@ static int finish_begin(lua_State *L)
 
     if (!task)
         return lh_api_refuse(L);
-    note_line(L, task);
+    lh_api_note_line(L, task, 2);
     return lh_api_begin(L, task, &finish_wait,
                         lh_api_timeout(L, 1, "httpd.finish"));
 }

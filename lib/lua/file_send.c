@@ -398,8 +398,7 @@ static int begin_sending(lua_State *L, bool owns)
         task->error = error;
         return push_sent(L, task);
     }
-    if (!task->header_line)
-        task->header_line = lh_api_line(L, 2);
+    lh_api_note_line(L, task, 2);
     return lh_api_begin(L, task, &send_wait, timeout_ms);
 }
 

@@ -90,11 +90,6 @@ void lh_gc_count(struct lh_vm *vm)
 
 /* Garbage counts against the limit too, and LuaJIT and 5.1 do not collect it
  * when an allocation fails, whoever refused it. */
-bool lh_gc_is_due(const struct lh_vm *vm)
-{
-    return vm->short_of_memory || vm->bytes >= vm->collect_at;
-}
-
 /* collectgarbage("step") where there is a size at index 1, else a whole
  * collection.  LuaJIT starts a stopped collector by the way. */
 static int run_collector(lua_State *L)
@@ -239,30 +234,6 @@ static int collect_now(lua_State *L)
 }
 
 /* --- finalizers ----------------------------------------------------------- */
-
-/* On 5.1 what the script has said is all that is known. */
-void lh_gc_note_stopped(lua_State *L, struct lh_vm *vm)
-{
-    if (!LH_LUA_51)
-        vm->gc_stopped = lh_lua_in_finalizer(L, false);
-}
-
-/* Ours are counted; for those that a script has put in by itself the VM is
- * asked. */
-static bool in_finalizer(lua_State *L, const struct lh_vm *vm)
-{
-    return vm->finalizers || lh_lua_in_finalizer(L, vm->gc_stopped);
-}
-
-bool lh_gc_runs_script(lua_State *L, const struct lh_vm *vm)
-{
-    return (vm->current || vm->loading) && !in_finalizer(L, vm);
-}
-
-bool lh_gc_runs_alone(lua_State *L, const struct lh_vm *vm)
-{
-    return vm->collects || !in_finalizer(L, vm);
-}
 
 /* note_stop(whether): before collectgarbage does it.  A finalizer stops
  * nothing. */

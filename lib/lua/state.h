@@ -54,6 +54,7 @@ struct lh_handler {
     struct lh_run_words *what; /* "handler /x (line 12)" */
     struct lh_tally *tally;    /* NULL: nobody counts */
     int arguments;             /* those that it can see, no others are made */
+    bool notes_line;           /* where a response starts; see api.h */
 };
 
 struct lh_vm {

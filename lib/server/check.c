@@ -93,11 +93,12 @@ static void check_queue(const struct lh_list *queue, size_t offset)
 static void check_requests(const struct lh_worker *w)
 {
     const struct lh_counters *n = &w->ctx.counters;
+    uint64_t ended = lh_requests_ended(n);
 
-    assert(n->requests_ended <= n->requests_begun);
-    assert(n->requests_begun - n->requests_ended <= n->exchanges);
+    assert(ended <= n->requests_begun);
+    assert(n->requests_begun - ended <= n->exchanges);
     if (w->conns_n == 0)
-        assert(n->requests_ended == n->requests_begun);
+        assert(ended == n->requests_begun);
 }
 
 void lh_check_worker(const struct lh_worker *w)

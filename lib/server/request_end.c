@@ -29,9 +29,8 @@ static void count_end(const struct lh_exchange *ex)
     struct lh_request_counts *n = ex->counts ? ex->counts : &all->unhandled;
     unsigned class = lh_exchange_status(ex) / 100;
 
-    lh_count_add(&all->by_version[ex->request.version], 1);
-    lh_count_add(&n->by_class[class < LH_STATUS_CLASSES ? class : 0], 1);
-    lh_count_add(&n->by_ending[ex->ending], 1);
+    lh_count_add(&n->ended[class < LH_STATUS_CLASSES ? class : 0][ex->ending],
+                 1);
     if (ex->head_us)
         lh_latency_add(&n->head, ex->head_us - ex->begun_us);
     lh_latency_add(&n->end, ex->ctx->now_us - ex->begun_us);

@@ -84,18 +84,37 @@ static void add_latency(lhttpd_latency_t *to, const struct lh_latency *from)
         to->counts[i] += lh_count_get(&from->counts[i]);
 }
 
+static uint64_t of_class(const struct lh_request_counts *n, unsigned class)
+{
+    uint64_t sum = 0;
+
+    for (unsigned ending = 0; ending < LH_ENDINGS; ending++)
+        sum += lh_count_get(&n->ended[class][ending]);
+    return sum;
+}
+
+static uint64_t of_ending(const struct lh_request_counts *n,
+                          enum lh_ending ending)
+{
+    uint64_t sum = 0;
+
+    for (unsigned class = 0; class < LH_STATUS_CLASSES; class ++)
+        sum += lh_count_get(&n->ended[class][ending]);
+    return sum;
+}
+
 static void add_requests(lhttpd_requests_t *to,
                          const struct lh_request_counts *from)
 {
-    to->unanswered += lh_count_get(&from->by_class[0]);
-    to->status_2xx += lh_count_get(&from->by_class[2]);
-    to->status_3xx += lh_count_get(&from->by_class[3]);
-    to->status_4xx += lh_count_get(&from->by_class[4]);
-    to->status_5xx += lh_count_get(&from->by_class[5]);
-    to->complete += lh_count_get(&from->by_ending[LH_ENDED_COMPLETE]);
-    to->gone += lh_count_get(&from->by_ending[LH_ENDED_GONE]);
-    to->timed_out += lh_count_get(&from->by_ending[LH_ENDED_TIMEOUT]);
-    to->cut += lh_count_get(&from->by_ending[LH_ENDED_CUT]);
+    to->unanswered += of_class(from, 0);
+    to->status_2xx += of_class(from, 2);
+    to->status_3xx += of_class(from, 3);
+    to->status_4xx += of_class(from, 4);
+    to->status_5xx += of_class(from, 5);
+    to->complete += of_ending(from, LH_ENDED_COMPLETE);
+    to->gone += of_ending(from, LH_ENDED_GONE);
+    to->timed_out += of_ending(from, LH_ENDED_TIMEOUT);
+    to->cut += of_ending(from, LH_ENDED_CUT);
     add_latency(&to->head, &from->head);
     add_latency(&to->end, &from->end);
 }
