@@ -86,7 +86,7 @@ bool lh_str_hex_to_u64(struct lh_str s, uint64_t *value)
 }
 
 /* "00" to "99": a division for two digits is half as many. */
-static const char pairs[] =
+const char lh_dec_pairs[201] =
     "00010203040506070809101112131415161718192021222324"
     "25262728293031323334353637383940414243444546474849"
     "50515253545556575859606162636465666768697071727374"
@@ -110,10 +110,10 @@ size_t lh_u64_to_dec(char *out, uint64_t value)
 
     for (; value >= 100; value /= 100) {
         at -= 2;
-        memcpy(at, pairs + 2 * (value % 100), 2);
+        memcpy(at, lh_dec_pairs + 2 * (value % 100), 2);
     }
     if (value >= 10)
-        memcpy(out, pairs + 2 * value, 2);
+        memcpy(out, lh_dec_pairs + 2 * value, 2);
     else
         *out = (char)('0' + value);
     return n;

@@ -58,6 +58,9 @@ size_t lh_utf8_length(const uint8_t *p, size_t n);
 /* 0 to 15, or -1. */
 int lh_hex_digit(char c);
 
+/* "00" to "99", one behind the other. */
+extern const char lh_dec_pairs[201];
+
 /* Writes a decimal number, returns its length (at most 20, not terminated). */
 size_t lh_u64_to_dec(char *out, uint64_t value);
 

@@ -97,6 +97,7 @@ struct lh_peer *lh_peer_for_request(struct lh_peer *peer)
         return NULL;
     copy->owners = 1;
     copy->origin = lh_peer_hold(peer);
+    copy->logged = NULL;
     if (!copy->proxy_addr) {
         copy->proxy_addr = peer->client_addr;
         copy->proxy_port = peer->client_port;
@@ -121,6 +122,7 @@ void lh_peer_let_go(struct lh_peer *peer)
         lh_free(peer->proxy_addr);
         lh_free(peer->cert);
     }
+    lh_free(peer->logged);
     lh_free(peer);
 }
 

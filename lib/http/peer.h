@@ -35,6 +35,8 @@ struct lh_peer {
     char *own_words;             /* where these live that are no constants */
     char *proxy_addr; /* who is connected to us and speaks for the client; NULL:
                          the client */
+    char *logged;     /* what its lines of the access log have alike, from
+                         lh_alloc(); NULL: not written yet */
     struct lh_peer *origin; /* of one that is for a single request: whose
                                strings these are; or NULL */
 };

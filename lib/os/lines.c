@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define PART_BYTES      ((size_t)16 << 10) /* at first */
-#define PART_KEPT_BYTES ((size_t)64 << 10)
+#define PART_KEPT_BYTES ((size_t)128 << 10)
 
 /* In front of the lines: a newline, sometimes. */
 #define HEAD_BYTES 1

@@ -13,7 +13,7 @@
 
 /* A write costs as much as a few lines: so some are waited for, for a time that
  * nobody notices who looks at the file. */
-#define LEAVE_BYTES ((size_t)16 << 10)
+#define LEAVE_BYTES ((size_t)64 << 10)
 #define LEAVE_MS    10
 
 /* From one try to the next, where lines are not taken. */
@@ -102,15 +102,27 @@ static int64_t epoch_us(struct lh_access_writer *a)
     return a->epoch_us;
 }
 
-static void add_line(struct lh_access_writer *a, const lhttpd_access_t *e)
+/* Written with the first line of a peer, and kept for the others. */
+static const char *ends_of(enum lh_access_format format,
+                           const lhttpd_access_t *e, struct lh_peer *peer)
+{
+    if (!peer->logged && format == LH_ACCESS_JSON)
+        peer->logged = lh_access_ends(format, e);
+    return peer->logged;
+}
+
+static void add_line(struct lh_access_writer *a, const lhttpd_access_t *e,
+                     struct lh_peer *peer)
 {
     enum lh_access_format format = a->access->format;
-    char *line = lh_lines_room(&a->lines, lh_access_line_most(format, e));
+    const char *ends = ends_of(format, e, peer);
+    char *line = lh_lines_room(&a->lines, lh_access_line_most(format, e, ends));
 
     if (!lh_lines_waiting(&a->lines))
         a->since_ms = a->ctx->now_ms;
     if (line)
-        lh_lines_give(&a->lines, lh_access_line(line, format, e, &a->dates));
+        lh_lines_give(&a->lines,
+                      lh_access_line(line, format, e, ends, &a->dates));
 }
 
 void lh_access_add(struct lh_access_writer *a, struct lh_exchange *ex,
@@ -129,7 +141,7 @@ void lh_access_add(struct lh_access_writer *a, struct lh_exchange *ex,
     if (access->fn)
         access->fn(access->context, &e);
     if (access->file)
-        add_line(a, &e);
+        add_line(a, &e, ex->peer);
 }
 
 /* --- lines that were lost ------------------------------------------------- */

@@ -2,10 +2,12 @@
  * Lines of the access log: see access_line.h.  Whoever calls has made room for
  * the longest line that can come of an entry, so nothing here looks at room:
  * each octet from outside becomes six at most, and all else is shorter than
- * FIXED_BYTES.
+ * FIXED_BYTES.  What a connection's lines have in common is written once for
+ * it, by lh_access_ends().
  */
 #include "server/access_line.h"
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "os/clock.h"
 
@@ -34,9 +36,27 @@ static char *put_terminated(char *to, const char *s)
     return put_n(to, s, strlen(s));
 }
 
+/* Two digits, with their leading zero. */
+static char *put_pair(char *to, unsigned n)
+{
+    return put_n(to, &lh_dec_pairs[2 * n], 2);
+}
+
+/* Most numbers of a line are small. */
 static char *put_decimal(char *to, uint64_t n)
 {
-    return to + lh_u64_to_dec(to, n);
+    unsigned small = (unsigned)n;
+
+    if (n >= 1000)
+        return to + lh_u64_to_dec(to, n);
+    if (small >= 100) {
+        *to++ = (char)('0' + small / 100);
+        return put_pair(to, small % 100);
+    }
+    if (small >= 10)
+        return put_pair(to, small);
+    *to++ = (char)('0' + small);
+    return to;
 }
 
 /* Printable ASCII but quote and backslash stands for itself in all formats. */
@@ -241,10 +261,10 @@ static char *put_line_time(char *to, int64_t unix_us,
     to = PUT(to, "{\"begun\":\"");
     to = put_n(to, date_of(dates, unix_us / 1000000, true),
                LH_CLOCK_ISO_BYTES - 2);
-    *to++ = '.';
-    for (int i = 5; i >= 0; i--, us /= 10)
-        to[i] = (char)('0' + us % 10);
-    return PUT(to + 6, "Z\"");
+    to = put_pair(PUT(to, "."), us / 10000);
+    to = put_pair(to, us / 100 % 100);
+    to = put_pair(to, us % 100);
+    return PUT(to, "Z\"");
 }
 
 static char *put_ends(char *to, const lhttpd_access_t *e)
@@ -262,7 +282,7 @@ static char *put_ends(char *to, const lhttpd_access_t *e)
     return PUT_WORDS(to, ",\"tls_server_name\":", e->tls_server_name);
 }
 
-static char *put_json(char *to, const lhttpd_access_t *e,
+static char *put_json(char *to, const lhttpd_access_t *e, const char *ends,
                       struct lh_access_dates *dates)
 {
     static const char *const endings[] = {
@@ -273,7 +293,7 @@ static char *put_json(char *to, const lhttpd_access_t *e,
     };
 
     to = put_line_time(to, e->begun_unix_us, dates);
-    to = put_ends(to, e);
+    to = ends ? put_terminated(to, ends) : put_ends(to, e);
     to = PUT_KNOWN(to, ",\"protocol\":", e->protocol);
     to = PUT_TEXT(to, ",\"method\":", e->method);
     to = PUT_TEXT(to, ",\"authority\":", e->authority);
@@ -316,23 +336,43 @@ static size_t length_of_line(const char *s)
     return s ? strlen(s) : 0;
 }
 
+static size_t most_of_ends(const lhttpd_access_t *e)
+{
+    return length_of_line(e->tls_protocol) + length_of_line(e->tls_cipher) +
+           length_of_line(e->tls_server_name);
+}
+
+char *lh_access_ends(enum lh_access_format format, const lhttpd_access_t *e)
+{
+    char *text = NULL;
+
+    if (format == LH_ACCESS_JSON)
+        text = lh_alloc(FIXED_BYTES + ESCAPED_BYTES * most_of_ends(e));
+    if (!text)
+        return NULL;
+    char *end = put_ends(text, e);
+    *end++ = '\0';
+    char *fitting = lh_realloc(text, (size_t)(end - text));
+    return fitting ? fitting : text;
+}
+
 size_t lh_access_line_most(enum lh_access_format format,
-                           const lhttpd_access_t *e)
+                           const lhttpd_access_t *e, const char *ends)
 {
     size_t n = e->method.bytes + e->target.bytes + e->referrer.bytes +
                e->user_agent.bytes;
 
     if (format == LH_ACCESS_JSON)
         n += e->authority.bytes + e->request_id.bytes + e->traceparent.bytes +
-             length_of_line(e->prefix) + length_of_line(e->tls_protocol) +
-             length_of_line(e->tls_cipher) + length_of_line(e->tls_server_name);
-    return FIXED_BYTES + ESCAPED_BYTES * n;
+             length_of_line(e->prefix) + (ends ? 0 : most_of_ends(e));
+    return FIXED_BYTES + length_of_line(ends) + ESCAPED_BYTES * n;
 }
 
 size_t lh_access_line(char *to, enum lh_access_format format,
-                      const lhttpd_access_t *e, struct lh_access_dates *dates)
+                      const lhttpd_access_t *e, const char *ends,
+                      struct lh_access_dates *dates)
 {
-    char *end = format == LH_ACCESS_JSON       ? put_json(to, e, dates)
+    char *end = format == LH_ACCESS_JSON       ? put_json(to, e, ends, dates)
                 : format == LH_ACCESS_COMBINED ? put_combined(to, e, dates)
                                                : put_common(to, e, dates);
 

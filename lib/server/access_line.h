@@ -31,12 +31,18 @@ struct lh_access_dates {
 /* "common", "combined" or "json"; false: none of these. */
 bool lh_access_format_of(const char *name, enum lh_access_format *format);
 
-/* How long its line is at most, newline included. */
+/* What all lines of an entry's connection have alike in JSON: both ends, and
+ * TLS.  From lh_alloc(); NULL: no memory, or the format has none. */
+char *lh_access_ends(enum lh_access_format format, const lhttpd_access_t *e);
+
+/* How long its line is at most, newline included.  `ends`: of its connection,
+ * or NULL. */
 size_t lh_access_line_most(enum lh_access_format format,
-                           const lhttpd_access_t *e);
+                           const lhttpd_access_t *e, const char *ends);
 
 /* Writes the line, returns its length. */
 size_t lh_access_line(char *to, enum lh_access_format format,
-                      const lhttpd_access_t *e, struct lh_access_dates *dates);
+                      const lhttpd_access_t *e, const char *ends,
+                      struct lh_access_dates *dates);
 
 #endif

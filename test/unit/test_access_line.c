@@ -2,10 +2,12 @@
  */
 #include "server/access_line.h"
 
+#include "base/mem.h"
 #include "base/str.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -40,20 +42,53 @@ static lhttpd_access_t entry(void)
 }
 
 /* The line, in memory of just the length that was promised to be enough. */
-static char *line_of(enum lh_access_format format, const lhttpd_access_t *e)
+static char *line_with(enum lh_access_format format, const lhttpd_access_t *e,
+                       const char *ends)
 {
     struct lh_access_dates dates = {0};
-    size_t most = lh_access_line_most(format, e);
+    size_t most = lh_access_line_most(format, e, ends);
     char *line = malloc(most);
 
     assert_non_null(line);
-    size_t n = lh_access_line(line, format, e, &dates);
+    size_t n = lh_access_line(line, format, e, ends, &dates);
     assert_true(n <= most && line[n - 1] == '\n');
     assert_null(memchr(line, '\n', n - 1));
     char *terminated = strndup(line, n - 1);
     free(line);
     assert_non_null(terminated);
     return terminated;
+}
+
+/* The same, whether what is alike in a connection's lines was kept or not. */
+static char *line_of(enum lh_access_format format, const lhttpd_access_t *e)
+{
+    char *line = line_with(format, e, NULL);
+    char *ends = lh_access_ends(format, e);
+    char *again = line_with(format, e, ends);
+
+    assert_int_equal(ends != NULL, format == LH_ACCESS_JSON);
+    assert_string_equal(line, again);
+    lh_free(ends);
+    free(again);
+    return line;
+}
+
+static void test_numbers(void **state)
+{
+    static const uint64_t numbers[] = {0,   9,   10,   99,   100,
+                                       101, 999, 1000, 10001};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        lhttpd_access_t e = entry();
+        char expected[40];
+        e.received_bytes = numbers[i];
+        snprintf(expected, sizeof(expected), "\"received_bytes\":%llu,",
+                 (unsigned long long)numbers[i]);
+        char *line = line_of(LH_ACCESS_JSON, &e);
+        assert_non_null(strstr(line, expected));
+        free(line);
+    }
 }
 
 static void expect(enum lh_access_format format, const lhttpd_access_t *e,
@@ -205,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_common),     cmocka_unit_test(test_combined),
         cmocka_unit_test(test_json),       cmocka_unit_test(test_each_octet),
         cmocka_unit_test(test_long_texts), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
