@@ -7,6 +7,9 @@
  * handler that has called it.  power() is answered by a thread of this program,
  * modem() by whatever is at the other end of a serial line.
  *
+ * What happens without being asked for is published: a thread that measures the
+ * temperature tells all browsers each reading by one call.
+ *
  *     cc appliance.c $(pkg-config --cflags --libs lhttpd) -o appliance
  *     ./appliance appliance.lua [port]
  */
@@ -21,6 +24,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +32,19 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long our hardware thinks about a question. */
-#define ANSWER_MS 300
+/* How long our hardware thinks about a question, and how often it measures. */
+#define ANSWER_MS  300
+#define MEASURE_MS 500
 
 /* Every worker thread has a VM, and all of them use the one device. */
 struct device {
     _Atomic int lamp;
-    _Atomic unsigned measured;
+
+    /* The thermometer: a thread that measures and tells everybody. */
+    lhttpd_server_t *server;
+    pthread_t thermometer;
+    _Atomic double celsius;
+    atomic_bool over;
 
     /* The meter: a thread that answers one question after the other. */
     pthread_t meter;
@@ -51,13 +61,11 @@ static struct device *device_of(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* The real thing would read a register.  Functions like this one run on the
- * worker threads, several at once, and must not block. */
+/* The last reading.  Functions like this one run on the worker threads, several
+ * at once, and must not block. */
 static int temperature(lua_State *L)
 {
-    unsigned n = atomic_fetch_add(&device_of(L)->measured, 1);
-
-    lua_pushnumber(L, 20.0 + (n % 10) / 10.0);
+    lua_pushnumber(L, atomic_load(&device_of(L)->celsius));
     return 1;
 }
 
@@ -77,6 +85,26 @@ static void sleep_ms(long ms)
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
 
     nanosleep(&t, NULL);
+}
+
+/* --- a thread that tells everybody -----------------------------------------
+ */
+
+/* The real thing would read a sensor, and block in that as long as it likes.
+ * Publishing never does; while the server does not serve, nobody is told. */
+static void *run_thermometer(void *arg)
+{
+    struct device *device = arg;
+    char text[40];
+
+    for (unsigned n = 1; !atomic_load(&device->over); n++) {
+        double celsius = 20.0 + (n % 50) / 10.0;
+        int length = snprintf(text, sizeof(text), "temperature %.1f", celsius);
+        atomic_store(&device->celsius, celsius);
+        lhttpd_server_publish(device->server, "device", text, (size_t)length);
+        sleep_ms(MEASURE_MS);
+    }
+    return NULL;
 }
 
 /* --- a thread that knows the answer ----------------------------------------
@@ -246,16 +274,26 @@ static int start_device(struct device *device)
     sigset_t all, before;
     int r = -1;
 
+    atomic_store(&device->celsius, 20.0);
     atomic_flag_clear(&device->line_in_use);
     if (pipe(device->questions) < 0 || open_line(device) < 0)
         return -1;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&device->meter, NULL, run_meter, device) == 0 &&
-        pthread_create(&device->modem, NULL, run_modem, device) == 0)
+        pthread_create(&device->modem, NULL, run_modem, device) == 0 &&
+        pthread_create(&device->thermometer, NULL, run_thermometer, device) ==
+            0)
         r = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
+}
+
+/* Before the server goes: nothing is published from here on. */
+static void stop_telling(struct device *device)
+{
+    atomic_store(&device->over, true);
+    pthread_join(device->thermometer, NULL);
 }
 
 /* After the server: nobody asks any more.  What was asked is answered still, to
@@ -324,16 +362,18 @@ int main(int argc, char *argv[])
     int port = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 8080;
     static struct device device;
 
-    if (start_device(&device) < 0) {
-        perror("appliance: the device");
-        return 1;
-    }
     if (lhttpd_server_create(&server, NULL) < 0) {
         fprintf(stderr, "appliance: %s\n", lhttpd_server_error(NULL));
         return 1;
     }
+    device.server = server;
+    if (start_device(&device) < 0) {
+        perror("appliance: the device");
+        return 1;
+    }
     if (start(server, &device, script, port) < 0) {
         fprintf(stderr, "appliance: %s\n", lhttpd_server_error(server));
+        stop_telling(&device);
         lhttpd_server_destroy(server);
         return 1;
     }
@@ -344,6 +384,7 @@ int main(int argc, char *argv[])
     lhttpd_server_wait(server);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    stop_telling(&device);
     lhttpd_server_destroy(server);
     stop_device(&device);
     return 0;

@@ -1,5 +1,6 @@
 -- The web interface of the device in appliance.c, which adds the table
--- `device` to this script's VM.
+-- `device` to this script's VM.  What the device does is published on the channel
+-- "device", by the program and by this script: each page that is open shows it.
 
 local page = [[
 <!DOCTYPE html>
@@ -8,34 +9,63 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Appliance</title>
+<script src="script.js" defer></script>
 </head>
 <body>
 <h1>Appliance</h1>
-<p>It has %.1f &deg;C and its lamp is %s.
+<p>It has <b id="temperature">%.1f</b> &deg;C and its lamp is <b id="lamp">%s</b>.
 <a href="power">What does it draw?</a> <a href="signal">Is there a network?</a></p>
 <form method="post" action="lamp">
-<button name="on" value="%s">Switch it %s</button>
+<button name="on" value="yes">Switch it on</button>
+<button name="on" value="no">Switch it off</button>
 </form>
 </body>
 </html>
 ]]
 
-httpd.register_handler("/", function()
-    local on = device.lamp()
+-- "temperature 20.3": where to show it, and what.
+local script = [[
+"use strict";
+new EventSource("live").addEventListener("message", (event) => {
+    const [where, what] = event.data.split(" ");
+    document.getElementById(where).textContent = what;
+});
+]]
 
+httpd.register_handler("/", function()
     httpd.header {
         ["content-type"] = "text/html; charset=utf-8",
         ["cache-control"] = "no-store",
     }
-    httpd.write(nil, page:format(device.temperature(), on and "on" or "off",
-        on and "no" or "yes", on and "off" or "on"))
+    httpd.write(nil, page:format(device.temperature(),
+        device.lamp() and "on" or "off"))
+end)
+
+httpd.register_handler("/script.js", function()
+    httpd.header { ["content-type"] = "text/javascript; charset=utf-8" }
+    httpd.write(nil, script)
+end)
+
+-- Ends when the browser goes or the server stops: write or read returns nil.
+httpd.register_handler("/live", function()
+    local news = httpd.subscribe("device")
+    local text = "lamp " .. (device.lamp() and "on" or "off")
+
+    httpd.header {
+        ["content-type"] = "text/event-stream",
+        ["cache-control"] = "no-store",
+    }
+    while text and httpd.write(nil, "data: " .. text .. "\n\n") do
+        text = httpd.read(news)
+    end
 end)
 
 httpd.register_handler("/lamp", function(env)
     if env.REQUEST_METHOD ~= "POST" then
         return httpd.header { [":status"] = "405", allow = "POST" }
     end
-    device.lamp(httpd.query(httpd.read(nil, 100)).on == "yes")
+    local on = device.lamp(httpd.query(httpd.read(nil, 100)).on == "yes")
+    httpd.publish("device", "lamp " .. (on and "on" or "off"))
     httpd.header { [":status"] = "303", location = "./" }
 end)
 

@@ -273,12 +273,29 @@ class Installed(installed.TestCase):
     def test_appliance(self):
         process, url = self.serve(self.build(example("appliance.c")),
                                   example("appliance.lua"), "0")
-        self.assertIn("its lamp is off", curl(url))
-        self.assertRegex(curl(url), r"It has \d+\.\d &deg;C")
-        self.assertIn("its lamp is on",
-                      curl("-L", "-d", "on=yes", url + "lamp"))
+        self.assertRegex(curl(url), r">2\d\.\d</b> &deg;C.*>off</b>")
+        self.assertRegex(curl("-L", "-d", "on=yes", url + "lamp"), ">on</b>")
         self.assertEqual(curl(url + "power"), "7.5 W\n")
         self.assertEqual(curl(url + "signal"), "+CSQ: 17,0\n")
+        self.stops(process)
+
+    def test_appliance_tells_every_browser(self):
+        """What it measures, and what one of them does, without being asked."""
+        process, url = self.serve(self.build(example("appliance.c")),
+                                  example("appliance.lua"), "0")
+        self.assertIn('EventSource("live")', curl(url + "script.js"))
+        browsers = [harness.Client(int(url.split(":")[2].strip("/")))
+                    for _ in range(8)]
+        for c in browsers:
+            self.addCleanup(c.close)
+            c.request(path="/live")
+            c.until(b"data: lamp off\n\n")
+            c.until(b"data: temperature ")
+            self.assertRegex(c.until(b"\n\n"), rb"^2\d\.\d$")
+        curl("-d", "on=yes", url + "lamp")
+        for c in browsers:
+            c.until(b"data: lamp on\n\n")
+            c.until(b"data: temperature ")
         self.stops(process)
 
     def test_appliance_waits_for_many(self):
@@ -302,7 +319,7 @@ class Installed(installed.TestCase):
         # Some still wait when it stops.
         with socket.create_connection((host, int(port))) as c:
             c.sendall(b"GET /signal HTTP/1.0\r\n\r\n")
-            self.assertIn("its lamp is off", curl(url))
+            self.assertIn(">off</b>", curl(url))
             self.stops(process)
 
     def own_loop(self, name, *packages):
