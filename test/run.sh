@@ -181,8 +181,9 @@ run_variant() {
     format) ;;
     dev)
         build dev dev && unit dev && e2e dev &&
-            LHTTPD_E2E_PROGRAM=lhttpd_loop e2e dev test_serve test_tls test_h2 \
-                test_files test_reload
+            LHTTPD_E2E_PROGRAM=loop/lhttpd e2e dev test_serve test_tls test_h2 \
+                test_files test_stop test_reload test_channels test_command \
+                test_client_certs test_statistics
         ;;
     lua5.4 | lua5.1)
         build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" && e2e "$1"
@@ -195,7 +196,10 @@ run_variant() {
         build clang dev -DCMAKE_C_COMPILER=clang && unit clang &&
             check clang-tidy tidy clang
         ;;
-    tsan) build tsan tsan && unit tsan -L threads ;;
+    tsan)
+        build tsan tsan && unit tsan -L threads &&
+            LHTTPD_E2E_PROGRAM=loop/lhttpd e2e tsan test_serve test_stop
+        ;;
     release)
         build release release -DLHTTPD_WERROR=ON && e2e release
         ;;

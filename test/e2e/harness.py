@@ -61,6 +61,12 @@ def need_built_in(part):
         raise unittest.SkipTest(f"built without {part}")
 
 
+def own_loop():
+    """Whether the binary serves from a loop of its own (loop.c): by one worker,
+    which is its only thread."""
+    return BINARY.endswith("/loop/lhttpd")
+
+
 def built_by_musl():
     with open(os.path.join(BUILD, "CMakeCache.txt")) as f:
         return "/musl/toolchain.cmake" in f.read()

@@ -1,8 +1,8 @@
 /*
  * The binary's main(), serving from a poll() loop of its own instead of by
- * threads: built as lhttpd_loop, where this file's functions take the place of
+ * threads: built as loop/lhttpd, where this file's functions take the place of
  * those of the library that cmd/lhttpd.c calls.  The end-to-end tests run on it
- * too (LHTTPD_E2E_PROGRAM=lhttpd_loop).
+ * too (LHTTPD_E2E_PROGRAM=loop/lhttpd).
  *
  * It ends with status 3 where the process ever had another thread.  Files are
  * read in place (aio=inline) unless LHTTPD_AIO says otherwise, for helpers of
@@ -22,6 +22,13 @@
 int loop_create(lhttpd_server_t **server, const lhttpd_config_t *config);
 int loop_serve(lhttpd_server_t *server, lhttpd_daemon_t *daemon,
                unsigned grace_ms);
+
+/* The thread sanitizer has a thread of its own. */
+#ifdef __SANITIZE_THREAD__
+#define THREADS 2
+#else
+#define THREADS 1
+#endif
 
 static lhttpd_server_t *volatile served; /* NULL: not any more */
 static volatile sig_atomic_t stops, reload, reopen;
@@ -98,7 +105,8 @@ static int run_loop(void)
     do {
         poll(&p, 1, 1000);
         do_wishes();
-        if (turns++ % 16 == 0 && !getenv("LHTTPD_AIO") && count_threads() > 1) {
+        if (turns++ % 16 == 0 && !getenv("LHTTPD_AIO") &&
+            count_threads() > THREADS) {
             fprintf(stderr, "loop: there is another thread\n");
             exit(3);
         }
@@ -113,10 +121,12 @@ int loop_serve(lhttpd_server_t *server, lhttpd_daemon_t *daemon,
 {
     served = server;
     grace = grace_ms;
+    catch_signals();
     int r = lhttpd_server_attach(server);
     if (r < 0)
         return r;
-    catch_signals();
+    if (stops) /* which came too early to be told */
+        lhttpd_server_shutdown(server, grace);
     if (daemon)
         lhttpd_process_ready(daemon);
     r = run_loop();

@@ -26,7 +26,8 @@ class Channels(harness.TestCase):
     def test_every_client_gets_every_message_in_order(self):
         with Server("/", script("channels.lua"), tls=["ec"]) as s:
             readers = [self.reader(s) for _ in range(40)]
-            self.assertEqual({c.worker for c in readers}, {0, 1})
+            self.assertEqual({c.worker for c in readers},
+                             {0} if harness.own_loop() else {0, 1})
             with s.client() as c:
                 for n in range(50):
                     self.say(c, n)

@@ -89,7 +89,7 @@ class Stop(harness.TestCase):
             self.assertEqual(self.get(s).text, "hello\n")
 
     def test_whatever_thread_gets_the_signal(self):
-        for which in range(3):
+        for which in range(1 if harness.own_loop() else 3):
             with self.subTest(which=which), Server(*TOOLS) as s:
                 threads = sorted(map(int, os.listdir(f"/proc/{s.pid}/task")))
                 os.kill(threads[which], signal.SIGHUP)
