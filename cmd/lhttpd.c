@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GRACE_MS 10000 /* for requests under way at the first signal */
+#define GRACE    10000 /* ms for requests under way at the first signal */
 #define ARGS_MAX 1024
 #define DIGITS   "0123456789"
 #define OPTIONS  "+l:c:k:a:p:u:r:w:o:fdtVh"
@@ -120,11 +120,11 @@ static void parse(int argc, char *argv[])
     config.syslog_name = given['f'].n || given['t'].n ? NULL : "lhttpd";
 }
 
-/* The words are with the server, or with what failed without one. */
+/* Status 2: only another command line helps.  Words may be without a server. */
 static int need(int result)
 {
     if (result < 0)
-        errx(1, "%s",
+        errx(result == LHTTPD_EINVAL ? 2 : 1, "%s",
              lhttpd_server_error(*lhttpd_server_error(server) ? server : NULL));
     return result;
 }
@@ -133,16 +133,16 @@ static int need(int result)
 static void make_server(void)
 {
     need(lhttpd_server_create(&server, &config));
-    if (last('u')) /* what is wrong with it, confine says */
-        lhttpd_server_set(server, "unix_owner", last('u'));
-    for (unsigned i = 0; i < given['o'].n; i++) {
-        char *value = given['o'].v[i], *name = strsep(&value, "=");
-        if (lhttpd_server_set(server, name, value ? value : "") < 0)
-            errx(2, "-o %s", lhttpd_server_error(server));
+    for (unsigned i = 0; i < given['a'].n && last('u'); i++)
+        if (strncmp(given['a'].v[i], "unix:", 5) == 0)
+            lhttpd_server_set(server, "unix_owner", last('u'));
+    for (unsigned i = 0; i < given['o'].n; i++) { /* ps shows it: not cut */
+        const char *o = given['o'].v[i], *value = o + strcspn(o, "=");
+        char name[64]; /* none is so long */
+        snprintf(name, sizeof(name), "%.*s", (int)(value - o), o);
+        need(lhttpd_server_set(server, name, value + (*value != '\0')));
     }
-    if (given['t'].n)
-        return; /* nothing is listened on */
-    if (lhttpd_server_notify(server) < 0)
+    if (!given['t'].n && lhttpd_server_notify(server) < 0)
         lhttpd_server_log(server, LHTTPD_LOG_WARNING,
                           lhttpd_server_error(server));
     if (need(lhttpd_server_listen_fds(server, flags_of(""))) && !last('a') &&
@@ -157,13 +157,14 @@ static void make_server(void)
 /* Each address is served at each port, but a unix socket has none. */
 static void set_up(void)
 {
-    unsigned ports = given['p'].n, n = given['t'].n ? 0 : given['a'].n * ports;
+    unsigned ports = given['p'].n, n = given['a'].n * ports;
+    unsigned check = given['t'].n ? LHTTPD_LISTEN_CHECK : 0;
 
     for (unsigned i = 0; i < n; i++) {
         const char *to = given['a'].v[i / ports], *p = given['p'].v[i % ports];
         if (i % ports == 0 || !to || strncmp(to, "unix:", 5) != 0)
             need(lhttpd_server_listen(server, to, (int)strtol(p, NULL, 10),
-                                      flags_of(p)));
+                                      flags_of(p) | check));
     }
     for (unsigned i = 0; i < given['c'].n; i++) {
         lhttpd_certificate_t pair = {.size = sizeof(pair),
@@ -179,20 +180,19 @@ static void set_up(void)
 
 int main(int argc, char *argv[])
 {
-    lhttpd_daemon_t daemon = lhttpd_daemon_init();
+    lhttpd_daemon_t d = lhttpd_daemon_init();
 
     need(lhttpd_process_prepare());
     setvbuf(stdout, NULL, _IOLBF, 0); /* print: a pipe gets lines at once */
     parse(argc, argv);
     make_server();
-    need(config.syslog_name ? lhttpd_process_daemonize(&daemon)
+    need(config.syslog_name ? lhttpd_process_daemonize(&d)
                             : lhttpd_process_supervise());
     set_up();
     if (given['t'].n)
         return need(lhttpd_server_check(server)) != 0 ||
                puts("certificates and scripts can be used") < 0;
-    int r = lhttpd_process_serve(server, config.syslog_name ? &daemon : NULL,
-                                 GRACE_MS);
+    int r = lhttpd_process_serve(server, config.syslog_name ? &d : NULL, GRACE);
     if (r != LHTTPD_ECUT && r != LHTTPD_ESTUCK)
         need(r);
     lhttpd_server_destroy(server);

@@ -396,7 +396,8 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - trust_request_id: "on" or "off": is a client's own x-request-id taken?
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESYSTEM: a file
- * cannot be opened.  LHTTPD_ECERT: client_ca cannot be used.  LHTTPD_ESTATE:
+ * cannot be opened.  LHTTPD_ECERT: client_ca cannot be used.  LHTTPD_EUSER: no
+ * such user or group.  LHTTPD_ESTATE:
  * the server runs and docs/limits.md does not say "running" of this name, or
  * the unix socket was made already.  What was set last holds, while the server
  * runs from the return on, on open connections too.  LHTTPD_ENOMEM: nothing has
@@ -413,6 +414,9 @@ LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
 #define LHTTPD_LISTEN_PROXY                                                    \
     4u /* each connection begins with a PROXY header                           \
         */
+#define LHTTPD_LISTEN_CHECK                                                    \
+    8u /* is not opened: for lhttpd_server_check() alone                       \
+        */
 
 /*
  * Binds at once, so that privileges may be given up next; clients are accepted
@@ -423,8 +427,11 @@ LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
  * `port`: 0 takes any free one; not used for a unix socket.  `flags`: TLS,
  * REDIRECT or neither, and PROXY: then every connection begins with a header of
  * the PROXY protocol (HAProxy's, version 1 or 2), before TLS, which says whose
- * it is; who is not named by the setting proxy_from is not served.  Returns the
- * listener's number, 0 for the first, or LHTTPD_EADDRESS.  Before start.
+ * it is; who is not named by the setting proxy_from is not served.  CHECK: the
+ * listener is known to lhttpd_server_check(), but has no socket, and start
+ * refuses it.  Returns the listener's number, 0 for the first.
+ * LHTTPD_EADDRESS: the system refuses it, now; LHTTPD_EINVAL: there is no such
+ * address, port or kind of listener.  Before start.
  */
 LHTTPD_API int lhttpd_server_listen(lhttpd_server_t *server,
                                     const char *address, int port,
@@ -756,7 +763,8 @@ LHTTPD_API int lhttpd_server_run_once(lhttpd_server_t *server, int timeout_ms);
 /* Says what would keep start from succeeding, as far as that can be known
  * before: loads every script and runs every setup in throw-away VMs, and looks
  * at listeners and certificates.  Errors are those of start, but for what the
- * system may refuse it.  Any number of times, before start. */
+ * system may refuse it; what start warns of is logged.  Listeners need not be
+ * opened for that (LHTTPD_LISTEN_CHECK).  Any number of times, before start. */
 LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
 
 /*
@@ -764,10 +772,10 @@ LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
  *
  * - LHTTPD_ESCRIPT: a script or a setup failed, or a script's file cannot be
  *   read; the words have the script's line.
- * - LHTTPD_ECERT: a TLS listener has no certificate.
  * - LHTTPD_EINVAL: LHTTPD_LISTEN_REDIRECT, and no TCP port speaks TLS;
  *   LHTTPD_LISTEN_PROXY or forwarded without proxy_from; authorities of clients
- *   without a TLS listener, client_verify without authorities.
+ *   without a TLS listener, client_verify without authorities; a TLS listener
+ *   without a certificate; LHTTPD_LISTEN_CHECK.
  * - LHTTPD_ESYSTEM: the system refuses descriptors (none would be left for a
  *   client), random octets, or a thread.
  *

@@ -337,7 +337,8 @@ int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
 {
     if (!s)
         return LHTTPD_EINVAL;
-    int r = check_listener(s, flags, "lhttpd_server_listen");
+    int r =
+        check_listener(s, flags & ~LHTTPD_LISTEN_CHECK, "lhttpd_server_listen");
     if (r < 0)
         return r;
     if (port < 0 || port > 65535)
@@ -388,7 +389,8 @@ int lhttpd_server_listener_fd(const lhttpd_server_t *s, int listener)
     if (!s || listener < 0 || (unsigned)listener >= s->listeners.n)
         return LHTTPD_EINVAL;
     if (runs_elsewhere(s) || s->state >= LH_SERVER_STOPPED ||
-        atomic_load(&s->stop_at_ms) != LH_NEVER)
+        atomic_load(&s->stop_at_ms) != LH_NEVER ||
+        (s->listeners.v[listener].flags & LHTTPD_LISTEN_CHECK))
         return LHTTPD_ESTATE;
     return s->listeners.v[listener].fd;
 }

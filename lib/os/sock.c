@@ -194,16 +194,17 @@ static bool have_ipv6(void)
 
 /* Where the kernel has IPv6 one socket serves both, and clients of IPv4 have
  * mapped addresses. */
-static int listen_all(int port, struct lh_sock_address *where,
-                      struct lh_err *err)
+static socklen_t address_of_all(int port, union address *a)
 {
     in_port_t net_port = htons((uint16_t)port);
-    union address v6 = {.v6 = {.sin6_family = AF_INET6, .sin6_port = net_port}};
-    union address v4 = {.v4 = {.sin_family = AF_INET, .sin_port = net_port}};
 
-    if (have_ipv6())
-        return listen_tcp(&v6, sizeof(v6.v6), true, where, err);
-    return listen_tcp(&v4, sizeof(v4.v4), false, where, err);
+    if (have_ipv6()) {
+        *a = (union address){
+            .v6 = {.sin6_family = AF_INET6, .sin6_port = net_port}};
+        return sizeof(a->v6);
+    }
+    *a = (union address){.v4 = {.sin_family = AF_INET, .sin_port = net_port}};
+    return sizeof(a->v4);
 }
 
 /* A numeric address; 0: it is none.  The resolver is asked for IPv6 alone, for
@@ -292,19 +293,14 @@ static int set_access(const char *path, const struct lh_sock_access *access,
 }
 
 /* The file exists from bind on.  Whatever fails afterwards removes it again. */
-static int listen_unix(const char *path, const struct lh_sock_access *access,
+static int listen_unix(const union address *a,
+                       const struct lh_sock_access *access,
                        struct lh_sock_address *where, struct lh_err *err)
 {
-    union address a = {.local = {.sun_family = AF_UNIX}};
-    size_t n = strlen(path);
+    const char *path = a->local.sun_path;
     int result;
 
-    if (n == 0 || n >= sizeof(a.local.sun_path))
-        return lh_err_set(err, LHTTPD_EADDRESS,
-                          "the path of a unix socket has 1 to %zu octets",
-                          sizeof(a.local.sun_path) - 1);
-    memcpy(a.local.sun_path, path, n);
-    address_describe(&a, where);
+    address_describe(a, where);
     where->unix_path = lh_strdup(path);
     if (!where->unix_path)
         return lh_err_memory(err);
@@ -313,7 +309,7 @@ static int listen_unix(const char *path, const struct lh_sock_access *access,
         result = refuse_listener(err, "socket", where, fd);
         goto err_after_path;
     }
-    result = bind_unix(fd, &a, where, err);
+    result = bind_unix(fd, a, where, err);
     if (result < 0)
         goto err_after_socket;
     result = set_access(path, access, where, err);
@@ -333,29 +329,66 @@ err_after_path:
     return result;
 }
 
+static int address_of_path(const char *path, union address *a, socklen_t *n,
+                           struct lh_err *err)
+{
+    size_t length = strlen(path);
+
+    *a = (union address){.local = {.sun_family = AF_UNIX}};
+    if (length == 0 || length >= sizeof(a->local.sun_path))
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "the path of a unix socket has 1 to %zu octets",
+                          sizeof(a->local.sun_path) - 1);
+    memcpy(a->local.sun_path, path, length);
+    *n = sizeof(a->local);
+    return 0;
+}
+
 /* Its first letters tell a unix socket.  Everything else must be a numeric
  * address: no name is looked up, which would wait for a server. */
+static int address_of(const char *address, int port, union address *a,
+                      socklen_t *n, struct lh_err *err)
+{
+    size_t prefix = sizeof(UNIX_PREFIX) - 1;
+
+    if (address && strncmp(address, UNIX_PREFIX, prefix) == 0)
+        return address_of_path(address + prefix, a, n, err);
+    if (port < 0 || port > UINT16_MAX)
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "port %d is not between 0 and 65535", port);
+    *n = address ? address_parse(address, port, a) : address_of_all(port, a);
+    return *n ? 0
+              : lh_err_set(err, LHTTPD_EINVAL,
+                           "'%.100s' is not a numeric address, nor unix:/path",
+                           address);
+}
+
 int lh_sock_listen(const char *address, int port,
                    const struct lh_sock_access *access,
                    struct lh_sock_address *where, struct lh_err *err)
 {
-    size_t prefix = sizeof(UNIX_PREFIX) - 1;
     union address a;
+    socklen_t n;
 
     *where = (struct lh_sock_address){.port = 0};
-    if (address && strncmp(address, UNIX_PREFIX, prefix) == 0)
-        return listen_unix(address + prefix, access, where, err);
-    if (port < 0 || port > UINT16_MAX)
-        return lh_err_set(err, LHTTPD_EADDRESS,
-                          "port %d is not between 0 and 65535", port);
-    if (!address)
-        return listen_all(port, where, err);
-    socklen_t n = address_parse(address, port, &a);
-    if (n == 0)
-        return lh_err_set(err, LHTTPD_EADDRESS,
-                          "'%.100s' is not a numeric address, nor unix:/path",
-                          address);
-    return listen_tcp(&a, n, false, where, err);
+    int r = address_of(address, port, &a, &n, err);
+    if (r < 0)
+        return r;
+    return is_tcp(&a) ? listen_tcp(&a, n, !address, where, err)
+                      : listen_unix(&a, access, where, err);
+}
+
+int lh_sock_name(const char *address, int port, struct lh_sock_address *where,
+                 struct lh_err *err)
+{
+    union address a;
+    socklen_t n;
+
+    *where = (struct lh_sock_address){.port = 0};
+    int r = address_of(address, port, &a, &n, err);
+    if (r == 0)
+        address_describe(&a, where);
+    return r;
 }
 
 static bool int_option(int fd, int option, int *value)

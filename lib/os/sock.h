@@ -31,13 +31,18 @@ struct lh_sock_access {
 /*
  * Binds and listens as lhttpd_server_listen() says: `address` NULL is IPv6 and
  * IPv4 by one dual-stack socket, or IPv4 alone where the kernel has no IPv6.
- * Returns the descriptor, or LHTTPD_EADDRESS or LHTTPD_ENOMEM with words.
+ * Returns the descriptor, or with words LHTTPD_EINVAL (no such address can be),
+ * LHTTPD_EADDRESS or LHTTPD_ENOMEM.
  * SO_REUSEADDR; a unix socket that nobody answers on is replaced, and takes
  * clients only once it has its owner, group and mode (`access`, NULL: as made).
  */
 int lh_sock_listen(const char *address, int port,
                    const struct lh_sock_access *access,
                    struct lh_sock_address *where, struct lh_err *err);
+/* What that would listen on, in `where`, which then owns nothing; 0 or
+ * LHTTPD_EINVAL. */
+int lh_sock_name(const char *address, int port, struct lh_sock_address *where,
+                 struct lh_err *err);
 /* Checks that fd is a listening stream socket and makes it ours in the same
  * way; 0 or LHTTPD_EADDRESS.  Others may serve it too: nothing that they do to
  * it makes lh_sock_accept() wait. */

@@ -94,7 +94,7 @@ static int identity_look_up(struct identity *id, const char *user,
     if (!colon)
         return identity_look_up_entry(id, user, number ? &uid : NULL, err);
     if (!number || !lh_str_to_u64(lh_str_of(colon + 1), ID_MAX, &gid))
-        return lh_err_set(err, LHTTPD_EUSER,
+        return lh_err_set(err, LHTTPD_EINVAL,
                           "user '%.100s' is neither a name nor uid:gid", user);
     id->uid = (uid_t)uid;
     id->gid = id->groups[0] = (gid_t)gid;

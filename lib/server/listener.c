@@ -4,6 +4,8 @@
 #include "lhttpd.h"
 #include "net/tls.h"
 
+#include <string.h>
+
 void lh_listeners_init(struct lh_listeners *l, const struct lh_log *log)
 {
     l->log = log;
@@ -56,8 +58,18 @@ int lh_listeners_listen(struct lh_listeners *l, const char *address, int port,
 
     if (r < 0)
         return r;
+    if (flags & LHTTPD_LISTEN_CHECK) {
+        r = lh_sock_name(address, port, &l->v[l->n].where, err);
+        return r < 0 ? r : add_listener(l, -1, flags);
+    }
     int fd = lh_sock_listen(address, port, access, &l->v[l->n].where, err);
     return fd < 0 ? fd : add_listener(l, fd, flags);
+}
+
+/* What a unix socket's text begins with, whoever has made it. */
+bool lh_listener_is_unix(const struct lh_listener *l)
+{
+    return strncmp(l->where.text, "unix", 4) == 0;
 }
 
 /* Two listeners on one socket would take each other's clients, and the first
@@ -93,6 +105,16 @@ unsigned lh_listeners_tls(const struct lh_listeners *l)
     for (unsigned i = 0; i < l->n; i++)
         n += (l->v[i].flags & LHTTPD_LISTEN_TLS) != 0;
     return n;
+}
+
+bool lh_listeners_tls_over_tcp(const struct lh_listeners *l)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if ((l->v[i].flags & LHTTPD_LISTEN_TLS) &&
+            !lh_listener_is_unix(&l->v[i]))
+            return true;
+    }
+    return false;
 }
 
 int lh_listeners_tls_port(const struct lh_listeners *l)

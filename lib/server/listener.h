@@ -21,7 +21,7 @@
 #define LH_OWNER_GONE (-2)
 
 struct lh_listener {
-    int fd;         /* -1 once closed */
+    int fd;         /* -1 once closed, and with LHTTPD_LISTEN_CHECK */
     unsigned flags; /* LHTTPD_LISTEN_... */
     struct lh_sock_address where;
     _Atomic int owner; /* a worker's number, or one of the two above */
@@ -48,6 +48,12 @@ int lh_listeners_listen(struct lh_listeners *l, const char *address, int port,
                         struct lh_err *err);
 int lh_listeners_adopt(struct lh_listeners *l, int fd, unsigned flags,
                        struct lh_err *err);
+
+bool lh_listener_is_unix(const struct lh_listener *l);
+
+/* Is there one to which clients of others can be redirected?  Its port may not
+ * be known before it is opened. */
+bool lh_listeners_tls_over_tcp(const struct lh_listeners *l);
 
 /* How many are TLS, and the port of the first of these that has one, or 0. */
 unsigned lh_listeners_tls(const struct lh_listeners *l);

@@ -17,6 +17,7 @@
 #include "server/over.h"
 #include "server/reload.h"
 #include "server/stats.h"
+#include "server/unused.h"
 #include "server/worker.h"
 
 #include <stdio.h>
@@ -138,12 +139,12 @@ static int check_parts(struct lhttpd_server_t *s)
     for (unsigned i = 0; i < s->listeners.n; i++) {
         const struct lh_listener *l = &s->listeners.v[i];
         if ((l->flags & LHTTPD_LISTEN_TLS) && lh_creds_empty(s->creds))
-            return lh_err_set(&s->err, LHTTPD_ECERT,
+            return lh_err_set(&s->err, LHTTPD_EINVAL,
                               "listener %s: TLS needs a certificate; add one "
                               "before start",
                               l->where.text);
         if ((l->flags & LHTTPD_LISTEN_REDIRECT) &&
-            !lh_listeners_tls_port(&s->listeners))
+            !lh_listeners_tls_over_tcp(&s->listeners))
             return lh_err_set(&s->err, LHTTPD_EINVAL,
                               "listener %s: there is no TLS port to redirect "
                               "to",
@@ -167,6 +168,14 @@ static void warn_of_no_mapping(const struct lhttpd_server_t *s)
                     "nothing is mapped: every request is answered with 404");
 }
 
+/* What will not work once it runs, or does nothing, is said before. */
+static void look_ahead(const struct lhttpd_server_t *s)
+{
+    lh_creds_look(s->creds, &s->log);
+    lh_logs_look(s);
+    lh_unused_tell(s);
+}
+
 int lh_server_check(struct lhttpd_server_t *s)
 {
     int r = check_parts(s);
@@ -175,9 +184,11 @@ int lh_server_check(struct lhttpd_server_t *s)
         r = lh_mappings_read(&s->mappings, &s->err);
     if (r == 0)
         r = check_vms(s);
-    if (r == 0)
-        warn_of_no_mapping(s);
-    return r;
+    if (r < 0)
+        return r;
+    look_ahead(s);
+    warn_of_no_mapping(s);
+    return 0;
 }
 
 /* --- start ---------------------------------------------------------------- */
@@ -323,10 +334,27 @@ static int check_descriptors(struct lhttpd_server_t *s)
     return 0;
 }
 
+/* What was named for a check has no socket. */
+static int check_opened(struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners.n; i++) {
+        const struct lh_listener *l = &s->listeners.v[i];
+        if (l->flags & LHTTPD_LISTEN_CHECK)
+            return lh_err_set(&s->err, LHTTPD_EINVAL,
+                              "listener %s: it was named for "
+                              "lhttpd_server_check alone "
+                              "(LHTTPD_LISTEN_CHECK)",
+                              l->where.text);
+    }
+    return 0;
+}
+
 static int make_shared(struct lhttpd_server_t *s)
 {
-    int r = check_parts(s);
+    int r = check_opened(s);
 
+    if (r == 0)
+        r = check_parts(s);
     if (r == 0)
         r = lh_mappings_read(&s->mappings, &s->err);
     lh_creds_set_client_optional(s->creds, s->settings.client_must ==
@@ -334,9 +362,7 @@ static int make_shared(struct lhttpd_server_t *s)
     if (r == 0 && lh_listeners_tls(&s->listeners))
         r = lh_tls_shared_new(&s->tls, s->creds, LHTTPD_HTTP2 != 0, &s->err);
     if (r == 0)
-        lh_creds_look(s->creds, &s->log);
-    if (r == 0)
-        lh_logs_look(s);
+        look_ahead(s);
     return r;
 }
 

@@ -263,6 +263,18 @@ static const struct setting *find_setting(const char *name)
     return NULL;
 }
 
+static uint32_t bit_of(const struct setting *setting)
+{
+    return (uint32_t)1 << (setting - settings_table);
+}
+
+bool lh_settings_given(const struct lh_settings *settings, const char *name)
+{
+    const struct setting *setting = find_setting(name);
+
+    return setting && (settings->given & bit_of(setting));
+}
+
 /* --- limits --------------------------------------------------------------- */
 
 /* Running workers have copies of their own; they are told before ours changes,
@@ -300,12 +312,15 @@ static int set_any(struct lhttpd_server_t *s, const char *name,
     if (late && s->state == LH_SERVER_RUNNING)
         return lh_err_set(err, LHTTPD_ESTATE,
                           "it can be set before start only");
-    return setting ? setting->set(s, value, err)
-                   : set_limit(s, name, value, err);
+    if (!setting)
+        return set_limit(s, name, value, err);
+    int r = setting->set(s, value, err);
+    if (r == 0)
+        s->settings.given |= bit_of(setting);
+    return r;
 }
 
-/* "name=value: why", as a person wrote it on the command line.  A user who is
- * not known is a bad value here. */
+/* "name=value: why", as a person wrote it on the command line. */
 int lh_settings_set(struct lhttpd_server_t *s, const char *name,
                     const char *value, struct lh_err *err)
 {
@@ -319,5 +334,5 @@ int lh_settings_set(struct lhttpd_server_t *s, const char *name,
         return 0;
     snprintf(what, sizeof(what), "%s=%.100s", name, value);
     lh_err_prefix(err, what);
-    return r == LHTTPD_EUSER ? LHTTPD_EINVAL : r;
+    return r;
 }

@@ -18,6 +18,7 @@ enum lh_client_must {
 
 /* LH_SOCK_AS_MADE: not set. */
 struct lh_settings {
+    uint32_t given; /* which names were set, by their place in the table */
     uint32_t unix_owner, unix_owner_group; /* the user's, and its own group */
     uint32_t unix_group, unix_mode;
     uint64_t reload_grace_ms;
@@ -31,6 +32,9 @@ struct lh_settings {
 
 void lh_settings_init(struct lh_settings *settings);
 void lh_settings_deinit(struct lh_settings *settings);
+
+/* Was one of that name set?  Not of limits. */
+bool lh_settings_given(const struct lh_settings *settings, const char *name);
 
 /* What they say of a unix socket's file. */
 struct lh_sock_access lh_settings_access(const struct lh_settings *settings);

@@ -1,6 +1,7 @@
 """The command line: what is wrong is said in one line, with its name."""
 
 import os
+import re
 import socket
 import tempfile
 import unittest
@@ -79,20 +80,60 @@ class BadInput(harness.TestCase):
 
     def test_address(self):
         start = ("-f", "-p", "0", *TOOLS)
-        for names, args in (
-                (["localhost.example"], ("-a", "localhost.example")),
-                (["1.2.3"], ("-a", "1.2.3")),
-                (["203.0.113.1"], ("-a", "203.0.113.1")),
-                (["/no/such/directory"], ("-a", "unix:/no/such/directory/s")),
-                (["unix socket"], ("-a", "unix:"))):
+        for status, names, args in (
+                (2, ["localhost.example"], ("-a", "localhost.example")),
+                (2, ["1.2.3"], ("-a", "1.2.3")),
+                (2, ["unix socket"], ("-a", "unix:")),
+                (1, ["203.0.113.1"], ("-a", "203.0.113.1")),
+                (1, ["/no/such/directory"],
+                 ("-a", "unix:/no/such/directory/s"))):
             with self.subTest(args=args):
-                self.refused(1, names, *args, *start)
+                self.refused(status, names, *args, *start)
 
-    def test_listeners_that_miss_something(self):
-        start = ("-f", "-a", "127.0.0.1", *TOOLS)
-        self.refused(1, ["127.0.0.1", "redirect"], "-p", "0r", "-p", "0h",
-                     *harness.certificate_options("ec"), *start)
-        self.refused(1, ["proxy_from"], "-p", "0p", *start)
+    def test_what_only_another_command_line_mends(self):
+        """Start and -t refuse it with the same words and status."""
+        tls = harness.certificate_options("ec")
+        authority = harness.certificate("ec", "authority")[0]
+        for names, args in (
+                (["127.0.0.1:0", "proxy_from"], ("-p", "0p")),
+                (["127.0.0.1:0", "redirect"], ("-p", "0r", "-p", "0h", *tls)),
+                (["forwarded", "proxy_from"], ("-o", "forwarded=forwarded")),
+                (["client_ca", "TLS"], ("-o", f"client_ca={authority}")),
+                (["client_verify", "client_ca"],
+                 ("-o", "client_verify=optional", *tls)),
+                (["64 listeners"], ("-p", "0") * 66),
+                (["numeric"], ("-a", "here")),
+                (["octets"], ("-a", "unix:" + "x" * 200)),
+                (["/a/../b"], ("-l", "/a/../b", TOOLS[2])),
+                (["12:x"], ("-u", "12:x"))):
+            with self.subTest(args=args):
+                port = () if "-p" in args else ("-p", "0")
+                given = ("-a", "127.0.0.1", *port, *args, *TOOLS)
+                started = lhttpd("-f", *given)
+                tested = lhttpd("-t", *given)
+                self.refused(2, [], "-t", *given)
+                port = re.compile(r"(127\.0\.0\.1|\]):\d+")
+                self.assertEqual((tested.returncode, tested.stderr),
+                                 (2, port.sub(r"\1:0", started.stderr)))
+                for name in names:
+                    self.assertIn(name, tested.stderr)
+
+    def test_what_may_come(self):
+        """What is outside of the command line may be mended there, so a
+        service manager tries again."""
+        pem = harness.certificate_options("ec")
+        for names, args in (
+                (["/no/such/a.log"], ("-o", "access_log=/no/such/a.log")),
+                (["/no/such/e.log"], ("-o", "log_file=/no/such/e.log")),
+                (["/no/such.pem"], ("-o", "client_ca=/no/such.pem", *pem)),
+                (["no-such-user"], ("-o", "unix_owner=no-such-user")),
+                (["no-such-group"], ("-o", "unix_group=no-such-group")),
+                (["no-such-user"], ("-u", "no-such-user")),
+                (["/no/such.lua"], ("-l", "/x", "/no/such.lua"))):
+            with self.subTest(args=args):
+                self.refused(1, names, "-f", "-a", "127.0.0.1", "-p", "0",
+                             *args, *TOOLS)
+                self.refused(1, names, "-t", *args, *TOOLS)
 
     def test_port_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
@@ -119,11 +160,11 @@ class BadInput(harness.TestCase):
 
     def test_prefix(self):
         start = ("-f", "-a", "127.0.0.1", "-p", "0")
-        self.refused(1, ["/a/../b"], *start, "-l", "/a/../b",
+        self.refused(2, ["/a/../b"], *start, "-l", "/a/../b",
                      script("tools.lua"))
-        self.refused(1, ["/a?b"], *start, "-l", "/a?b", script("tools.lua"))
+        self.refused(2, ["/a?b"], *start, "-l", "/a?b", script("tools.lua"))
         # With and without the leading slash it is the same prefix.
-        self.refused(1, ["'ui'", "tools.lua"], *start, "-l", "/ui",
+        self.refused(2, ["'ui'", "tools.lua"], *start, "-l", "/ui",
                      script("tools.lua"), "-l", "ui", script("ui.lua"))
 
     def test_certificate(self):
@@ -146,7 +187,7 @@ class BadInput(harness.TestCase):
     def test_user(self):
         start = ("-f", "-a", "127.0.0.1", "-p", "0", *TOOLS)
         self.refused(1, ["no-such-user"], "-u", "no-such-user", *start)
-        self.refused(1, ["12:x"], "-u", "12:x", *start)
+        self.refused(2, ["12:x"], "-u", "12:x", *start)
 
     def test_root_directory(self):
         harness.need_root()
@@ -184,6 +225,61 @@ class Information(harness.TestCase):
         done = lhttpd("-t", *options, *TOOLS)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(len(done.stdout.splitlines()), 1)
+
+    def test_configuration_with_all_kinds_of_listeners(self):
+        """What start accepts -t accepts, without a word."""
+        authority = harness.certificate("ec", "authority")[0]
+        tls = harness.certificate_options("ec")
+        for args in (("-o", f"client_ca={authority}", *tls),
+                     ("-p", "0s", "-p", "0r", *tls),
+                     ("-p", "0p", "-o", "proxy_from=127.0.0.1"),
+                     ("-a", "unix:/no/such/s", "-o", "unix_mode=600"),
+                     ("-u", str(os.getuid()))):
+            with self.subTest(args=args):
+                done = lhttpd("-t", *args, *TOOLS)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    UNUSED = (
+        (("-o", "access_format=json"),
+         "access_format is set, and there is no access_log"),
+        (("-o", "proxy_from=127.0.0.1"),
+         "proxy_from is set, and there is neither a listener for the PROXY "
+         "protocol nor forwarded"),
+        (("-o", "unix_mode=600"),
+         "unix_mode is set, and no unix socket is made"),
+        (("-o", "unix_group=0"),
+         "unix_group is set, and no unix socket is made"),
+        (("-o", "unix_owner=0"),
+         "unix_owner is set, and no unix socket is made"),
+        (("-o", "handshake_timeout_ms=1"),
+         "handshake_timeout_ms is set, and no listener speaks TLS"))
+
+    def test_settings_without_effect(self):
+        for args, words in self.UNUSED:
+            with self.subTest(args=args):
+                done = lhttpd("-t", *args, *TOOLS)
+                self.assertEqual(done.returncode, 0)
+                self.assertRegex(done.stderr,
+                                 rf"^\S+ notice: {re.escape(words)}\n$")
+        options = [word for args, _ in self.UNUSED for word in args]
+        with harness.Server("/", script("tools.lua"), options=options) as s:
+            for _, words in self.UNUSED:
+                self.assertIn(words, s.log())
+
+    def test_a_certificate_without_effect(self):
+        done = lhttpd("-t", "-p", "0h", *harness.certificate_options("ec"),
+                      *TOOLS)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("a certificate is given, and no listener speaks TLS",
+                      done.stderr)
+
+    def test_arguments_stay_readable(self):
+        """What ps shows is what was given."""
+        with harness.Server("/", script("tools.lua"),
+                            options=["-o", "access_log=-"]) as s:
+            with open(f"/proc/{s.pid}/cmdline", "rb") as f:
+                words = f.read().split(b"\0")
+        self.assertIn(b"access_log=-", words)
 
     def test_test_of_the_configuration_needs_no_port(self):
         with socket.create_server(("127.0.0.1", 0)) as s:

@@ -418,7 +418,7 @@ static void a_start_needs_to_know_the_proxies(void **state)
     unsigned proxy = LHTTPD_LISTEN_PROXY;
 
     (void)state;
-    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 8u),
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 64u),
                      LHTTPD_EINVAL);
     assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0,
                                           proxy | LHTTPD_LISTEN_TLS |

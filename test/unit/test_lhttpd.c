@@ -207,7 +207,7 @@ static void words_say_what_is_wrong(void **state)
     assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 70000, 0),
                      LHTTPD_EINVAL);
     assert_int_equal(lhttpd_server_listen(s, "no.such.host", 0, 0),
-                     LHTTPD_EADDRESS);
+                     LHTTPD_EINVAL);
     assert_non_null(strstr(lhttpd_server_error(s), "no.such.host"));
     assert_int_equal(lhttpd_server_listen(s, NULL, 0, 128), LHTTPD_EINVAL);
     assert_int_equal(lhttpd_server_wait(s), LHTTPD_ESTATE);
@@ -244,9 +244,9 @@ static void settings_and_limits_are_set_by_name(void **state)
     assert_not_set(s, "unix_mode", "0888", LHTTPD_EINVAL, "unix_mode=0888: ");
     assert_not_set(s, "unix_mode", "01000", LHTTPD_EINVAL, "up to 0777");
     assert_not_set(s, "unix_mode", "", LHTTPD_EINVAL, "unix_mode=: ");
-    assert_not_set(s, "unix_owner", "no such user", LHTTPD_EINVAL,
+    assert_not_set(s, "unix_owner", "no such user", LHTTPD_EUSER,
                    "unix_owner=no such user: ");
-    assert_not_set(s, "unix_group", "no such group", LHTTPD_EINVAL,
+    assert_not_set(s, "unix_group", "no such group", LHTTPD_EUSER,
                    "unix_group=no such group: ");
     assert_int_equal(lhttpd_server_set(s, "unix_group", "0"), 0);
     assert_int_equal(lhttpd_server_set(s, "body_bytes", "unlimited"), 0);
@@ -293,7 +293,32 @@ static void tls_needs_a_certificate(void **state)
     (void)state;
     assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_TLS),
                      1);
-    assert_int_equal(lhttpd_server_start(s), LHTTPD_ECERT);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
+    lhttpd_server_destroy(s);
+}
+
+/* For a check nothing has to be opened. */
+static void listeners_may_be_for_a_check_alone(void **state)
+{
+    const unsigned check = LHTTPD_LISTEN_CHECK;
+    lhttpd_server_t *s = NULL;
+
+    (void)state;
+    assert_int_equal(lhttpd_server_create(&s, NULL), 0);
+    assert_int_equal(lhttpd_server_listen(s, "here", 0, check), LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_listen(s, "unix:/no/such/s", 0, check), 0);
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 80,
+                                          check | LHTTPD_LISTEN_REDIRECT),
+                     1);
+    assert_int_equal(lhttpd_server_port(s, 1), 80);
+    assert_int_equal(lhttpd_server_listener_fd(s, 1), LHTTPD_ESTATE);
+    assert_int_equal(lhttpd_server_check(s), LHTTPD_EINVAL);
+    assert_string_equal(lhttpd_server_error(s), "listener 127.0.0.1:80: there "
+                                                "is no TLS port to redirect "
+                                                "to");
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "LHTTPD_LISTEN_CHECK"));
+    assert_int_equal(lhttpd_server_adopt(s, 0, check), LHTTPD_EINVAL);
     lhttpd_server_destroy(s);
 }
 
@@ -319,7 +344,7 @@ static void a_start_that_failed_is_repeated(void **state)
     assert_int_equal(lhttpd_server_map_script(s, "/", path), 0);
     assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, LHTTPD_LISTEN_TLS),
                      1);
-    assert_int_equal(lhttpd_server_start(s), LHTTPD_ECERT);
+    assert_int_equal(lhttpd_server_start(s), LHTTPD_EINVAL);
     certificate.chain_file = TEST_DATA "/tls/ec256.pem";
     certificate.key_file = TEST_DATA "/tls/ec256.key";
     assert_int_equal(lhttpd_server_add_certificate(s, &certificate), 0);
@@ -1317,6 +1342,7 @@ int main(void)
         cmocka_unit_test(settings_and_limits_are_set_by_name),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
+        cmocka_unit_test(listeners_may_be_for_a_check_alone),
         cmocka_unit_test(a_start_that_failed_is_repeated),
         cmocka_unit_test(after_the_stop_nothing_is_set_up),
         cmocka_unit_test(structs_are_made_ready),
