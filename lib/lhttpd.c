@@ -223,6 +223,7 @@ static int init(struct lhttpd_server_t *s, const lhttpd_config_t *c)
     s->own_workers_n = c->workers == 0;
     lh_stats_init(s);
     atomic_init(&s->stop_at_ms, LH_NEVER);
+    atomic_init(&s->done_ms, LH_NEVER);
     atomic_flag_clear(&s->changes);
     lh_publish_init(s);
     if (lh_entropy(&s->hub.key, sizeof(s->hub.key)))
@@ -624,7 +625,7 @@ int lhttpd_server_wait_fd(lhttpd_server_t *s)
     if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) || s->attached)
         return bad_state(s, function,
                          "only of a server with threads that runs here");
-    int fd = lh_over_fd(s, lh_server_patience_ms(s));
+    int fd = lh_over_fd(s);
     return fd >= 0
                ? fd
                : lh_err_set(words(s), fd, "%s: too many open files?", function);

@@ -32,6 +32,7 @@ static void stop(struct lhttpd_server_t *s)
 
     if (before && atomic_load(&process.is_busy))
         _Exit(EXIT_FAILURE);
+    atomic_store(&s->stop_early, true);
     lhttpd_server_shutdown(s, before ? 0 : process.grace_ms);
 }
 
@@ -94,8 +95,17 @@ static int serve_until_stopped(struct lhttpd_server_t *s)
     return r;
 }
 
+/* In the thread that watches.  Nobody else will remove the files of sockets. */
+static void leave_start_for_good(struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->listeners.n; i++)
+        lh_listener_hide(&s->listeners, i);
+    _Exit(EXIT_FAILURE);
+}
+
 static int start_and_serve(struct lhttpd_server_t *s, lhttpd_daemon_t *daemon)
 {
+    s->leave = leave_start_for_good;
     atomic_store(&process.is_busy, true);
     int r = lhttpd_server_start(s);
     atomic_store(&process.is_busy, false);

@@ -3,6 +3,7 @@
 
 #include "os/clock.h"
 #include "os/self.h"
+#include "server/over.h"
 #include "server/owners.h"
 #include "server/reload.h"
 #include "server/worker.h"
@@ -84,7 +85,7 @@ static int end_when_over(struct lhttpd_server_t *s)
         lh_worker_end(w);
     if (w->ended && lh_server_has_ended(s))
         return lh_server_end(s);
-    if (lh_server_patience_ms(s) == 0)
+    if (lh_over_patience_ms(s) == 0)
         return lh_server_give_up(s);
     return 1;
 }

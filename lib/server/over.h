@@ -10,11 +10,15 @@
 /* Something that wait waits for has ended.  Any thread. */
 void lh_over_note(struct lhttpd_server_t *s);
 
-/* A stop was asked for; wait gives it up after so long.  Async-signal-safe. */
-void lh_over_shutdown(struct lhttpd_server_t *s, int patience_ms);
+/* How long wait waits yet; -1: no stop was asked for; 0: the time is over. Once
+ * all workers have ended a script that loads gets LH_LOAD_STOP_MS. */
+int lh_over_patience_ms(const struct lhttpd_server_t *s);
+
+/* A stop was asked for.  Async-signal-safe. */
+void lh_over_shutdown(struct lhttpd_server_t *s);
 
 /* A descriptor that is readable once wait would return; or LHTTPD_ESYSTEM. */
-int lh_over_fd(struct lhttpd_server_t *s, int patience_ms);
+int lh_over_fd(struct lhttpd_server_t *s);
 void lh_over_deinit(struct lhttpd_server_t *s);
 
 #endif

@@ -29,6 +29,13 @@ static void free_sets(struct lh_vms **sets, unsigned n)
     lh_free(sets);
 }
 
+static int check_runs(const struct lhttpd_server_t *s, struct lh_err *err)
+{
+    if (atomic_load(&s->stop_at_ms) == LH_NEVER)
+        return 0;
+    return lh_err_set(err, LHTTPD_ESTATE, "the server stops");
+}
+
 static int make_set(struct lhttpd_server_t *s, unsigned worker,
                     struct lh_vms **set, struct lh_err *err)
 {
@@ -53,20 +60,16 @@ static int make_sets(struct lhttpd_server_t *s, struct lh_vms ***out,
 
     if (!sets)
         return lh_err_memory(err);
-    for (unsigned i = 0; i < s->workers_n && r == 0; i++)
+    for (unsigned i = 0; i < s->workers_n && r == 0; i++) {
         r = make_set(s, i, &sets[i], err);
+        if (r == 0)
+            r = check_runs(s, err); /* loading may have taken long */
+    }
     if (r == 0)
         *out = sets;
     else
         free_sets(sets, s->workers_n);
     return r;
-}
-
-static int check_runs(const struct lhttpd_server_t *s, struct lh_err *err)
-{
-    if (atomic_load(&s->stop_at_ms) == LH_NEVER)
-        return 0;
-    return lh_err_set(err, LHTTPD_ESTATE, "the server stops");
 }
 
 /* --- all of it ------------------------------------------------------------ */
@@ -84,8 +87,6 @@ static int reload(struct lhttpd_server_t *s, struct lh_err *err)
         r = kept;
     if (r == 0)
         r = make_sets(s, &sets, err);
-    if (r == 0)
-        r = check_runs(s, err); /* loading may have taken long */
     if (r < 0) {
         lh_creds_free(creds);
         if (sets)

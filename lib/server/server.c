@@ -22,9 +22,6 @@
 
 #include <stdio.h>
 
-/* An orderly stop may need a little longer than its grace. */
-#define STUCK_AFTER_MS 1000
-
 /* The standard ones, listeners, what the program has open; a worker's queues
  * and a client that is told to wait. */
 #define OWN_DESCRIPTORS    16
@@ -388,9 +385,12 @@ int lh_server_begin(struct lhttpd_server_t *s)
     r = begin_watch(s, s->workers_n, &s->err);
     if (r < 0)
         goto err_after_done;
+    if (s->leave)
+        lh_watch_start(&s->watch, s);
     lh_signals_for_scripts(&before); /* they are loaded in this thread */
     r = make_workers(s);
     lh_signals_restore(&before);
+    lh_watch_start(&s->watch, NULL);
     if (r < 0)
         goto err_after_done;
     r = check_descriptors(s);
@@ -444,7 +444,7 @@ void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms)
         continue;
     for (unsigned i = 0; i < s->workers_n; i++)
         lh_worker_stop(&s->workers[i]);
-    lh_over_shutdown(s, lh_server_patience_ms(s));
+    lh_over_shutdown(s);
 }
 
 /* What a worker is inside of; false: no script. */
@@ -489,23 +489,6 @@ int lh_server_give_up(struct lhttpd_server_t *s)
                       "a script does not return: %s; its thread goes on", text);
 }
 
-int lh_server_patience_ms(const struct lhttpd_server_t *s)
-{
-    uint64_t stop_at = atomic_load(&s->stop_at_ms);
-    uint64_t run = atomic_load(&s->watch.limit_ms);
-    uint64_t now = lh_clock_ms();
-
-    if (stop_at == LH_NEVER)
-        return -1;
-    /* A handler without a limit is given none by a stop that has cut it. */
-    if (run == LHTTPD_UNLIMITED || run < STUCK_AFTER_MS)
-        run = STUCK_AFTER_MS;
-    /* Twice: once until the handler's next call raises, once for what the
-     * cut itself lets a task do. */
-    uint64_t until = lh_deadline(lh_deadline(stop_at, run), STUCK_AFTER_MS);
-    return lh_wait_ms(now, until);
-}
-
 /* How it went, once all workers have ended. */
 static int tell_stop(struct lhttpd_server_t *s)
 {
@@ -534,7 +517,7 @@ int lh_server_wait(struct lhttpd_server_t *s)
     struct lh_event none[1];
 
     while (!lh_server_has_ended(s)) {
-        int timeout = lh_server_patience_ms(s);
+        int timeout = lh_over_patience_ms(s);
         if (timeout == 0)
             return lh_server_give_up(s);
         lh_evq_wait(&s->done, none, 1, timeout);

@@ -87,6 +87,11 @@ struct lhttpd_server_t {
     struct lh_worker *workers; /* they and `done` last until destroy */
     struct lh_notify notify;   /* of how it is doing, a service manager */
     struct lh_watch watch;
+    /* Ends the process where `stop_early`, a stop that is asked for before it
+     * runs, finds it inside of a script that does not return; NULL: nobody may
+     * do that. */
+    void (*leave)(struct lhttpd_server_t *s);
+    _Atomic bool stop_early;
     struct lh_hub hub;
     struct lh_store **stores; /* shared values, by worker; NULL: none yet */
     _Atomic uint64_t channel_bytes; /* the limit, for any thread */
@@ -101,6 +106,7 @@ struct lhttpd_server_t {
     _Atomic uint64_t stop_at_ms;   /* LH_NEVER: no stop asked for */
     _Atomic unsigned workers_idle; /* at a stop: with nothing of their own */
     _Atomic unsigned workers_done;
+    _Atomic uint64_t done_ms; /* when the last of them had; LH_NEVER */
     _Atomic unsigned cut;     /* requests that the end of the grace has cut */
     _Atomic uint64_t reloads; /* that succeeded */
     _Atomic uint64_t started_ms;                /* monotonic */
@@ -125,9 +131,7 @@ void lh_server_tell_start(struct lhttpd_server_t *s);
 bool lh_server_has_ended(struct lhttpd_server_t *s);
 /* Then: frees what workers use, and tells how it went as wait does. */
 int lh_server_end(struct lhttpd_server_t *s);
-/* How long to wait for that yet; -1: no stop was asked for; 0: the time is
- * over, and the next function gives it up. */
-int lh_server_patience_ms(const struct lhttpd_server_t *s);
+/* It has not ended in its time (lh_over_patience_ms()). */
 int lh_server_give_up(struct lhttpd_server_t *s);
 
 /* Frees what a server that has run still keeps: a late shutdown may come. */

@@ -15,6 +15,7 @@
 #include "os/error.h"
 #include "os/interrupt.h"
 #include "os/signals.h"
+#include "server/server.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +23,9 @@
 /* From one look to the next.  While nothing runs that is as long as handlers
  * may run, for what begins meanwhile is not late before: so an idle process
  * sleeps, and still nothing is named too late. */
-#define LOOK_MIN_MS  10
-#define LOOK_LATE_MS 1000 /* whether what is late has ended */
+#define LOOK_MIN_MS   10
+#define LOOK_LATE_MS  1000 /* whether what is late has ended */
+#define LOOK_START_MS 100  /* whether a stop comes while scripts load */
 
 /* From one interruption to the next, and how long they may be in vain. */
 #define KILL_AGAIN_MS 20
@@ -190,6 +192,49 @@ static uint64_t feed_watchdog(struct lh_watch *w, unsigned n, uint64_t now_ms)
     return now_ms + half_ms;
 }
 
+/* --- a stop during the start ---------------------------------------------- */
+
+/* The script that loads, if there is one. */
+static bool find_loading(const struct lh_watch *w, unsigned n,
+                         struct lh_run *run)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (lh_running_look(w->workers[i].running, run))
+            return true;
+    return false;
+}
+
+static void leave_start(const struct lh_watch *w, struct lhttpd_server_t *s,
+                        const struct lh_run *run, uint64_t now_ms)
+{
+    struct lh_log_about about = {.script = run->script};
+    char text[LH_WATCH_TEXT_BYTES];
+
+    lh_run_text(text, sizeof(text), run);
+    lh_log(w->log, LHTTPD_LOG_ERROR, &about,
+           "stopped during the start: %s has not returned for " TENTHS, text,
+           TENTHS_OF(now_ms - run->since_ms));
+    s->leave(s);
+}
+
+/* A signal can ask for the stop, but not wake this thread, which may end just
+ * now; so it looks by itself.  Returns when to look again. */
+static uint64_t look_at_start(struct lh_watch *w, unsigned n, uint64_t now_ms)
+{
+    struct lhttpd_server_t *s = atomic_load(&w->starts);
+    struct lh_run run;
+
+    if (!s)
+        return LH_NEVER;
+    if (!atomic_load(&s->stop_early))
+        return now_ms + LOOK_START_MS;
+    if (w->leave_ms == LH_NEVER)
+        w->leave_ms = now_ms + LH_LOAD_STOP_MS;
+    if (now_ms >= w->leave_ms && find_loading(w, n, &run))
+        leave_start(w, s, &run, now_ms);
+    return now_ms + LOOK_START_MS;
+}
+
 /* --- the thread ----------------------------------------------------------- */
 
 /* Returns for how long to sleep. */
@@ -209,6 +254,7 @@ static int look_at_all(struct lh_watch *w)
     for (unsigned i = 0; i < n; i++)
         next_ms = lh_min64(next_ms, look_at_worker(w, i, now_ms));
     next_ms = lh_min64(next_ms, feed_watchdog(w, n, now_ms));
+    next_ms = lh_min64(next_ms, look_at_start(w, n, now_ms));
     int timeout = lh_timers_wait_ms(&w->timers, now_ms);
     if (timeout >= 0)
         next_ms = lh_min64(next_ms, now_ms + (uint64_t)timeout);
@@ -264,6 +310,8 @@ int lh_watch_begin(struct lh_watch *w, const struct lh_log *log,
     atomic_store(&w->workers_n, 0);
     atomic_store(&w->kill_ms, 0);
     atomic_store(&w->notify, NULL);
+    atomic_store(&w->starts, NULL);
+    w->leave_ms = LH_NEVER;
     lh_mailbox_init(&w->readers);
     lh_timers_init(&w->timers, lh_clock_ms());
     lh_log_rates_init(&w->rates, log, &w->timers);
@@ -298,6 +346,15 @@ void lh_watch_add(struct lh_watch *w, const struct lh_running *running)
         return;
     w->workers[n].running = running;
     atomic_store_explicit(&w->workers_n, n + 1, memory_order_release);
+}
+
+void lh_watch_start(struct lh_watch *w, struct lhttpd_server_t *s)
+{
+    if (!w->is_on)
+        return;
+    atomic_store(&w->starts, s);
+    if (s)
+        lh_evq_wake(&w->queue);
 }
 
 void lh_watch_feed(struct lh_watch *w, struct lh_notify *notify)

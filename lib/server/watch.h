@@ -16,6 +16,10 @@
 
 #define LH_WATCH_TEXT_BYTES 1024
 
+/* How long a script that loads has to return once the server is told to stop
+ * and nothing else is left to wait for. */
+#define LH_LOAD_STOP_MS 3000
+
 /* One worker, as the thread knows it. */
 struct lh_watched {
     const struct lh_running *running;
@@ -45,6 +49,9 @@ struct lh_watch {
     _Atomic(struct lh_notify *)
         notify;      /* has a watchdog; NULL: there is none */
     uint64_t fed_ms; /* when it was told of the last time */
+    _Atomic(struct lhttpd_server_t *) starts; /* loads its scripts now; or NULL
+                                               */
+    uint64_t leave_ms; /* when a stop ends that; LH_NEVER: none was asked for */
     struct lh_thread thread;
 
     struct lh_timers timers; /* of the log's rates alone */
@@ -69,6 +76,10 @@ void lh_watch_feed(struct lh_watch *watch, struct lh_notify *notify);
 /* From now on what runs for longer is interrupted, until it ends.
  * LHTTPD_ESYSTEM. */
 int lh_watch_kill(struct lh_watch *watch, uint64_t kill_ms, struct lh_err *err);
+
+/* From now on a stop that finds the start of `s` inside of a script for too
+ * long names the script in the log and calls s->leave; NULL: it has started. */
+void lh_watch_start(struct lh_watch *watch, struct lhttpd_server_t *s);
 
 /* How long handlers may run from now on.  Any thread. */
 void lh_watch_set_limit(struct lh_watch *watch, uint64_t limit_ms);

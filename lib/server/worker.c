@@ -594,7 +594,8 @@ void lh_worker_end(struct lh_worker *w)
      * delivered or dropped soon. */
     atomic_store(&w->ended, true);
     drop_mail(w);
-    atomic_fetch_add(&s->workers_done, 1);
+    if (atomic_fetch_add(&s->workers_done, 1) + 1 == s->workers_n)
+        atomic_store(&s->done_ms, lh_clock_ms());
     lh_over_note(s);
 }
 

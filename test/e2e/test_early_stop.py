@@ -27,9 +27,14 @@ class EarlyStop(harness.TestCase):
         self.addCleanup(source.close)
         source.write(text)
         source.flush()
+        self.source = source.name
+        self.socket = os.path.join(harness.directory(), "early")
+        self.log = tempfile.TemporaryFile("w+")
+        self.addCleanup(self.log.close)
         process = subprocess.Popen([BINARY, "-f", "-w", "1", "-a", "127.0.0.1",
+                                    "-a", "unix:" + self.socket,
                                     "-p", "0", "-l", "/", source.name],
-                                   stderr=subprocess.DEVNULL,
+                                   stderr=self.log,
                                    env=harness.environment())
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -47,6 +52,16 @@ class EarlyStop(harness.TestCase):
         process = self.start(LATE)
         process.terminate()
         self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_once_while_a_script_loads_for_ever(self):
+        process = self.start("while true do end")
+        self.assertTrue(os.path.exists(self.socket))
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 1)
+        self.log.seek(0)
+        self.assertRegex(self.log.read(), "error: .*stopped during the start: "
+                         f"the loading of script {self.source} has not")
+        self.assertFalse(os.path.exists(self.socket))
 
     def test_twice_while_a_script_loads_for_ever(self):
         process = self.start("while true do end")

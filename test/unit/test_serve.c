@@ -182,7 +182,7 @@ static void *load_for_ever(void *arg)
         usleep(1000);
     unlink(began);
     unlink(script);
-    kill(getpid(), SIGTERM); /* once is enough */
+    kill(getpid(), SIGTERM); /* once is enough, whatever the grace */
     return arg;
 }
 
@@ -193,7 +193,9 @@ static void a_reload_that_does_not_end(void)
 
     map_file();
     CHECK(pthread_create(&thread, NULL, load_for_ever, NULL) == 0);
-    CHECK(lhttpd_process_serve(s, NULL, 0) == LHTTPD_ESTUCK);
+    CHECK(lhttpd_process_serve(s, NULL, 24 * 3600 * 1000) == LHTTPD_ESTUCK);
+    CHECK(strstr(lhttpd_server_error(s), "the loading of script"));
+    CHECK(strstr(lhttpd_server_error(s), script));
     pthread_join(thread, NULL);
     _exit(0);
 }
