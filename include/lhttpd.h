@@ -84,6 +84,7 @@
  *     listen, adopt,         yes      -                 -
  *       listen_fds
  *     map_script, map_source yes      -                 -
+ *     map_directory          yes      -                 -
  *     register_vm_factory    yes      -                 -
  *     notify, check, start   yes      -                 -
  *     publish                -        any               -
@@ -394,6 +395,10 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   under syslog_name, "lhttpd" where that is NULL;
  * - access_format: what these lines are: "common", "combined" or "json";
  * - trust_request_id: "on" or "off": is a client's own x-request-id taken?
+ * - cache_control: the field of that name for files of directories, as
+ *   "max-age=3600"; "" is none;
+ * - mime_types: a file in the form of /etc/mime.types, read now: types of files
+ *   that the built-in table does not know.
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESYSTEM: a file
  * cannot be opened.  LHTTPD_ECERT: client_ca cannot be used.  LHTTPD_EUSER: no
@@ -580,6 +585,40 @@ LHTTPD_API int lhttpd_server_map_script(lhttpd_server_t *server,
 LHTTPD_API int lhttpd_server_map_source(lhttpd_server_t *server,
                                         const char *prefix, const char *name,
                                         const void *bytes, size_t size);
+
+/* How the files of a directory are served; fields of zero mean the defaults. */
+typedef struct lhttpd_directory_t {
+    size_t size;
+    const char *cache_control; /* NULL: as the setting of that name */
+    const char *index;         /* NULL: "index.html"; "": none */
+    int uncompressed;          /* leave .br and .gz beside a file alone */
+} lhttpd_directory_t;
+
+static inline lhttpd_directory_t lhttpd_directory_init(void)
+{
+    lhttpd_directory_t directory;
+
+    lhttpd_struct_init(&directory, sizeof(directory));
+    return directory;
+}
+
+/*
+ * Maps a URL prefix to the files of a directory, which are served without Lua:
+ * GET and HEAD, with entity tags, conditional requests and ranges (RFC 9110, 13
+ * and 14), compressed where there is a .br or .gz beside the file that is not
+ * older.  No path leads out of the directory, links that do are 403; names that
+ * begin with a dot are 404, but for .well-known at its top; what is no
+ * regular file is 403.  Of the prefixes of scripts and directories the longest
+ * that fits has a request; what a directory has not is answered by "/notfound"
+ * of the script at "/", if there is one.  Check, start and reload look whether
+ * it is there, and each request opens it anew by its path.  `options` may be
+ * NULL; strings are copied.  LHTTPD_EINVAL: the prefix is no path, or has a
+ * script or directory already, or an option is none.  Before start.
+ */
+LHTTPD_API int lhttpd_server_map_directory(lhttpd_server_t *server,
+                                           const char *prefix,
+                                           const char *directory,
+                                           const lhttpd_directory_t *options);
 
 /*
  * How the Lua VMs of a mapping are made.  One VM per worker and mapping; all

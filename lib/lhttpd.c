@@ -480,6 +480,27 @@ int lhttpd_server_map_source(lhttpd_server_t *s, const char *prefix,
                                           size, &s->err);
 }
 
+int lhttpd_server_map_directory(lhttpd_server_t *s, const char *prefix,
+                                const char *directory,
+                                const lhttpd_directory_t *options)
+{
+    const char *function = "lhttpd_server_map_directory";
+    lhttpd_directory_t all = lhttpd_directory_init();
+
+    if (!s)
+        return LHTTPD_EINVAL;
+    int r = need_setup(s, function);
+    if (r == 0)
+        r = need_argument(s, prefix, function, "prefix");
+    if (r == 0)
+        r = need_argument(s, directory, function, "directory");
+    if (r == 0 && options)
+        r = take_struct(s, &all, options, function, "directory");
+    return r < 0 ? r
+                 : lh_mappings_add_directory(&s->mappings, prefix, directory,
+                                             &all, &s->err);
+}
+
 int lhttpd_server_register_vm_factory(lhttpd_server_t *s, const char *prefix,
                                       const lhttpd_vm_factory_t *factory)
 {

@@ -21,8 +21,9 @@ allowed() {
     h1) echo base http h1 ;;
     h2) echo base http h2 ;;
     ws) echo base http ws ;;
-    lua) echo base os http ws lua ;;
-    server | .) echo base os net http h1 h2 ws lua server ;;
+    files) echo base os http files ;;
+    lua) echo base os http ws files lua ;;
+    server | .) echo base os net http h1 h2 ws files lua server ;;
     esac
 }
 
@@ -45,7 +46,7 @@ found() {
     printf '%s:\n%s\n' "$1" "$lines"
 }
 
-folders='base os net http h1 h2 ws lua server .'
+folders='base os net http h1 h2 ws files lua server .'
 
 check_folders() {
     for file in $(files); do

@@ -137,6 +137,22 @@ struct lh_str lh_arena_copy(struct lh_arena *a, const void *p, size_t n)
     return (struct lh_str){copy, n};
 }
 
+struct lh_str lh_arena_join(struct lh_arena *a, const struct lh_str *parts,
+                            unsigned n)
+{
+    size_t length = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        length += parts[i].n;
+    char *text = take(a, length), *at = text;
+    for (unsigned i = 0; text && i < n; i++) {
+        if (parts[i].n)
+            memcpy(at, parts[i].p, parts[i].n);
+        at += parts[i].n;
+    }
+    return (struct lh_str){text, length};
+}
+
 bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add)
 {
     /* Only the newest allocation has free memory behind it. */

@@ -38,6 +38,10 @@ void *lh_arena_alloc(struct lh_arena *a, size_t n);
 /* A copy of n bytes, not aligned, not terminated; .p NULL: no memory. */
 struct lh_str lh_arena_copy(struct lh_arena *a, const void *p, size_t n);
 
+/* A copy of all parts in a row; likewise. */
+struct lh_str lh_arena_join(struct lh_arena *a, const struct lh_str *parts,
+                            unsigned n);
+
 /* Makes the `n` bytes at `*p` (NULL at first), the arena's newest piece, longer
  * by `add` bytes that the caller fills; it may move then.  False: no memory. */
 bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add);

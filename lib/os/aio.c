@@ -2,6 +2,7 @@
 #include "os/aio.h"
 
 #include "os/aio_linux.h"
+#include "os/beneath.h"
 #include "os/fd.h"
 #include "os/nowait.h"
 
@@ -147,6 +148,9 @@ int64_t lh_aio_perform(struct lh_aio_op *op)
         break;
     case LH_AIO_OPEN:
         return lh_fd_above(open(op->path, flags, op->mode));
+    case LH_AIO_OPEN_BENEATH:
+        return lh_beneath_open(op->fd, op->path,
+                               (enum lh_beneath_what)op->flags);
     case LH_AIO_SYNC:
         r = fsync(op->fd);
         break;

@@ -25,6 +25,7 @@ enum lh_aio_kind {
     LH_AIO_READ,
     LH_AIO_WRITE,
     LH_AIO_OPEN,
+    LH_AIO_OPEN_BENEATH, /* see os/beneath.h */
     LH_AIO_SYNC,
     LH_AIO_SPLICE, /* from a file into a pipe, without a copy */
 };
@@ -39,18 +40,19 @@ enum lh_aio_kind {
  */
 struct lh_aio_op {
     enum lh_aio_kind kind;
-    int fd;
+    int fd;           /* OPEN_BENEATH: the directory */
     void *p;          /* READ, WRITE: the buffer */
     int to;           /* SPLICE: the pipe's end */
     size_t n;         /* READ, WRITE, SPLICE: octets */
     uint64_t offset;  /* likewise: in the file; or LH_AIO_NO_OFFSET */
-    const char *path; /* OPEN */
-    int flags;        /* OPEN: those of open(2); close-on-exec is added */
+    const char *path; /* OPEN, OPEN_BENEATH */
+    int flags;        /* OPEN: those of open(2); close-on-exec is added.
+                         OPEN_BENEATH: an enum lh_beneath_what */
     mode_t mode;      /* OPEN */
 
     /* In the adding thread, from lh_aio_deliver().  `result`: octets moved (a
      * read's at an offset are fewer than n only at the end of the file, one's
-     * without and a splice's are 0 only there), the descriptor of an OPEN, or a
+     * without and a splice's are 0 only there), the descriptor of an open, or a
      * negative errno. */
     void (*complete)(struct lh_aio_op *op);
     int64_t result;

@@ -5,11 +5,13 @@
 #include "os/aio_linux.h"
 
 #include "base/mem.h"
+#include "os/beneath.h"
 #include "os/error.h"
 #include "os/fd.h"
 
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/openat2.h>
 
 /* In the kernel at once; more wait in ours. */
 #define ENTRIES 256
@@ -18,6 +20,7 @@ struct uring {
     struct lh_aio aio;
     struct io_uring ring;
     unsigned in_kernel;
+    struct open_how how[2][2]; /* by enum lh_beneath_what; [1]: anywhere */
 };
 
 static struct uring *uring_of(struct lh_aio *aio)
@@ -38,9 +41,9 @@ static int ring_init(struct io_uring *ring, unsigned flags)
 
 static int ring_set_up(struct io_uring *ring)
 {
-    static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE,
-                                 IORING_OP_OPENAT, IORING_OP_FSYNC,
-                                 IORING_OP_SPLICE};
+    static const int needed[] = {IORING_OP_READ,   IORING_OP_WRITE,
+                                 IORING_OP_OPENAT, IORING_OP_OPENAT2,
+                                 IORING_OP_FSYNC,  IORING_OP_SPLICE};
     /* Without the flag (Linux 5.18) an entry that the kernel refuses, such as
      * an open of "", leaves those behind it in the ring. */
     int r = ring_init(ring, IORING_SETUP_SUBMIT_ALL);
@@ -80,6 +83,17 @@ static int ring_try_out(struct io_uring *ring)
     return 0;
 }
 
+static void set_how(struct uring *u)
+{
+    for (int what = LH_BENEATH_READ; what <= LH_BENEATH_DIRECTORY; what++) {
+        struct open_how how = {
+            .flags = (unsigned)lh_beneath_flags((enum lh_beneath_what)what)};
+        u->how[what][1] = how;
+        how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+        u->how[what][0] = how;
+    }
+}
+
 /* A kernel may know io_uring and refuse it to this process; so it is used
  * once before it is relied on. */
 static int uring_new(struct lh_aio **aio, struct lh_err *err)
@@ -98,6 +112,7 @@ static int uring_new(struct lh_aio **aio, struct lh_err *err)
         lh_free(u);
         return lh_err_set(err, LHTTPD_ESYSTEM, "io_uring: %s", lh_sys_text(r));
     }
+    set_how(u);
     fcntl(u->ring.ring_fd, F_SETFD, FD_CLOEXEC);
     lh_aio_init(&u->aio, &lh_aio_uring, u->ring.ring_fd);
     *aio = &u->aio;
@@ -123,9 +138,22 @@ static uint64_t uring_offset(const struct lh_aio_op *op)
     return op->offset == LH_AIO_NO_OFFSET ? op->offset : op->offset + op->done;
 }
 
+/* The kernel reads the path and how to open it when the entry is submitted.
+ * In a thread of the kernel's: without waiting it was tried before. */
+static void prepare_beneath(struct uring *u, struct io_uring_sqe *sqe,
+                            const struct lh_aio_op *op)
+{
+    bool anywhere = op->fd == LH_BENEATH_NOTHING;
+
+    io_uring_prep_openat2(sqe, anywhere ? AT_FDCWD : op->fd, op->path,
+                          &u->how[op->flags][anywhere]);
+    io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+}
+
 /* A buffer and its descriptor stay as they are until the completion has come.
  */
-static void uring_prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
+static void uring_prepare(struct uring *u, struct io_uring_sqe *sqe,
+                          struct lh_aio_op *op)
 {
     switch (op->kind) {
     case LH_AIO_READ:
@@ -139,6 +167,9 @@ static void uring_prepare(struct io_uring_sqe *sqe, struct lh_aio_op *op)
     case LH_AIO_OPEN:
         io_uring_prep_openat(sqe, AT_FDCWD, op->path,
                              op->flags | LH_AIO_OPEN_FLAGS, op->mode);
+        break;
+    case LH_AIO_OPEN_BENEATH:
+        prepare_beneath(u, sqe, op);
         break;
     case LH_AIO_SYNC:
         io_uring_prep_fsync(sqe, op->fd, 0);
@@ -161,7 +192,7 @@ static bool uring_submit(struct lh_aio *aio)
         if (!sqe)
             break;
         struct lh_list *link = lh_list_take(&aio->waiting);
-        uring_prepare(sqe, LH_OF(link, struct lh_aio_op, link));
+        uring_prepare(u, sqe, LH_OF(link, struct lh_aio_op, link));
         u->in_kernel++;
     }
     /* Again for those behind a refused entry, where there is no such flag. */
@@ -181,7 +212,8 @@ static void uring_reap(struct lh_aio *aio)
         int moved = cqe->res;
         io_uring_cqe_seen(&u->ring, cqe);
         u->in_kernel--;
-        if (op->kind == LH_AIO_OPEN && moved >= 0)
+        if ((op->kind == LH_AIO_OPEN || op->kind == LH_AIO_OPEN_BENEATH) &&
+            moved >= 0)
             moved = lh_fd_above(moved);
         lh_list_init(&op->link);
         lh_aio_finished(aio, op, moved);

@@ -14,21 +14,28 @@
 #include <stdbool.h>
 
 enum {
+    LH_SYS_EACCES = -EACCES,
     LH_SYS_EAGAIN =
         -EAGAIN, /* would have to wait; EWOULDBLOCK is never given */
     LH_SYS_EBADF = -EBADF,
     LH_SYS_ECHILD = -ECHILD,
     LH_SYS_EINVAL = -EINVAL,
     LH_SYS_EIO = -EIO,
+    LH_SYS_ELOOP = -ELOOP,
     LH_SYS_EMFILE = -EMFILE,
+    LH_SYS_ENAMETOOLONG = -ENAMETOOLONG,
     LH_SYS_ENFILE = -ENFILE,
+    LH_SYS_ENODEV = -ENODEV,
     LH_SYS_ENOENT = -ENOENT,
     LH_SYS_ENOMEM = -ENOMEM,
+    LH_SYS_ENOTDIR = -ENOTDIR,
     LH_SYS_ENOTSUP = -ENOTSUP,
+    LH_SYS_ENXIO = -ENXIO,
     LH_SYS_EOPNOTSUPP = -EOPNOTSUPP,
     LH_SYS_EPERM = -EPERM,
     LH_SYS_EPIPE = -EPIPE,
     LH_SYS_ESPIPE = -ESPIPE,
+    LH_SYS_EXDEV = -EXDEV,
 };
 
 /* "No such file or directory" for LH_SYS_ENOENT.  Of the thread's own, or

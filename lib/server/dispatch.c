@@ -1,6 +1,7 @@
 /* From a request to its handler: see dispatch.h. */
 #include "server/dispatch.h"
 
+#include "http/redirect.h"
 #include "server/forward.h"
 #include "server/server.h"
 
@@ -22,41 +23,6 @@ static void answer_no_content(struct lh_exchange *ex)
         lh_exchange_end(ex);
     else
         lh_exchange_fail(ex, 503);
-    lh_exchange_let_go_handler(ex);
-}
-
-/* One string out of up to six in the exchange's arena; .p NULL: no memory. */
-static struct lh_str concat(struct lh_exchange *ex, const struct lh_str *parts,
-                            unsigned n)
-{
-    size_t length = 0;
-
-    for (unsigned i = 0; i < n; i++)
-        length += parts[i].n;
-    char *text = lh_arena_alloc(&ex->arena, length);
-    if (!text)
-        return (struct lh_str){NULL, 0};
-    char *at = text;
-    for (unsigned i = 0; i < n; i++) {
-        if (parts[i].n)
-            memcpy(at, parts[i].p, parts[i].n);
-        at += parts[i].n;
-    }
-    return (struct lh_str){text, length};
-}
-
-/* 308 (RFC 9110, 15.4.9): unlike 301 it keeps the method. */
-static void redirect(struct lh_exchange *ex, struct lh_str location)
-{
-    struct lh_fields fields = {0};
-
-    if (!location.p ||
-        !lh_fields_add(&fields, &ex->arena, LH_STR("location"), location) ||
-        lh_exchange_start(ex, 308, &fields) < 0) {
-        answer(ex, 503);
-        return;
-    }
-    lh_exchange_end(ex);
     lh_exchange_let_go_handler(ex);
 }
 
@@ -98,29 +64,8 @@ static void redirect_to_tls(const struct lhttpd_server_t *s,
         lh_str_of(port_text),
         ex->request.target,
     };
-    redirect(ex, concat(ex, parts, 6));
-}
-
-/* "/ui" to "/ui/", so that relative links of its page work.  What begins with
- * two slashes, of either kind, would be another host's. */
-static void redirect_to_slash(struct lh_exchange *ex)
-{
-    struct lh_str target = ex->request.target;
-
-    while (target.n && (target.p[0] == '/' || target.p[0] == '\\')) {
-        target.p++;
-        target.n--;
-    }
-    const char *mark = memchr(target.p, '?', target.n);
-    size_t n = mark ? (size_t)(mark - target.p) : target.n;
-    struct lh_str parts[] = {
-        LH_STR("/"),
-        {target.p, n},
-        LH_STR("/"),
-        {target.p + n, target.n - n},
-    };
-
-    redirect(ex, concat(ex, parts, 4));
+    lh_redirect(ex, lh_arena_join(&ex->arena, parts, 6));
+    lh_exchange_let_go_handler(ex);
 }
 
 /* Without memory for a task the client is told to come again. */
@@ -132,30 +77,43 @@ static void serve(struct lh_vm *vm, int handler, struct lh_exchange *ex,
         answer(ex, 503);
 }
 
-static void serve_by_root(struct lh_worker *w, unsigned index,
-                          struct lh_exchange *ex)
+/* By the "/notfound" of the script at the root; false: there is none. */
+static bool serve_by_root(struct lh_worker *w, struct lh_exchange *ex)
 {
-    struct lh_vm *vm = w->vms->v[index];
-    struct lh_str none = {NULL, 0};
+    struct lh_str rest, none = {NULL, 0};
+    const struct lh_prefix *root =
+        lh_prefixes_find(&w->server->mappings.prefixes, LH_STR("/"), &rest);
+    struct lh_vm *vm = root ? w->vms->v[root->index] : NULL;
 
-    ex->mapping_number = (int)index;
+    if (!vm || lh_vm_not_found(vm) < 0)
+        return false;
+    ex->mapping_number = (int)root->index;
     serve(vm, lh_vm_not_found(vm), ex, none);
+    return true;
 }
 
 /* By the "/notfound" of the script, else by that of the root mapping. */
 static void serve_not_found(struct lh_worker *w, struct lh_vm *vm,
                             struct lh_exchange *ex)
 {
-    struct lh_str rest, none = {NULL, 0};
-    const struct lh_prefix *root =
-        lh_prefixes_find(&w->server->mappings.prefixes, LH_STR("/"), &rest);
+    struct lh_str none = {NULL, 0};
 
     if (vm && lh_vm_not_found(vm) >= 0)
         serve(vm, lh_vm_not_found(vm), ex, none);
-    else if (root && lh_vm_not_found(w->vms->v[root->index]) >= 0)
-        serve_by_root(w, root->index, ex);
-    else
+    else if (!serve_by_root(w, ex))
         answer(ex, 404);
+}
+
+bool lh_dispatch_not_found(struct lh_exchange *ex)
+{
+    return serve_by_root(LH_OF(ex->ctx, struct lh_worker, ctx), ex);
+}
+
+static void serve_directory(struct lh_worker *w, struct lh_directory *d,
+                            struct lh_exchange *ex, struct lh_str path)
+{
+    ex->counts = &d->tally->of_worker[w->number];
+    lh_served_begin(&w->served, ex, &d->options, path);
 }
 
 /* The longest prefix that fits has the request; the rest of the path is looked
@@ -172,8 +130,15 @@ static void find_and_serve(struct lh_worker *w, struct lh_exchange *ex)
     }
     struct lh_vm *vm = w->vms->v[prefix->index];
     ex->mapping_number = (int)prefix->index;
-    if (rest.n == 0 && prefix->n && lh_vm_has_root(vm)) {
-        redirect_to_slash(ex);
+    if (rest.n == 0 && prefix->n && (!vm || lh_vm_has_root(vm))) {
+        /* So that relative links of its page work. */
+        lh_redirect_to_slash(ex);
+        lh_exchange_let_go_handler(ex);
+        return;
+    }
+    if (!vm) {
+        serve_directory(w, w->server->mappings.v[prefix->index].directory, ex,
+                        rest);
         return;
     }
     int handler = lh_vm_find(vm, rest, &path_info);

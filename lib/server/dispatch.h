@@ -10,4 +10,8 @@
 void lh_dispatch(struct lh_worker *w, const struct lh_listener *listener,
                  struct lh_exchange *ex);
 
+/* A directory has not what was asked for: the "/notfound" of the script at the
+ * root has the request from now on; false: there is none. */
+bool lh_dispatch_not_found(struct lh_exchange *ex);
+
 #endif

@@ -68,6 +68,15 @@ static int open_mapping(struct lh_mappings *m, const char *given,
     return 0;
 }
 
+static int is_directory_already(const char *prefix,
+                                const struct lh_mapping *mapping,
+                                struct lh_err *err)
+{
+    return lh_err_set(err, LHTTPD_EINVAL,
+                      "prefix '%s': it has a directory already, '%s'", prefix,
+                      mapping->directory->path);
+}
+
 /* A prefix may have a script and a factory, in any order of the calls, but one
  * script only: which of two should answer nobody could tell. */
 static int set_script(struct lh_mappings *m, const char *prefix,
@@ -82,6 +91,8 @@ static int set_script(struct lh_mappings *m, const char *prefix,
         return lh_err_set(err, LHTTPD_EINVAL,
                           "prefix '%s': it has a script already, '%s'", prefix,
                           (*set)->name);
+    if ((*set)->directory)
+        return is_directory_already(prefix, *set, err);
     (*set)->name = lh_strdup(name);
     return (*set)->name ? 0 : lh_err_memory(err);
 }
@@ -134,9 +145,36 @@ int lh_mappings_add_factory(struct lh_mappings *m, const char *prefix,
     int r = open_mapping(m, prefix, &mapping, err);
     if (r < 0)
         return r;
+    if (mapping->directory)
+        return is_directory_already(prefix, mapping, err);
     mapping->factory = *factory;
     mapping->has_factory = true;
     return 0;
+}
+
+/* A prefix is a directory or a script's: who wants both gives the files a
+ * prefix below, or serves them by the script. */
+int lh_mappings_add_directory(struct lh_mappings *m, const char *prefix,
+                              const char *path, const lhttpd_directory_t *given,
+                              struct lh_err *err)
+{
+    struct lh_directory *directory;
+    struct lh_mapping *mapping;
+    int r = lh_directory_new(&directory, path, given, err);
+
+    if (r < 0)
+        return r;
+    r = open_mapping(m, prefix, &mapping, err);
+    if (r == 0 && mapping->directory)
+        r = is_directory_already(prefix, mapping, err);
+    else if (r == 0 && (mapping->name || mapping->has_factory))
+        r = lh_err_set(err, LHTTPD_EINVAL,
+                       "prefix '%s': it has a script already", prefix);
+    if (r == 0)
+        mapping->directory = directory;
+    else
+        lh_directory_free(directory);
+    return r;
 }
 
 void lh_mappings_deinit(struct lh_mappings *m)
@@ -145,28 +183,53 @@ void lh_mappings_deinit(struct lh_mappings *m)
         lh_free(m->v[i].prefix);
         lh_free(m->v[i].name);
         lh_free(m->v[i].source);
+        lh_directory_free(m->v[i].directory);
     }
     lh_free(m->v);
     lh_prefixes_deinit(&m->prefixes);
     *m = (struct lh_mappings){0};
 }
 
+static int read_script(struct lh_mapping *mapping, struct lh_err *err)
+{
+    lh_free(mapping->source);
+    mapping->source = NULL;
+    int r = lh_read_file(mapping->name, SCRIPT_BYTES_MAX, &mapping->source,
+                         &mapping->source_bytes, err);
+    if (r == 0)
+        return 0;
+    lh_err_prefix(err, "script");
+    return r == LHTTPD_ENOMEM ? r : LHTTPD_ESCRIPT;
+}
+
 /* Each worker compiles the octets that are read here and reads no file itself,
  * so that all of them run the same script. */
 int lh_mappings_read(struct lh_mappings *m, struct lh_err *err)
 {
+    int r = 0;
+
+    for (unsigned i = 0; i < m->n && r == 0; i++) {
+        if (m->v[i].is_file)
+            r = read_script(&m->v[i], err);
+        else if (m->v[i].directory)
+            r = lh_directory_check(m->v[i].directory, err);
+    }
+    return r;
+}
+
+int lh_mappings_begin(struct lh_mappings *m,
+                      const struct lh_directory_settings *settings,
+                      struct lh_tallies *tallies,
+                      bool (*not_found)(struct lh_exchange *ex),
+                      struct lh_err *err)
+{
     for (unsigned i = 0; i < m->n; i++) {
         struct lh_mapping *mapping = &m->v[i];
-        if (!mapping->is_file)
-            continue;
-        lh_free(mapping->source);
-        mapping->source = NULL;
-        int r = lh_read_file(mapping->name, SCRIPT_BYTES_MAX, &mapping->source,
-                             &mapping->source_bytes, err);
-        if (r < 0) {
-            lh_err_prefix(err, "script");
-            return r == LHTTPD_ENOMEM ? r : LHTTPD_ESCRIPT;
-        }
+        if (mapping->directory &&
+            lh_directory_begin(mapping->directory, settings, tallies,
+                               *mapping->prefix ? mapping->prefix : "/",
+                               not_found) < 0)
+            return lh_err_memory(err);
     }
     return 0;
 }
@@ -185,6 +248,9 @@ int lh_mappings_vm(const struct lh_mappings *m, unsigned index,
         .source_bytes = mapping->source_bytes,
     };
 
+    *vm = NULL;
+    if (mapping->directory)
+        return 0;
     if (mapping->has_factory)
         config.factory = &mapping->factory;
     else if (m->has_factory)

@@ -46,7 +46,8 @@ static int make_set(struct lhttpd_server_t *s, unsigned worker,
     if (r < 0)
         return r;
     for (unsigned i = 0; i < (*set)->n; i++)
-        lh_vm_leave((*set)->v[i]);
+        if ((*set)->v[i])
+            lh_vm_leave((*set)->v[i]);
     (*set)->predecessor_ms = s->settings.reload_grace_ms;
     return 0;
 }

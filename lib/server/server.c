@@ -12,6 +12,7 @@
 #include "os/fd.h"
 #include "os/self.h"
 #include "os/signals.h"
+#include "server/dispatch.h"
 #include "server/logs.h"
 #include "server/owners.h"
 #include "server/over.h"
@@ -85,7 +86,7 @@ static int check_vms(struct lhttpd_server_t *s)
     lh_list_init(&ready);
     for (unsigned i = 0; i < s->mappings.n && r == 0; i++) {
         r = lh_mappings_vm(&s->mappings, i, &ctx, &ready, &vm, &s->err);
-        if (r == 0)
+        if (r == 0 && vm)
             lh_vm_free(vm);
     }
     lh_watch_end(&s->watch);
@@ -354,6 +355,9 @@ static int make_shared(struct lhttpd_server_t *s)
         r = check_parts(s);
     if (r == 0)
         r = lh_mappings_read(&s->mappings, &s->err);
+    if (r == 0)
+        r = lh_mappings_begin(&s->mappings, &s->settings.directories,
+                              &s->tallies, lh_dispatch_not_found, &s->err);
     lh_creds_set_client_optional(s->creds, s->settings.client_must ==
                                                LH_CLIENTS_OPTIONAL);
     if (r == 0 && lh_listeners_tls(&s->listeners))

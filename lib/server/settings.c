@@ -167,17 +167,37 @@ int lh_settings_add_client_ca(struct lhttpd_server_t *s,
 void lh_settings_deinit(struct lh_settings *settings)
 {
     lh_networks_deinit(&settings->proxy_from);
+    lh_directory_settings_deinit(&settings->directories);
 }
 
-static int set_trust_request_id(struct lhttpd_server_t *s, const char *value,
-                                struct lh_err *err)
+static int set_switch(bool *to, const char *value, struct lh_err *err)
 {
     bool on = strcmp(value, "on") == 0;
 
     if (!on && strcmp(value, "off") != 0)
         return lh_err_set(err, LHTTPD_EINVAL, "on or off");
-    s->settings.trust_request_id = on;
+    *to = on;
     return 0;
+}
+
+static int set_trust_request_id(struct lhttpd_server_t *s, const char *value,
+                                struct lh_err *err)
+{
+    return set_switch(&s->settings.trust_request_id, value, err);
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+static int set_cache_control(struct lhttpd_server_t *s, const char *value,
+                             struct lh_err *err)
+{
+    return lh_directory_set_cache_control(&s->settings.directories, value, err);
+}
+
+static int set_mime_types(struct lhttpd_server_t *s, const char *value,
+                          struct lh_err *err)
+{
+    return lh_directory_set_mime_types(&s->settings.directories, value, err);
 }
 
 /* "unlimited" is what 0 says. */
@@ -250,6 +270,8 @@ static const struct setting settings_table[] = {
     {"access_log", BEFORE_START, lh_logs_set_access},
     {"access_format", BEFORE_START, lh_logs_set_format},
     {"trust_request_id", BEFORE_START, set_trust_request_id},
+    {"cache_control", BEFORE_START, set_cache_control},
+    {"mime_types", BEFORE_START, set_mime_types},
 };
 
 /* NULL: there is no such name. */

@@ -8,6 +8,7 @@
 #include "base/ip.h"
 #include "http/forwarded.h"
 #include "os/sock.h"
+#include "server/directory.h"
 
 /* What is asked of TLS clients where there are authorities (client_ca). */
 enum lh_client_must {
@@ -27,6 +28,7 @@ struct lh_settings {
     struct lh_networks proxy_from; /* proxies that are believed */
     enum lh_forwarded_by forwarded;
     enum lh_client_must client_must;
+    struct lh_directory_settings directories;
     const char *aio; /* the way of file operations; NULL: the best */
 };
 

@@ -51,11 +51,17 @@ void lh_vms_free(struct lh_vms *vms)
 
 /* --- the worker's --------------------------------------------------------- */
 
+static void act_on(const struct lh_vms *vms, void (*act)(struct lh_vm *vm))
+{
+    for (unsigned i = 0; i < vms->n; i++)
+        if (vms->v[i])
+            act(vms->v[i]);
+}
+
 static void retire_set(struct lh_worker *w, struct lh_vms *old,
                        uint64_t grace_ms)
 {
-    for (unsigned i = 0; i < old->n; i++)
-        lh_vm_stopping(old->v[i]);
+    act_on(old, lh_vm_stopping);
     lh_timer_arm(&w->ctx.timers, &old->grace,
                  lh_deadline(w->ctx.now_ms, grace_ms));
     lh_list_append(&w->old_vms, &old->link);
@@ -65,20 +71,13 @@ void lh_vms_adopt(struct lh_worker *w, struct lh_vms *vms)
 {
     struct lh_vms *old = w->vms;
 
-    for (unsigned i = 0; i < vms->n; i++) {
-        lh_vm_adopt(vms->v[i], &w->ctx, &w->ready_vms);
-        if (w->ctx.stopping)
-            lh_vm_stopping(vms->v[i]);
-    }
-    w->vms = vms;
-    retire_set(w, old, vms->predecessor_ms);
-}
-
-static void act_on(const struct lh_vms *vms, void (*act)(struct lh_vm *vm))
-{
     for (unsigned i = 0; i < vms->n; i++)
         if (vms->v[i])
-            act(vms->v[i]);
+            lh_vm_adopt(vms->v[i], &w->ctx, &w->ready_vms);
+    if (w->ctx.stopping)
+        act_on(vms, lh_vm_stopping);
+    w->vms = vms;
+    retire_set(w, old, vms->predecessor_ms);
 }
 
 void lh_vms_each(const struct lh_worker *w, void (*act)(struct lh_vm *vm))

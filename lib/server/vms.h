@@ -15,7 +15,7 @@ struct lh_vms {
     struct lh_timer grace;   /* of the tasks of an old set */
     uint64_t predecessor_ms; /* how long the tasks of the one before have */
     unsigned n;
-    struct lh_vm *v[]; /* NULL: freed */
+    struct lh_vm *v[]; /* NULL: freed, or of a directory */
 };
 
 /* Makes them, with that context and list until they go to a worker.  Errors as

@@ -148,7 +148,8 @@ bool lh_worker_finished(struct lh_worker *w)
 /* Is there something to do that no event will announce? */
 static bool work_waits(const struct lh_worker *w)
 {
-    return !lh_list_empty(&w->fed) || !lh_list_empty(&w->ready_vms);
+    return !lh_list_empty(&w->fed) || !lh_list_empty(&w->ready_vms) ||
+           !lh_list_empty(&w->served.ready);
 }
 
 /* Of two waits as poll() takes them. */
@@ -325,6 +326,7 @@ static void run_rounds(struct lh_worker *w)
         if (i > 0 && lh_step_over(&step, LH_STEP_COST))
             return;
         lh_conns_feed(w);
+        lh_served_run(&w->served);
         if (lh_list_empty(&w->ready_vms))
             continue;
         lh_handover_all(w);
@@ -487,9 +489,9 @@ void lh_worker_context_deinit(struct lh_context *ctx)
 
 static void init_lists(struct lh_worker *w)
 {
-    struct lh_list *lists[] = {&w->busy,  &w->idle,      &w->closed,
-                               &w->spare, &w->fed,       &w->dirty,
-                               &w->bulk,  &w->ready_vms, &w->old_vms};
+    struct lh_list *lists[] = {
+        &w->busy,  &w->idle, &w->closed,    &w->spare,   &w->fed,
+        &w->dirty, &w->bulk, &w->ready_vms, &w->old_vms, &w->served.ready};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         lh_list_init(lists[i]);

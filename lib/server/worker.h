@@ -6,6 +6,7 @@
 #define LH_SERVER_WORKER_H
 
 #include "base/channel.h"
+#include "files/files.h"
 #include "os/aio.h"
 #include "os/slots.h"
 #include "os/thread.h"
@@ -60,6 +61,7 @@ struct lh_worker {
     struct lh_list dirty;     /* connections with output to send */
     struct lh_list bulk;      /* ... that have had a share and want another */
     struct lh_list ready_vms; /* VMs with work */
+    struct lh_served served;  /* files for clients, likewise */
     unsigned handshakes;      /* steps of TLS handshakes in this turn, */
     struct lh_step shaking;   /* ... and how long they took */
     bool cut;

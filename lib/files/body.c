@@ -1,0 +1,203 @@
+/*
+ * The body of an answer: see serving.h.
+ *
+ * It is a row of parts, each a text, which may be none, and octets of the file.
+ * What the page cache has is copied into the response as far as that has room;
+ * what it has not an operation reads.  Long parts go through a pipe to a plain
+ * connection, where the kernel moves pages.
+ */
+#include "files/serving.h"
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "http/request_id.h"
+#include "os/error.h"
+#include "os/fd.h"
+
+#define COPY_BYTES   ((size_t)16 << 10) /* on the stack */
+#define READ_BYTES   ((size_t)64 << 10)
+#define SPLICE_BYTES ((size_t)64 << 10) /* shorter ones are copied */
+
+enum progress { MOVED, STUCK, WAITS };
+
+/* The header may have left by now: then the response is cut, or what is there
+ * would look whole. */
+static enum progress fail_body(struct lh_serving *s, int error)
+{
+    if (error == LH_SYS_ENOMEM)
+        lh_serving_fail(s, 503);
+    else
+        lh_serving_error(s, error);
+    return MOVED;
+}
+
+/* It became shorter since its length was said. */
+static enum progress fail_shrunk(struct lh_serving *s)
+{
+    lh_log_request(s->ex, LH_LOG_FAILURES,
+                   "'%s' became shorter while it was sent", s->path);
+    lh_serving_fail(s, 500);
+    return MOVED;
+}
+
+/* Gives the response up to n octets; how many, or < 0. */
+static int64_t give(struct lh_serving *s, const char *p, size_t n)
+{
+    n = lh_min(n, lh_exchange_room(s->ex));
+    if (n == 0)
+        return 0;
+    return lh_exchange_write(s->ex, p, n) < 0 ? -1 : (int64_t)n;
+}
+
+static enum progress give_text(struct lh_serving *s)
+{
+    int64_t n = give(s, s->text.p, s->text.n);
+
+    if (n < 0)
+        return fail_body(s, LH_SYS_ENOMEM);
+    s->text.p += n;
+    s->text.n -= (size_t)n;
+    return n ? MOVED : STUCK;
+}
+
+/* What an operation has read. */
+static enum progress give_read(struct lh_serving *s)
+{
+    int64_t n = give(s, s->in + s->in_at, s->in_n - s->in_at);
+
+    if (n < 0)
+        return fail_body(s, LH_SYS_ENOMEM);
+    s->in_at += (size_t)n;
+    s->at += (uint64_t)n;
+    s->left -= (uint64_t)n;
+    if (s->in_at == s->in_n) {
+        lh_free(s->in);
+        s->in = NULL;
+    }
+    return n ? MOVED : STUCK;
+}
+
+static enum progress give_pipe(struct lh_serving *s)
+{
+    size_t n = s->in_pipe;
+
+    if (lh_exchange_pipe(s->ex, s->open.pipe[0], n) < 0)
+        return fail_body(s, LH_SYS_EIO);
+    s->in_pipe = 0;
+    s->at += n;
+    s->left -= n;
+    return MOVED;
+}
+
+/* An operation has come back.  What cannot be spliced is copied. */
+static enum progress take_result(struct lh_serving *s)
+{
+    bool spliced = s->open.pipe[0] >= 0 && !s->copies && !s->in;
+
+    s->has_result = false;
+    if (s->result == 0)
+        return fail_shrunk(s);
+    if (s->result < 0 && !spliced)
+        return fail_body(s, (int)s->result);
+    if (s->result < 0)
+        s->copies = true;
+    else if (spliced)
+        s->in_pipe = (size_t)s->result;
+    return MOVED;
+}
+
+static enum progress start_read(struct lh_serving *s)
+{
+    int r = lh_fetch_read(s, (size_t)lh_min64(s->left, READ_BYTES));
+
+    return r == LH_SERVING_WAITS ? WAITS : fail_body(s, r);
+}
+
+static enum progress give_cached(struct lh_serving *s)
+{
+    char octets[COPY_BYTES];
+    size_t n = lh_min((size_t)lh_min64(s->left, sizeof(octets)),
+                      lh_exchange_room(s->ex));
+
+    if (n == 0)
+        return STUCK;
+    ssize_t got = lh_aio_read_cached(s->open.fd, octets, n, s->at);
+    if (got == 0)
+        return fail_shrunk(s);
+    if (got < 0)
+        return start_read(s);
+    if (lh_exchange_write(s->ex, octets, (size_t)got) < 0)
+        return fail_body(s, LH_SYS_ENOMEM);
+    s->at += (uint64_t)got;
+    s->left -= (uint64_t)got;
+    return MOVED;
+}
+
+static enum progress give_file(struct lh_serving *s)
+{
+    if (s->has_result)
+        return take_result(s);
+    if (s->in_pipe)
+        return give_pipe(s);
+    if (s->in)
+        return give_read(s);
+    if (!s->ex->splices || s->copies || s->left < SPLICE_BYTES)
+        return give_cached(s);
+    if (lh_fetch_splice(s, (size_t)lh_min64(s->left, SIZE_MAX)) ==
+        LH_SERVING_WAITS)
+        return WAITS;
+    s->copies = true;
+    return MOVED;
+}
+
+/* The next part of several; false: there is none. */
+static bool begin_part(struct lh_serving *s)
+{
+    const struct lh_ranges *ranges = s->ranges;
+
+    if (!ranges || s->part > ranges->n)
+        return false;
+    const struct lh_range *range =
+        s->part < ranges->n ? &ranges->v[s->part] : NULL;
+    s->part++;
+    s->at = range ? range->from : 0;
+    s->left = range ? range->n : 0;
+    s->text = lh_range_delimiter(&s->ex->arena, s->boundary, s->type, range,
+                                 s->found.size);
+    if (!s->text.p)
+        lh_serving_fail(s, 503);
+    return true;
+}
+
+static void end_body(struct lh_serving *s)
+{
+    lh_exchange_end(s->ex);
+    s->state = LH_SERVING_ENDED;
+}
+
+static enum progress move(struct lh_serving *s)
+{
+    if (s->ex->gone || s->ex->response.no_body) {
+        end_body(s);
+        return MOVED;
+    }
+    if (s->fetch || s->ex->response.piped_n)
+        return WAITS;
+    if (s->text.n)
+        return give_text(s);
+    if (s->left)
+        return give_file(s);
+    if (!begin_part(s))
+        end_body(s);
+    return MOVED;
+}
+
+/* What has no room leaves, by which room comes. */
+bool lh_body_step(struct lh_serving *s)
+{
+    enum progress progress = move(s);
+
+    if (progress != MOVED)
+        lh_exchange_release(s->ex);
+    return progress == MOVED;
+}

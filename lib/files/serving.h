@@ -1,0 +1,112 @@
+/*
+ * Inside lib/files, and for those who serve: one request that is answered with
+ * a file.  It moves through the states of enum lh_serving_state, in
+ * lh_serving_step(), as far as it gets without waiting.  What it waits for, an
+ * operation or room in the response, wakes it.
+ */
+#ifndef LH_FILES_SERVING_H
+#define LH_FILES_SERVING_H
+
+#include "files/files.h"
+#include "http/coding.h"
+#include "http/range.h"
+#include "os/aio.h"
+#include "os/beneath.h"
+
+enum lh_serving_state {
+    LH_SERVING_ROOT,    /* opens the directory */
+    LH_SERVING_PATH,    /* ... beneath it what was asked for */
+    LH_SERVING_INDEX,   /* ... or the page of that */
+    LH_SERVING_VARIANT, /* looks for a compressed one */
+    LH_SERVING_BODY,
+    LH_SERVING_ENDED,
+};
+
+/* What is open: closed by whoever has it when it is not needed any more, which
+ * is an operation that is on its way when everybody else has gone. */
+struct lh_served_fds {
+    int root, fd, pipe[2]; /* -1: closed */
+    int opened;            /* by an operation, and nobody has it yet */
+};
+
+#define LH_SERVED_NONE                                                         \
+    {                                                                          \
+        -1, -1, {-1, -1}, -1                                                   \
+    }
+
+struct lh_fetch;
+
+struct lh_serving {
+    struct lh_exchange *ex;
+    const struct lh_files_options *options;
+    void (*wake)(struct lh_serving *s);
+    void *owner; /* its caller's */
+    enum lh_serving_state state;
+    struct lh_served_fds open;
+    struct lh_fetch *fetch; /* on its way; NULL: none */
+    int64_t result;         /* of the last one, if `has_result` */
+    bool has_result;
+    unsigned again; /* times that something was renamed meanwhile */
+
+    char *path; /* in the exchange's arena, with room for what is added */
+    size_t path_n;
+    struct lh_found found;
+    struct lh_str type;
+    enum lh_coding coding;
+    enum lh_coding order[LH_CODINGS]; /* of compressed ones to be tried */
+    unsigned order_n, order_at;
+
+    /* The body: texts and parts of the file. */
+    struct lh_str boundary;
+    struct lh_ranges *ranges; /* NULL: one part, which is `left` already */
+    unsigned part;
+    struct lh_str text; /* that comes before the file's octets */
+    uint64_t at, left;
+    char *in; /* octets from `at` on that an operation has read */
+    size_t in_at, in_n;
+    size_t pipe_room, in_pipe;
+    bool copies; /* never by a pipe */
+};
+
+/* --- failure.c ------------------------------------------------------------ */
+
+/* Answers with a status and its page, if nothing has left, and ends. */
+void lh_serving_fail(struct lh_serving *s, unsigned status);
+
+/* ... for an error of os/error.h, which the log learns if it is the system's
+ * own fault. */
+void lh_serving_error(struct lh_serving *s, int error);
+
+/* --- fetch.c -------------------------------------------------------------- */
+
+#define LH_SERVING_WAITS (-100000) /* no error of the system's */
+
+/* The descriptor, or a negative error, or LH_SERVING_WAITS. */
+int lh_fetch_open(struct lh_serving *s, int dir, const char *path,
+                  enum lh_beneath_what what);
+/* Octets of the file into s->in; into the pipe.  LH_SYS_ENOMEM. */
+int lh_fetch_read(struct lh_serving *s, size_t n);
+int lh_fetch_splice(struct lh_serving *s, size_t n);
+/* Nobody wants to know any more. */
+void lh_fetch_leave(struct lh_serving *s);
+void lh_served_close(struct lh_served_fds *open);
+
+/* --- find.c --------------------------------------------------------------- */
+
+void lh_find_begin(struct lh_serving *s);
+/* Opens what the state is about, and moves on; false: it waits. */
+bool lh_find_step(struct lh_serving *s);
+
+/* --- answer.c ------------------------------------------------------------- */
+
+/* The file is open: the header, and what the body consists of. */
+void lh_answer_begin(struct lh_serving *s);
+/* 405, with the methods that are allowed. */
+void lh_answer_method(struct lh_serving *s);
+
+/* --- body.c --------------------------------------------------------------- */
+
+/* Gives the response what it has room for; false: it waits. */
+bool lh_body_step(struct lh_serving *s);
+
+#endif

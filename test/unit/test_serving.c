@@ -1,0 +1,573 @@
+/* Requests that are answered with files, on a loopback exchange: by what is
+ * known at once, and by every kind of operation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "files/serving.h"
+#include "lib/heap.h"
+#include "lib/live.h"
+#include "lib/loopback.h"
+#include "os/clock.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OLD_S  INT64_C(1577836800) /* 2020-01-01, when the files were made */
+#define OLD    "Wed, 01 Jan 2020 00:00:00 GMT"
+#define LONG_N 300000
+
+static struct test_context t;
+static struct lh_served served;
+static struct test_loopback loop;
+static struct lh_files_options options;
+static uint64_t declared; /* the content-length, which the exchange takes out */
+static unsigned others;   /* requests that "another" has answered */
+
+static void put(const char *name, const char *text, size_t n)
+{
+    const char *path = test_live_path(name);
+    struct timespec times[] = {{OLD_S, 0}, {OLD_S, 0}};
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, n, f), n);
+    fclose(f);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void put_text(const char *name, const char *text)
+{
+    put(name, text, strlen(text));
+}
+
+/* test_live_path() has one buffer. */
+static void move(const char *from, const char *to)
+{
+    char old[200];
+
+    snprintf(old, sizeof(old), "%s", test_live_path(from));
+    assert_int_equal(rename(old, test_live_path(to)), 0);
+}
+
+static char long_text[LONG_N];
+
+static int make_files(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(long_text); i++)
+        long_text[i] = (char)('a' + i % 7 * 3 + i % 2);
+    mkdir(test_live_path("sub"), 0755);
+    mkdir(test_live_path("empty"), 0755);
+    mkdir(test_live_path("odd"), 0755);
+    mkdir(test_live_path("odd/index.html"), 0755);
+    mkdir(test_live_path(".well-known"), 0755);
+    put_text("a.txt", "0123456789");
+    put_text("nothing.txt", "");
+    put_text("index.html", "<p>top");
+    put_text("sub/index.html", "<p>sub");
+    put_text("sub/b.css", "b{}");
+    put_text("c.js", "plain");
+    put_text("c.js.gz", "gzipped");
+    put_text("c.js.br", "brotli");
+    put_text("stale.js", "new");
+    put_text("stale.js.gz", "old");
+    put_text(".hidden", "secret");
+    put_text("sub/.hidden", "secret");
+    put_text(".well-known/key", "known");
+    put_text("\xc3\xa4 %41", "name");
+    put_text("long", "");
+    put("long", long_text, sizeof(long_text));
+    put_text("no_access", "secret");
+    chmod(test_live_path("no_access"), 0);
+    mkfifo(test_live_path("fifo"), 0644);
+    symlink("a.txt", test_live_path("in"));
+    symlink("/etc/passwd", test_live_path("out"));
+    symlink("ring", test_live_path("ring"));
+    utimensat(AT_FDCWD, test_live_path("stale.js"), NULL, 0);
+    return 0;
+}
+
+static int remove_files(void **state)
+{
+    char command[200];
+
+    (void)state;
+    snprintf(command, sizeof(command), "rm -r %s", test_live_dir());
+    return system(command);
+}
+
+/* --- one request ---------------------------------------------------------- */
+
+static bool another(struct lh_exchange *ex)
+{
+    others++;
+    lh_exchange_fail(ex, 410);
+    lh_exchange_let_go_handler(ex);
+    return true;
+}
+
+static void wait_for_operations(void)
+{
+    struct pollfd fd = {.fd = lh_aio_fd(t.ctx.aio), .events = POLLIN};
+
+    lh_aio_submit(t.ctx.aio);
+    assert_int_equal(poll(&fd, 1, 20000), 1);
+    lh_aio_deliver(t.ctx.aio);
+}
+
+static void begin(const char *method, const char *target,
+                  const char *const *fields)
+{
+    test_loopback_request(&loop, &t, method, target, fields, false);
+    lh_served_begin(&served, loop.ex, &options, loop.ex->request.path);
+}
+
+/* At most `most` octets at a time. */
+static void finish(size_t most)
+{
+    while (!loop.ended && !loop.aborted) {
+        declared = loop.ex->response.content_length;
+        if (test_loopback_pump(&loop, most))
+            lh_served_run(&served);
+        else if (!loop.ended && !loop.aborted) {
+            if (lh_aio_pending(t.ctx.aio))
+                wait_for_operations();
+            lh_served_run(&served);
+        }
+    }
+}
+
+static void set_up_context(const char *way, bool remote)
+{
+    struct lh_err err;
+
+    test_context_init(&t);
+    t.ctx.unix_s = lh_clock_unix_s() + 10;
+    lh_list_init(&served.ready);
+    assert_int_equal(lh_aio_new(&t.ctx.aio, way, &err), 0);
+    options = (struct lh_files_options){.directory = test_live_dir(),
+                                        .index = "index.html",
+                                        .compressed = true,
+                                        .remote = remote};
+    others = 0;
+}
+
+static void tear_down_context(void)
+{
+    assert_true(lh_list_empty(&served.ready));
+    assert_int_equal(lh_aio_pending(t.ctx.aio), 0);
+    assert_int_equal(lh_count_get(&t.ctx.counters.operations), 0);
+    lh_aio_free(t.ctx.aio);
+    test_context_deinit(&t);
+}
+
+/* --- the table ------------------------------------------------------------ */
+
+struct row {
+    const char *method, *target, *name, *value; /* a field, or NULL */
+    unsigned status;
+    const char *field; /* part of the answer's, or NULL */
+    const char *body;  /* NULL: any */
+};
+
+static const struct row rows[] = {
+    {"GET", "/a.txt", NULL, NULL, 200, "content-length: 10\n", "0123456789"},
+    {"GET", "/a.txt", NULL, NULL, 200, "last-modified: " OLD "\n", NULL},
+    {"GET", "/a.txt", NULL, NULL, 200,
+     "content-type: text/plain; charset=utf-8\n", NULL},
+    {"GET", "/a.txt?x=/../..", NULL, NULL, 200, NULL, "0123456789"},
+    {"HEAD", "/a.txt", NULL, NULL, 200, "content-length: 10\n", ""},
+    {"GET", "/nothing.txt", NULL, NULL, 200, "content-length: 0\n", ""},
+    {"GET", "/", NULL, NULL, 200, "content-type: text/html", "<p>top"},
+    {"GET", "/sub/", NULL, NULL, 200, "content-type: text/html", "<p>sub"},
+    {"GET", "/sub/b.css", NULL, NULL, 200, "content-type: text/css", "b{}"},
+    {"GET", "/sub?q", NULL, NULL, 308, "location: /sub/?q\n", ""},
+    {"HEAD", "/sub", NULL, NULL, 308, "location: /sub/\n", ""},
+    {"GET", "/sub/../a.txt", NULL, NULL, 200, NULL, "0123456789"},
+    {"GET", "/empty/", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/odd/", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/a.txt/", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/a.txt/b", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/none", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/none/", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/in", NULL, NULL, 200, NULL, "0123456789"},
+    {"GET", "/out", NULL, NULL, 403, NULL, NULL},
+    {"GET", "/ring", NULL, NULL, 403, NULL, NULL},
+    {"GET", "/fifo", NULL, NULL, 403, NULL, NULL},
+    {"GET", "/.hidden", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/sub/.hidden", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/.well-known/key", NULL, NULL, 200, NULL, "known"},
+    {"GET", "/.well-known/.key", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/.well-knownx", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/%2ehidden", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/sub%2Fb.css", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/sub%5Cb.css", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/sub/..%2Fa.txt", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/sub/%252e%252e/a.txt", NULL, NULL, 404, NULL, NULL},
+    {"GET", "/%C3%A4%20%2541", NULL, NULL, 200,
+     "content-type: application/octet-stream\n", "name"},
+    {"POST", "/a.txt", NULL, NULL, 405, "allow: GET, HEAD\n", NULL},
+    {"DELETE", "/none", NULL, NULL, 405, "allow: GET, HEAD\n", NULL},
+    {"OPTIONS", "/a.txt", NULL, NULL, 405, "allow: GET, HEAD\n", NULL},
+    /* Conditions. */
+    {"GET", "/a.txt", "if-modified-since", OLD, 304, "etag: \"a-", ""},
+    {"GET", "/a.txt", "if-unmodified-since", "Tue, 31 Dec 2019 23:59:59 GMT",
+     412, NULL, NULL},
+    {"GET", "/a.txt", "if-none-match", "*", 304, "last-modified: ", ""},
+    {"GET", "/a.txt", "if-match", "\"x\"", 412, NULL, NULL},
+    {"GET", "/none", "if-match", "*", 404, NULL, NULL},
+    /* Ranges. */
+    {"GET", "/a.txt", "range", "bytes=2-4", 206,
+     "content-range: bytes 2-4/10\n", "234"},
+    {"GET", "/a.txt", "range", "bytes=-3", 206, "content-length: 3\n", "789"},
+    {"GET", "/a.txt", "range", "bytes=10-", 416, "content-range: bytes */10\n",
+     NULL},
+    {"GET", "/a.txt", "range", "bytes=3-2", 200, "accept-ranges: bytes\n",
+     "0123456789"},
+    {"HEAD", "/a.txt", "range", "bytes=2-4", 200, "content-length: 10\n", ""},
+    {"GET", "/a.txt", "range", "bytes=0-0,9-9", 206,
+     "content-type: multipart/byteranges; boundary=", NULL},
+    {"GET", "/nothing.txt", "range", "bytes=0-", 416,
+     "content-range: bytes */0\n", NULL},
+    /* Codings. */
+    {"GET", "/c.js", NULL, NULL, 200, "content-length: 5\n", "plain"},
+    {"GET", "/c.js", "accept-encoding", "gzip", 200, "content-encoding: gzip\n",
+     "gzipped"},
+    {"GET", "/c.js", "accept-encoding", "gzip", 200, "vary: accept-encoding\n",
+     NULL},
+    {"GET", "/c.js", "accept-encoding", "gzip", 200,
+     "content-type: text/javascript", NULL},
+    {"GET", "/c.js", "accept-encoding", "gzip, br", 200,
+     "content-encoding: br\n", "brotli"},
+    {"GET", "/c.js", "accept-encoding", "gzip;q=0", 200, NULL, "plain"},
+    {"GET", "/stale.js", "accept-encoding", "gzip", 200, NULL, "new"},
+    {"GET", "/a.txt", "accept-encoding", "gzip, br", 200, NULL, "0123456789"},
+};
+
+static void check_row(const struct row *row)
+{
+    const char *const fields[] = {row->name, row->value, NULL};
+
+    begin(row->method, row->target, fields);
+    finish(SIZE_MAX);
+    if (loop.status != row->status)
+        fail_msg("%s %s: %u, not %u", row->method, row->target, loop.status,
+                 row->status);
+    if (row->field && strncmp(row->field, "content-length: ", 16) == 0)
+        assert_int_equal(declared, strtoull(row->field + 16, NULL, 10));
+    else if (row->field && !strstr(loop.fields, row->field))
+        fail_msg("%s %s: no %s in\n%s", row->method, row->target, row->field,
+                 loop.fields);
+    if (row->body && strcmp(loop.body, row->body) != 0)
+        fail_msg("%s %s: '%s', not '%s'", row->method, row->target, loop.body,
+                 row->body);
+    test_loopback_deinit(&loop);
+}
+
+static void check_rows(const char *way, bool remote)
+{
+    int fds = test_live_fds();
+
+    set_up_context(way, remote);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        check_row(&rows[i]);
+    tear_down_context();
+    assert_int_equal(test_live_fds(), fds);
+}
+
+static void at_once(void **state)
+{
+    (void)state;
+    check_rows("inline", false);
+}
+
+static void by_operations(void **state)
+{
+    (void)state;
+    check_rows("inline", true);
+    check_rows("threads", true);
+}
+
+static void by_uring(void **state)
+{
+    struct lh_aio *aio;
+    struct lh_err err;
+
+    (void)state;
+    if (lh_aio_new(&aio, "uring", &err) < 0)
+        skip();
+    lh_aio_free(aio);
+    check_rows("uring", true);
+}
+
+/* --- bodies --------------------------------------------------------------- */
+
+static void assert_whole(void)
+{
+    assert_int_equal(loop.status, 200);
+    assert_true(loop.ended);
+    assert_int_equal(loop.body_n, LONG_N);
+    assert_memory_equal(loop.body, long_text, LONG_N);
+    test_loopback_deinit(&loop);
+}
+
+/* In pieces of any size. */
+static void long_ones(void **state)
+{
+    static const size_t pieces[] = {SIZE_MAX, 65536, 4097, 1000};
+
+    (void)state;
+    set_up_context("threads", false);
+    for (size_t i = 0; i < 4; i++) {
+        begin("GET", "/long", NULL);
+        finish(pieces[i]);
+        assert_whole();
+    }
+    tear_down_context();
+}
+
+static void parts(void **state)
+{
+    const char *const fields[] = {"range", "bytes=10-19,-5,0-1", NULL};
+    char expected[600];
+    const char *boundary;
+
+    (void)state;
+    set_up_context("threads", false);
+    begin("GET", "/long", fields);
+    finish(7);
+    assert_int_equal(loop.status, 206);
+    boundary = strstr(loop.fields, "boundary=") + 9;
+    int n =
+        snprintf(expected, sizeof(expected),
+                 "\r\n--%.32s\r\ncontent-type: application/octet-stream\r\n"
+                 "content-range: bytes 10-19/300000\r\n\r\n%.10s"
+                 "\r\n--%.32s\r\ncontent-type: application/octet-stream\r\n"
+                 "content-range: bytes 299995-299999/300000\r\n\r\n%.5s"
+                 "\r\n--%.32s\r\ncontent-type: application/octet-stream\r\n"
+                 "content-range: bytes 0-1/300000\r\n\r\n%.2s\r\n--%.32s--\r\n",
+                 boundary, long_text + 10, boundary, long_text + LONG_N - 5,
+                 boundary, long_text, boundary);
+    assert_string_equal(loop.body, expected);
+    assert_int_equal(declared, n);
+    test_loopback_deinit(&loop);
+    tear_down_context();
+}
+
+/* Its length was said before: what became shorter is cut, what became longer is
+ * not told. */
+static void changing(void **state)
+{
+    (void)state;
+    set_up_context("threads", false);
+    begin("GET", "/long", NULL);
+    test_loopback_pump(&loop, 1000);
+    assert_int_equal(truncate(test_live_path("long"), 100000), 0);
+    finish(SIZE_MAX);
+    assert_true(loop.aborted);
+    assert_non_null(strstr(t.last_log, "'long' became shorter"));
+    test_loopback_deinit(&loop);
+
+    put("long", long_text, sizeof(long_text));
+    begin("GET", "/long", NULL);
+    test_loopback_pump(&loop, 1000);
+    assert_int_equal(truncate(test_live_path("long"), LONG_N + 5), 0);
+    finish(SIZE_MAX);
+    assert_whole();
+
+    /* Another one takes its name. */
+    put("long", long_text, sizeof(long_text));
+    begin("GET", "/long", NULL);
+    test_loopback_pump(&loop, 1000);
+    put_text("other", "other");
+    move("other", "long");
+    finish(SIZE_MAX);
+    assert_whole();
+    put("long", long_text, sizeof(long_text));
+    tear_down_context();
+}
+
+/* --- validators ----------------------------------------------------------- */
+
+static const char *etag_of(const char *target)
+{
+    static char etag[80];
+    const char *at, *end;
+
+    begin("GET", target, NULL);
+    finish(SIZE_MAX);
+    at = strstr(loop.fields, "etag: ") + 6;
+    end = strchr(at, '\n');
+    snprintf(etag, sizeof(etag), "%.*s", (int)(end - at), at);
+    test_loopback_deinit(&loop);
+    return etag;
+}
+
+static void assert_status(const char *name, const char *value, unsigned status)
+{
+    const char *const fields[] = {name, value, "range", "bytes=0-0", NULL};
+
+    begin("GET", "/a.txt", fields);
+    finish(SIZE_MAX);
+    assert_int_equal(loop.status, status);
+    test_loopback_deinit(&loop);
+}
+
+static void entity_tags(void **state)
+{
+    char etag[80];
+
+    (void)state;
+    set_up_context("threads", false);
+    snprintf(etag, sizeof(etag), "%s", etag_of("/a.txt"));
+    assert_int_equal(etag[0], '"');
+    assert_status("if-none-match", etag, 304);
+    assert_status("if-match", etag, 206);
+    assert_status("if-range", etag, 206);
+    assert_status("if-range", "\"other\"", 200);
+    assert_status("if-range", OLD, 206);
+    assert_string_equal(etag_of("/in"), etag);
+    assert_string_not_equal(etag_of("/c.js"), etag);
+    put_text("a.txt", "0123456780"); /* same size and time, same file */
+    assert_string_equal(etag_of("/a.txt"), etag);
+    put_text("new", "0123456789");
+    move("new", "a.txt");
+    assert_string_not_equal(etag_of("/a.txt"), etag);
+    /* What is young may change again within the same time. */
+    utimensat(AT_FDCWD, test_live_path("a.txt"), NULL, 0);
+    t.ctx.unix_s -= 10;
+    snprintf(etag, sizeof(etag), "%s", etag_of("/a.txt"));
+    assert_memory_equal(etag, "W/\"", 3);
+    assert_status("if-none-match", etag, 304);
+    assert_status("if-match", etag, 412);
+    assert_status("if-range", etag, 200);
+    put_text("a.txt", "0123456789");
+    tear_down_context();
+}
+
+/* --- options -------------------------------------------------------------- */
+
+static void with_options(void **state)
+{
+    (void)state;
+    set_up_context("threads", false);
+    options.cache_control = LH_STR("max-age=60");
+    options.compressed = false;
+    options.index = NULL;
+    options.type = LH_STR("text/x-own");
+    options.disposition = LH_STR("attachment");
+    options.not_found = another;
+    check_row(&(struct row){"GET", "/a.txt", NULL, NULL, 200,
+                            "cache-control: max-age=60\n", NULL});
+    check_row(&(struct row){"GET", "/a.txt", NULL, NULL, 200,
+                            "content-type: text/x-own\n", NULL});
+    check_row(&(struct row){"GET", "/a.txt", NULL, NULL, 200,
+                            "content-disposition: attachment\n", NULL});
+    check_row(&(struct row){"GET", "/a.txt", "if-none-match", "*", 304,
+                            "cache-control: max-age=60\n", NULL});
+    check_row(&(struct row){"GET", "/c.js", "accept-encoding", "gzip", 200,
+                            NULL, "plain"});
+    assert_int_equal(others, 0);
+    check_row(&(struct row){"GET", "/none", NULL, NULL, 410, NULL, NULL});
+    check_row(&(struct row){"GET", "/sub/", NULL, NULL, 410, NULL, NULL});
+    assert_int_equal(others, 2);
+    options.directory = "/nonexistent";
+    check_row(&(struct row){"GET", "/a.txt", NULL, NULL, 404, NULL, NULL});
+    assert_non_null(strstr(t.last_log, "'/nonexistent': No such file"));
+    tear_down_context();
+}
+
+/* Without a directory the path is the system's, and dots are the script's. */
+static void any_path(void **state)
+{
+    struct lh_serving *s;
+    const char *path = test_live_path(".hidden");
+
+    (void)state;
+    (void)s;
+    set_up_context("threads", false);
+    options.directory = NULL;
+    test_loopback_request(&loop, &t, "GET", "/x", NULL, false);
+    lh_served_begin(&served, loop.ex, &options, lh_str_of(path));
+    finish(SIZE_MAX);
+    assert_string_equal(loop.body, "secret");
+    test_loopback_deinit(&loop);
+    tear_down_context();
+}
+
+/* --- clients that go, memory that lacks ----------------------------------- */
+
+/* At any time: what is under way is given up, and nothing stays open. */
+static void clients_go(void **state)
+{
+    int fds = test_live_fds();
+
+    (void)state;
+    for (int turns = 0; turns < 8; turns++) {
+        set_up_context("threads", true);
+        begin("GET", "/long", NULL);
+        for (int i = 0; i < turns; i++) {
+            if (lh_aio_pending(t.ctx.aio))
+                wait_for_operations();
+            if (i % 2 == 0)
+                lh_served_run(&served);
+            test_loopback_pump(&loop, 1000);
+        }
+        test_loopback_gone(&loop);
+        lh_served_run(&served);
+        test_loopback_deinit(&loop);
+        while (lh_aio_pending(t.ctx.aio))
+            wait_for_operations();
+        tear_down_context();
+        assert_int_equal(test_live_fds(), fds);
+    }
+}
+
+static void without_memory(void **state)
+{
+    const char *const fields[] = {"range", "bytes=0-9,20-29", "accept-encoding",
+                                  "gzip", NULL};
+    int fds = test_live_fds();
+
+    (void)state;
+    for (unsigned long at = 1; at < 40; at++) {
+        set_up_context("threads", true);
+        test_loopback_request(&loop, &t, "GET", "/long", fields, false);
+        test_heap_install();
+        test_heap_fail_at(at);
+        lh_served_begin(&served, loop.ex, &options, loop.ex->request.path);
+        while (lh_aio_pending(t.ctx.aio)) {
+            wait_for_operations();
+            lh_served_run(&served);
+        }
+        test_heap_fail_at(0);
+        finish(SIZE_MAX);
+        assert_true(loop.status == 206 || loop.status == 503 || loop.aborted);
+        test_loopback_deinit(&loop);
+        test_heap_uninstall();
+        tear_down_context();
+    }
+    assert_int_equal(test_live_fds(), fds);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(at_once),        cmocka_unit_test(by_operations),
+        cmocka_unit_test(by_uring),       cmocka_unit_test(long_ones),
+        cmocka_unit_test(parts),          cmocka_unit_test(changing),
+        cmocka_unit_test(entity_tags),    cmocka_unit_test(with_options),
+        cmocka_unit_test(any_path),       cmocka_unit_test(clients_go),
+        cmocka_unit_test(without_memory),
+    };
+
+    return cmocka_run_group_tests(tests, make_files, remove_files);
+}
