@@ -128,6 +128,17 @@ e2e() {
         test/e2e/run "build/$variant" "$@"
 }
 
+# The same tests, and unit tests, where what is newer than Linux 4.14 fails.
+refused() {
+    variant=$1
+    shift
+    run_and_add "$variant: end-to-end tests, calls refused" \
+        "build/$variant-refused.log" test/e2e/run --refuse "build/$variant" "$@"
+    check "unit tests, calls refused" python3 test/e2e/confine.py old-kernel -- \
+        ctest --test-dir "build/$variant" -Q --timeout 300 \
+        -R '^test_(aio|child|fd|file|lines|pipe|popen|process)$'
+}
+
 # Runs the real clients on the binary of build/$1; adds to the totals.
 clients() {
     install_packages "$client_packages"
@@ -183,7 +194,8 @@ run_variant() {
         build dev dev && unit dev && e2e dev &&
             LHTTPD_E2E_PROGRAM=loop/lhttpd e2e dev test_serve test_tls test_h2 \
                 test_files test_stop test_reload test_channels test_command \
-                test_client_certs test_statistics
+                test_client_certs test_statistics &&
+            refused dev test_files test_host test_service test_stop
         ;;
     lua5.4 | lua5.1)
         build "$1" dev -DLHTTPD_LUA="$1" && unit "$1" && e2e "$1"

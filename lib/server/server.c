@@ -10,6 +10,7 @@
 
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/refused.h"
 #include "os/self.h"
 #include "os/signals.h"
 #include "server/dispatch.h"
@@ -291,8 +292,19 @@ static void end_launched(struct lhttpd_server_t *s)
     lh_listeners_close(&s->listeners);
 }
 
-static void log_start(const struct lhttpd_server_t *s)
+static void say_refused(void *data, const char *call, const char *why,
+                        const char *instead)
 {
+    const struct lhttpd_server_t *s = data;
+
+    lh_log(&s->log, LHTTPD_LOG_DEBUG, NULL, "%s is refused (%s): %s", call, why,
+           instead);
+}
+
+static void log_start(struct lhttpd_server_t *s)
+{
+    if (lh_log_wants(&s->log, LHTTPD_LOG_DEBUG))
+        lh_refused_each(say_refused, s);
     warn_of_nothing(s, s->listeners.n,
                     "there is no listener: no client can connect");
     warn_of_no_mapping(s);

@@ -4,6 +4,8 @@
 Usage: confine.py WORD ... -- PROGRAM [ARGUMENT ...]
 
     ENOSYS=call,call,...  these system calls fail so; likewise EPERM=...
+    old-kernel            so do all that Linux 4.14 has not, and those of it
+                          that the library has another way for
     no-code               memory that was written is never executed
     no-children           SIGCHLD is ignored
     no-streams            descriptors 0 to 2 are closed
@@ -34,6 +36,9 @@ CALLS = {
 CALLS.update(pidfd_send_signal=424, io_uring_setup=425, io_uring_enter=426,
              pidfd_open=434, close_range=436)
 
+# The last one of Linux 4.14.
+LAST = {"x86_64": 332, "aarch64": 291}.get(platform.machine())
+
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000  # SECCOMP_RET_...
 PROT_EXEC = 4
 
@@ -56,7 +61,7 @@ def answer(k):
     return struct.pack("HBBI", 0x06, 0, 0, k)
 
 
-EQUAL, HAS_BITS = 0x15, 0x45
+EQUAL, GREATER, HAS_BITS = 0x15, 0x25, 0x45
 
 
 def install(code):
@@ -75,6 +80,12 @@ def refuse(error, names):
     for name in names:
         code += jump(EQUAL, CALLS[name], 0, 1) + answer(REFUSE | number)
     install(code + answer(ALLOW))
+
+
+def old_kernel():
+    refuse("ENOSYS", ("preadv2", "pwritev2", "memfd_create"))
+    install(load(0) + jump(GREATER, LAST, 0, 1) +
+            answer(REFUSE | errno.ENOSYS) + answer(ALLOW))
 
 
 def no_code():
@@ -118,6 +129,7 @@ def confine(word):
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(value), int(value)))
     else:
         {"no-code": no_code,
+         "old-kernel": old_kernel,
          "no-children": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
          "no-streams": lambda: os.closerange(0, 3),
          "jail": jail}[name]()

@@ -8,6 +8,8 @@ a connection, exchange, task or operation that is left is a failure.
 
 import atexit
 import contextlib
+import ctypes
+import errno
 import functools
 import os
 import re
@@ -72,6 +74,20 @@ def built_by_musl():
         return "/musl/toolchain.cmake" in f.read()
 
 
+def emulated():
+    """Is the binary one of another processor, run by qemu-user?"""
+    return os.path.basename(BINARY) == "emulated"
+
+
+def has_io_uring():
+    """Does the system allow to make a ring?  A good call would say EFAULT."""
+    if emulated():
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(425, 1, None)
+    return ctypes.get_errno() not in (errno.ENOSYS, errno.EPERM)
+
+
 def environment(asan=""):
     """For our processes: English messages; ASan keeps little freed memory,
     so that measures of memory mean something."""
@@ -95,9 +111,10 @@ def need_root():
 def run(*args, **more):
     """Runs a program to its end; text in, text out."""
     more.setdefault("timeout", PATIENCE)
+    more.setdefault("env", environment())
     return subprocess.run(args, stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env=environment(), **more)
+                          **more)
 
 
 def lhttpd(*args, **more):

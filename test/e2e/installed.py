@@ -13,10 +13,15 @@ from harness import BUILD, run
 class TestCase(harness.TestCase):
     """Each class has an installation of its own."""
 
+    compiler = "cc"
+
     @classmethod
     def setUpClass(cls):
+        if harness.emulated():
+            raise unittest.SkipTest("the system's compiler makes programs of "
+                                    "another processor")
         if harness.built_by_musl():
-            raise unittest.SkipTest("the system's compiler is for glibc")
+            cls.use_musl()
         cls.temporary = tempfile.TemporaryDirectory(prefix="lhttpd-install-")
         cls.prefix = cls.temporary.name
         done = run("cmake", "--install", BUILD, "--prefix", cls.prefix)
@@ -28,6 +33,14 @@ class TestCase(harness.TestCase):
         cls.environment = dict(harness.environment(),
                                PKG_CONFIG_PATH=pc[0],
                                LD_LIBRARY_PATH=library[0])
+        if harness.built_by_musl():
+            cls.environment["PKG_CONFIG_LIBDIR"] = os.path.join(
+                harness.SOURCE, "build/musl-root/lib/pkgconfig")
+
+    @classmethod
+    def use_musl(cls):
+        """Where a class builds by self.compiler alone, this can be left out."""
+        raise unittest.SkipTest("CMake's and the system's compiler is for glibc")
 
     @classmethod
     def tearDownClass(cls):
@@ -50,7 +63,7 @@ class TestCase(harness.TestCase):
         program = os.path.join(self.prefix, os.path.basename(source)[:-2])
         flags = self.tool("pkg-config", "--cflags", "--libs", "lhttpd",
                           *packages)
-        self.tool("cc", "-Wall", "-Wextra", "-Werror", *self.sanitizers(),
+        self.tool(self.compiler, "-Wall", "-Wextra", "-Werror", *self.sanitizers(),
                   source, *flags.split(), "-o", program)
         return program
 

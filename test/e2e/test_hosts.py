@@ -23,8 +23,11 @@ from harness import Server, script
 REFUSED = ("pidfd_open,pidfd_send_signal,io_uring_setup,io_uring_enter,"
            "preadv2,pwritev2,close_range,memfd_create")
 
+SAID = ("pidfd_open", "pidfd_send_signal to a group",
+        "close_range", "preadv2", "pwritev2", "memfd_create")
+
 HOSTS = {
-    "OldKernel": ["ENOSYS=" + REFUSED],
+    "OldKernel": ["old-kernel"],
     "Container": ["EPERM=" + REFUSED],
     "HalfARing": ["ENOSYS=io_uring_enter"],
     "ForbiddenRing": ["EPERM=io_uring_enter"],
@@ -56,7 +59,8 @@ class OnHost(harness.TestCase):
         os.chmod(harness.directory(), 0o777)
         super().setUpClass()
         harness.before[:] = launcher(cls.words)
-        if any("io_uring" in word for word in cls.words):
+        if any("io_uring" in word or word == "old-kernel"
+               for word in cls.words):
             cls.enterClassContext(
                 mock.patch("test_files.WAYS", ("threads",)))
 
@@ -74,6 +78,12 @@ class Script:
         with Server("/", script("hosts.lua"), workers=1) as s:
             for _ in range(3):
                 self.assertEqual(self.get(s, "/" + unknown).text, "a line\n")
+
+    def test_what_is_refused_is_said_once(self):
+        with Server("/", script("hosts.lua")) as s:
+            for call in SAID if "old-kernel" in self.words else ():
+                self.assertEqual(s.log().count(
+                    f" {call} is refused (Function not implemented): "), 1)
 
     def test_several_at_once(self):
         with Server("/", script("hosts.lua")) as s:

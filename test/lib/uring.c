@@ -13,6 +13,16 @@ void test_uring_refuse(unsigned n)
     atomic_store(&refusals, n);
 }
 
+bool test_uring_is_there(void)
+{
+    struct io_uring ring;
+
+    if (io_uring_queue_init(1, &ring, 0) < 0)
+        return false;
+    io_uring_queue_exit(&ring);
+    return true;
+}
+
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
 

@@ -1,6 +1,11 @@
-/* An io_uring that the kernel has no memory for. */
+/* An io_uring that is refused, or that the kernel has no memory for. */
 #ifndef TEST_LIB_URING_H
 #define TEST_LIB_URING_H
+
+#include <stdbool.h>
+
+/* Does the system allow to make one? */
+bool test_uring_is_there(void);
 
 /* The next n submissions of this process are refused with EAGAIN. */
 void test_uring_refuse(unsigned n);
