@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import harness
@@ -153,6 +154,25 @@ class PkgConfig(Consumer):
         process, url = self.serve(program, "0")
         self.assertIn("Hello from", curl(url))
         self.stops(process)
+
+    def test_services(self):
+        """What starts the binary names it where it was installed, also where
+        another root is in front of that."""
+        root = tempfile.mkdtemp(dir=harness.directory())
+        self.tool("env", "DESTDIR=" + root, "cmake", "--install", BUILD,
+                  "--prefix", "/opt/web")
+        for top, prefix in (("", self.prefix), (root, "/opt/web")):
+            where = top + prefix
+            binary = where + "/sbin/lhttpd"
+            self.assertTrue(os.path.exists(binary))
+            found = (where + "/lib/systemd/system/lhttpd.service",
+                     where + "/share/lhttpd/service/lhttpd.openrc",
+                     where + "/share/lhttpd/service/lhttpd.procd")
+            for name in found:
+                with open(name) as f:
+                    words = [w for line in f if line[0] != "#"
+                             for w in re.findall(r"[^\s=]*/sbin/lhttpd", line)]
+                self.assertEqual(words, [binary[len(top):]], name)
 
     def test_sysroot(self):
         """Paths are those of the sysroot, and have it once."""
