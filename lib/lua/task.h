@@ -65,6 +65,8 @@ struct lh_task_on {
                            wait */
 };
 
+/* As many are kept as there were at once, and each request that waits has one:
+ * so what is short stands together. */
 struct lh_task {
     struct lh_list link;       /* vm->tasks, or vm->idle */
     struct lh_list ready_link; /* vm->ready or vm->batch */
@@ -74,19 +76,17 @@ struct lh_task {
     lua_State *co;          /* threads[slot]; NULL: none yet */
     int slot;               /* from 1: the key in the VM's tables */
     int handler;            /* its index */
-    enum lh_task_state state;
-    uint64_t connection; /* its number, for traces */
+    uint64_t connection;    /* its number, for traces */
     struct lh_str path_info;
     const void *env; /* the identity of the handler's env table */
-    bool anchored;   /* the anchors table may have something of it */
+    enum lh_task_state state;
 
     /* What it waits for, and how the last call came out. */
-    const struct lh_wait *wait; /* NULL: nothing */
     enum lh_wait_step wait_step;
+    const struct lh_wait *wait; /* NULL: nothing */
     double serial;       /* of the last wait, no other of the VM has it */
     uint64_t timeout_ms; /* LH_NEVER: no time-out */
     struct lh_timer timer;
-    bool timed_out;
     enum lh_outcome outcome;
     int error;                /* of LH_OUTCOME_ERROR, one of os/error.h */
     struct lh_native *native; /* its wait in a C function of the program, */
@@ -105,11 +105,13 @@ struct lh_task {
     int header_line;      /* where the response was started; 0: unknown */
     unsigned dead_ends;   /* calls answered with "closed" */
     unsigned idle_yields; /* coroutine.yield() with nobody to answer */
-    bool exposed;     /* the script knows its coroutine, or has changed it */
-    bool overran;     /* ran longer than handler_run_ms, and the log says so */
-    bool cut;         /* the grace of a stop is over */
-    bool told;        /* that the server stops; once is enough */
-    bool begun_again; /* its begin failed once, by no fault of its own */
+    bool anchored : 1;    /* the anchors table may have something of it */
+    bool timed_out : 1;
+    bool exposed : 1; /* the script knows its coroutine, or has changed it */
+    bool overran : 1; /* ran longer than handler_run_ms, and the log says so */
+    bool cut : 1;     /* the grace of a stop is over */
+    bool told : 1;    /* that the server stops; once is enough */
+    bool begun_again : 1; /* its begin failed once, by no fault of its own */
 };
 
 /* --- task.c --------------------------------------------------------------- */

@@ -16,6 +16,10 @@
 /* What a step of a connection costs beside the octets that it moves. */
 #define FEED_COST (LH_STEP_COST / 4)
 
+/* So many requests begin before their handlers run: each takes a task, and as
+ * many as there were at once are kept.  One connection may begin more. */
+#define REQUESTS_ONCE 128
+
 /* A full TLS handshake holds its thread for a millisecond or two. */
 #define HANDSHAKES_A_TURN 4
 
@@ -142,6 +146,8 @@ static bool may_shake_hands(struct lh_worker *w)
 
 void lh_conns_feed(struct lh_worker *w)
 {
+    const lh_count *begun = &w->ctx.counters.requests_begun;
+    uint64_t enough = lh_count_get(begun) + REQUESTS_ONCE;
     struct lh_step step = {0};
     struct lh_list queue, *link;
 
@@ -152,7 +158,7 @@ void lh_conns_feed(struct lh_worker *w)
             lh_conn_queue_fed(c);
         else
             feed_conn(c);
-        if (lh_step_over(&step, FEED_COST))
+        if (lh_step_over(&step, FEED_COST) || lh_count_get(begun) >= enough)
             break;
     }
     lh_list_put_first(&w->fed, &queue);

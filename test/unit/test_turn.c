@@ -32,13 +32,16 @@ static struct {
     struct lh_conn *conn[CLIENTS];
     unsigned n;
     uint64_t now_ns;
+    bool stands; /* the clock */
     unsigned looks;
 } t;
 
 uint64_t __wrap_lh_clock_ns(void)
 {
     t.looks++;
-    return t.now_ns += LH_STEP_NS;
+    if (!t.stands)
+        t.now_ns += LH_STEP_NS;
+    return t.now_ns;
 }
 
 static int set_up(void **state)
@@ -207,6 +210,33 @@ static size_t got(unsigned i)
     return (size_t)sum;
 }
 
+static unsigned begun(void)
+{
+    return (unsigned)lh_count_get(&t.worker.ctx.counters.requests_begun);
+}
+
+/* Each that has begun may wait for its handler, and that costs memory: however
+ * many clients send, these are not many. */
+static void handlers_run_before_more_begin(void **state)
+{
+    static const char get[] = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    struct lh_worker *w = &t.worker;
+
+    (void)state;
+    t.stands = true;
+    connections(CLIENTS);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        assert_int_equal(send(t.client[i], get, sizeof(get) - 1, 0),
+                         sizeof(get) - 1);
+    read_all_events();
+    lh_conns_feed(w);
+    assert_in_range(begun(), 128, 129);
+    assert_int_equal(length(&w->fed), CLIENTS - 64);
+    lh_conns_feed(w);
+    assert_int_equal(begun(), 2 * CLIENTS);
+    assert_true(lh_list_empty(&w->fed));
+}
+
 static void short_answers_pass_long_ones(void **state)
 {
     struct lh_worker *w = &t.worker;
@@ -284,6 +314,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_step_is_bounded, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(handlers_run_before_more_begin, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(mail_of_an_ended_worker_is_dropped,
                                         set_up, tear_down),
