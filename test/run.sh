@@ -15,7 +15,7 @@
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
 #   parts    small builds, each without something, and what they then serve
-#   musl     the static binary and the unit tests by musl, LuaJIT
+#   musl     the static binary and the unit tests by musl, LuaJIT; examples on 5.4
 #   clients  the release build with real clients and proxies, test/clients/run
 
 set -eu
@@ -155,7 +155,11 @@ musl() {
     install_packages "$musl_packages"
     cmake/musl/libraries.sh && build musl musl -DLHTTPD_TESTS=ON \
         -DLHTTPD_WERROR=ON && unit musl &&
-        e2e musl test_command test_examples test_files test_tls test_h2
+        e2e musl test_command test_examples test_files test_tls test_h2 &&
+        check 'a static binary of at most 2.5 MB' \
+            [ "$(stat -c %s build/musl/lhttpd)" -le 2500000 ] &&
+        build musl-lua5.4 musl -DLHTTPD_WERROR=ON -DLHTTPD_LUA=lua5.4 &&
+        e2e musl-lua5.4 test_examples
 }
 
 # What can be left out, one by one and all of it.
