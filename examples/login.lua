@@ -1,39 +1,49 @@
 -- A form, a cookie and a redirect: visitors log in as "guest" with the password
--- "lhttpd".  Sessions are shared values, so that every worker knows them.
+-- "lhttpd".  Who it is and until when stands in the cookie, with a signature by a
+-- key that all workers share: what a visitor changes there is not believed.
 --
 --     lhttpd -f -p 8080 -l / login.lua
 
 local passwords = { guest = "lhttpd" } -- a real site stores hashes
 local session_seconds = 3600
 
--- A token nobody can guess.  nil: it could not be kept.
-local function open_session(user)
-    local token = httpd.random(16):gsub(".", function(c)
-        return ("%02x"):format(c:byte())
-    end)
+-- Whoever comes first makes the key; it lives as long as the server.
+httpd.shared.add("login key", httpd.base64(httpd.random(32)))
+local key = httpd.shared.get("login key")
 
-    return httpd.shared.add("session " .. token, user, session_seconds)
-        and token
+local function signature(text)
+    return httpd.base64(httpd.hmac(key, text), "url")
 end
 
-local function token_of(header)
-    local cookies = "; " .. (header.cookie or "")
+-- "guest.1700000000.signature".
+local function ticket(user)
+    local text = httpd.base64(user, "url") .. "." .. os.time() + session_seconds
 
-    return cookies:match("; session=(%x+)")
+    return text .. "." .. signature(text)
 end
 
--- The name of who is logged in.
-local function user_of(header)
-    local token = token_of(header)
+-- The name of who is logged in, and the ticket.
+local function user_of()
+    local found = httpd.cookies().session or ""
+    local text, user, ends, signed =
+        found:match("^(([%w_-]+)%.(%d+))%.([%w_-]+)$")
 
-    return token and httpd.shared.get("session " .. token)
+    if text and httpd.equal(signed, signature(text)) and
+        tonumber(ends) > os.time() and not httpd.shared.get("out " .. found) then
+        return httpd.unbase64(user), found
+    end
 end
 
 -- Scripts of the page cannot read the cookie, other sites' forms do not send
 -- it, and over HTTPS it never travels in the clear.
-local function cookie(env, token, seconds)
-    return ("session=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=Lax%s"):format(
-        token, env.SCRIPT_PREFIX, seconds, env.HTTPS and "; Secure" or "")
+local function cookie(env, value, seconds)
+    return httpd.cookie("session", value, {
+        path = env.SCRIPT_PREFIX,
+        max_age = seconds,
+        http_only = true,
+        same_site = "lax",
+        secure = env.HTTPS == "on",
+    })
 end
 
 local function page(status, title, body)
@@ -76,8 +86,8 @@ local form = [[
 </form>
 <p>Try <code>guest</code> with <code>lhttpd</code>.</p>]]
 
-httpd.register_handler("/", function(_, header)
-    local user = user_of(header)
+httpd.register_handler("/", function()
+    local user = user_of()
 
     if not user then
         page("200", "Who are you?", form)
@@ -93,19 +103,18 @@ httpd.register_handler("/login", function(env)
     end
     local fields = httpd.query(httpd.read(nil, 4096))
     local user = fields.user or ""
-    if not passwords[user] or passwords[user] ~= fields.password then
+    local password = passwords[user]
+    if not password or not httpd.equal(password, fields.password or "") then
         return page("403", "That is not right", form)
     end
-    local token = open_session(user)
-    if not token then
-        return page("503", "Please try again later", form)
-    end
-    go_home(cookie(env, token, session_seconds))
+    go_home(cookie(env, ticket(user), session_seconds))
 end)
 
-httpd.register_handler("/logout", function(env, header)
-    if env.REQUEST_METHOD == "POST" then
-        httpd.shared.delete("session " .. (token_of(header) or ""))
+-- A copy of the ticket is worth nothing from here on.
+httpd.register_handler("/logout", function(env)
+    local user, found = user_of()
+    if user and env.REQUEST_METHOD == "POST" then
+        httpd.shared.set("out " .. found, true, session_seconds)
     end
     go_home(cookie(env, "", 0))
 end)

@@ -118,18 +118,18 @@ functions_of_page() {
 httpd_of_code() {
     for file in lib/lua/*.c; do
         sed -n '/^const luaL_Reg lh_[a-z_]*functions\[\]/,/^}/p' "$file"
-    done | grep -o '{"[a-z_]*"' | tr -d '{"'
-    sed -n 's/^ *httpd\.\([a-z_]*\) =.*/\1/p' lib/lua/boot.lua
+    done | grep -o '{"[a-z0-9_]*"' | tr -d '{"'
+    sed -n 's/^ *httpd\.\([a-z0-9_]*\) =.*/\1/p' lib/lua/boot.lua
 }
 
 # Whatever the document names.
 httpd_of_docs() {
-    grep -o '`httpd\.[a-z][a-z_]*' docs/lua-api.md | sed 's/.*\.//' | sort -u
+    grep -o '`httpd\.[a-z][a-z0-9_]*' docs/lua-api.md | sed 's/.*\.//' | sort -u
 }
 
 # The definitions for editors, and how the document writes each function first.
 httpd_of_definitions() {
-    sed -n 's/^function httpd\.\([a-z_]*\)(.*/\1/p; s/^httpd\.\([a-z_]*\) = {}/\1/p' \
+    sed -n 's/^function httpd\.\([a-z0-9_]*\)(.*/\1/p; s/^httpd\.\([a-z0-9_]*\) = {}/\1/p' \
         share/lhttpd/httpd.lua
 }
 
@@ -138,7 +138,7 @@ signatures_of_definitions() {
 }
 
 signatures_of_docs() {
-    grep -o '`httpd\.[a-z_.]*([^`]*)`' docs/lua-api.md | tr -d '`[] ' |
+    grep -o '`httpd\.[a-z0-9_.]*([^`]*)`' docs/lua-api.md | tr -d '`[] ' |
         sed 's/^httpd\.//' | awk -F '(' '!seen[$1]++'
 }
 

@@ -226,6 +226,16 @@ const char *lh_api_text(lua_State *L, int index, size_t *n)
     return lua_tolstring(L, index, n);
 }
 
+struct lh_str lh_api_string(lua_State *L, int index, const char *function)
+{
+    struct lh_str s = {NULL, 0};
+
+    s.p = lh_api_text(L, index, &s.n);
+    if (!s.p)
+        lh_api_argument_error(L, index, function, "string");
+    return s;
+}
+
 /* --- errors of the system ------------------------------------------------- */
 
 void lh_api_note_error(const struct lh_vm *vm, int error)

@@ -14,9 +14,9 @@
 bool lh_write_is_open(const struct lh_task *task);
 
 /* Functions of httpd. */
-extern const luaL_Reg lh_handler_functions[], lh_header_functions[],
-    lh_sleep_functions[], lh_stats_functions[], lh_tool_functions[],
-    lh_write_functions[];
+extern const luaL_Reg lh_cookie_functions[], lh_handler_functions[],
+    lh_header_functions[], lh_key_functions[], lh_sleep_functions[],
+    lh_stats_functions[], lh_tool_functions[], lh_write_functions[];
 
 /* Functions that only boot.lua uses. */
 extern const luaL_Reg lh_coroutine_begins[], lh_failure_begins[],
@@ -87,6 +87,9 @@ int lh_api_path_error(lua_State *L, const char *path, int error);
 /* Has the worker run out of descriptors?  Then those that scripts have lost are
  * looked for. */
 void lh_api_note_error(const struct lh_vm *vm, int error);
+
+/* A string argument; a number is its text.  Raises otherwise. */
+struct lh_str lh_api_string(lua_State *L, int index, const char *function);
 
 /* The value as text; a whole number has no fraction.  NULL: neither string nor
  * number.  It may replace the value at `index` by a string. */

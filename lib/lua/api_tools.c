@@ -127,18 +127,6 @@ static int random_bytes(lua_State *L)
 
 /* --- escaping ------------------------------------------------------------- */
 
-/* The first argument; a number is its text.  Raises otherwise. */
-static struct lh_str string_argument(lua_State *L, const char *function)
-{
-    struct lh_str s = {NULL, 0};
-    int type = lua_type(L, 1);
-
-    if (type != LUA_TSTRING && type != LUA_TNUMBER)
-        lh_api_argument_error(L, 1, function, "string");
-    s.p = lua_tolstring(L, 1, &s.n);
-    return s;
-}
-
 /* Decodes %XX; what is none stays as it is. */
 static void add_unescaped(luaL_Buffer *out, struct lh_str s, bool plus)
 {
@@ -158,7 +146,7 @@ static void add_unescaped(luaL_Buffer *out, struct lh_str s, bool plus)
 
 static int unescape(lua_State *L)
 {
-    struct lh_str s = string_argument(L, "httpd.unescape");
+    struct lh_str s = lh_api_string(L, 1, "httpd.unescape");
     luaL_Buffer out;
 
     luaL_buffinit(L, &out);
@@ -178,7 +166,7 @@ static bool is_unreserved(char c)
 static int escape(lua_State *L)
 {
     static const char digits[] = "0123456789ABCDEF";
-    struct lh_str s = string_argument(L, "httpd.escape");
+    struct lh_str s = lh_api_string(L, 1, "httpd.escape");
     luaL_Buffer out;
 
     luaL_buffinit(L, &out);
@@ -218,7 +206,7 @@ static const char *entity(char c)
 /* Fit for text and for attributes in either kind of quotes. */
 static int escape_html(lua_State *L)
 {
-    struct lh_str s = string_argument(L, "httpd.escape_html");
+    struct lh_str s = lh_api_string(L, 1, "httpd.escape_html");
     luaL_Buffer out;
 
     luaL_buffinit(L, &out);
@@ -282,7 +270,7 @@ static int query(lua_State *L)
     int n = 0;
 
     if (!lua_isnoneornil(L, 1))
-        rest = string_argument(L, "httpd.query");
+        rest = lh_api_string(L, 1, "httpd.query");
     lua_newtable(L);
     while (rest.n && n < QUERY_PAIRS_MAX) {
         const char *end = memchr(rest.p, '&', rest.n);

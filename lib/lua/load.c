@@ -57,6 +57,8 @@ static void open_httpd(lua_State *L, struct lh_vm *vm)
     lh_api_register(L, vm, lh_sleep_functions);
     lh_api_register(L, vm, lh_stats_functions);
     lh_api_register(L, vm, lh_tool_functions);
+    lh_api_register(L, vm, lh_key_functions);
+    lh_api_register(L, vm, lh_cookie_functions);
     lh_api_register(L, vm, lh_subscription_functions);
     lua_pushfstring(L, "%d.%d.%d", LHTTPD_VERSION_MAJOR, LHTTPD_VERSION_MINOR,
                     LHTTPD_VERSION_PATCH);

@@ -342,6 +342,59 @@ function httpd.log(level, ...) end
 ---@return string
 function httpd.random(n) end
 
+---The request's cookies: values by name.
+---@return table<string, string>
+function httpd.cookies() end
+
+---@class httpd.cookie_options
+---@field max_age? number seconds; 0 takes the cookie away
+---@field path? string begins with "/"
+---@field domain? string
+---@field secure? boolean it never travels in the clear
+---@field http_only? boolean the page's scripts do not see it
+---@field same_site? "strict"|"lax"|"none"
+
+---The value of a `set-cookie` field.
+---@param name string
+---@param value string|number
+---@param options? httpd.cookie_options
+---@return string
+function httpd.cookie(name, value, options) end
+
+---The SHA-256 of a text: 32 bytes.
+---@param text string|number
+---@return string
+function httpd.sha256(text) end
+
+---The HMAC of a text by SHA-256: 32 bytes.
+---@param key string|number
+---@param text string|number
+---@return string
+function httpd.hmac(key, text) end
+
+---@param text string|number
+---@param alphabet? "url" for URLs and cookies, without padding
+---@return string
+function httpd.base64(text, alphabet) end
+
+---Reads base64 in either alphabet.
+---@param text string|number
+---@return string?
+---@return "malformed"? problem
+function httpd.unbase64(text) end
+
+---Are they the same?  How long it takes does not tell where they differ.
+---@param a string|number
+---@param b string|number
+---@return boolean
+function httpd.equal(a, b) end
+
+---Name and password of basic authentication.
+---@param header httpd.fields|string? the handler's header, or the field's value
+---@return string? name
+---@return string|"malformed"|nil password
+function httpd.basic_auth(header) end
+
 ---Takes a query or a form body apart: the first value by name, and every
 ---`{name, value}` in order in the array part.
 ---@param text string?

@@ -184,7 +184,7 @@ class Scripts(harness.TestCase):
                 self.assertEqual(done.status, 303)
                 self.assertEqual(done.get("location"), "./")
                 cookie = re.fullmatch(
-                    r"(session=[0-9a-f]{32}); Path=/in; Max-Age=3600; "
+                    r"(session=[\w.-]+); Path=/in; Max-Age=3600; "
                     r"HttpOnly; SameSite=Lax", done.get("set-cookie"))
                 fields = ["cookie: a=b; " + cookie.group(1)]
                 inside = c.ask(path="/in/", fields=fields)
@@ -194,6 +194,11 @@ class Scripts(harness.TestCase):
                     inside = other.ask(path="/in/", fields=fields)
                     self.assertIn("Hello, guest", inside.text)
                     other.close()
+                for forged in (fields[0][:-1], fields[0].replace(
+                        "session=Z3Vlc3Q", "session=YWRtaW4")):
+                    self.assertNotEqual(forged, fields[0])
+                    self.assertIn("Who are you?",
+                                  c.ask(path="/in/", fields=[forged]).text)
                 out = c.ask("POST", "/in/logout", fields, b"")
                 self.assertIn("Max-Age=0", out.get("set-cookie"))
                 again = c.ask(path="/in/", fields=fields)
