@@ -438,6 +438,13 @@ static void h1_free(void *v)
     lh_free(c);
 }
 
+static struct lh_exchange *h1_request(const void *v)
+{
+    const struct lh_h1 *c = v;
+
+    return c->ex ? c->ex : c->unsent;
+}
+
 const struct lh_protocol lh_h1_protocol = {
     .name = "http/1.1",
     .feed = h1_feed,
@@ -449,6 +456,7 @@ const struct lh_protocol lh_h1_protocol = {
     .eof = h1_eof,
     .gone = h1_gone,
     .status = h1_status,
+    .request = h1_request,
     .deadline = lh_h1_deadline,
     .expire = lh_h1_expire,
     .drain = h1_drain,

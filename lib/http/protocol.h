@@ -57,6 +57,10 @@ struct lh_protocol {
 
     unsigned (*status)(const void *c);
 
+    /* The request that the connection is about, for lines of the log; NULL:
+     * there is none now.  NULL function: it may be about several. */
+    struct lh_exchange *(*request)(const void *c);
+
     /* When expire wants to be called; LH_NEVER.  It may change with every other
      * call.  Being called early does no harm. */
     uint64_t (*deadline)(const void *c);

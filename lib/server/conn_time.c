@@ -1,8 +1,12 @@
 /* A connection's clocks: see conn_time.h. */
 #include "server/conn_time.h"
 
+#include "http/request_id.h"
+
 /* What came in time, but is read late, is given so long to be gone on with. */
 #define SPARED_MS 1000
+
+#define TAKES_NOTHING "it took nothing of what was sent for %llu ms"
 
 /* How often in send_timeout_ms a client is asked whether it takes anything. */
 #define SEND_LOOKS 4
@@ -52,6 +56,19 @@ static bool client_takes(struct lh_conn *c)
            lh_deadline(c->taken_ms, c->worker->ctx.limits->send_timeout_ms);
 }
 
+static void log_takes_nothing(struct lh_conn *c)
+{
+    struct lh_exchange *ex = c->state == LH_CONN_OPEN && c->protocol->request
+                                 ? c->protocol->request(c->p)
+                                 : NULL;
+    unsigned long long ms = c->worker->ctx.limits->send_timeout_ms;
+
+    if (ex)
+        lh_log_request(ex, LH_LOG_SLOW, TAKES_NOTHING, ms);
+    else
+        LH_CONN_LOG(c, LH_LOG_SLOW, TAKES_NOTHING, ms);
+}
+
 /* The socket has room again only once a third of its buffer is free, which may
  * be megabytes and take a slow client minutes.  So what counts is whether it
  * has taken anything since it was last looked at. */
@@ -61,8 +78,7 @@ static void look_whether_it_takes(struct lh_conn *c)
         look_at_client_later(c);
         return;
     }
-    LH_CONN_LOG(c, LH_LOG_SLOW, "it took nothing of what was sent for %llu ms",
-                (unsigned long long)c->worker->ctx.limits->send_timeout_ms);
+    log_takes_nothing(c);
     c->host.ends = LH_ENDED_TIMEOUT;
     lh_conn_lose(c);
 }

@@ -168,7 +168,8 @@ class Times(harness.TestCase):
             c.request(path="/download?64")
             s.wait_for_log("download: ")
             c.closed()
-            s.wait_for_log("it took nothing of what was sent for 300 ms")
+            s.wait_for_log("it took nothing of what was sent for 300 ms "
+                           r"\[\S+\] \[id [0-9a-f]{32}\]")
 
     def test_lingering(self):
         with server(linger_timeout_ms=300, linger_bytes=1 << 30) as s, \
