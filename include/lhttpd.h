@@ -378,9 +378,9 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   SIGURG interrupts it: taken while the server runs, and passed on to the
  *   program's handler where it is not ours.  docs/limits.md: what cannot be
  *   interrupted;
- * - aio: how files are read and written: "uring", "threads", "inline" (in the
- *   worker's own thread, which then waits for its disk), or "auto", one of the
- *   first two;
+ * - aio: how files are read and written: "uring" (on Linux) or "posix" (on
+ *   FreeBSD), "threads", "inline" (in the worker's own thread, which then waits
+ *   for its disk), or "auto", one of the first two that the system has;
  * - proxy_from: whom the server believes what it says of its clients: addresses
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"

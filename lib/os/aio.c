@@ -1,28 +1,26 @@
 /* Asynchronous file operations: what all ways share, see aio.h. */
 #include "os/aio.h"
 
-#include "os/aio_linux.h"
+#include "os/aio_ways.h"
 #include "os/beneath.h"
 #include "os/fd.h"
 #include "os/nowait.h"
+#include "os/splice.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The last one is taken only where it is asked for. */
-static const struct lh_aio_ways *const ways[] = {&lh_aio_uring, &lh_aio_threads,
-                                                 &lh_aio_inline};
-
-#define WAYS     (sizeof(ways) / sizeof(ways[0]))
-#define OWN_WAYS (WAYS - 1)
+#define OWN_WAYS (LH_AIO_WAYS - 1)
 
 /* A way that was asked for by name is tried alone.  Else a way that the
  * system refuses is no reason to fail while there is another; lack of memory
  * is. */
 int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err)
 {
-    for (size_t i = 0; i < (way ? WAYS : OWN_WAYS); i++) {
+    const struct lh_aio_ways *const *ways = lh_aio_all_ways;
+
+    for (size_t i = 0; i < (way ? LH_AIO_WAYS : OWN_WAYS); i++) {
         if (way && strcmp(way, ways[i]->name) != 0)
             continue;
         int r = ways[i]->new (aio, err);
@@ -31,9 +29,8 @@ int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err)
             return r;
     }
     return lh_err_set(err, LHTTPD_ESYSTEM,
-                      "file operations: there is no way '%s'; use uring, "
-                      "threads or inline",
-                      way);
+                      "file operations: there is no way '%s'; use %s, %s or %s",
+                      way, ways[0]->name, ways[1]->name, ways[2]->name);
 }
 
 void lh_aio_free(struct lh_aio *aio)
@@ -155,9 +152,7 @@ int64_t lh_aio_perform(struct lh_aio_op *op)
         r = fsync(op->fd);
         break;
     case LH_AIO_SPLICE:
-        r = splice(op->fd, &at, op->to, NULL, n,
-                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-        break;
+        return lh_splice_in(op->fd, at, op->to, n);
     }
     return r < 0 ? -errno : r;
 }

@@ -4,10 +4,10 @@
  * goes to the kernel in one submission; completions come through the event
  * queue.
  *
- * Three ways, chosen at run time: io_uring; where the kernel refuses it (a
- * seccomp filter, an old kernel) a few helper threads behind a lock-free queue;
- * and the worker's own thread, where a program wants no others and would rather
- * wait for its disk.
+ * Three ways, chosen at run time: io_uring, or on FreeBSD POSIX's operations;
+ * where the kernel refuses these (a seccomp filter, an old kernel) a few helper
+ * threads behind a lock-free queue; and the worker's own thread, where a
+ * program wants no others and would rather wait for its disk.
  */
 #ifndef LH_OS_AIO_H
 #define LH_OS_AIO_H
@@ -66,9 +66,8 @@ struct lh_aio_op {
 
 struct lh_aio;
 
-/* `way`: "uring", "threads", "inline", or NULL for the better of the first two
- * that works.  LHTTPD_ESYSTEM
- * with words, LHTTPD_ENOMEM. */
+/* `way`: "uring" or "posix", "threads", "inline", or NULL for the better of the
+ * first two that works.  LHTTPD_ESYSTEM with words, LHTTPD_ENOMEM. */
 int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err);
 
 /* Every operation was delivered. */

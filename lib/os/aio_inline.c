@@ -3,7 +3,7 @@
  * one: each turn ends with those that it has added, and the next one begins
  * with what came of them.
  */
-#include "os/aio_linux.h"
+#include "os/aio_ways.h"
 
 #include "base/mem.h"
 #include "os/error.h"

@@ -5,7 +5,7 @@
  * turn in which it may be filled or emptied), and come back through a mailbox.
  * Helpers sleep in read() of an eventfd that counts what waits.
  */
-#include "os/aio_linux.h"
+#include "os/aio_ways.h"
 
 #include "base/mem.h"
 #include "os/error.h"

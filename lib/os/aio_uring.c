@@ -2,7 +2,7 @@
  * File operations by io_uring: one io_uring_submit() a turn, and the ring's
  * own descriptor is readable while completions wait.
  */
-#include "os/aio_linux.h"
+#include "os/aio_ways.h"
 
 #include "base/mem.h"
 #include "os/beneath.h"

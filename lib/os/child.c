@@ -7,6 +7,7 @@
 #include "os/child.h"
 
 #include "os/child_close.h"
+#include "os/child_watch.h"
 #include "os/error.h"
 #include "os/fd.h"
 
@@ -14,18 +15,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* How often is asked for an end that the kernel does not report. */
 #define LOOK_MS 64
-
-/* Of Linux 5.4 and 6.9, which the C library's headers may not know yet. */
-#define WAIT_BY_PIDFD ((idtype_t)3)
-#define TO_THE_GROUP  4u
 
 extern char **environ;
 
@@ -140,10 +134,7 @@ int lh_child_spawn(struct lh_child *child, const struct lh_child_start *start,
         child->pid = -1;
         return spawn_blame(start, error, err);
     }
-    /* Refused by kernels before 5.3, containers and valgrind: one asks. */
-    child->ended_fd = lh_fd_above((int)syscall(SYS_pidfd_open, child->pid, 0));
-    if (child->ended_fd < 0)
-        child->ended_fd = -1;
+    child->ended_fd = lh_child_watch(child->pid);
     return 0;
 }
 
@@ -157,14 +148,13 @@ int lh_child_pipe(int fds[2])
 /* 0 or a negative errno. */
 static int wait_for(const struct lh_child *child, int options, siginfo_t *info)
 {
-    int r;
+    int r = -EINVAL;
 
     *info = (siginfo_t){.si_pid = 0};
-    if (child->ended_fd >= 0) {
-        r = waitid(WAIT_BY_PIDFD, (id_t)child->ended_fd, info, options);
-        if (r == 0 || errno != EINVAL)
-            return r == 0 ? 0 : -errno;
-    }
+    if (child->ended_fd >= 0)
+        r = lh_child_wait_by(child->ended_fd, info, options);
+    if (r != -EINVAL)
+        return r;
     r = waitid(P_PID, (id_t)child->pid, info, options);
     return r == 0 ? 0 : -errno;
 }
@@ -222,23 +212,12 @@ bool lh_child_reap(struct lh_child *child)
     return true;
 }
 
-/* False: the kernel does not do that.  The descriptor means the process and its
- * group whoever has the number by now. */
-static bool signal_by_descriptor(const struct lh_child *child, int number,
-                                 unsigned flags)
-{
-    if (child->ended_fd < 0)
-        return false;
-    return syscall(SYS_pidfd_send_signal, child->ended_fd, number, NULL,
-                   flags) == 0 ||
-           errno == ESRCH;
-}
-
 /* The kernel that can signal a group by the leader's descriptor is preferred,
  * since a number may be another's by now. */
 void lh_child_signal(const struct lh_child *child, int number)
 {
-    bool reached = signal_by_descriptor(child, number, TO_THE_GROUP);
+    bool reached =
+        child->ended_fd >= 0 && lh_child_signal_by(child->ended_fd, number);
 
     if (!has_its_number(child))
         return;

@@ -96,6 +96,17 @@ int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag)
     return control(q, EPOLL_CTL_MOD, fd, to_epoll(interest), tag);
 }
 
+int lh_evq_arm(struct lh_evq *q, int fd, uint64_t tag)
+{
+    return lh_evq_change(q, fd, LH_EV_READ | LH_EV_ONESHOT, tag);
+}
+
+/* The kernel is always told at once. */
+void lh_evq_flush(struct lh_evq *q)
+{
+    (void)q;
+}
+
 /* A descriptor that is closed without it would still report if a forked child
  * has it. */
 void lh_evq_forget(struct lh_evq *q, int fd)

@@ -1,13 +1,13 @@
 /* Interrupting threads: see interrupt.h. */
 #include "os/interrupt.h"
 
+#include "os/interrupt_thread.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 static _Atomic unsigned takers;
 static struct sigaction before; /* the program's */
@@ -24,17 +24,11 @@ static void pass_to_program(int number, siginfo_t *info, void *context)
         before.sa_handler(number);
 }
 
-/* Ours carry an address that nobody else knows. */
-static bool is_ours(const siginfo_t *info)
-{
-    return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &takers;
-}
-
 static void on_interrupt(int number, siginfo_t *info, void *context)
 {
     int error = errno;
 
-    if (!is_ours(info))
+    if (!lh_interrupt_is_from(info, &takers))
         pass_to_program(number, info, context);
     else if (own_act)
         own_act(own_data);
@@ -75,18 +69,10 @@ int lh_interrupt_enter(void (*act)(void *data), void *data)
     own_act = NULL;
     own_data = data;
     own_act = act;
-    return (int)syscall(SYS_gettid);
+    return lh_interrupt_self();
 }
 
 void lh_interrupt_send(int thread)
 {
-    siginfo_t info;
-
-    memset(&info, 0, sizeof(info));
-    info.si_signo = SIGURG;
-    info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    info.si_value.sival_ptr = (void *)&takers;
-    syscall(SYS_rt_tgsigqueueinfo, getpid(), thread, SIGURG, &info);
+    lh_interrupt_signal(thread, SIGURG, &takers);
 }

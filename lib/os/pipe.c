@@ -3,11 +3,14 @@
 
 #include "os/fd.h"
 #include "os/nowait.h"
+#include "os/splice.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -78,16 +81,12 @@ ssize_t lh_pipe_open(int fds[2])
 
     if (room < 0)
         return room;
-    /* Refused to a user that has much in pipes: the usual size will do. */
-    room = fcntl(fds[1], F_SETPIPE_SZ, HELD_BYTES);
-    if (room < 0)
-        room = fcntl(fds[1], F_GETPIPE_SZ);
-    if (room >= 0)
-        return room;
-    int error = -errno;
-    close(fds[0]);
-    close(fds[1]);
-    return error;
+    room = lh_splice_room(fds[1], HELD_BYTES);
+    if (room < 0) {
+        close(fds[0]);
+        close(fds[1]);
+    }
+    return room;
 }
 
 /* All of it, at the start. */
@@ -111,8 +110,13 @@ static int open_temporary(void)
     static const char *const directories[] = {"/dev/shm", "/tmp", "/var/tmp"};
     int fd = -1;
 
-    for (size_t i = 0; fd < 0 && i < 3; i++)
-        fd = open(directories[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    for (size_t i = 0; fd < 0 && i < 3; i++) {
+        char path[40];
+        snprintf(path, sizeof(path), "%s/lhttpd-XXXXXX", directories[i]);
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd >= 0)
+            unlink(path);
+    }
     return lh_fd_above(fd);
 }
 
@@ -125,7 +129,7 @@ static int pipe_of(const void *p, size_t n)
     if (error < 0)
         return error;
     if (n > PIPE_BUF)
-        fcntl(fds[1], F_SETPIPE_SZ, (int)(n < INT_MAX ? n : INT_MAX));
+        lh_splice_room(fds[1], (int)(n < INT_MAX ? n : INT_MAX));
     ssize_t r = write(fds[1], p, n);
     close(fds[1]);
     if (r == (ssize_t)n) {

@@ -1,7 +1,8 @@
 /* What this process is and may use: see self.h. */
 #include "os/self.h"
 
-#include <pthread.h>
+#include "os/self_thread.h"
+
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -34,14 +35,11 @@ size_t lh_self_stack_bytes(void)
 
 size_t lh_self_stack_left(void)
 {
-    pthread_attr_t attributes;
     size_t size = 0, most = lh_self_stack_bytes();
     void *low = NULL;
 
-    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+    if (!lh_self_stack(&low, &size))
         return most;
-    pthread_attr_getstack(&attributes, &low, &size);
-    pthread_attr_destroy(&attributes);
     size_t left = (size_t)((char *)__builtin_frame_address(0) - (char *)low);
     return left < size && left < most ? left : most;
 }

@@ -9,10 +9,12 @@
 #include "base/mem.h"
 #include "os/error.h"
 #include "os/fd.h"
+#include "os/splice.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -27,6 +29,11 @@
 #include <unistd.h>
 
 #define UNIX_PREFIX "unix:"
+
+/* Octets that the kernel has not sent yet: Linux's name for it. */
+#ifndef FIONWRITE
+#define FIONWRITE TIOCOUTQ
+#endif
 
 /* How many clients that are gone already one call skips. */
 #define ACCEPT_TRIES 32
@@ -153,7 +160,8 @@ static int begin_listening(int fd, struct lh_sock_address *where,
     union address a;
     socklen_t n = sizeof(a);
 
-    if (listen(fd, SOMAXCONN) < 0)
+    /* As many clients may wait as the system allows. */
+    if (listen(fd, INT_MAX) < 0)
         return refuse_listener(err, "listen", where, -errno);
     if (getsockname(fd, &a.any, &n) < 0)
         return refuse_listener(err, "getsockname", where, -errno);
@@ -287,7 +295,8 @@ static int set_access(const char *path, const struct lh_sock_access *access,
     if ((access->uid != LH_SOCK_AS_MADE || access->gid != LH_SOCK_AS_MADE) &&
         lchown(path, access->uid, access->gid) < 0)
         return refuse_listener(err, "change owner and group of", where, -errno);
-    if (access->mode != LH_SOCK_AS_MADE && chmod(path, access->mode) < 0)
+    if (access->mode != LH_SOCK_AS_MADE &&
+        chmod(path, (mode_t)access->mode) < 0)
         return refuse_listener(err, "change mode of", where, -errno);
     return 0;
 }
@@ -487,9 +496,13 @@ int lh_sock_address_deinit(struct lh_sock_address *where, int fd,
 static bool concerns_one_client(int error)
 {
     static const int errors[] = {
-        ECONNABORTED, EINTR,     EPERM,     EPROTO,       ENETDOWN,
-        ENOPROTOOPT,  EHOSTDOWN, ENONET,    EHOSTUNREACH, EOPNOTSUPP,
-        ENETUNREACH,  ETIMEDOUT, ECONNRESET};
+#ifdef ENONET
+        ENONET,
+#endif
+        ECONNABORTED, EINTR,       EPERM,     EPROTO,
+        ENETDOWN,     ENOPROTOOPT, EHOSTDOWN, EHOSTUNREACH,
+        EOPNOTSUPP,   ENETUNREACH, ETIMEDOUT, ECONNRESET,
+    };
 
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         if (-errors[i] == error)
@@ -612,17 +625,16 @@ ssize_t lh_sock_splice(int fd, int pipe, size_t n)
     ssize_t sent;
 
     do {
-        sent =
-            splice(pipe, NULL, fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    } while (sent < 0 && errno == EINTR);
-    return moved(sent);
+        sent = lh_splice_out(pipe, fd, n);
+    } while (sent == -EINTR);
+    return sent == -EWOULDBLOCK ? -EAGAIN : sent;
 }
 
 size_t lh_sock_untaken(int fd)
 {
     int n;
 
-    return ioctl(fd, TIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
+    return ioctl(fd, FIONWRITE, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 size_t lh_sock_unread(int fd)

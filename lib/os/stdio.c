@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio_ext.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -119,14 +118,9 @@ int lh_stdio_duplicate(FILE *fp, struct lh_stdio_twin *twin)
     return twin->fd < 0 ? twin->fd : 0;
 }
 
-size_t lh_stdio_behind(FILE *fp)
-{
-    return __fpending(fp);
-}
-
 void lh_stdio_take_behind(FILE *fp, void *p)
 {
-    memcpy(p, lh_stdio_pending(fp), __fpending(fp));
+    memcpy(p, lh_stdio_pending(fp), lh_stdio_behind(fp));
     lh_stdio_empty_buffer(fp);
 }
 
@@ -136,7 +130,8 @@ void lh_stdio_close(FILE *fp)
 {
     struct stat st;
 
-    if (__fpending(fp) && fstat(fileno(fp), &st) == 0 && !S_ISREG(st.st_mode))
+    if (lh_stdio_behind(fp) && fstat(fileno(fp), &st) == 0 &&
+        !S_ISREG(st.st_mode))
         fcntl(fileno(fp), F_SETFL, fcntl(fileno(fp), F_GETFL) | O_NONBLOCK);
     fclose(fp);
 }
@@ -145,7 +140,7 @@ void lh_stdio_close(FILE *fp)
  * then set for the descriptor. */
 int lh_stdio_leave(FILE *fp, int64_t *offset)
 {
-    if (__fpending(fp) && fflush(fp) != 0)
+    if (lh_stdio_behind(fp) && fflush(fp) != 0)
         return -errno;
     *offset = ftello(fp);
     if (*offset < 0)
@@ -158,7 +153,7 @@ int lh_stdio_leave(FILE *fp, int64_t *offset)
 
 int lh_stdio_flush(FILE *fp)
 {
-    int r = __fpending(fp) && fflush(fp) != 0 ? -errno : 0;
+    int r = lh_stdio_behind(fp) && fflush(fp) != 0 ? -errno : 0;
 
     lh_stdio_forget_position(fp);
     return r;

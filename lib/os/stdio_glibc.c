@@ -32,6 +32,11 @@ void lh_stdio_forget_end(FILE *fp)
     fp->_flags &= ~_IO_EOF_SEEN;
 }
 
+size_t lh_stdio_behind(FILE *fp)
+{
+    return __fpending(fp);
+}
+
 const void *lh_stdio_pending(FILE *fp)
 {
     return fp->_IO_write_base;

@@ -66,6 +66,11 @@ void lh_stdio_forget_end(FILE *fp)
     musl(fp)->flags &= ~FLAG_EOF;
 }
 
+size_t lh_stdio_behind(FILE *fp)
+{
+    return __fpending(fp);
+}
+
 const void *lh_stdio_pending(FILE *fp)
 {
     return musl(fp)->wbase;

@@ -170,7 +170,7 @@ static int enter_root(const char *root, struct lh_err *err)
 /* Groups first: afterwards there is no right to change them. */
 static int become_user(const struct identity *id, struct lh_err *err)
 {
-    if (setgroups((size_t)id->groups_n, id->groups) < 0)
+    if (setgroups((unsigned short)id->groups_n, id->groups) < 0)
         return refuse_call(err, "setgroups", "");
     if (setresgid(id->gid, id->gid, id->gid) < 0)
         return refuse_call(err, "setresgid", "");

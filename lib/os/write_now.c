@@ -4,6 +4,7 @@
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/pipe.h"
+#include "os/splice.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -49,9 +50,11 @@ static ssize_t write_reopened(int as, const char *p, size_t n)
  * half full it has room for several who look at the same time. */
 static ssize_t write_half_empty_pipe(int fd, const char *p, size_t n)
 {
-    int held = 0, room = fcntl(fd, F_GETPIPE_SZ);
+    int held = 0, room = lh_splice_room(fd, 0);
 
-    if (ioctl(fd, FIONREAD, &held) < 0 || held > room / 2 || !takes_output(fd))
+    if (room >= 0 && (ioctl(fd, FIONREAD, &held) < 0 || held > room / 2))
+        return -EAGAIN;
+    if (!takes_output(fd))
         return -EAGAIN;
     return lh_sys_result(write(fd, p, n < PIPE_BUF ? n : PIPE_BUF));
 }

@@ -2,13 +2,12 @@
 #include "server/handover.h"
 
 /* One event, then silence until it is armed again.  May be another worker's
- * queue: epoll allows that from any thread. */
+ * queue. */
 static void arm_listener(struct lh_worker *of, unsigned i)
 {
     struct lh_acceptor *a = &of->acceptors[i];
 
-    lh_evq_change(&of->evq, a->listener->fd, LH_EV_READ | LH_EV_ONESHOT,
-                  a->tag);
+    lh_evq_arm(&of->evq, a->listener->fd, a->tag);
 }
 
 /* The waiting worker with the fewest connections, or NULL. */

@@ -490,7 +490,7 @@ int lh_server_give_up(struct lhttpd_server_t *s)
     char text[LH_ERR_TEXT_BYTES];
 
     lh_watch_end(&s->watch);
-    lh_listeners_vacate(&s->listeners, s->done.wake_fd);
+    lh_listeners_vacate(&s->listeners, s->done.fd);
     for (unsigned i = 0; i < s->workers_n && !s->attached; i++)
         lh_thread_detach(&s->workers[i].thread);
     lh_reload_abandon(s);

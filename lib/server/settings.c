@@ -238,7 +238,7 @@ struct lh_sock_access lh_settings_access(const struct lh_settings *settings)
 static int set_aio(struct lhttpd_server_t *s, const char *value,
                    struct lh_err *err)
 {
-    static const char *const names[] = {"uring", "threads", "inline"};
+    static const char *const names[] = {"uring", "posix", "threads", "inline"};
 
     if (strcmp(value, "auto") == 0) {
         s->settings.aio = NULL;
@@ -250,7 +250,9 @@ static int set_aio(struct lhttpd_server_t *s, const char *value,
             return 0;
         }
     }
-    return lh_err_set(err, LHTTPD_EINVAL, "not auto, uring, threads or inline");
+    return lh_err_set(err, LHTTPD_EINVAL,
+                      "not auto, uring (Linux), posix (FreeBSD), threads or "
+                      "inline");
 }
 
 /* --- the table ------------------------------------------------------------ */

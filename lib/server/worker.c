@@ -403,6 +403,7 @@ void lh_worker_rest(struct lh_worker *w, int most_ms)
 
     if (w->accepting)
         lh_handover_take(w);
+    lh_evq_flush(&w->evq);
     if (timeout < 0)
         return;
     uint64_t until = lh_deadline(now, (uint64_t)timeout);

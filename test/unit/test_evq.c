@@ -161,7 +161,7 @@ static void test_one_shot(void **state)
 static void *arm(void *arg)
 {
     (void)arg;
-    lh_evq_change(&q, ends[0], LH_EV_READ | LH_EV_ONESHOT, 3);
+    lh_evq_arm(&q, ends[0], 1);
     return NULL;
 }
 
@@ -175,7 +175,7 @@ static void test_armed_by_another_thread(void **state)
     assert_int_equal(ready(1), LH_EV_READ);
     assert_int_equal(pthread_create(&thread, NULL, arm, NULL), 0);
     assert_int_equal(lh_evq_wait(&q, events, LH_EVENTS_MAX, LONG_MS), 1);
-    assert_true(events[0].tag == 3);
+    assert_true(events[0].tag == 1);
     pthread_join(thread, NULL);
 }
 
@@ -198,9 +198,8 @@ static void test_wake_before(void **state)
     lh_evq_wake(&q);
     assert_int_equal(lh_evq_wait(&q, events, LH_EVENTS_MAX, LONG_MS), 0);
     /* All wakes are taken by one wait. */
-    uint64_t wakes;
-    assert_int_equal(read(q.wake_fd, &wakes, sizeof(wakes)), -1);
-    assert_int_equal(errno, EAGAIN);
+    struct pollfd more = {.fd = q.fd, .events = POLLIN};
+    assert_int_equal(poll(&more, 1, 0), 0);
     lh_evq_add(&q, ends[0], LH_EV_WRITE, 1);
     lh_evq_wake(&q);
     assert_int_equal(ready(1), LH_EV_WRITE);
@@ -248,7 +247,8 @@ static void test_descriptors(void **state)
 {
     (void)state;
     assert_true(fcntl(q.fd, F_GETFD) & FD_CLOEXEC);
-    assert_true(fcntl(q.wake_fd, F_GETFD) & FD_CLOEXEC);
+    if (q.wake_fd >= 0)
+        assert_true(fcntl(q.wake_fd, F_GETFD) & FD_CLOEXEC);
 }
 
 static void test_no_descriptors(void **state)
@@ -261,7 +261,7 @@ static void test_no_descriptors(void **state)
     close(next);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     few = old;
-    for (int more = 0; more < 2; more++) {
+    for (int more = 0; more < (q.wake_fd < 0 ? 1 : 2); more++) {
         few.rlim_cur = (rlim_t)(next + more);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
         assert_int_equal(lh_evq_init(&other), LH_SYS_EMFILE);
@@ -284,6 +284,12 @@ static void test_timer(void **state)
     assert_int_equal(lh_evq_add_timer(&timed), 0);
     struct pollfd p = {timed.fd, POLLIN, 0};
     assert_int_equal(poll(&p, 1, 0), 0);
+    lh_evq_wake(&timed);
+    if (poll(&p, 1, 0) == 0) {
+        lh_evq_deinit(&timed);
+        skip(); /* libkqueue on Linux: its descriptor tells nothing */
+    }
+    assert_int_equal(lh_evq_wait(&timed, &event, 1, 0), 0);
     for (int ms = 0; ms < 2; ms++) {
         lh_evq_set_timer(&timed, ms);
         assert_true(timed.timer_set);

@@ -124,7 +124,8 @@ static void open_queue_and_child(void)
 
     CHECK(lh_evq_init(&q) == 0);
     OURS(q.fd);
-    OURS(q.wake_fd);
+    if (q.wake_fd >= 0)
+        OURS(q.wake_fd);
     CHECK(lh_child_spawn(&child, &start, &err) == 0);
     if (child.ended_fd >= 0)
         OURS(child.ended_fd);

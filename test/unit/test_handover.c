@@ -23,14 +23,13 @@ static unsigned armed[WORKERS];
 static void (*meanwhile)(unsigned worker); /* once */
 
 /* The library's is not linked: this file has it. */
-int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag)
+int lh_evq_arm(struct lh_evq *q, int fd, uint64_t tag)
 {
     void (*call)(unsigned) = meanwhile;
     unsigned worker = 0;
 
     (void)fd;
     (void)tag;
-    assert_int_equal(interest, LH_EV_READ | LH_EV_ONESHOT);
     while (q != &w[worker].evq)
         worker++;
     armed[worker]++;

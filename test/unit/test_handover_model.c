@@ -227,13 +227,12 @@ static void set_waiting(bool waiting)
 }
 
 /* Arms the listener in a worker's event queue. */
-int lh_evq_change(struct lh_evq *q, int fd, unsigned interest, uint64_t tag)
+int lh_evq_arm(struct lh_evq *q, int fd, uint64_t tag)
 {
     unsigned worker = 0;
     uint8_t result;
 
     (void)fd;
-    (void)interest;
     (void)tag;
     while (q != &m.workers[worker].evq)
         worker++;

@@ -1,6 +1,6 @@
 /* The ways of os/aio.h, each a table of functions. */
-#ifndef LH_OS_AIO_LINUX_H
-#define LH_OS_AIO_LINUX_H
+#ifndef LH_OS_AIO_WAYS_H
+#define LH_OS_AIO_WAYS_H
 
 #include "os/aio.h"
 
@@ -32,8 +32,14 @@ struct lh_aio {
 };
 
 extern const struct lh_aio_ways lh_aio_uring;
+extern const struct lh_aio_ways lh_aio_posix;
 extern const struct lh_aio_ways lh_aio_threads;
 extern const struct lh_aio_ways lh_aio_inline;
+
+/* Those of this system, the best one first; the last is taken only where it is
+ * asked for.  One file for each system, which CMake chooses. */
+#define LH_AIO_WAYS 3
+extern const struct lh_aio_ways *const lh_aio_all_ways[LH_AIO_WAYS];
 
 /* Does the next part of it in this thread; as the system call returns. */
 int64_t lh_aio_perform(struct lh_aio_op *op);

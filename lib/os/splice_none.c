@@ -1,0 +1,28 @@
+/* Systems that cannot splice: see splice.h.  Octets are copied there. */
+#include "os/splice.h"
+
+#include <errno.h>
+
+ssize_t lh_splice_in(int file, off_t at, int pipe, size_t n)
+{
+    (void)file;
+    (void)at;
+    (void)pipe;
+    (void)n;
+    return -EOPNOTSUPP;
+}
+
+ssize_t lh_splice_out(int pipe, int socket, size_t n)
+{
+    (void)pipe;
+    (void)socket;
+    (void)n;
+    return -EOPNOTSUPP;
+}
+
+int lh_splice_room(int pipe, int wanted)
+{
+    (void)pipe;
+    (void)wanted;
+    return -EOPNOTSUPP;
+}
