@@ -18,6 +18,7 @@
 #include "base/timer.h"
 
 struct lh_hub;
+struct lh_media;
 struct lh_channels;
 
 /* Of os/, where a worker has them; NULL for VMs that are thrown away. */
@@ -74,9 +75,10 @@ struct lh_context {
     struct lh_arena_pools arenas; /* for lh_arena */
     struct lh_id_pool ids;
     struct lh_counters counters;
-    struct lh_tallies *tallies; /* of handlers; NULL: they have none */
-    uint64_t kill_ms;           /* how long a script may run; 0: for ever */
-    void *volatile kill_of;     /* for a signal: the VM that runs, or NULL */
+    struct lh_tallies *tallies;   /* of handlers; NULL: they have none */
+    uint64_t kill_ms;             /* how long a script may run; 0: for ever */
+    void *volatile kill_of;       /* for a signal: the VM that runs, or NULL */
+    const struct lh_media *media; /* types of files; NULL: the usual ones */
     const struct lh_stats_source *stats; /* NULL: there are none */
     /* Asks for a reload, which another thread does; 0, or an error in words.
      * NULL for VMs that are thrown away. */

@@ -197,7 +197,7 @@ static void begin_body(struct head *h, const struct lh_ranges *ranges)
     add_if(h, LH_STR("content-disposition"), s->options->disposition);
     add(h, LH_STR("accept-ranges"), LH_STR("bytes"));
     s->state = LH_SERVING_BODY;
-    start(h, ranges->n ? 206 : 200);
+    start(h, s->options->status ? s->options->status : ranges->n ? 206 : 200);
 }
 
 /* --- errors with fields --------------------------------------------------- */
@@ -263,6 +263,11 @@ void lh_answer_begin(struct lh_serving *s)
                   ? s->options->type
                   : lh_media_type(s->options->media,
                                   (struct lh_str){s->path, s->path_n});
+    if (s->options->status) {
+        ranges.n = 0;
+        begin_body(&h, &ranges);
+        return;
+    }
     switch (lh_condition_check(&s->ex->request, &v, now_s)) {
     case LH_CONDITION_FAILED:
         lh_serving_fail(s, 412);

@@ -17,8 +17,9 @@ struct lh_files_options {
     bool compressed;       /* .br and .gz beside the file */
     const struct lh_media *media; /* NULL: the built-in ones */
     struct lh_str cache_control;  /* these: .p NULL: none */
-    struct lh_str type;           /* instead of the name's */
-    struct lh_str disposition;    /* content-disposition */
+    unsigned status;    /* of the file, without conditions and ranges; 0: 200 */
+    struct lh_str type; /* instead of the name's */
+    struct lh_str disposition; /* content-disposition */
     /* Answers where nothing is found, and takes over the exchange's handler
      * side; false: it does not.  NULL: nobody does. */
     bool (*not_found)(struct lh_exchange *ex);

@@ -16,15 +16,21 @@
  * that is made for clients (RFC 8615). */
 static bool has_dot_name(struct lh_str path)
 {
-    struct lh_str known = LH_STR("/.well-known");
-    size_t at = 0;
+    const struct lh_str known = LH_STR(".well-known");
+    char before = '/';
 
+    while (path.n && path.p[0] == '/') {
+        path.p++;
+        path.n--;
+    }
+    size_t at = 0;
     if (path.n >= known.n && memcmp(path.p, known.p, known.n) == 0 &&
         (path.n == known.n || path.p[known.n] == '/'))
-        at = known.n;
-    for (; at + 1 < path.n; at++) {
-        if (path.p[at] == '/' && path.p[at + 1] == '.')
+        before = path.p[at++];
+    for (; at < path.n; at++) {
+        if (path.p[at] == '.' && before == '/')
             return true;
+        before = path.p[at];
     }
     return false;
 }
@@ -73,7 +79,8 @@ struct lh_serving *lh_serving_new(struct lh_exchange *ex,
         return NULL;
     if (!request->head && !lh_str_equal(request->method, LH_STR("GET")))
         lh_answer_method(s);
-    else if (options->directory && has_dot_name(path))
+    else if (strlen(s->path) != s->path_n ||
+             (options->directory && has_dot_name(path)))
         lh_serving_fail(s, 404);
     else
         lh_find_begin(s);

@@ -20,8 +20,8 @@ extern const luaL_Reg lh_cookie_functions[], lh_handler_functions[],
 
 /* Functions that only boot.lua uses. */
 extern const luaL_Reg lh_coroutine_begins[], lh_failure_begins[],
-    lh_gc_begins[], lh_read_begins[], lh_shared_begins[], lh_sleep_begins[],
-    lh_write_begins[];
+    lh_gc_begins[], lh_read_begins[], lh_serve_begins[], lh_shared_begins[],
+    lh_sleep_begins[], lh_write_begins[];
 
 /* What a coroutine yields to the worker, and what it gets back when one of
  * those around it cannot be suspended. */

@@ -43,6 +43,7 @@ httpd.write = waiting(begins.write_begin)
 httpd.flush = waiting(begins.flush_begin)
 httpd.finish = waiting(begins.finish_begin)
 httpd.sleep = waiting(begins.sleep_begin)
+httpd.serve_file = waiting(begins.serve_file_begin)
 httpd.shared = {
     get = waiting(begins.shared_get), set = waiting(begins.shared_set),
     add = waiting(begins.shared_add), incr = waiting(begins.shared_incr),

@@ -110,6 +110,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_sleep_begins);
     lh_api_register(L, vm, lh_subscription_begins);
     lh_api_register(L, vm, lh_shared_begins);
+    lh_api_register(L, vm, lh_serve_begins);
     lh_files_add(L, vm);
     lua_pushlightuserdata(L, lh_api_tag());
     lua_pushlightuserdata(L, lh_api_refused());

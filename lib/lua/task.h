@@ -19,6 +19,7 @@ struct lh_file;
 struct lh_native;
 struct lh_subscription;
 struct lh_asked;
+struct lh_serving;
 
 enum lh_task_state {
     LH_TASK_IDLE,
@@ -99,6 +100,8 @@ struct lh_task {
     struct lh_task_on on;
     struct lh_subscription *reads; /* valid while the wait lasts, as on.file */
     struct lh_asked *asked;        /* a shared value's owner */
+    struct lh_serving *serving;    /* the file that answers */
+    bool serves;                   /* ... and it has begun to */
 
     /* How the handler behaves. */
     uint64_t resumed_ms;

@@ -134,6 +134,23 @@ function httpd.sync(file, timeout) end
 ---@return integer? code
 function httpd.sendfile(file, offset, length, timeout) end
 
+---@class httpd.serve_options
+---@field root? string the directory that the path lies in, and is not led out of
+---@field index? string|false the page of a directory; "index.html"
+---@field type? string `content-type`, instead of what the name says
+---@field cache_control? string
+---@field download? string|boolean a file name for the client to store it as
+---@field compressed? boolean false: leave `.br` and `.gz` beside it alone
+---@field status? integer for pages of errors
+
+---Answers the request with a file: type, entity tag, conditions and ranges. Returns
+---the status, once the response has all of it.
+---@param path string
+---@param options? httpd.serve_options
+---@return integer? status
+---@return httpd.problem? problem
+function httpd.serve_file(path, options) end
+
 ---@class httpd.popen_options
 ---@field mode? "r"|"w" the file reads the program's output, or writes its input
 ---@field stdin? string with "r": its input, empty otherwise
