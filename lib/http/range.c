@@ -100,7 +100,10 @@ enum lh_range_result lh_ranges_parse(struct lh_ranges *ranges,
                              LH_STR("bytes=")))
         return LH_RANGE_WHOLE;
     struct lh_str list = {field->value.p + 6, field->value.n - 6};
-    return parse_list(ranges, list, length);
+    enum lh_range_result result = parse_list(ranges, list, length);
+    if (result != LH_RANGE_PARTS)
+        ranges->n = 0;
+    return result;
 }
 
 /* --- what is sent --------------------------------------------------------- */

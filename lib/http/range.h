@@ -29,7 +29,8 @@ struct lh_ranges {
  * Of the fields of a GET request, for a representation of `length` octets.
  * Another unit, a mistake in the syntax, several lines, more than
  * LH_RANGES_MAX ranges and such that overlap are the whole: the field is
- * ignored, as 14.2 allows.  Ranges behind the end are left out.
+ * ignored, as 14.2 allows.  Ranges behind the end are left out.  Without
+ * LH_RANGE_PARTS there are none.
  */
 enum lh_range_result lh_ranges_parse(struct lh_ranges *ranges,
                                      const struct lh_fields *fields,

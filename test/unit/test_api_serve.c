@@ -36,6 +36,8 @@ static const char source[] =
     "serve('hidden', DIR .. '.hidden')\n"
     "serve('none', DIR .. 'none')\n"
     "serve('long', DIR .. 'long')\n"
+    "fill('huge', '')\n"
+    "serve('huge', DIR .. 'huge')\n"
     "serve('in', 'a.txt', root)\n"
     "serve('in2', '/a.txt', root)\n"
     "serve('dot', '.hidden', root)\n"
@@ -190,9 +192,12 @@ static int told_closed(void *arg)
 
 static void client_goes(void **state)
 {
-    int fd = test_live_ask(&live, "/long");
+    int fd;
 
     (void)state;
+    /* More than any socket's buffer. */
+    assert_int_equal(truncate(test_live_path("huge"), (off_t)1 << 28), 0);
+    fd = test_live_ask(&live, "/huge");
     test_client_read_until(fd, answer, sizeof(answer), "HTTP/1.1 200");
     close(fd);
     test_live_until(told_closed, NULL);

@@ -21,8 +21,10 @@ static const char *parse(const char *value, uint64_t length)
 
     switch (lh_ranges_parse(&ranges, &fields, length)) {
     case LH_RANGE_WHOLE:
+        assert_int_equal(ranges.n, 0);
         return "whole";
     case LH_RANGE_UNSATISFIABLE:
+        assert_int_equal(ranges.n, 0);
         return "416";
     case LH_RANGE_PARTS:
         break;
