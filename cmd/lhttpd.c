@@ -2,7 +2,6 @@
 #include <err.h>
 #include <getopt.h>
 #include <lhttpd.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +9,12 @@
 #define GRACE    10000 /* ms for requests under way at the first signal */
 #define ARGS_MAX 1024
 #define DIGITS   "0123456789"
-#define OPTIONS  "+l:c:k:a:p:u:r:w:o:fdtVh"
+#define OPTIONS  "+l:s:c:k:a:p:u:r:w:o:fdtVh"
 
 static const char help[] =
-    "usage: lhttpd [options] -l prefix script [-l prefix script ...]\n"
+    "usage: lhttpd [options] -l prefix script [-s prefix directory ...]\n"
     "  -l prefix script  serve the URLs below prefix with a Lua script\n"
+    "  -s prefix dir     ... with the files of a directory; repeatable too\n"
     "  -c file -k file   certificate chain and key: HTTPS; repeatable pair\n"
     "  -a address        a numeric address or unix:/path; default: all\n"
     "  -p port[hsr][p]   for HTTP (h), HTTPS (s), to redirect to it (r), with\n"
@@ -29,9 +29,9 @@ static const char help[] =
 static const struct option words[] = {
     {"help", 0, NULL, 'h'}, {"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
 static struct {
-    char *v[ARGS_MAX];
+    char *v[ARGS_MAX + 1]; /* NULL at the end */
     unsigned n;
-} given[128]; /* by option letter: its arguments; -l has two each time */
+} given[128]; /* by option letter: its arguments; -l and -s have two each */
 static lhttpd_config_t config = {.size = sizeof(config)};
 static lhttpd_server_t *server;
 
@@ -57,7 +57,6 @@ static int number(int c, const char *text, int min, int max)
     return (int)n;
 }
 
-/* Behind its number: h, s or r, what is spoken there, and p. */
 static void check_port(const char *port)
 {
     const char *end = port + strspn(port, DIGITS);
@@ -73,7 +72,7 @@ static void check_port(const char *port)
 /* Without h, s and r the certificate says what is spoken. */
 static unsigned flags_of(const char *port)
 {
-    bool tls = strchr(port, 's') || (given['c'].n && !strpbrk(port, "hr"));
+    int tls = strchr(port, 's') || (given['c'].n && !strpbrk(port, "hr"));
 
     return (tls ? LHTTPD_LISTEN_TLS : 0) |
            (strchr(port, 'r') ? LHTTPD_LISTEN_REDIRECT : 0) |
@@ -93,10 +92,10 @@ static void take_option(int c, char *argv[])
     if (c == 'd') /* may be followed by a number */
         optarg = next && strspn(next, DIGITS) ? argv[optind++] : "2";
     add(c, optarg);
-    if (c != 'l')
+    if (!strchr("ls", c))
         return;
     if (!next || *next == '-' || *optarg == '-')
-        errx(2, "-l '%s': give two arguments: -l prefix script", optarg);
+        errx(2, "-%c '%s': give two arguments: prefix and path", c, optarg);
     add(c, argv[optind++]); /* getopt knows of the first alone */
 }
 
@@ -110,7 +109,7 @@ static void parse(int argc, char *argv[])
         errx(2, "'%s': not an option (lhttpd -h shows all)", argv[optind]);
     if (given['c'].n != given['k'].n)
         errx(2, "each certificate (-c) needs its key (-k)");
-    if (!given['l'].n)
+    if (!given['l'].n && !given['s'].n)
         errx(2, "nothing to serve: give -l prefix script");
     for (unsigned i = 0; i < given['p'].n; i++)
         check_port(given['p'].v[i]);
@@ -173,9 +172,10 @@ static void set_up(void)
         need(lhttpd_server_add_certificate(server, &pair));
     }
     need(lhttpd_process_confine(last('u'), last('r')));
-    for (unsigned i = 0; i < given['l'].n; i += 2)
-        need(lhttpd_server_map_script(server, given['l'].v[i],
-                                      given['l'].v[i + 1]));
+    for (char **v = given['l'].v; *v; v += 2)
+        need(lhttpd_server_map_script(server, v[0], v[1]));
+    for (char **v = given['s'].v; *v; v += 2)
+        need(lhttpd_server_map_directory(server, v[0], v[1], NULL));
 }
 
 int main(int argc, char *argv[])

@@ -54,9 +54,11 @@ class BadInput(harness.TestCase):
                 (["-w", "'0'"], ("-f", "-w", "0", *TOOLS)),
                 (["-w", "'many'"], ("-f", "-w", "many", *TOOLS)),
                 (["-d", "'9'"], ("-f", "-d", "9", *TOOLS)),
-                (["-l prefix script", "/,x.lua"], ("-f", "-l", "/,x.lua")),
-                (["-l prefix script"], ("-f", "-l", "/", "-f")),
-                (["-l prefix script", "'-t'"],
+                (["-l", "prefix and path", "/,x.lua"],
+                 ("-f", "-l", "/,x.lua")),
+                (["-l", "prefix and path"], ("-f", "-l", "/", "-f")),
+                (["-s", "prefix and path"], ("-f", "-s", "/")),
+                (["-l", "prefix and path", "'-t'"],
                  ("-f", "-a", "127.0.0.1", "-p", "0", "-l", "-t", TOOLS[2])),
                 (["no_such_limit"], ("-f", "-o", "no_such_limit=1", *TOOLS)),
                 (["idle_timeout_ms"],
@@ -217,7 +219,7 @@ class Information(harness.TestCase):
         done = lhttpd("-h")
         self.assertEqual(done.returncode, 0)
         self.assertEqual(lhttpd("--help").stdout, done.stdout)
-        for letter in "lckuaprdfwotVh":
+        for letter in "lsckuaprdfwotVh":
             self.assertIn("-" + letter, done.stdout)
 
     def test_configuration(self):
@@ -272,6 +274,23 @@ class Information(harness.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assertIn("a certificate is given, and no listener speaks TLS",
                       done.stderr)
+
+    def test_a_directory(self):
+        """Beside a script, below it, and alone."""
+        with tempfile.TemporaryDirectory() as where:
+            os.chmod(where, 0o755)
+            with open(where + "/a.txt", "w") as f:
+                f.write("of a file\n")
+            with harness.Server("/", script("tools.lua"),
+                                options=["-s", "/files", where]) as s:
+                with s.client() as c:
+                    self.assertEqual(c.ask(path="/files/a.txt").text,
+                                     "of a file\n")
+                    self.assertEqual(c.ask().text, "hello\n")
+            self.assertEqual(lhttpd("-t", "-s", "/", where).returncode, 0)
+            gone = lhttpd("-t", "-s", "/", where + "/no")
+            self.assertEqual(gone.returncode, 1)
+            self.assertIn(where + "/no", gone.stderr)
 
     def test_arguments_stay_readable(self):
         """What ps shows is what was given."""
