@@ -23,7 +23,8 @@ struct lh_peer {
     unsigned owners;
     bool secure; /* the client speaks TLS, to us or to a proxy that says so */
     bool tells_cert; /* our own TLS does, and would know of a certificate */
-    uint64_t number; /* of the connection in its worker, from 1 on */
+    uint16_t logged_bytes; /* of `logged` */
+    uint64_t number;       /* of the connection in its worker, from 1 on */
     int server_port, client_port; /* 0 on a unix socket */
     int proxy_port;
     char server_addr[46]; /* numeric; "unix" on a unix socket */
@@ -36,7 +37,7 @@ struct lh_peer {
     char *proxy_addr; /* who is connected to us and speaks for the client; NULL:
                          the client */
     char *logged;     /* what its lines of the access log have alike, from
-                         lh_alloc(); NULL: not written yet */
+                             lh_alloc(); NULL: not written yet */
     struct lh_peer *origin; /* of one that is for a single request: whose
                                strings these are; or NULL */
 };

@@ -79,9 +79,9 @@ struct lh_protocol {
 struct lh_protocol_host {
     struct lh_context *ctx;
     struct lh_peer *peer;
-    bool splices;        /* output may come from a pipe */
     uint64_t first_ms;   /* when the first octet came; 0: it has yet to */
     enum lh_ending ends; /* how requests end that the connection's loss ends */
+    bool splices;        /* output may come from a pipe */
     /* The request's header section is complete: find its handler. */
     void (*request)(struct lh_protocol_host *host, struct lh_exchange *ex);
     /* Status or deadline may have changed outside of feed and pull. */

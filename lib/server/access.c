@@ -103,19 +103,19 @@ static int64_t epoch_us(struct lh_access_writer *a)
 }
 
 /* Written with the first line of a peer, and kept for the others. */
-static const char *ends_of(enum lh_access_format format,
-                           const lhttpd_access_t *e, struct lh_peer *peer)
+static struct lh_str ends_of(enum lh_access_format format,
+                             const lhttpd_access_t *e, struct lh_peer *peer)
 {
     if (!peer->logged && format == LH_ACCESS_JSON)
-        peer->logged = lh_access_ends(format, e);
-    return peer->logged;
+        peer->logged = lh_access_ends(e, &peer->logged_bytes);
+    return (struct lh_str){peer->logged, peer->logged_bytes};
 }
 
 static void add_line(struct lh_access_writer *a, const lhttpd_access_t *e,
                      struct lh_peer *peer)
 {
     enum lh_access_format format = a->access->format;
-    const char *ends = ends_of(format, e, peer);
+    struct lh_str ends = ends_of(format, e, peer);
     char *line = lh_lines_room(&a->lines, lh_access_line_most(format, e, ends));
 
     if (!lh_lines_waiting(&a->lines))

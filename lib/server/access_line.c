@@ -18,6 +18,8 @@
 /* "\u00ff" */
 #define ESCAPED_BYTES 6
 
+#define PROTOCOL_BYTES (sizeof("HTTP/1.1") - 1) /* and of the others */
+
 /* What other servers write where a client went before it was answered. */
 #define NO_STATUS 499
 
@@ -98,6 +100,18 @@ static uint64_t copy_halves(char *to, const char *p, size_t n)
     return odd_ones((uint64_t)first << 32 | last);
 }
 
+/* Two or three, likewise; an octet that is there twice is no odder. */
+static uint64_t copy_quarters(char *to, const char *p, size_t n)
+{
+    uint16_t first, last;
+
+    memcpy(&first, p, sizeof(first));
+    memcpy(&last, p + n - sizeof(last), sizeof(last));
+    memcpy(to, &first, sizeof(first));
+    memcpy(to + n - sizeof(last), &last, sizeof(last));
+    return odd_ones(((uint64_t)first << 16 | last) * 0x100000001u);
+}
+
 /* Copies a text whole; false: something in it needs an escape.  Most texts are
  * plain, so that is found out by the way; the last word may overlap. */
 static bool copy_plain(char *to, const char *p, size_t n)
@@ -111,9 +125,10 @@ static bool copy_plain(char *to, const char *p, size_t n)
         odd |= copy_word(to + n - word, p + n - word);
     else if (n >= word / 2)
         odd = copy_halves(to, p, n);
-    else
-        for (size_t i = 0; i < n; i++)
-            odd |= is_plain_octet((uint8_t)(to[i] = p[i])) ? 0 : EACH(0x80);
+    else if (n >= word / 4)
+        odd = copy_quarters(to, p, n);
+    else if (n)
+        odd = is_plain_octet((uint8_t)(*to = *p)) ? 0 : EACH(0x80);
     return !(odd & EACH(0x80));
 }
 
@@ -172,7 +187,7 @@ static char *put_request_line(char *to, const lhttpd_access_t *e)
         return PUT(to, "\"-\"");
     to = put_clf(PUT(to, "\""), e->method);
     to = put_clf(PUT(to, " "), e->target);
-    to = put_terminated(PUT(to, " "), e->protocol);
+    to = put_n(PUT(to, " "), e->protocol, PROTOCOL_BYTES);
     return PUT(to, "\"");
 }
 
@@ -282,25 +297,28 @@ static char *put_ends(char *to, const lhttpd_access_t *e)
     return PUT_WORDS(to, ",\"tls_server_name\":", e->tls_server_name);
 }
 
-static char *put_json(char *to, const lhttpd_access_t *e, const char *ends,
+static char *put_json(char *to, const lhttpd_access_t *e, struct lh_str ends,
                       struct lh_access_dates *dates)
 {
-    static const char *const endings[] = {
-        [LHTTPD_ENDED_COMPLETE] = "complete",
-        [LHTTPD_ENDED_GONE] = "gone",
-        [LHTTPD_ENDED_TIMEOUT] = "timeout",
-        [LHTTPD_ENDED_CUT] = "cut",
+    static const struct lh_str endings[] = {
+        [LHTTPD_ENDED_COMPLETE] = {"complete", 8},
+        [LHTTPD_ENDED_GONE] = {"gone", 4},
+        [LHTTPD_ENDED_TIMEOUT] = {"timeout", 7},
+        [LHTTPD_ENDED_CUT] = {"cut", 3},
     };
 
     to = put_line_time(to, e->begun_unix_us, dates);
-    to = ends ? put_terminated(to, ends) : put_ends(to, e);
-    to = PUT_KNOWN(to, ",\"protocol\":", e->protocol);
+    to = ends.p ? put_n(to, ends.p, ends.n) : put_ends(to, e);
+    to = put_n(PUT(to, ",\"protocol\":\""), e->protocol, PROTOCOL_BYTES);
+    to = PUT(to, "\"");
     to = PUT_TEXT(to, ",\"method\":", e->method);
     to = PUT_TEXT(to, ",\"authority\":", e->authority);
     to = PUT_TEXT(to, ",\"target\":", e->target);
     to = PUT_WORDS(to, ",\"prefix\":", e->prefix);
     to = PUT_VALUE(to, ",\"status\":", e->status);
-    to = PUT_KNOWN(to, ",\"ending\":", endings[e->ending]);
+    to = put_n(PUT(to, ",\"ending\":\""), endings[e->ending].p,
+               endings[e->ending].n);
+    to = PUT(to, "\"");
     to = PUT_VALUE(to, ",\"sent_bytes\":", e->sent_bytes);
     to = PUT_VALUE(to, ",\"received_bytes\":", e->received_bytes);
     to = PUT_VALUE(to, ",\"header_us\":", e->header_us);
@@ -342,34 +360,32 @@ static size_t most_of_ends(const lhttpd_access_t *e)
            length_of_line(e->tls_server_name);
 }
 
-char *lh_access_ends(enum lh_access_format format, const lhttpd_access_t *e)
+char *lh_access_ends(const lhttpd_access_t *e, uint16_t *bytes)
 {
-    char *text = NULL;
+    size_t most = FIXED_BYTES + ESCAPED_BYTES * most_of_ends(e);
+    char *text = most <= UINT16_MAX ? lh_alloc(most) : NULL;
 
-    if (format == LH_ACCESS_JSON)
-        text = lh_alloc(FIXED_BYTES + ESCAPED_BYTES * most_of_ends(e));
     if (!text)
         return NULL;
-    char *end = put_ends(text, e);
-    *end++ = '\0';
-    char *fitting = lh_realloc(text, (size_t)(end - text));
+    *bytes = (uint16_t)(put_ends(text, e) - text);
+    char *fitting = lh_realloc(text, *bytes);
     return fitting ? fitting : text;
 }
 
 size_t lh_access_line_most(enum lh_access_format format,
-                           const lhttpd_access_t *e, const char *ends)
+                           const lhttpd_access_t *e, struct lh_str ends)
 {
     size_t n = e->method.bytes + e->target.bytes + e->referrer.bytes +
                e->user_agent.bytes;
 
     if (format == LH_ACCESS_JSON)
         n += e->authority.bytes + e->request_id.bytes + e->traceparent.bytes +
-             length_of_line(e->prefix) + (ends ? 0 : most_of_ends(e));
-    return FIXED_BYTES + length_of_line(ends) + ESCAPED_BYTES * n;
+             length_of_line(e->prefix) + (ends.p ? 0 : most_of_ends(e));
+    return FIXED_BYTES + ends.n + ESCAPED_BYTES * n;
 }
 
 size_t lh_access_line(char *to, enum lh_access_format format,
-                      const lhttpd_access_t *e, const char *ends,
+                      const lhttpd_access_t *e, struct lh_str ends,
                       struct lh_access_dates *dates)
 {
     char *end = format == LH_ACCESS_JSON       ? put_json(to, e, ends, dates)

@@ -5,6 +5,7 @@
 #ifndef LH_SERVER_ACCESS_LINE_H
 #define LH_SERVER_ACCESS_LINE_H
 
+#include "base/str.h"
 #include "lhttpd.h"
 
 #include <stdbool.h>
@@ -32,17 +33,17 @@ struct lh_access_dates {
 bool lh_access_format_of(const char *name, enum lh_access_format *format);
 
 /* What all lines of an entry's connection have alike in JSON: both ends, and
- * TLS.  From lh_alloc(); NULL: no memory, or the format has none. */
-char *lh_access_ends(enum lh_access_format format, const lhttpd_access_t *e);
+ * TLS.  From lh_alloc(); NULL: no memory, or longer than is worth keeping. */
+char *lh_access_ends(const lhttpd_access_t *e, uint16_t *bytes);
 
 /* How long its line is at most, newline included.  `ends`: of its connection,
- * or NULL. */
+ * or .p NULL. */
 size_t lh_access_line_most(enum lh_access_format format,
-                           const lhttpd_access_t *e, const char *ends);
+                           const lhttpd_access_t *e, struct lh_str ends);
 
 /* Writes the line, returns its length. */
 size_t lh_access_line(char *to, enum lh_access_format format,
-                      const lhttpd_access_t *e, const char *ends,
+                      const lhttpd_access_t *e, struct lh_str ends,
                       struct lh_access_dates *dates);
 
 #endif

@@ -51,18 +51,9 @@ void lh_conn_begin_close(struct lh_conn *c, bool lingers)
 void lh_conn_discard(struct lh_conn *c)
 {
     c->readable = false;
-    switch (c->transport->ops->discard(c->transport)) {
-    case LH_NET_OK:
-        if (c->linger_ends)
-            linger_on(c);
-        break;
-    case LH_NET_AGAIN:
-        break;
-    case LH_NET_EOF:
-        lh_conn_see(&c->eof);
-        break;
-    case LH_NET_LOST:
+    enum lh_net outcome = c->transport->ops->discard(c->transport);
+    if (!lh_conn_has_read(c, outcome))
         lh_conn_lose(c);
-        break;
-    }
+    else if (outcome == LH_NET_OK && c->linger_ends)
+        linger_on(c);
 }

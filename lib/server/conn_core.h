@@ -76,9 +76,9 @@ struct lh_conn {
     bool pulled;      /* something was pulled since protocol->sent() */
     bool feeding;     /* its own feed step runs: no need to queue it */
     bool counts_idle; /* in the idle list */
-    uint8_t carrier;  /* enum lh_carrier */
     uint8_t *proxy;   /* PROXY: a chunk for its header, proxy_n octets of it */
     uint16_t proxy_n;
+    uint8_t carrier; /* enum lh_carrier */
     uint8_t sniffed;
     uint8_t sniff[4];
 };
@@ -137,6 +137,14 @@ static inline void lh_conn_see(enum lh_told *what)
 {
     if (*what == LH_NOT_SEEN)
         *what = LH_SEEN;
+}
+
+/* What reading from the client has come to.  False: it is lost. */
+static inline bool lh_conn_has_read(struct lh_conn *c, enum lh_net outcome)
+{
+    if (outcome == LH_NET_EOF)
+        lh_conn_see(&c->eof);
+    return outcome != LH_NET_LOST;
 }
 
 /* Is there input to use that no event will announce? */

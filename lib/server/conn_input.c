@@ -46,19 +46,11 @@ static void receive_input(struct lh_conn *c)
     hear_client(c);
     enum lh_net outcome = c->transport->ops->receive(c->transport);
     lh_worker_look(c->worker);
-    switch (outcome) {
-    case LH_NET_OK:
-    case LH_NET_AGAIN:
-        break;
-    case LH_NET_EOF:
-        lh_conn_see(&c->eof);
-        break;
-    case LH_NET_LOST:
-        c->transport->ops->send(c->transport); /* TLS says why in an alert */
-        lh_negotiate_log_loss(c);
-        lh_conn_lose(c);
-        break;
-    }
+    if (lh_conn_has_read(c, outcome))
+        return;
+    c->transport->ops->send(c->transport); /* TLS says why in an alert */
+    lh_negotiate_log_loss(c);
+    lh_conn_lose(c);
 }
 
 /* A pipelined request can only be used once the answer before it has been
