@@ -53,7 +53,9 @@ fi
 
 # groff's complaints, but for those of links, which want an installed page.
 if command -v groff >/dev/null; then
-    for page in "$work"/man3/*.3 "$root"/docs/*.[0-9]; do
+    awk -f "$root/docs/markdown.awk" -v name=lhttpd-lua -v section=7 \
+        "$root/docs/lua-api.md" >"$work/lhttpd-lua.7" || exit 1
+    for page in "$work"/man3/*.3 "$work"/*.7 "$root"/docs/*.[0-9]; do
         grep -q '^\.so ' "$page" && continue
         said=$(groff -ww -mandoc -Tascii "$page" 2>&1 >/dev/null)
         [ -z "$said" ] || wrong="$wrong

@@ -69,6 +69,12 @@ def own_loop():
     return BINARY.endswith("/loop/lhttpd")
 
 
+def vm_module():
+    """What pkg-config calls the binary's Lua."""
+    with open(os.path.join(BUILD, "lhttpd.pc")) as f:
+        return re.search(r"^Requires: (\S+)$", f.read(), re.M).group(1)
+
+
 def built_by_musl():
     with open(os.path.join(BUILD, "CMakeCache.txt")) as f:
         return "/musl/toolchain.cmake" in f.read()

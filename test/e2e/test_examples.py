@@ -407,7 +407,8 @@ class Installed(installed.TestCase):
                      if "liblhttpd.3" in files)
         for name, text in (("lhttpd_server_start", "returns when they serve"),
                            ("lhttpd_config_init", "Makes a server"),
-                           ("lhttpd", "-l prefix script")):
+                           ("lhttpd", "-l prefix script"),
+                           ("lhttpd-lua", "Registers a handler, while the")):
             out = self.tool("man", "-M", os.path.dirname(pages), name)
             self.assertIn(text, " ".join(re.sub(".\b", "", out).split()))
 
@@ -438,9 +439,20 @@ class Definitions(harness.TestCase):
     SCRIPT = """
 httpd.register_handler("/", function(env, header)
     local found = {}
-    for name, value in pairs(httpd) do
-        found[#found + 1] = "httpd." .. name .. " " .. type(value)
+    local function list(prefix, of)
+        for name, value in pairs(of) do
+            if type(name) == "string" then
+                found[#found + 1] = prefix .. name .. " " .. type(value)
+                if type(value) == "table" then
+                    list(prefix .. name .. ".", value)
+                end
+            end
+        end
     end
+    list("httpd.", httpd)
+    list("stats.", httpd.stats())
+    local news = httpd.subscribe("news")
+    list("subscription.", (debug.getmetatable(news) or {}).__index or {})
     for name in header["x-names"]:gmatch("%S+") do
         found[#found + 1] = name .. " " .. type(env[name])
     end
@@ -459,10 +471,36 @@ end)
         return dict(line.split() for line in text.splitlines())
 
     def test_functions(self):
-        found = {name[6:] for name, kind in self.answer("").items()
+        found = {name for name, kind in self.answer("").items()
                  if kind == "function"}
-        self.assertEqual(found, set(re.findall(
-            r"^function httpd\.(\w+)\(", read(self.PATH), re.M)))
+        defined = re.findall(r"^function ([\w.:]+)\(", read(self.PATH), re.M)
+        self.assertEqual(found, {name.replace(":", ".") for name in defined})
+
+    def fields(self, of):
+        """{name: is it optional} of a class, with those that it inherits."""
+        text = read(self.PATH)
+        own = re.search(rf"^---@class {of}(?:: (\S+))?\n((?:---.*\n)*)", text,
+                        re.M)
+        found = self.fields(own.group(1)) if own.group(1) else {}
+        for name, optional, kind in re.findall(
+                r"^---@field (\w+)(\??) (\{.*?\}|\S+)", own.group(2), re.M):
+            found[name] = bool(optional)
+            if kind.startswith("{"):
+                found.update({f"{name}.{inner}": bool(may)
+                              for inner, may in re.findall(r"(\w+)(\??):",
+                                                           kind)})
+            elif f"@class {kind}" in text:
+                found.update({f"{name}.{inner}": may for inner, may in
+                              self.fields(kind).items()})
+        return found
+
+    def test_statistics(self):
+        found = {name[6:] for name in self.answer("")
+                 if name.startswith("stats.")}
+        listed = self.fields("httpd.stats")
+        self.assertEqual(found - set(listed), set())
+        self.assertEqual({name for name, optional in listed.items()
+                          if not optional} - found, set())
 
     def test_environment(self):
         listed = re.findall(r"^---@field ([A-Z][A-Z_]+)(\??)\s+(\S+)",
