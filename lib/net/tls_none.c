@@ -41,7 +41,7 @@ bool lh_creds_empty(const struct lh_creds *creds)
 static int refuse_creds(struct lh_err *err, const char *what, const char *file)
 {
     return lh_err_set(
-        err, LHTTPD_ECERT, "%s %s%s%s: TLS is not built in (LHTTPD_TLS=none)",
+        err, LHTTPD_EINVAL, "%s %s%s%s: TLS is not built in (LHTTPD_TLS=none)",
         what, file ? "'" : "in ", file ? file : "memory", file ? "'" : "");
 }
 

@@ -42,7 +42,7 @@ end)
 
     def refused(self, words, *options):
         done = lhttpd("-f", "-a", "127.0.0.1", *options, "-l", "/", self.script)
-        self.assertEqual(done.returncode, 1, done)
+        self.assertEqual(done.returncode, 2, done)
         self.assertIn(words, done.stderr)
 
     def test_files(self):
