@@ -136,29 +136,51 @@ int lh_daemon_supervise(struct lh_err *err)
 
 /* ---- background ---- */
 
+/* Who leads the background process's session until that is ready. */
+static pid_t leader;
+
+/* What comes is the status to end with: 0 from who is ready. */
 static void wait_until_ready(int fd)
 {
-    char byte;
+    unsigned char status;
     ssize_t n;
 
     do {
-        n = read(fd, &byte, 1);
+        n = read(fd, &status, 1);
     } while (n < 0 && errno == EINTR);
     /* Not exit(): what the program registered with atexit() and what waits in
      * stdio's buffers belongs to the child. */
-    _exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+    _exit(n == 1 ? status : EXIT_FAILURE);
+}
+
+/* How the background process has ended before it was ready, for the first
+ * parent.  Does not return. */
+static void tell_end(pid_t child, int fd)
+{
+    unsigned char code = EXIT_FAILURE;
+    int status;
+    pid_t ended;
+
+    do {
+        ended = waitpid(child, &status, 0);
+    } while (ended < 0 && errno == EINTR);
+    if (ended == child && WIFEXITED(status) && WEXITSTATUS(status))
+        code = (unsigned char)WEXITSTATUS(status);
+    (void)!send(fd, &code, 1, MSG_NOSIGNAL);
+    _exit(code);
 }
 
 /* Who leads a session without a terminal gets the next one that it opens, and
  * then its signals; who does not lead never does. */
-static int leave_session_to_nobody(struct lh_err *err)
+static int leave_session_to_nobody(int fd, struct lh_err *err)
 {
-    pid_t child = fork();
+    leader = getpid();
 
+    pid_t child = fork();
     if (child < 0)
         return fail_call(err, "fork", "", -errno);
     if (child > 0)
-        _exit(EXIT_SUCCESS); /* the first parent waits for the grandchild */
+        tell_end(child, fd);
     return 0;
 }
 
@@ -200,7 +222,7 @@ int lh_daemon_start(lhttpd_daemon_t *daemon, struct lh_err *err)
     daemon->notify_fd = ends[1];
     if (setsid() < 0)
         return fail_call(err, "setsid", "", -errno);
-    return leave_session_to_nobody(err);
+    return leave_session_to_nobody(ends[1], err);
 
 err_after_socketpair:
     close(ends[0]);
@@ -225,8 +247,11 @@ int lh_daemon_ready(lhttpd_daemon_t *daemon, struct lh_err *err)
             result = fail_call(err, "dup2", "/dev/null", -errno);
     }
     /* That the parent is gone (killed) is no reason to stop. */
-    if (result == 0)
+    if (result == 0) {
         (void)!send(daemon->notify_fd, "", 1, MSG_NOSIGNAL);
+        if (getppid() == leader) /* or it has gone already */
+            kill(leader, SIGKILL);
+    }
     close(daemon->notify_fd);
     close(daemon->null_fd);
     daemon->notify_fd = daemon->null_fd = -1;

@@ -202,6 +202,7 @@ class BadInput(harness.TestCase):
                      script("missing.lua"))
         self.refused(1, ["203.0.113.1"], "-a", "203.0.113.1", "-p", "0",
                      *TOOLS)
+        self.refused(2, ["proxy_from"], "-a", "127.0.0.1", "-p", "0p", *TOOLS)
 
     def test_messages_survive_a_closed_standard_error(self):
         done = harness.run("sh", "-c", f"exec {harness.BINARY} -f -x 2>&-")
