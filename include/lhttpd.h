@@ -235,6 +235,7 @@ typedef struct lhttpd_limits_t {
     uint64_t h2_header_bytes; /* 524288 of a connection */
     uint64_t channel_bytes;   /* 1048576 a message that is published */
     uint64_t shared_bytes;    /* 1048576 of shared values in all */
+    uint64_t spawned;         /* 1000 functions of httpd.spawn, of a script */
 } lhttpd_limits_t;
 
 static inline lhttpd_limits_t lhttpd_limits_init(void)

@@ -54,6 +54,7 @@ static const struct limit limits_table[] = {
     LIMIT(h2_header_bytes, 512 << 10, RUNNING),
     LIMIT(channel_bytes, 1 << 20, RUNNING),
     LIMIT(shared_bytes, 1 << 20, RUNNING),
+    LIMIT(spawned, 1000, RUNNING),
 };
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))

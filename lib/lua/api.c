@@ -73,7 +73,7 @@ static int script_line(lua_State *L, int level)
 
 void lh_api_note_line(lua_State *L, struct lh_task *task, int level)
 {
-    if (task->vm->known[task->handler].notes_line && !task->header_line)
+    if (task->known->notes_line && !task->header_line)
         task->header_line = script_line(L, level);
 }
 

@@ -240,7 +240,7 @@ static int push_promise(struct out *out)
  * the line of that. */
 static int already_sent(lua_State *L, const struct lh_task *task)
 {
-    task->vm->known[task->handler].notes_line = true;
+    task->known->notes_line = true;
     if (!task->header_line)
         return lh_api_error(L, "header already sent");
     return lh_api_error(L, "header already sent, in line %d",

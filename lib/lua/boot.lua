@@ -51,6 +51,19 @@ httpd.shared = {
     keys = waiting(begins.shared_keys),
 }
 
+-- Arguments travel in a closure.
+local spawn, select = begins.spawn, select
+local unpack = unpack or table and table.unpack
+httpd.spawn = function(f, ...)
+    if not select or not unpack or type(f) ~= 'function' then
+        return spawn(f)
+    end
+    local n = select('#', ...)
+    if n == 0 then return spawn(f) end
+    local arguments = {...}
+    return spawn(function() return f(unpack(arguments, 1, n)) end)
+end
+
 local check_stack = begins.check_stack
 
 -- The callback of gsub takes 8 KiB of the C stack a level on LuaJIT.

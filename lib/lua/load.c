@@ -5,6 +5,7 @@
 #include "lua/alloc.h"
 #include "lua/api.h"
 #include "lua/boot.h"
+#include "lua/spawn.h"
 #include "lua/subscription.h"
 #include "lua/file.h"
 #include "lua/gc.h"
@@ -60,6 +61,7 @@ static void open_httpd(lua_State *L, struct lh_vm *vm)
     lh_api_register(L, vm, lh_key_functions);
     lh_api_register(L, vm, lh_cookie_functions);
     lh_api_register(L, vm, lh_subscription_functions);
+    lh_api_register(L, vm, lh_job_functions);
     lua_pushfstring(L, "%d.%d.%d", LHTTPD_VERSION_MAJOR, LHTTPD_VERSION_MINOR,
                     LHTTPD_VERSION_PATCH);
     lua_setfield(L, -2, "_VERSION");
@@ -111,6 +113,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_subscription_begins);
     lh_api_register(L, vm, lh_shared_begins);
     lh_api_register(L, vm, lh_serve_begins);
+    lh_api_register(L, vm, lh_spawn_begins);
     lh_files_add(L, vm);
     lua_pushlightuserdata(L, lh_api_tag());
     lua_pushlightuserdata(L, lh_api_refused());

@@ -12,6 +12,7 @@
 #include "lua/native.h"
 #include "lua/process.h"
 #include "lua/raise.h"
+#include "lua/spawn.h"
 
 #include "os/clock.h"
 
@@ -196,16 +197,42 @@ static void run_begins(struct lh_task *task)
 
     lh_kill_end(vm);
     task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
-    lh_running_begin(&vm->ctx->running, vm->name,
-                     vm->known[task->handler].what->text, vm->ctx->resumed_ms);
+    lh_running_begin(&vm->ctx->running, vm->name, task->known->what->text,
+                     vm->ctx->resumed_ms);
     lh_kill_begin(vm);
+}
+
+/* Pushes what a task without an exchange runs; false: nothing, it was cut or
+ * could not be kept. */
+static bool push_spawned(lua_State *L, const struct lh_task *task)
+{
+    lh_spawn_push(L, task);
+    if (!task->cut && !lua_isnil(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+/* Pushes the handler and its arguments; how many. */
+static int push_handler_call(lua_State *L, struct lh_task *task)
+{
+    int arguments = task->known->arguments;
+
+    lua_rawgeti(L, LH_AT_HANDLERS, task->handler + 1);
+    if (arguments > 0) {
+        lh_env_push(L, task);
+        task->env = lua_topointer(L, -1);
+    }
+    if (arguments > 1)
+        lh_header_push(L, task);
+    return arguments;
 }
 
 /* The handler gets as many tables as it has parameters; making none saves most
  * of what a request costs. */
 static void begin_handler(struct lh_task *task, lua_State *L)
 {
-    if (task->ex->gone) {
+    if (task->ex && task->ex->gone) {
         /* Nobody waits for the answer, and nothing was begun. */
         lh_task_end(task, L);
         return;
@@ -216,14 +243,13 @@ static void begin_handler(struct lh_task *task, lua_State *L)
         lua_rawseti(L, LH_AT_THREADS, task->slot);
         task->co = co;
     }
-    int arguments = task->vm->known[task->handler].arguments;
-    lua_rawgeti(L, LH_AT_HANDLERS, task->handler + 1);
-    if (arguments > 0) {
-        lh_env_push(L, task);
-        task->env = lua_topointer(L, -1);
+    int arguments = 0;
+    if (task->ex) {
+        arguments = push_handler_call(L, task);
+    } else if (!push_spawned(L, task)) {
+        lh_task_end(task, L);
+        return;
     }
-    if (arguments > 1)
-        lh_header_push(L, task);
     lh_lua_give(L, task->co, arguments, lh_failure_protect);
     lh_task_set_state(task, LH_TASK_RUNNING);
     resume(task, L, arguments + LH_LUA_54);

@@ -109,6 +109,8 @@ struct lh_vm {
         bool hooked;
     } raise;
 
+    struct lh_list jobs;      /* struct lh_job: functions of httpd.every */
+    unsigned spawned_n;       /* tasks of httpd.spawn */
     struct lh_list processes; /* that the script has started */
     int popens_n;
     bool sweep; /* lost handles are looked for after the next run */

@@ -6,7 +6,7 @@
  * any more, then in vm->idle.  Its slot is its for good: the key of its
  * coroutine in the table `threads`, and of what it keeps in `anchors`.
  */
-#include "lua/task.h"
+#include "lua/spawn.h"
 
 #include "base/mem.h"
 #include "base/num.h"
@@ -113,18 +113,22 @@ static struct lh_task *take_idle(struct lh_vm *vm)
     return task;
 }
 
-struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
-                            struct lh_exchange *ex, struct lh_str path_info)
+/* Takes a task and makes it ready, but for what it serves. */
+static struct lh_task *make_new(struct lh_vm *vm, int handler,
+                                struct lh_handler *known)
 {
     struct lh_task *task = take_idle(vm);
 
     if (!task)
         return NULL;
     task->handler = handler;
-    task->path_info = path_info;
-    task->ex = ex;
+    task->known = known;
+    task->path_info = (struct lh_str){.p = NULL};
+    task->ex = NULL;
+    task->job = NULL;
+    task->spawned = false;
     task->env = NULL;
-    task->connection = ex->peer->number;
+    task->connection = 0;
     lh_task_set_state(task, LH_TASK_NEW);
     task->wait = NULL;
     task->wait_step = LH_WAIT_NONE;
@@ -140,13 +144,32 @@ struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
     task->resumed_ms = vm->ctx->now_ms;
     task->input = vm->spare_input;
     vm->spare_input = (struct lh_input){.p = NULL};
-    ex->handler = task;
-    ex->on_news = on_news;
     lh_list_append(&vm->tasks, &task->link);
     vm->tasks_n++;
     lh_count_add(&vm->ctx->counters.tasks, 1);
     lh_task_ready(task);
     return task;
+}
+
+struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
+                            struct lh_exchange *ex, struct lh_str path_info)
+{
+    struct lh_task *task = make_new(vm, handler, &vm->known[handler]);
+
+    if (!task)
+        return NULL;
+    task->path_info = path_info;
+    task->ex = ex;
+    task->connection = ex->peer->number;
+    ex->handler = task;
+    ex->on_news = on_news;
+    return task;
+}
+
+struct lh_task *lh_task_spawn(struct lh_vm *vm, int handler,
+                              struct lh_handler *known)
+{
+    return make_new(vm, handler, known);
 }
 
 /* Twice is once: a task that is in a list already stays there. */
@@ -312,6 +335,9 @@ static void retire(struct lh_task *task)
     end_bound(task);
     if (task->ex)
         lh_task_let_go(task);
+    if (task->job)
+        task->job->runs = false;
+    vm->spawned_n -= task->spawned;
     keep_input(task);
     lh_list_remove(&task->link);
     lh_list_remove(&task->ready_link);
@@ -321,6 +347,14 @@ static void retire(struct lh_task *task)
     vm->idle_coroutines += task->co != NULL;
     /* Before the first, or after the last. */
     lh_list_append(task->co ? vm->idle.next : &vm->idle, &task->link);
+}
+
+/* That which it was spawned for. */
+static void forget_function(const struct lh_task *task, lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->threads);
+    clear_key(L, -task->slot);
+    lua_pop(L, 1);
 }
 
 /* It is called once more for each news while something is still lent. */
@@ -336,6 +370,8 @@ void lh_task_end(struct lh_task *task, lua_State *L)
     if (task->ex)
         lh_task_let_go(task);
     lh_task_release_anchors(task, L);
+    if (task->spawned)
+        forget_function(task, L);
     retire(task);
 }
 

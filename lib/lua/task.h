@@ -20,6 +20,7 @@ struct lh_native;
 struct lh_subscription;
 struct lh_asked;
 struct lh_serving;
+struct lh_job;
 
 enum lh_task_state {
     LH_TASK_IDLE,
@@ -73,11 +74,14 @@ struct lh_task {
     struct lh_list ready_link; /* vm->ready or vm->batch */
     struct lh_list bound;      /* struct lh_bound: what ends with it */
     struct lh_vm *vm;
-    struct lh_exchange *ex; /* NULL after httpd.finish */
+    struct lh_exchange *ex; /* NULL after httpd.finish, and beside handlers */
     lua_State *co;          /* threads[slot]; NULL: none yet */
     int slot;               /* from 1: the key in the VM's tables */
-    int handler;            /* its index */
-    uint64_t connection;    /* its number, for traces */
+    int handler;            /* its index; -1: it is a job's */
+    struct lh_handler *known;
+    struct lh_job *job;  /* whose function it runs, or NULL */
+    bool spawned;        /* it runs beside the handler */
+    uint64_t connection; /* its number, for traces */
     struct lh_str path_info;
     const void *env; /* the identity of the handler's env table */
     enum lh_task_state state;
@@ -123,6 +127,11 @@ struct lh_task {
  */
 struct lh_task *lh_task_new(struct lh_vm *vm, int handler,
                             struct lh_exchange *ex, struct lh_str path_info);
+
+/* One without an exchange, which is called as what is known says.  It is
+ * queued. NULL: no memory. */
+struct lh_task *lh_task_spawn(struct lh_vm *vm, int handler,
+                              struct lh_handler *known);
 
 /* The only place that moves a task on; the move must be a legal one. */
 void lh_task_set_state(struct lh_task *task, enum lh_task_state to);

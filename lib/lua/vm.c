@@ -12,6 +12,7 @@
 #include "lua/gc.h"
 #include "lua/kill.h"
 #include "lua/process.h"
+#include "lua/spawn.h"
 #include "os/clock.h"
 
 #include <stdio.h>
@@ -54,6 +55,7 @@ int lh_vm_new(struct lh_vm **out, const struct lh_vm_config *config,
     lh_list_init(&vm->batch);
     lh_list_init(&vm->tasks);
     lh_list_init(&vm->idle);
+    lh_list_init(&vm->jobs);
     lh_processes_init(vm);
     if (config->factory) {
         vm->factory_copy = *config->factory;
@@ -118,6 +120,7 @@ void lh_vm_free(struct lh_vm *vm)
     lh_list_remove(&vm->ready_link);
     lh_names_deinit(&vm->names);
     lh_handlers_free(vm);
+    lh_jobs_free(vm);
     lh_free(vm->spare_input.p);
     lh_free(vm->loaded_answer);
     lh_publication_drop(vm->given);
@@ -167,6 +170,12 @@ void lh_vm_adopt(struct lh_vm *vm, struct lh_context *ctx,
     vm->ready_list = ready;
     count_vm(vm);
     lh_processes_adopt(vm);
+    lh_jobs_begin(vm);
+}
+
+void lh_vm_begin(struct lh_vm *vm)
+{
+    lh_jobs_begin(vm);
 }
 
 /* --- a stop --------------------------------------------------------------- */

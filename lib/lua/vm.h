@@ -68,6 +68,9 @@ void lh_vm_leave(struct lh_vm *vm);
 void lh_vm_adopt(struct lh_vm *vm, struct lh_context *ctx,
                  struct lh_list *ready);
 
+/* The worker that has made it begins to serve: so does httpd.every. */
+void lh_vm_begin(struct lh_vm *vm);
+
 /* A stop has begun, or what comes is served by other VMs: ends sleeps and pipes
  * that have a time-out of their own with "stopping".  Cut: the grace is over,
  * every wait ends as if the client had gone.  Cut off: and the client, whose

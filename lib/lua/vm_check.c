@@ -115,7 +115,7 @@ const char *lh_check_task(const struct lh_task *task)
     bool idle = task->state == LH_TASK_IDLE;
     const struct rule rules[] = {
         {task->state != LH_TASK_RUNNING, "a task: it runs between two runs"},
-        {task->state != LH_TASK_NEW || task->ex,
+        {task->state != LH_TASK_NEW || task->ex || task->spawned || task->job,
          "a task: new and without a request"},
         {task->state != LH_TASK_DRAINING || task->ex,
          "a task: nothing to drain"},

@@ -538,6 +538,8 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     lh_lines_init(&w->log_lines, s->log_file, w->aio);
     if (r == 0)
         r = lh_vms_new(&w->vms, &s->mappings, &w->ctx, &w->ready_vms, err);
+    if (r == 0)
+        lh_vms_each(w, lh_vm_begin);
     return r;
 }
 

@@ -349,6 +349,22 @@ function httpd.shared.delete(key, timeout) end
 ---@return integer? code
 function httpd.shared.keys(prefix, timeout) end
 
+---Calls a function beside its handler, which it may outlast.
+---@param f function
+---@param ... any its arguments
+---@return true? # nil: the limit `spawned` is met
+---@return "too many"? problem
+function httpd.spawn(f, ...) end
+
+---@class httpd.every_options
+---@field everywhere? boolean on each worker, not on one
+
+---Calls a function again and again, from when the script has loaded on.
+---@param seconds number
+---@param f function
+---@param options? httpd.every_options
+function httpd.every(seconds, f, options) end
+
 ---Writes one line to the server's log.
 ---@param level "error"|"warning"|"notice"|"info"|"debug"|any nothing of these: a part of the line
 ---@param ... any

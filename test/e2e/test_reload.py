@@ -62,6 +62,39 @@ class Scripts(Reload):
             self.assertEqual(c.ask().text, "two")
             self.assertEqual(self.get(s).text, "two")
 
+    def test_what_runs_beside_handlers_ends(self):
+        """It is told of a reload and of a stop, and does not count twice."""
+        name = self.script("one", """
+httpd.every(0.05, function() httpd.log("tick of " .. word) end)
+httpd.register_handler("/spawn", function()
+    for i = 1, 3 do
+        httpd.spawn(function(n)
+            local _, why = httpd.sleep(1000)
+            httpd.log(word .. " " .. n .. ": " .. why)
+        end, i)
+    end
+    httpd.write(nil, "begun")
+end)""")
+        with Server("/", name, workers=2) as s:
+            self.assertEqual(self.get(s, "/spawn").text, "begun")
+            s.wait_for_log("tick of one")
+            with open(name) as f:
+                text = f.read()
+            self.write("script.lua", text.replace("'one'", "'two'"))
+            self.reload(s)
+            for n in (1, 2, 3):
+                s.wait_for_log(f"one {n}: stopping")
+            s.wait_for_log("tick of two")
+            self.assertEqual(self.get(s, "/spawn").text, "begun")
+            ended = s.log().split("reloaded: ")[1]
+            self.assertNotIn("tick of one",
+                             ended[ended.index("tick of two"):])
+            s.signal()
+            self.assertEqual(s.wait(), 0)
+            for n in (1, 2, 3):
+                self.assertIn(f"two {n}: stopping", s.log())
+            self.assertIn("every request was answered", s.log())
+
     def test_http2_streams_meet_the_new_script(self):
         need("curl")
         slow = ("httpd.register_handler('/slow', function()\n"
