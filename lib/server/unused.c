@@ -20,8 +20,8 @@ static const struct {
 
 static const char *const missing[] = {
     [ACCESS_LOG] = "there is no access_log",
-    [PROXIES] = "there is neither a listener for the PROXY protocol nor "
-                "forwarded",
+    [PROXIES] = ("there is neither a listener for the PROXY protocol nor "
+                 "forwarded"),
     [UNIX_SOCKETS] = "no unix socket is made",
     [TLS] = "no listener speaks TLS",
 };
@@ -68,6 +68,7 @@ static void tell(const struct lhttpd_server_t *s, const char *what,
            missing[subject]);
 }
 
+/* A limit has a value always, so what counts is another one than usual. */
 static void tell_of_tls(const struct lhttpd_server_t *s)
 {
     uint64_t usual = lh_limits_resolve(NULL).handshake_timeout_ms;
