@@ -88,8 +88,6 @@ void lh_gc_count(struct lh_vm *vm)
 
 /* --- collections ---------------------------------------------------------- */
 
-/* Garbage counts against the limit too, and LuaJIT and 5.1 do not collect it
- * when an allocation fails, whoever refused it. */
 /* collectgarbage("step") where there is a size at index 1, else a whole
  * collection.  LuaJIT starts a stopped collector by the way. */
 static int run_collector(lua_State *L)

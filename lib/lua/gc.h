@@ -24,7 +24,9 @@ void lh_gc_prepare(lua_State *L, struct lh_vm *vm);
 /* What lh_gc_prepare has taken, if it was called. */
 void lh_gc_deinit(struct lh_vm *vm);
 
-/* Is a collection due before another handler runs? */
+/* Is a collection due before another handler runs?  Garbage counts against the
+ * limit too, and LuaJIT and 5.1 do not collect it when an allocation fails,
+ * whoever refused it. */
 static inline bool lh_gc_is_due(const struct lh_vm *vm)
 {
     return vm->short_of_memory || vm->bytes >= vm->collect_at;
