@@ -105,7 +105,7 @@ static int start_open(struct lh_serving *s, int dir, const char *path,
     memcpy(fetch->octets, path, n);
     fetch->aio.fd = dir;
     fetch->aio.path = fetch->octets;
-    fetch->aio.flags = what;
+    fetch->aio.flags = (int)what;
     return fetch_start(s, fetch);
 }
 
