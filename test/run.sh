@@ -16,6 +16,7 @@
 #   release  as it is shipped: no warnings, end-to-end tests
 #   parts    small builds, each without something, and what they then serve
 #   musl     the static binary and the unit tests by musl, LuaJIT; examples on 5.4
+#   processors  arm64 and s390x by qemu-user: unit tests; HTTP/1, TLS, HTTP/2
 #   clients  the release build with real clients and proxies, test/clients/run
 
 set -eu
@@ -162,6 +163,20 @@ musl() {
         e2e musl-lua5.4 test_examples
 }
 
+# What takes an emulator minutes, or its time is short; or looks at sources alone.
+not_emulated='^(layers|circles|covered|headers|manual|docs'
+not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|popen|publish))$'
+
+# Another processor: what byte order, the sizes of words and the VM can break.
+processor() {
+    install_packages "qemu-user-static $2"
+    cmake/processors/libraries.sh "$1" && build "$1" "$1" -DLHTTPD_TESTS=ON \
+        -DLHTTPD_WERROR=ON -DLHTTPD_CHECKS=ON -DCMAKE_BUILD_TYPE=Debug &&
+        unit "$1" -E "$not_emulated" &&
+        e2e "$1" test_serve test_files.Large test_tls.Handshake \
+            test_tls.Resumption test_h2.SameAnswers test_h2.Messages test_h2.Flow
+}
+
 # What can be left out, one by one and all of it.
 parts() {
     for without in TLS=none HTTP2=OFF FILES=OFF \
@@ -221,6 +236,10 @@ run_variant() {
         ;;
     parts) parts ;;
     musl) musl ;;
+    processors)
+        processor arm64 gcc-aarch64-linux-gnu &&
+            processor s390x gcc-s390x-linux-gnu
+        ;;
     clients)
         build release release -DLHTTPD_WERROR=ON && clients release
         ;;
@@ -234,7 +253,8 @@ run_variant() {
 install_packages "$packages"
 mkdir -p build
 check format format
-for variant in ${*:-dev lua5.4 lua5.3 lua5.1 clang tsan release parts musl clients}; do
+for variant in ${*:-dev lua5.4 lua5.3 lua5.1 clang tsan release parts musl \
+    processors clients}; do
     if ! run_variant "$variant"; then
         echo "FAILED: $variant"
         failed=$((failed + 1))

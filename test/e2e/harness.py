@@ -80,9 +80,16 @@ def built_by_musl():
         return "/musl/toolchain.cmake" in f.read()
 
 
+def of_another_processor():
+    return BINARY.endswith("/emulated/lhttpd")
+
+
 def emulated():
-    """Is the binary one of another processor, run by qemu-user?"""
-    return os.path.basename(BINARY) == "emulated"
+    """Is it one that qemu-user plays?"""
+    if not of_another_processor():
+        return False
+    with open(BINARY) as f:
+        return "qemu-" in f.read()
 
 
 def has_io_uring():
@@ -107,6 +114,12 @@ def need(program):
     """Skips the test where a program is not installed."""
     if not shutil.which(program):
         raise unittest.SkipTest(f"{program} is not installed")
+
+
+def need_strace():
+    need("strace")
+    if emulated():
+        raise unittest.SkipTest("the system calls are the emulator's")
 
 
 def need_root():
@@ -364,7 +377,7 @@ class Trace:
     """The system calls of a running server: with Trace(s, "epoll_wait")."""
 
     def __init__(self, server, *calls):
-        need("strace")
+        need_strace()
         self.path = tempfile.mktemp(dir=directory())
         self.process = subprocess.Popen(
             ["strace", "-f", "-s", "64", "-e", "trace=" + ",".join(calls),

@@ -144,6 +144,55 @@ class Files(harness.TestCase):
                 self.assertLessEqual(entered, 1, line)
 
 
+class Large(harness.TestCase):
+    """Positions past 32 bits, whatever a word of the processor has."""
+
+    SCRIPT = """
+        local name, at = 'NAME', AT
+        local function on(path, fn) httpd.register_handler(path, fn) end
+        on("/whole", function() httpd.sendfile(name, at) end)
+        on("/read", function()
+            local f = assert(httpd.open(name))
+            assert(f:seek("set", at) == at)
+            httpd.write(nil, (httpd.read(f, "a")))
+        end)
+        on("/write", function()
+            local f = assert(httpd.open(name, "r+"))
+            assert(f:seek("set", at + 4) == at + 4)
+            httpd.write(f, "END")
+            httpd.close(f)
+        end)
+        on("/size", function()
+            local f = assert(httpd.open(name))
+            httpd.write(nil, ("%.0f"):format(f:seek("end")))
+        end)
+    """
+
+    def test_past_four_gib(self):
+        at = 5 << 30
+        name = os.path.join(harness.directory(), "large")
+        with open(name, "wb") as f:
+            f.truncate(at)
+            f.seek(at)
+            f.write(b"the end")
+        self.addCleanup(os.remove, name)
+        self.addCleanup(os.environ.pop, "LHTTPD_AIO", None)
+        path = os.path.join(harness.directory(), "large.lua")
+        with open(path, "w") as f:
+            f.write(self.SCRIPT.replace("NAME", name).replace("AT", str(at)))
+        for way in WAYS:
+            os.environ["LHTTPD_AIO"] = way
+            with Server("/", path) as s:
+                for url in ("/whole", "/read"):
+                    self.assertEqual(self.get(s, url).body, b"the end")
+                self.assertEqual(self.get(s, "/size").text, str(at + 7))
+                self.get(s, "/write")
+                self.assertEqual(self.get(s, "/read").body, b"the END")
+            with open(name, "r+b") as f:
+                f.seek(at)
+                f.write(b"the end")
+
+
 class Sendfile(harness.TestCase):
     """On a plain connection the octets are not copied."""
 
@@ -163,6 +212,7 @@ class Sendfile(harness.TestCase):
         os.environ.pop("LHTTPD_AIO", None)
 
     def test_splices(self):
+        harness.need_strace()
         got = os.path.join(harness.directory(), "got")
         with open(self.data, "rb") as f:
             expected = f.read()[5:] + b"the end"

@@ -259,6 +259,8 @@ class Connections(harness.TestCase):
     def test_pipelining_is_answered_by_one_write(self):
         """What a turn has got ready leaves in one write.  A turn that a busy
         machine draws out ends early, so not all of them hold all answers."""
+        if harness.of_another_processor():
+            self.skipTest("its system calls have other names")
         calls = ("epoll_wait", "recvfrom", "write", "writev", "sendto",
                  "sendmsg", "sendfile")
         with Server("/", script("tools.lua"), workers=1) as s, \

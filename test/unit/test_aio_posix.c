@@ -19,25 +19,26 @@
 #define MANY  100
 #define WAITS 2000
 
-/* What the linker puts in the place of the C library's (--wrap). */
-int __real_lio_listio(int mode, struct aiocb *const list[], int n,
-                      struct sigevent *event);
-int __wrap_lio_listio(int mode, struct aiocb *const list[], int n,
-                      struct sigevent *event);
-int __real_aio_read(struct aiocb *cb);
-int __wrap_aio_read(struct aiocb *cb);
+/* What the linker puts in the place of the C library's (--wrap), whose names
+ * are these where off_t has 64 bits. */
+int __real_lio_listio64(int mode, struct aiocb *const list[], int n,
+                        struct sigevent *event);
+int __wrap_lio_listio64(int mode, struct aiocb *const list[], int n,
+                        struct sigevent *event);
+int __real_aio_read64(struct aiocb *cb);
+int __wrap_aio_read64(struct aiocb *cb);
 
 static unsigned lists, listed, alone;
 static bool refuses; /* the second half of each list, and those alone */
 
-int __wrap_lio_listio(int mode, struct aiocb *const list[], int n,
-                      struct sigevent *event)
+int __wrap_lio_listio64(int mode, struct aiocb *const list[], int n,
+                        struct sigevent *event)
 {
     int taken = refuses ? n / 2 : n;
 
     lists++;
     listed += (unsigned)n;
-    int r = __real_lio_listio(mode, list, taken, event);
+    int r = __real_lio_listio64(mode, list, taken, event);
     for (int i = taken; i < n; i++)
         list[i]->__error_code = EAGAIN;
     if (taken == n)
@@ -46,11 +47,11 @@ int __wrap_lio_listio(int mode, struct aiocb *const list[], int n,
     return -1;
 }
 
-int __wrap_aio_read(struct aiocb *cb)
+int __wrap_aio_read64(struct aiocb *cb)
 {
     alone++;
     if (!refuses)
-        return __real_aio_read(cb);
+        return __real_aio_read64(cb);
     errno = EAGAIN;
     return -1;
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "lib/emulated.h"
 #include "lib/client.h"
 #include "lib/deny.h"
 #include "lib/live.h"
@@ -217,6 +218,7 @@ static void argument_vectors(void **state)
     struct test_live live;
 
     (void)state;
+    test_not_emulated("it forks, so that no error of exec comes back");
     test_live_start(&live, 1, vectors);
     test_live_expect_all(&live, names);
     test_live_until(no_children, NULL);

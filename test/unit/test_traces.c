@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "lib/emulated.h"
 #include "lib/deny.h"
 #include "lib/live.h"
 #include "os/memory.h"
@@ -74,6 +75,7 @@ static void hot_loops_end_nobody(void **state)
 static void a_limit_stops_compiling(void **state)
 {
     (void)state;
+    test_not_emulated("it limits no memory");
     assert_true(lh_memory_is_limited());
     serves(false);
 }

@@ -1,0 +1,5 @@
+set(name arm64)
+set(triplet aarch64-linux-gnu)
+set(qemu qemu-aarch64-static)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+include(${CMAKE_CURRENT_LIST_DIR}/toolchain.cmake)

@@ -1,0 +1,5 @@
+set(name armhf)
+set(triplet arm-linux-gnueabihf)
+set(qemu qemu-arm-static)
+set(CMAKE_SYSTEM_PROCESSOR armv7l)
+include(${CMAKE_CURRENT_LIST_DIR}/toolchain.cmake)

@@ -1,0 +1,5 @@
+set(name riscv64)
+set(triplet riscv64-linux-gnu)
+set(qemu qemu-riscv64-static)
+set(CMAKE_SYSTEM_PROCESSOR riscv64)
+include(${CMAKE_CURRENT_LIST_DIR}/toolchain.cmake)

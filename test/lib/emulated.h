@@ -1,0 +1,16 @@
+/*
+ * Is this a processor that an emulator plays?  qemu-user makes system calls of
+ * its own, and some of them do not what the kernel does.
+ */
+#ifndef TEST_LIB_EMULATED_H
+#define TEST_LIB_EMULATED_H
+
+#include <stdbool.h>
+
+/* The build for such a processor has told it by LHTTPD_EMULATED. */
+bool test_is_emulated(void);
+
+/* Skips the test there, and says why. */
+void test_not_emulated(const char *why);
+
+#endif
