@@ -2,7 +2,8 @@
 #
 # Checks that each public header compiles alone, as C99 and as C++11, without a
 # warning, that a program may include it twice and beside <string.h>, and that
-# the program at the top of lhttpd.h compiles.
+# the program at the top of lhttpd.h compiles, and that the test of forked
+# children (test/unit/test_loop.c) calls all functions that take a server.
 #
 # Usage: test/headers.sh
 #
@@ -42,6 +43,26 @@ program | compile "${CC:-cc}" c c99
 
 if echo 'int x = "no";' | compile "${CC:-cc}" c c99 2>/dev/null; then
     echo 'the compiler finds no mistake'
+    exit 1
+fi
+
+# Names of functions whose first argument is a server.
+of_server() {
+    tr '\n' ' ' <"$root/include/lhttpd.h" |
+        grep -oE 'lhttpd_[a-z_]+\( *(const )?lhttpd_server_t \*[a-z]' |
+        sed 's/(.*//' | sort -u
+}
+in_child() {
+    sed -n '/^static int calls_of_child/,/^}/p' "$root/test/unit/test_loop.c" |
+        grep -oE 'lhttpd_[a-z_]+\(server' | sed 's/(.*//' | sort -u
+}
+of_server | grep -qx lhttpd_server_log || {
+    echo 'lhttpd.h: no functions of a server are found'
+    exit 1
+}
+missed=$(in_child | { of_server; cat; } | sort | uniq -u)
+if [ -n "$missed" ]; then
+    echo "not called in a forked child, by test_loop.c: $missed"
     exit 1
 fi
 echo 'the public headers stand alone'

@@ -301,6 +301,7 @@ static int calls_of_child(void)
         lhttpd_server_add_client_ca(server, &ca),
         lhttpd_server_map_script(server, "a", "b"),
         lhttpd_server_map_source(server, "a", "b", "c", 1),
+        lhttpd_server_map_directory(server, "a", "b", NULL),
         lhttpd_server_register_vm_factory(server, "a", &factory),
         lhttpd_server_check(server),
         lhttpd_server_start(server),
