@@ -105,8 +105,8 @@ static void mark(struct lh_evq *q, int fd)
 /* --- changes -------------------------------------------------------------- */
 
 /* The end of the other's direction shows in reading.  Once that has come and
- * nobody reads, the end of ours shows in writing: both together are a hang-up.
- */
+ * nobody asks for more, the end of ours shows in writing: both are a hang-up.
+ * Never both filters look for an end, as libkqueue mixes their flags up. */
 static enum mode wanted_mode(const struct lh_evq_watch *watch, int filter)
 {
     unsigned interest = watch->interest;
@@ -118,9 +118,8 @@ static enum mode wanted_mode(const struct lh_evq_watch *watch, int filter)
         return asked ? ARMED : watch->mode[filter] ? SPENT : OFF;
     if (asked)
         return LEVEL;
-    if (filter == WRITING)
-        return watch->fin && !(interest & LH_EV_READ) ? END : OFF;
-    return watch->fin && !(interest & LH_EV_FIN) ? OFF : END;
+    bool reads = !watch->fin || (interest & (LH_EV_READ | LH_EV_FIN));
+    return reads == (filter == READING) ? END : OFF;
 }
 
 /* Flags cannot be changed later.  No socket has so much room or so many octets:

@@ -3,9 +3,17 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+
+#ifndef PR_SET_MDWE /* Linux 6.3 */
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
 
 /* The low half of an argument, on this machine's byte order. */
 static uint32_t argument_offset(unsigned index)
@@ -54,4 +62,25 @@ bool test_deny_bits(long call, unsigned index, uint32_t bits, int error)
     };
 
     return install(code, sizeof(code) / sizeof(code[0]));
+}
+
+bool test_deny_code(void)
+{
+    return prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
+}
+
+bool test_jail(void)
+{
+    return unshare(CLONE_NEWNS) == 0 &&
+           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", "/dev", "tmpfs", 0, NULL) == 0 &&
+           mount("none", "/proc", "tmpfs", 0, NULL) == 0;
+}
+
+bool test_mount(const char *path, unsigned kib)
+{
+    char size[32];
+
+    snprintf(size, sizeof(size), "size=%uk", kib);
+    return mount("none", path, "tmpfs", 0, size) == 0;
 }

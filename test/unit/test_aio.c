@@ -226,7 +226,10 @@ static void splices_into_a_pipe(void **state)
     char back[16];
     int fds[2];
 
-    assert_true(lh_pipe_open(fds) > 0);
+    ssize_t room = lh_pipe_open(fds);
+    if (room == -EOPNOTSUPP)
+        skip(); /* FreeBSD cannot splice */
+    assert_true(room > 0);
     assert_int_equal(write(f->fd, "0123456789", 10), 10);
     op.to = fds[1];
     op.n = 5;

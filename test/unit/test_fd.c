@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -87,9 +88,12 @@ static void open_plain_ones(void)
     CHECK(lh_fd_socketpair(fds) == 0);
     OURS(fds[0]);
     OURS(fds[1]);
-    CHECK(lh_pipe_open(fds) > 0);
-    OURS(fds[0]);
-    OURS(fds[1]);
+    ssize_t room = lh_pipe_open(fds);
+    if (room != -EOPNOTSUPP) { /* FreeBSD cannot splice */
+        CHECK(room > 0);
+        OURS(fds[0]);
+        OURS(fds[1]);
+    }
     OURS(lh_pipe_text("text", 4));
     CHECK(lh_child_pipe(fds) == 0);
     OURS(fds[0]);

@@ -11,6 +11,7 @@
 
 #include "lib/client.h"
 #include "lib/heap.h"
+#include "lib/deny.h"
 #include "lib/live.h"
 #include "lib/uring.h"
 
@@ -1019,7 +1020,7 @@ static void a_full_disk(void **state)
     (void)state;
     snprintf(path, sizeof(path), "%s", test_live_path("small"));
     mkdir(path, 0700);
-    if (mount("none", path, "tmpfs", 0, "size=512k") != 0) {
+    if (!test_mount(path, 512)) {
         rmdir(path);
         skip();
     }

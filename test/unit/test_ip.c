@@ -10,6 +10,7 @@
 #include "lib/heap.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 
 /* What the system's parser makes of the same text. */
 static bool system_parse(const char *text, struct lh_ip *ip)

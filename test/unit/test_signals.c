@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+extern char **environ;
+
 static const char source[] =
     "local p = io.popen('exec true', 'w')\n"
     "repeat\n"

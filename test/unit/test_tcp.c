@@ -1,6 +1,7 @@
 /* The plain transport, on a socket pair. */
 #include "lib/heap.h"
 #include "net/transport.h"
+#include "os/error.h"
 #include "os/pipe.h"
 #include "os/sock.h"
 
@@ -229,7 +230,10 @@ static void splices_from_a_pipe(void **state)
     size_t sent;
     int fds[2];
 
-    assert_true(lh_pipe_open(fds) >= 65536);
+    ssize_t room = lh_pipe_open(fds);
+    if (room == LH_SYS_EOPNOTSUPP)
+        skip(); /* FreeBSD cannot splice */
+    assert_true(room >= 65536);
     assert_int_equal(write(fds[1], "from a pipe", 11), 11);
     assert_int_equal(ops->splice(b->t, fds[0], 4, &sent), LH_NET_OK);
     assert_int_equal(sent, 4);

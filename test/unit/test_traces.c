@@ -16,16 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#ifndef PR_SET_MDWE /* Linux 6.3 */
-#define PR_SET_MDWE              65
-#define PR_MDWE_REFUSE_EXEC_GAIN 1
-#endif
 
 /* A hot loop in the script, one in a handler; jit.on() is of no use. */
 static const char source[] =
@@ -94,7 +88,7 @@ static bool harden(int how)
         return test_deny_bits(SYS_mprotect, 2, PROT_EXEC, EPERM);
     if (how == 1)
         return test_deny_bits(SYS_mprotect, 2, PROT_EXEC, EACCES);
-    return prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
+    return test_deny_code();
 }
 
 static int run_hardened(int how)
