@@ -76,3 +76,19 @@ elseif(NOT LHTTPD_TLS STREQUAL none)
     message(FATAL_ERROR "LHTTPD_TLS=${LHTTPD_TLS}: there is no such choice; take "
         "bearssl or none")
 endif()
+
+# Some processors, as riscv64, have no instruction for atomics of an octet.
+include(CheckCSourceCompiles)
+check_c_source_compiles([[
+#include <stdatomic.h>
+static _Atomic unsigned char octet;
+static _Atomic unsigned long long word;
+int main(void)
+{
+    return atomic_exchange(&octet, 1) + (int)atomic_fetch_add(&word, 1);
+}
+]] LHTTPD_HAS_ATOMICS)
+set(LHTTPD_ATOMIC_LIBRARY)
+if(NOT LHTTPD_HAS_ATOMICS)
+    set(LHTTPD_ATOMIC_LIBRARY atomic)
+endif()
