@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define SHA_BLOCK 64
+#define SHA_BLOCK ((size_t)64)
 
 static uint32_t turn_left(uint32_t x, unsigned by)
 {
@@ -46,7 +46,7 @@ static void sha1_block(uint32_t state[5], const uint8_t *block)
 {
     uint32_t w[80], v[5];
 
-    for (unsigned i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         w[i] = load_big32(block + 4 * i);
     for (unsigned i = 16; i < 80; i++)
         w[i] = turn_left(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
@@ -94,7 +94,7 @@ void lh_sha1(const void *p, size_t n, uint8_t out[LH_SHA1_BYTES])
         sha_last_blocks(last, n > at ? (const uint8_t *)p + at : p, n);
     for (size_t i = 0; i < octets; i += SHA_BLOCK)
         sha1_block(state, last + i);
-    for (unsigned i = 0; i < 5; i++)
+    for (size_t i = 0; i < 5; i++)
         store_big32(out + 4 * i, state[i]);
 }
 
@@ -122,7 +122,7 @@ static uint32_t turn_right(uint32_t x, unsigned by)
 /* FIPS 180-4, 6.2.2, 1: the block, spread over the steps. */
 static void sha256_spread(uint32_t w[64], const uint8_t *block)
 {
-    for (unsigned i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         w[i] = load_big32(block + 4 * i);
     for (unsigned i = 16; i < 64; i++) {
         uint32_t a = w[i - 15], b = w[i - 2];
@@ -171,7 +171,7 @@ static void sha256_behind(const uint8_t *first, const void *p, size_t n,
                                     n + (first ? SHA_BLOCK : 0));
     for (size_t i = 0; i < octets; i += SHA_BLOCK)
         sha256_block(state, last + i);
-    for (unsigned i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++)
         store_big32(out + 4 * i, state[i]);
 }
 
@@ -216,7 +216,7 @@ bool lh_octets_equal(const void *a, const void *b, size_t n)
 size_t lh_base64(const void *p, size_t n, char *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/=";
     const uint8_t *octets = p;
     size_t made = 0;
 
@@ -226,7 +226,7 @@ size_t lh_base64(const void *p, size_t n, char *out)
         bits |= have > 1 ? (uint32_t)octets[i + 1] << 8 : 0;
         bits |= have > 2 ? octets[i + 2] : 0;
         for (size_t k = 0; k < 4; k++)
-            out[made++] = k > have ? '=' : digits[bits >> (18 - 6 * k) & 63];
+            out[made++] = digits[k > have ? 64 : bits >> (18 - 6 * k) & 63];
     }
     return made;
 }

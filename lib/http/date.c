@@ -16,9 +16,9 @@ struct moment {
 /* The number of the three letters at p in a list of such; -1: none. */
 static int name_at(const char *list, struct lh_str s, size_t at)
 {
-    for (int i = 0; list[i * 3]; i++)
-        if (s.n >= at + 3 && memcmp(list + (size_t)i * 3, s.p + at, 3) == 0)
-            return i;
+    for (size_t i = 0; list[i * 3]; i++)
+        if (s.n >= at + 3 && memcmp(list + i * 3, s.p + at, 3) == 0)
+            return (int)i;
     return -1;
 }
 
@@ -86,7 +86,7 @@ static bool to_unix(const struct moment *m, int64_t *unix_s)
     for (unsigned i = 0; i < m->month; i++)
         day += days_of(i, m->year);
     day += m->day - 1;
-    *unix_s = day * DAY_S + m->hour * 3600 + m->minute * 60 +
+    *unix_s = day * DAY_S + (int64_t)m->hour * 3600 + (int64_t)m->minute * 60 +
               (m->second == 60 ? 59 : m->second);
     return true;
 }

@@ -84,9 +84,11 @@ static struct lh_str disposition(const struct wanted *w, struct lh_str name)
         lacks_memory(w);
     for (size_t i = 0; i < name.n; i++) {
         unsigned char c = (unsigned char)name.p[i];
-        plain[i] = is_plain_name((char)c) || c == ' ' ? (char)c : '_';
-        if (is_plain_name((char)c)) {
-            encoded[n++] = (char)c;
+        plain[i] = '_';
+        if (is_plain_name(name.p[i]) || c == ' ')
+            plain[i] = name.p[i];
+        if (is_plain_name(name.p[i])) {
+            encoded[n++] = name.p[i];
             continue;
         }
         encoded[n++] = '%';

@@ -156,12 +156,15 @@ static inline void lh_lua_traceback(lua_State *L, lua_State *co)
 #endif
 }
 
-/* What a collection ends with where a finalizer's error is told apart. */
+/* Has the script raised, or one of its finalizers?  5.3 tells these apart. */
+static inline bool lh_lua_raised(int status)
+{
 #ifdef LUA_ERRGCMM
-#define LH_LUA_ERRGC LUA_ERRGCMM
-#else
-#define LH_LUA_ERRGC LUA_ERRRUN
+    if (status == LUA_ERRGCMM)
+        return true;
 #endif
+    return status == LUA_ERRRUN;
+}
 
 /*
  * Does a finalizer run?  The collector rests meanwhile, as it does where the

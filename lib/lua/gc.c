@@ -162,7 +162,7 @@ static int try_to_collect(struct lh_vm *vm)
 {
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->collector);
     int status = lua_pcall(vm->L, 0, 0, 0);
-    if (status == LUA_ERRRUN || status == LH_LUA_ERRGC)
+    if (lh_lua_raised(status))
         log_finalizer(vm->L, vm);
     else if (status)
         lua_pop(vm->L, 1);
@@ -200,7 +200,7 @@ void lh_gc_collect(struct lh_vm *vm)
         give_up_reserve(vm);
     for (int i = 0; i < RAISING_MAX && status && lacks < SHORT_MAX; i++) {
         status = try_to_collect(vm);
-        lacks += status && status != LUA_ERRRUN && status != LH_LUA_ERRGC;
+        lacks += status && !lh_lua_raised(status);
     }
     if (refused)
         collect_all(vm);

@@ -13,6 +13,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* What the pipe carries for each operation that has ended. */
+#define ADDRESS sizeof(void *)
+
 static int watch_both(int queue, int one, int other)
 {
     struct epoll_event event = {.events = EPOLLIN};
@@ -49,8 +52,7 @@ static void announce(union sigval value)
 {
     struct lh_announcement *operation = value.sival_ptr;
 
-    while (write(operation->to, &operation, sizeof(operation)) < 0 &&
-           errno == EINTR)
+    while (write(operation->to, &operation, ADDRESS) < 0 && errno == EINTR)
         continue;
 }
 
@@ -67,7 +69,7 @@ void lh_announce_end(const struct lh_announcer *a, struct sigevent *event,
 unsigned lh_announced(struct lh_announcer *a, struct lh_announcement **ended,
                       unsigned max)
 {
-    ssize_t n = read(a->pipe[0], ended, max * sizeof(*ended));
+    ssize_t n = read(a->pipe[0], ended, max * ADDRESS);
 
-    return n < 0 ? 0 : (unsigned)((size_t)n / sizeof(*ended));
+    return n < 0 ? 0 : (unsigned)((size_t)n / ADDRESS);
 }

@@ -39,7 +39,7 @@ static char *put_terminated(char *to, const char *s)
 }
 
 /* Two digits, with their leading zero. */
-static char *put_pair(char *to, unsigned n)
+static char *put_pair(char *to, size_t n)
 {
     return put_n(to, &lh_dec_pairs[2 * n], 2);
 }
