@@ -231,11 +231,13 @@ typedef struct lhttpd_limits_t {
     uint64_t h2_queued_reply_bytes;   /* 65536 */
     uint64_t h2_settings;             /* 32 entries a frame */
     uint64_t hpack_table_bytes;       /* 4096 */
-    uint64_t linger_idle_ms;  /* 5000 without an octet, reading in vain */
-    uint64_t h2_header_bytes; /* 524288 of a connection */
-    uint64_t channel_bytes;   /* 1048576 a message that is published */
-    uint64_t shared_bytes;    /* 1048576 of shared values in all */
-    uint64_t spawned;         /* 1000 functions of httpd.spawn, of a script */
+    uint64_t linger_idle_ms;   /* 5000 without an octet, reading in vain */
+    uint64_t h2_header_bytes;  /* 524288 of a connection */
+    uint64_t channel_bytes;    /* 1048576 a message that is published */
+    uint64_t shared_bytes;     /* 1048576 of shared values in all */
+    uint64_t spawned;          /* 1000 functions of httpd.spawn, of a script */
+    uint64_t ws_message_bytes; /* 1048576 a message that is read whole */
+    uint64_t ws_ping_ms;       /* 30000 of silence, then a ping */
 } lhttpd_limits_t;
 
 static inline lhttpd_limits_t lhttpd_limits_init(void)

@@ -55,6 +55,8 @@ static const struct limit limits_table[] = {
     LIMIT(channel_bytes, 1 << 20, RUNNING),
     LIMIT(shared_bytes, 1 << 20, RUNNING),
     LIMIT(spawned, 1000, RUNNING),
+    LIMIT(ws_message_bytes, 1 << 20, RUNNING),
+    LIMIT(ws_ping_ms, 30000, RUNNING),
 };
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))

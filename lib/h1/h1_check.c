@@ -20,7 +20,7 @@ static void check_framing(const struct lh_h1 *c)
 void lh_h1_check(const struct lh_h1 *c)
 {
     bool in_request = c->state == LH_H1_HEAD || c->state == LH_H1_BODY ||
-                      c->state == LH_H1_ANSWER;
+                      c->state == LH_H1_ANSWER || c->state == LH_H1_TUNNEL;
 
     assert(in_request == (c->ex != NULL));
     assert(!c->reset || c->state == LH_H1_CLOSING);
@@ -30,6 +30,8 @@ void lh_h1_check(const struct lh_h1 *c)
     }
     if (c->state == LH_H1_BODY)
         assert(c->pace.waiting == c->ex->body_wanted);
+    if (c->state == LH_H1_TUNNEL)
+        assert(c->last && c->ex->upgraded && c->ex->response.head_left);
     if (!c->unsent)
         return;
     /* The next request is not begun before this response has left. */

@@ -2,8 +2,8 @@
  * An HTTP/1 connection's input, and its table of functions (RFC 9112): see
  * h1_conn.h.  Octets are used in the order of their coming, each by the step
  * of the state that the connection is in.  Between two steps there is an
- * exchange exactly in the states HEAD, BODY and ANSWER; a pipelined request
- * is not begun before the response before it has been pulled.
+ * exchange exactly in the states HEAD, BODY, ANSWER and TUNNEL; a pipelined
+ * request is not begun before the response before it has been pulled.
  */
 #include "h1/h1_conn.h"
 
@@ -249,6 +249,20 @@ static bool step_answer(struct lh_h1 *c, const uint8_t *p, size_t n,
     return true;
 }
 
+/* Octets of another protocol, as many as its handler has room for; where that
+ * has ended they are dropped, until the rest of what it wrote has left. */
+static bool step_tunnel(struct lh_h1 *c, const uint8_t *p, size_t n,
+                        size_t *used)
+{
+    *used = nobody_reads(c) ? n : lh_min(n, lh_exchange_body_room(c->ex));
+    if (*used == 0)
+        return false;
+    if (nobody_reads(c) || lh_exchange_body(c->ex, p, *used))
+        return true;
+    lh_h1_abort(c, LH_ENDED_CUT);
+    return false;
+}
+
 /* Reads over the rest of a body that nobody wants, up to linger_bytes, to
  * keep the connection for a next request.  Past that the connection closes
  * lingering, so that the client still gets its answer (RFC 9112, 9.6). */
@@ -281,9 +295,9 @@ static bool step_discard(struct lh_h1 *c, const uint8_t *p, size_t n,
 }
 
 static step_fn *const steps[] = {
-    [LH_H1_IDLE] = step_idle,       [LH_H1_HEAD] = step_head,
-    [LH_H1_BODY] = step_body,       [LH_H1_ANSWER] = step_answer,
-    [LH_H1_DISCARD] = step_discard,
+    [LH_H1_IDLE] = step_idle,     [LH_H1_HEAD] = step_head,
+    [LH_H1_BODY] = step_body,     [LH_H1_ANSWER] = step_answer,
+    [LH_H1_TUNNEL] = step_tunnel, [LH_H1_DISCARD] = step_discard,
 };
 
 /* Runs steps until the input is used or one of them can do nothing now. */
@@ -350,6 +364,10 @@ static void h1_eof(void *v)
     case LH_H1_BODY:
         lh_h1_abort(c, LH_ENDED_GONE);
         return;
+    case LH_H1_TUNNEL:
+        /* What has come is the handler's to read first. */
+        lh_exchange_body_end(c->ex, LH_BODY_ENDED);
+        return;
     case LH_H1_IDLE:
     case LH_H1_DISCARD:
         lh_h1_close(c, false);
@@ -388,6 +406,7 @@ static bool wants_input(const struct lh_h1 *c)
     case LH_H1_DISCARD:
         return true;
     case LH_H1_BODY:
+    case LH_H1_TUNNEL:
         return lh_exchange_body_room(c->ex) > 0 || nobody_reads(c);
     case LH_H1_ANSWER:
         return lh_h1_can_queue(c);

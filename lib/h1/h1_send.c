@@ -89,6 +89,8 @@ static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
     if (lh_status_has_no_body(r->status)) {
         if (r->status != 304)
             f.content_length = LH_LENGTH_UNKNOWN;
+        if (ex->upgraded)
+            f.close = false; /* it is said already what the connection is */
     } else if (f.content_length == LH_LENGTH_UNKNOWN) {
         bool whole = lh_exchange_complete(ex);
         if (whole && (old || r->trailers.n == 0))
@@ -100,6 +102,14 @@ static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
     }
     f.say_keep_alive = old;
     return f;
+}
+
+/* What follows the head is no HTTP.  A client waits for it before it sends
+ * anything else. */
+static void begin_tunnel(struct lh_h1 *c)
+{
+    c->last = true;
+    lh_h1_set_state(c, LH_H1_TUNNEL);
 }
 
 /* From here on the response cannot be replaced by an error any more: what
@@ -114,6 +124,8 @@ static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
     c->until_close = !c->is_chunked && !c->ex->response.no_body &&
                      f.content_length == LH_LENGTH_UNKNOWN;
     c->chunk_left = 0;
+    if (c->until_close && c->ex->upgraded)
+        begin_tunnel(c);
     lh_exchange_head_leaves(c->ex);
 }
 

@@ -13,7 +13,8 @@ static const unsigned legal_moves[] = {
     [LH_H1_IDLE] = TO(LH_H1_HEAD) | TO(LH_H1_CLOSING),
     [LH_H1_HEAD] = TO(LH_H1_BODY) | TO(LH_H1_ANSWER) | TO(LH_H1_CLOSING),
     [LH_H1_BODY] = TO(LH_H1_ANSWER) | TO(LH_H1_DISCARD) | TO(LH_H1_CLOSING),
-    [LH_H1_ANSWER] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
+    [LH_H1_ANSWER] = TO(LH_H1_IDLE) | TO(LH_H1_TUNNEL) | TO(LH_H1_CLOSING),
+    [LH_H1_TUNNEL] = TO(LH_H1_CLOSING),
     [LH_H1_DISCARD] = TO(LH_H1_IDLE) | TO(LH_H1_CLOSING),
     [LH_H1_CLOSING] = 0,
 };
@@ -22,7 +23,8 @@ static const unsigned legal_moves[] = {
 static const char *const state_names[] = {
     [LH_H1_IDLE] = "IDLE",       [LH_H1_HEAD] = "HEAD",
     [LH_H1_BODY] = "BODY",       [LH_H1_ANSWER] = "ANSWER",
-    [LH_H1_DISCARD] = "DISCARD", [LH_H1_CLOSING] = "CLOSING",
+    [LH_H1_TUNNEL] = "TUNNEL",   [LH_H1_DISCARD] = "DISCARD",
+    [LH_H1_CLOSING] = "CLOSING",
 };
 
 bool lh_h1_may(enum lh_h1_state from, enum lh_h1_state to)

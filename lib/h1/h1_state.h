@@ -16,7 +16,8 @@
  *      IDLE -> HEAD -> BODY -> ANSWER -> IDLE ...
  *                         \--> DISCARD --^
  *
- * HEAD goes straight to ANSWER when there is no body; everything may go to
+ * HEAD goes straight to ANSWER when there is no body; from there a request that
+ * was upgraded goes to TUNNEL, which lasts until the end; everything may go to
  * CLOSING, which nothing leaves.
  */
 enum lh_h1_state {
@@ -24,6 +25,7 @@ enum lh_h1_state {
     LH_H1_HEAD,    /* the rest of its head (3, 5) */
     LH_H1_BODY,    /* its body (6, 7) */
     LH_H1_ANSWER,  /* nothing: the response is not done yet */
+    LH_H1_TUNNEL,  /* octets of another protocol (RFC 9110, 7.8) */
     LH_H1_DISCARD, /* the rest of a body that nobody wants any more */
     LH_H1_CLOSING, /* nothing more is read (9.6) */
 };

@@ -123,6 +123,7 @@ uint64_t lh_h1_deadline(const void *v)
         return discard_deadline(c);
     case LH_H1_ANSWER:
         return fin_at;
+    case LH_H1_TUNNEL:
     case LH_H1_CLOSING:
         break;
     }
@@ -157,6 +158,7 @@ static void end_overdue(struct lh_h1 *c)
                       "HTTP/1: a body that nobody reads took too long");
         lh_h1_close(c, true);
         return;
+    case LH_H1_TUNNEL:
     case LH_H1_CLOSING:
         return;
     }

@@ -107,7 +107,7 @@ static void body_octets(struct lh_h2 *c, struct lh_h2_stream *s,
 
     s->expects_continue = false;
     s->period_bytes += n;
-    if (s->received > c->ctx->limits->body_bytes)
+    if (s->received > c->ctx->limits->body_bytes && !ex->upgraded)
         lh_exchange_body_end(ex, LH_BODY_TOO_LARGE);
     if (ex->body_state != LH_BODY_OPEN)
         return;

@@ -46,9 +46,12 @@ static struct lh_str copy_to_arena(struct lh_h2_reader *r, struct lh_str s)
 
 /* --- pseudo-fields (RFC 9113, 8.3) ---------------------------------------- */
 
-/* The four of a request (RFC 9113, 8.3.1); all others are malformed. */
-static struct lh_str *pseudo_of(struct lh_request *q, struct lh_str name)
+/* The four of a request (RFC 9113, 8.3.1), and that of an extended CONNECT (RFC
+ * 8441, 4); all others are malformed. */
+static struct lh_str *pseudo_of(struct lh_h2_reader *r, struct lh_str name)
 {
+    struct lh_request *q = r->request;
+
     if (lh_str_equal(name, LH_STR(":method")))
         return &q->method;
     if (lh_str_equal(name, LH_STR(":scheme")))
@@ -57,6 +60,8 @@ static struct lh_str *pseudo_of(struct lh_request *q, struct lh_str name)
         return &q->authority;
     if (lh_str_equal(name, LH_STR(":path")))
         return &q->target;
+    if (lh_str_equal(name, LH_STR(":protocol")))
+        return &r->protocol;
     return NULL;
 }
 
@@ -64,7 +69,7 @@ static struct lh_str *pseudo_of(struct lh_request *q, struct lh_str name)
 static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
                          struct lh_str value)
 {
-    struct lh_str *to = pseudo_of(r->request, name);
+    struct lh_str *to = pseudo_of(r, name);
 
     if (!to || to->p || r->regular || r->trailers)
         note_fault(r, LH_H2_REQUEST_MALFORMED,
@@ -240,7 +245,8 @@ static bool scheme_valid(struct lh_str scheme)
            lh_str_equal_nocase(scheme, LH_STR("https"));
 }
 
-/* CONNECT has neither scheme nor path (8.5); it is not served. */
+/* CONNECT has neither scheme nor path (8.5); it is not served.  An extended one
+ * has both, as any other request. */
 static int finish_connect(struct lh_h2_reader *r)
 {
     struct lh_request *q = r->request;
@@ -290,8 +296,14 @@ static int finish_request(struct lh_h2_reader *r)
         return refuse_section(r, LH_H2_REQUEST_MALFORMED,
                               "no :method, or a malformed one");
     q->head = lh_str_equal(q->method, LH_STR("HEAD"));
-    if (lh_str_equal(q->method, LH_STR("CONNECT")))
+    bool connects = lh_str_equal(q->method, LH_STR("CONNECT"));
+    if (connects && !r->protocol.p)
         return finish_connect(r);
+    q->extended_connect = r->protocol.p != NULL;
+    q->to_websocket = lh_str_equal_nocase(r->protocol, LH_STR("websocket"));
+    if (r->protocol.p && (!connects || !lh_field_name_valid(r->protocol)))
+        return refuse_section(r, LH_H2_REQUEST_MALFORMED,
+                              ":protocol without CONNECT, or a malformed one");
     if (!q->scheme.p || !scheme_valid(q->scheme) || !q->target.p ||
         !settle_authority(r))
         return refuse_section(r, LH_H2_REQUEST_MALFORMED,

@@ -25,6 +25,7 @@ struct lh_h2_reader {
     bool regular;    /* a field that is no pseudo-field has come */
     bool expects_continue;
     struct lh_str host;     /* of the field */
+    struct lh_str protocol; /* of the pseudo-field; .p NULL: there is none */
     unsigned cookie;        /* 1 and the index of the field; 0: none yet */
     size_t cookie_room;     /* octets that its value has room for */
     struct lh_str priority; /* the first such field's value */

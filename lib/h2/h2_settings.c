@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define OUR_SETTINGS 6
+#define OUR_SETTINGS 7
 
 /* They leave first of all.  The connection's window has no setting: it is
  * opened by a WINDOW_UPDATE behind them. */
@@ -18,6 +18,7 @@ bool lh_h2_send_settings(struct lh_h2 *c)
         {LH_H2_SET_MAX_CONCURRENT_STREAMS, lh_to_u32(limits->h2_streams)},
         {LH_H2_SET_INITIAL_WINDOW_SIZE, LH_H2_RECV_BYTES},
         {LH_H2_SET_MAX_HEADER_LIST_SIZE, lh_to_u32(limits->header_bytes)},
+        {LH_H2_SET_ENABLE_CONNECT_PROTOCOL, 1},
         {LH_H2_SET_NO_RFC7540_PRIORITIES, 1},
     };
     size_t skip = all[0].value == LH_H2_HPACK_TABLE_BYTES;

@@ -413,11 +413,33 @@ int lh_exchange_start(struct lh_exchange *ex, unsigned status,
         return LHTTPD_ESTATE;
     if (status < 200 || status > 599 || !take_content_length(&own, &length))
         return LHTTPD_EINVAL;
+    /* It would mean that a tunnel is there (RFC 8441, 5). */
+    if (ex->request.extended_connect && status < 300)
+        status = 501;
     r->state = LH_RESPONSE_STARTED;
     r->status = status;
     r->fields = own;
     r->content_length = length;
     r->no_body = ex->request.head || lh_status_has_no_body(status);
+    return 0;
+}
+
+int lh_exchange_upgrade(struct lh_exchange *ex, const struct lh_fields *fields)
+{
+    struct lh_response *r = &ex->response;
+    bool by_connect = ex->request.version == LH_HTTP_2;
+
+    if (r->state != LH_RESPONSE_NONE || ex->gone ||
+        (!by_connect && ex->body.n) ||
+        ex->body_state != (by_connect ? LH_BODY_OPEN : LH_BODY_ENDED))
+        return LHTTPD_ESTATE;
+    ex->upgraded = true;
+    ex->body_state = LH_BODY_OPEN;
+    r->state = LH_RESPONSE_STARTED;
+    r->status = by_connect ? 200 : 101;
+    r->fields = *fields;
+    r->released = true;
+    tell_protocol(ex);
     return 0;
 }
 
@@ -580,12 +602,14 @@ void lh_exchange_release(struct lh_exchange *ex)
 }
 
 /* What a handler without an answer of its own stands for: `status`, unless it
- * was the client who kept it from answering. */
+ * was the client who kept it from answering, or the usual one is another. */
 static unsigned blame(const struct lh_exchange *ex, unsigned status)
 {
     if (ex->body_state == LH_BODY_TOO_LARGE)
         return 413;
-    return ex->body_state == LH_BODY_TIMEOUT ? 408 : status;
+    if (ex->body_state == LH_BODY_TIMEOUT)
+        return 408;
+    return status == 200 && ex->usual_status ? ex->usual_status : status;
 }
 
 /* A body that is shorter than its handler has declared cannot be sent as if
@@ -615,14 +639,22 @@ void lh_exchange_end(struct lh_exchange *ex)
 /* The page is not copied: an answer of ours that nobody takes costs nothing. */
 static void give_page(struct lh_exchange *ex)
 {
-    static const struct lh_field type = {{"content-type", 12},
-                                         {"text/html; charset=utf-8", 24}};
+    /* All but the first are for 426, which is said of WebSocket alone (RFC
+     * 9110, 15.5.22; RFC 6455, 4.4). */
+    static const struct lh_field fields[] = {
+        {{"content-type", 12}, {"text/html; charset=utf-8", 24}},
+        {{"connection", 10}, {"upgrade", 7}},
+        {{"upgrade", 7}, {"websocket", 9}},
+        {{"sec-websocket-version", 21}, {"13", 2}},
+    };
     struct lh_response *r = &ex->response;
     struct lh_str page = lh_status_page(r->status);
+    unsigned n = r->status == 426 ? 4 : 1;
 
     r->fields = (struct lh_fields){
-        .v = (struct lh_field *)(uintptr_t)&type, .n = 1, .room = 1};
-    r->fields.bytes = type.name.n + type.value.n + 32;
+        .v = (struct lh_field *)(uintptr_t)fields, .n = n, .room = n};
+    for (unsigned i = 0; i < n; i++)
+        r->fields.bytes += fields[i].name.n + fields[i].value.n + 32;
     r->written = page.n;
     if (r->no_body || ex->gone)
         return;
@@ -670,6 +702,13 @@ size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
     if (taken && ex->body_state == LH_BODY_OPEN)
         tell_protocol(ex);
     return taken;
+}
+
+void lh_exchange_body_drop(struct lh_exchange *ex, size_t n)
+{
+    lh_buf_drop(&ex->body, n);
+    if (n && ex->body_state == LH_BODY_OPEN)
+        tell_protocol(ex);
 }
 
 /* --- checks --------------------------------------------------------------- */

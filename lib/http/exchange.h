@@ -39,6 +39,8 @@ struct lh_request {
     bool head;                 /* method is HEAD */
     bool accepts_push;         /* HTTP/2 with SETTINGS_ENABLE_PUSH 1 */
     bool half_close_allowed;   /* a FIN does not mean that nobody listens */
+    bool extended_connect;     /* RFC 8441 */
+    bool to_websocket;         /* ... by the protocol "websocket" */
 };
 
 /* How far the request's body is. */
@@ -104,6 +106,8 @@ struct lh_exchange {
     bool body_wanted; /* the handler waits in read */
     struct lh_response response;
     bool splices;              /* the protocol takes octets from a pipe */
+    bool upgraded;             /* see lh_exchange_upgrade */
+    uint16_t usual_status;     /* where the handler gives none; 0: 200 */
     bool gone;                 /* the client is gone, or was cut off */
     bool fin;                  /* see lh_exchange_fin */
     bool sent;                 /* the kernel has the whole response */
@@ -232,6 +236,16 @@ int lh_exchange_start(struct lh_exchange *ex, unsigned status,
  * its streams, and what their header sections take. */
 size_t lh_exchange_room(const struct lh_exchange *ex);
 
+/*
+ * The request becomes a tunnel: 101 on HTTP/1.1, 200 on HTTP/2 (RFC 8441), with
+ * these fields.  From here on the request's body is what the client sends, as
+ * it comes, and the response's is what the handler writes, each until its end;
+ * body_bytes does not limit it, and what is written leaves at once.
+ * LHTTPD_ESTATE: the response has started, or (HTTP/1.1) there was a body, or
+ * (HTTP/2) the client's side has ended.
+ */
+int lh_exchange_upgrade(struct lh_exchange *ex, const struct lh_fields *fields);
+
 /* Copies n octets.  LHTTPD_EINVAL: more than the declared content-length (then
  * none is taken); LHTTPD_ESTATE: not started, ended, or something is lent. */
 int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n);
@@ -270,8 +284,9 @@ int lh_exchange_trailers(struct lh_exchange *ex,
  * response leaves once it has ended or its buffer is full. */
 void lh_exchange_release(struct lh_exchange *ex);
 
-/* The response is whole.  Without a start: 200 with no body, but 413 or 408 if
- * the request's body was too large or too slow.  Shorter than its declared
+/* The response is whole.  Without a start: 200 with no body, but the page of
+ * usual_status, 413 or 408 if that is set or the request's body was too large
+ * or too slow.  Shorter than its declared
  * content-length: aborted. */
 void lh_exchange_end(struct lh_exchange *ex);
 
@@ -284,6 +299,9 @@ void lh_exchange_want_body(struct lh_exchange *ex, bool wanted);
 
 /* Copies out and drops up to n octets of the request's body. */
 size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n);
+
+/* Drops n octets of it, which were looked at where they lie. */
+void lh_exchange_body_drop(struct lh_exchange *ex, size_t n);
 
 /* --- checks --------------------------------------------------------------- */
 

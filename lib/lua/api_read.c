@@ -7,6 +7,7 @@
 #include "lua/api.h"
 #include "lua/subscription.h"
 #include "lua/file.h"
+#include "lua/websocket.h"
 
 #define STEP_BYTES ((size_t)4 << 10)
 
@@ -134,8 +135,10 @@ static int read_other_begin(lua_State *L, struct lh_task *task)
         return lh_file_read_begin(L, task);
     if (lh_subscription_is_first(L))
         return lh_subscription_read_begin(L, task);
+    if (lh_websocket_at(L, 1))
+        return lh_websocket_read_begin(L, task);
     return lh_api_argument_error(L, 1, "httpd.read",
-                                 "file, subscription or nil");
+                                 "file, subscription, websocket or nil");
 }
 
 static int read_begin(lua_State *L)
@@ -146,6 +149,8 @@ static int read_begin(lua_State *L)
         return lh_api_refuse(L);
     if (!lua_isnoneornil(L, 1))
         return read_other_begin(L, task);
+    if (task->websocket)
+        return lh_api_error(L, "httpd.read: the request is a websocket now");
     lh_read_mode(L, &task->read);
     return lh_api_begin(L, task, &read_wait,
                         lh_api_timeout(L, 3, "httpd.read"));

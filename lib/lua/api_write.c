@@ -5,6 +5,7 @@
  */
 #include "lua/api.h"
 #include "lua/file.h"
+#include "lua/websocket.h"
 
 /* Up to here a string that there is room for is copied whatever its response is
  * doing. */
@@ -160,6 +161,24 @@ static const struct lh_wait write_wait = {
     .keeps_data = true,
 };
 
+/* A response that is a websocket takes nothing else; raises. */
+static void check_plain(lua_State *L, const struct lh_task *task,
+                        const char *function)
+{
+    if (task->websocket)
+        lh_api_error(L, "%s: the request is a websocket now", function);
+}
+
+/* Raises where the first argument, which is no file, is not a client. */
+static bool is_websocket(lua_State *L, const struct lh_task *task)
+{
+    if (lh_websocket_at(L, 1))
+        return true;
+    lh_api_stream(L, "httpd.write");
+    check_plain(L, task, "httpd.write");
+    return false;
+}
+
 /* write_begin(stream, data, timeout): the client is nil, and a file is a file.
  */
 static int write_begin(lua_State *L)
@@ -169,15 +188,15 @@ static int write_begin(lua_State *L)
 
     if (!task)
         return lh_api_refuse(L);
-    if (!to_file)
-        lh_api_stream(L, "httpd.write");
+    bool to_websocket = !to_file && is_websocket(L, task);
     /* Before the time-out: in write(nil, read(f, n)) a message may be there. */
     int type = lua_type(L, 2);
     if (type == LUA_TNONE || type == LUA_TNIL) {
         lua_pushnil(L);
         return 1;
     }
-    uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.write");
+    uint64_t timeout_ms =
+        to_websocket ? 0 : lh_api_timeout(L, 3, "httpd.write");
     if (type == LUA_TTABLE)
         join_array(L);
     task->data.p = lua_tolstring(L, 2, &task->data.n);
@@ -186,6 +205,8 @@ static int write_begin(lua_State *L)
                                      "string, number or array");
     if (to_file)
         return lh_file_write_begin(L, task, timeout_ms);
+    if (to_websocket)
+        return lh_websocket_write_begin(L, task);
     if (goes_at_once(task)) {
         lh_api_note_line(L, task, 2);
         task->outcome = give_data(task);
@@ -270,6 +291,7 @@ static int finish_begin(lua_State *L)
 
     if (!task)
         return lh_api_refuse(L);
+    check_plain(L, task, "httpd.finish");
     lh_api_note_line(L, task, 2);
     return lh_api_begin(L, task, &finish_wait,
                         lh_api_timeout(L, 1, "httpd.finish"));

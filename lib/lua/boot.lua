@@ -44,6 +44,7 @@ httpd.flush = waiting(begins.flush_begin)
 httpd.finish = waiting(begins.finish_begin)
 httpd.sleep = waiting(begins.sleep_begin)
 httpd.serve_file = waiting(begins.serve_file_begin)
+httpd.wait = waiting(begins.wait_begin)
 httpd.shared = {
     get = waiting(begins.shared_get), set = waiting(begins.shared_set),
     add = waiting(begins.shared_add), incr = waiting(begins.shared_incr),
@@ -438,9 +439,14 @@ if methods then
 end
 
 local unsubscribe, close_file = begins.unsubscribe, httpd.close
-function httpd.close(stream, timeout)
-    if unsubscribe(stream) then return true end
-    if not close_file then error('httpd.close: this is no subscription', 2) end
+local close_websocket = begins.websocket_close
+function httpd.close(stream, timeout, reason)
+    if unsubscribe(stream) or close_websocket(stream, timeout, reason) then
+        return true
+    end
+    if not close_file then
+        error('httpd.close: this is no subscription and no websocket', 2)
+    end
     return close_file(stream, timeout)
 end
 

@@ -183,6 +183,13 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task);
 int lh_file_write_begin(lua_State *L, struct lh_task *task,
                         uint64_t timeout_ms);
 
+/* The parts of httpd.wait, for task->on.file: would a read of what is there
+ * give something at once, or fail?  Waits until it would, and goes on waiting.
+ */
+bool lh_file_readable(struct lh_task *task, struct lh_file *file);
+void lh_file_watch(struct lh_task *task);
+void lh_file_watch_on(struct lh_task *task);
+
 /* May the task move more before the others have their turn? */
 bool lh_file_has_budget(const struct lh_task *task);
 void lh_file_pause(struct lh_task *task);

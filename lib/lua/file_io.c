@@ -287,6 +287,24 @@ int lh_file_read_begin(lua_State *L, struct lh_task *task)
     return lh_api_begin(L, task, &file_read_wait, timeout_ms);
 }
 
+/* An error is found again by the read that follows. */
+bool lh_file_readable(struct lh_task *task, struct lh_file *file)
+{
+    task->read = (struct lh_read){.mode = LH_READ_SOME};
+    return read_now(task, file) != LH_OUTCOME_PENDING;
+}
+
+void lh_file_watch_on(struct lh_task *task)
+{
+    read_on(task);
+}
+
+void lh_file_watch(struct lh_task *task)
+{
+    lh_file_attach(task);
+    read_on(task);
+}
+
 /* --- write ---------------------------------------------------------------- */
 
 /* An append went to the end, wherever that was: the position is asked for. */

@@ -352,11 +352,21 @@ static uint64_t read_range(lua_State *L, struct lh_sending *s)
     return lh_api_timeout(L, 4, "httpd.sendfile");
 }
 
+/* A response that is a websocket takes nothing else. */
+static void check_plain_response(lua_State *L)
+{
+    const struct lh_task *task = lh_vm_of(L)->current;
+
+    if (task && task->websocket)
+        lh_api_error(L, "httpd.sendfile: the request is a websocket now");
+}
+
 /* Raises where sendfile_begin() would; changes nothing. */
 static int sendfile_check(lua_State *L)
 {
     struct lh_sending sending = {.at = 0};
 
+    check_plain_response(L);
     read_range(L, &sending);
     return 0;
 }
@@ -405,6 +415,7 @@ static int begin_sending(lua_State *L, bool owns)
 /* sendfile_begin(file, offset, length, timeout). */
 static int sendfile_begin(lua_State *L)
 {
+    check_plain_response(L);
     return begin_sending(L, false);
 }
 

@@ -13,6 +13,8 @@
 #include "lua/process.h"
 #include "lua/raise.h"
 #include "lua/traces.h"
+#include "lua/wait_any.h"
+#include "lua/websocket.h"
 
 #include "base/mem.h"
 #include "os/entropy.h"
@@ -62,6 +64,7 @@ static void open_httpd(lua_State *L, struct lh_vm *vm)
     lh_api_register(L, vm, lh_cookie_functions);
     lh_api_register(L, vm, lh_subscription_functions);
     lh_api_register(L, vm, lh_job_functions);
+    lh_api_register(L, vm, lh_websocket_functions);
     lua_pushfstring(L, "%d.%d.%d", LHTTPD_VERSION_MAJOR, LHTTPD_VERSION_MINOR,
                     LHTTPD_VERSION_PATCH);
     lua_setfield(L, -2, "_VERSION");
@@ -111,6 +114,8 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_write_begins);
     lh_api_register(L, vm, lh_sleep_begins);
     lh_api_register(L, vm, lh_subscription_begins);
+    lh_api_register(L, vm, lh_websocket_begins);
+    lh_api_register(L, vm, lh_wait_any_begins);
     lh_api_register(L, vm, lh_shared_begins);
     lh_api_register(L, vm, lh_serve_begins);
     lh_api_register(L, vm, lh_spawn_begins);
@@ -134,6 +139,7 @@ static void make_turn(lua_State *L, struct lh_vm *vm)
     new_table(L, &vm->failure);
     lua_pop(L, 2);
     lh_subscription_prepare(L, vm);
+    lh_websocket_prepare(L, vm);
     open_httpd(L, vm);
     lua_pushlightuserdata(L, vm);
     lua_pushvalue(L, threads);

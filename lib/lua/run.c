@@ -13,6 +13,7 @@
 #include "lua/process.h"
 #include "lua/raise.h"
 #include "lua/spawn.h"
+#include "lua/websocket.h"
 
 #include "os/clock.h"
 
@@ -37,6 +38,8 @@ static void handler_returned(struct lh_task *task, lua_State *L)
     if (task->vm->idle_coroutines >= IDLE_COROUTINES_MAX || task->exposed ||
         lh_lua_keeps_hook(L, task->co))
         lh_task_drop_coroutine(task, L);
+    if (task->websocket)
+        lh_websocket_leave(task->websocket, false);
     if (ex) {
         /* Only this status is not what the exchange answers by itself, which
          * may also be that the body was too large or too slow. */
@@ -66,6 +69,8 @@ static void handler_failed(struct lh_task *task, lua_State *L)
     /* The script may have caught and passed it on. */
     if (strstr(message.p, "not enough memory"))
         task->vm->short_of_memory = true;
+    if (task->websocket)
+        lh_websocket_leave(task->websocket, true);
     /* Before drop_coroutine: it may run what the script left to be closed. */
     lh_lua_abandon(task->co);
     lh_task_fail(task, message);
@@ -274,6 +279,8 @@ static void answer_native(struct lh_task *task, lua_State *L)
  * renew it. */
 static void look_at_wait(struct lh_task *task, lua_State *L)
 {
+    if (task->websocket)
+        lh_websocket_turn(task->websocket);
     task->outcome = task->wait->poll(task, L);
     if (task->outcome == LH_OUTCOME_PENDING)
         return;

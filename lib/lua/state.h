@@ -96,7 +96,7 @@ struct lh_vm {
     /* References in the registry. */
     int anchors, handlers, threads, constants;
     int files, file_meta, file_open, file_close, popens;
-    int subscription_meta;
+    int subscription_meta, websocket_meta;
     int failure;   /* the last error of a wrapped coroutine, its traceback; and
                       see raise.h */
     int hook_mask; /* of the script's own hook, where all share one */

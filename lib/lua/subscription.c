@@ -279,6 +279,30 @@ static const struct lh_wait message_wait = {
     .keeps_handle = true,
 };
 
+struct lh_subscription *lh_subscription_check_free(lua_State *L, int index,
+                                                   const char *function)
+{
+    if (!is_subscription(L, index))
+        return NULL;
+    struct lh_subscription *s = lua_touserdata(L, index);
+    if (!s->subscriber.channel)
+        lh_api_error(L, "%s: the subscription is closed", function);
+    if (s->reader)
+        lh_api_error(L, "%s: another handler waits for the subscription",
+                     function);
+    return s;
+}
+
+bool lh_subscription_readable(const struct lh_subscription *s)
+{
+    return !s->subscriber.channel || lh_subscriber_first(&s->subscriber);
+}
+
+void lh_subscription_watch(struct lh_subscription *s, struct lh_task *reader)
+{
+    s->reader = reader;
+}
+
 int lh_subscription_read_begin(lua_State *L, struct lh_task *task)
 {
     struct lh_subscription *s = lua_touserdata(L, 1);
@@ -286,11 +310,7 @@ int lh_subscription_read_begin(lua_State *L, struct lh_task *task)
     if (!lua_isnoneornil(L, 2))
         return lh_api_error(L, "bad argument #2 to 'httpd.read' (nil expected: "
                                "a subscription gives whole messages)");
-    if (!s->subscriber.channel)
-        return lh_api_error(L, "httpd.read: the subscription is closed");
-    if (s->reader)
-        return lh_api_error(L, "httpd.read: another handler waits for the "
-                               "subscription");
+    lh_subscription_check_free(L, 1, "httpd.read");
     uint64_t timeout_ms = lh_api_timeout(L, 3, "httpd.read");
     task->reads = s;
     return lh_api_begin(L, task, &message_wait, timeout_ms);

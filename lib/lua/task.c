@@ -194,7 +194,8 @@ bool lh_task_is_closed(const struct lh_task *task)
 int lh_task_start_response(struct lh_task *task)
 {
     struct lh_fields none = {.n = 0};
-    unsigned status = task->handler == task->vm->not_found ? 404 : 200;
+    unsigned usual = task->ex->usual_status ? task->ex->usual_status : 200;
+    unsigned status = task->handler == task->vm->not_found ? 404 : usual;
 
     if (task->ex->response.state != LH_RESPONSE_NONE)
         return 0;
@@ -430,6 +431,7 @@ void lh_task_free(struct lh_task *task)
     }
     lh_list_remove(&task->link);
     lh_free(task->input.p);
+    lh_free(task->several);
     lh_free(task);
 }
 

@@ -18,6 +18,8 @@
 struct lh_file;
 struct lh_native;
 struct lh_subscription;
+struct lh_websocket;
+struct lh_several;
 struct lh_asked;
 struct lh_serving;
 struct lh_job;
@@ -102,10 +104,12 @@ struct lh_task {
     struct lh_input input; /* of the request's body */
     struct lh_task_data data;
     struct lh_task_on on;
-    struct lh_subscription *reads; /* valid while the wait lasts, as on.file */
-    struct lh_asked *asked;        /* a shared value's owner */
-    struct lh_serving *serving;    /* the file that answers */
-    bool serves;                   /* ... and it has begun to */
+    struct lh_subscription *reads;  /* valid while the wait lasts, as on.file */
+    struct lh_asked *asked;         /* a shared value's owner */
+    struct lh_serving *serving;     /* the file that answers */
+    bool serves;                    /* ... and it has begun to */
+    struct lh_several *several;     /* of httpd.wait; kept for the next one */
+    struct lh_websocket *websocket; /* that its request has become, or NULL */
 
     /* How the handler behaves. */
     uint64_t resumed_ms;

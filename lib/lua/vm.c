@@ -4,6 +4,7 @@
  * ends its tasks first, then its state, whose finalizers may still run, then
  * its children.
  */
+#include "lua/websocket.h"
 #include "lua/task.h"
 
 #include "base/channel.h"
@@ -209,6 +210,9 @@ void lh_vm_cut_off(struct lh_vm *vm)
         struct lh_task *task = LH_OF(l, struct lh_task, link);
         if (!task->ex)
             continue;
+        task->cut = true;
+        if (task->websocket)
+            lh_websocket_leave(task->websocket, false);
         lh_exchange_unlend(task->ex);
         lh_exchange_fail(task->ex, 503);
         if (task->state == LH_TASK_DRAINING)

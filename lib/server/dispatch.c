@@ -148,6 +148,15 @@ static void find_and_serve(struct lh_worker *w, struct lh_exchange *ex)
         serve(vm, handler, ex, path_info);
 }
 
+/* An extended CONNECT (RFC 8441) is a handler's, where it is for what handlers
+ * can speak. */
+static bool is_not_served(const struct lh_request *r)
+{
+    if (lh_str_equal(r->method, LH_STR("CONNECT")))
+        return !r->to_websocket;
+    return lh_str_equal(r->method, LH_STR("TRACE"));
+}
+
 /* What needs no script comes first, since it costs nothing. */
 void lh_dispatch(struct lh_worker *w, const struct lh_listener *listener,
                  struct lh_exchange *ex)
@@ -156,8 +165,7 @@ void lh_dispatch(struct lh_worker *w, const struct lh_listener *listener,
 
     if (w->server->settings.forwarded && !lh_forward_apply(w, ex))
         answer(ex, 503);
-    else if (lh_str_equal(r->method, LH_STR("CONNECT")) ||
-             lh_str_equal(r->method, LH_STR("TRACE")))
+    else if (is_not_served(r))
         answer(ex, 501);
     else if (lh_str_equal(r->path, LH_STR("*"))) {
         if (lh_str_equal(r->method, LH_STR("OPTIONS")))

@@ -27,7 +27,9 @@ static void count_end(const struct lh_exchange *ex)
 {
     struct lh_counters *all = &ex->ctx->counters;
     struct lh_request_counts *n = ex->counts ? ex->counts : &all->unhandled;
-    unsigned class = lh_exchange_status(ex) / 100;
+    unsigned status = lh_exchange_status(ex);
+    unsigned class =
+        status == 101 ? 2 : status / 100; /* a websocket went well */
 
     lh_count_add(&n->ended[class < LH_STATUS_CLASSES ? class : 0][ex->ending],
                  1);

@@ -79,16 +79,18 @@ function httpd.header(table) end
 ---@return integer? # bytes taken
 ---@return httpd.problem? problem
 ---@return integer? code of a file's error
+---@overload fun(ws: httpd.websocket, data: string|number|(string|number)[], kind?: "text"|"binary", timeout?: number): integer?, httpd.problem?
 function httpd.write(stream, data, timeout) end
 
 ---Reads the request's body, or from a file. A nil alone is the end. Of what
----`httpd.subscribe` returns it reads a message.
+---`httpd.subscribe` and `httpd.websocket` return it reads a message.
 ---@param stream file*|httpd.subscription|nil nil: the request's body
 ---@param length? integer|"l"|"L"|"a" nothing: what is there
 ---@param timeout? number seconds
 ---@return string?
 ---@return httpd.problem? problem
 ---@return integer? code of a file's error
+---@overload fun(ws: httpd.websocket, n?: integer, timeout?: number): string?, "text"|"binary"|httpd.problem|nil, boolean?
 function httpd.read(stream, length, timeout) end
 
 ---As io.open, but a slow disk or network does not hold up others.
@@ -114,6 +116,8 @@ function httpd.fdopen(fd, mode) end
 ---@return boolean?
 ---@return "exit"|"signal"|string|nil
 ---@return integer?
+---@overload fun(subscription: httpd.subscription): true
+---@overload fun(ws: httpd.websocket, code?: integer, reason?: string): true
 function httpd.close(file, timeout) end
 
 ---Returns true once the file is on the disk.
@@ -278,6 +282,26 @@ function subscription:dropped() end
 ---@return httpd.subscription?
 ---@return "too large"? problem
 function httpd.subscribe(channel, options) end
+
+---What `httpd.websocket` returns: `httpd.read` takes a message from it and
+---`httpd.write` sends one.
+---@class httpd.websocket
+---@field protocol string? the subprotocol that was chosen
+---@field code integer? of the close, once it is closed
+---@field reason string? likewise
+
+---Accepts the client's WebSocket. Nil, and why in words: the request opens none.
+---@param options { protocols: string[]?, message_bytes: integer? }?
+---@return httpd.websocket?
+---@return string? why
+function httpd.websocket(options) end
+
+---Waits until one of several streams can be read, and returns that one.
+---@param streams (httpd.websocket|httpd.subscription|file*)[] at most 16, one file
+---@param timeout? number seconds
+---@return httpd.websocket|httpd.subscription|file*|nil
+---@return "timeout"|"stopping"|"closed"|nil problem
+function httpd.wait(streams, timeout) end
 
 ---Values that all handlers share, on every worker.
 httpd.shared = {}

@@ -765,6 +765,88 @@ static void test_back_pressure(void **state)
     end(&f);
 }
 
+/* After 101 octets go both ways as they are, held back by who does not read and
+ * limited by nothing else; a FIN ends the client's side alone. */
+static void test_a_tunnel(void **state)
+{
+    struct fixture f;
+    char octets[70000] = "\r\nGET", out[70000];
+
+    (void)state;
+    begin(&f, idle_handler);
+    f.t.limits.body_bytes = 1;
+    test_driver_feed_str(&f.d, GET);
+    lh_h1_protocol.drain(f.d.c); /* which is not said of a tunnel */
+    struct lh_exchange *ex = only_exchange(&f.d);
+    struct lh_fields fields =
+        test_fields(ex, "upgrade", "x", "connection", "Upgrade", NULL);
+    assert_int_equal(lh_exchange_upgrade(ex, &fields), 0);
+    assert_int_equal(lh_exchange_upgrade(ex, &fields), LHTTPD_ESTATE);
+    test_driver_run(&f.d);
+    assert_string_equal(f.d.out,
+                        "HTTP/1.1 101 Switching Protocols\r\n"
+                        "upgrade: x\r\nconnection: Upgrade\r\n" OWN "\r\n");
+    test_driver_forget_output(&f.d);
+    test_driver_feed(&f.d, octets, sizeof(octets), 1000);
+    assert_int_equal(ex->body.n, 65536);
+    expect_status(&f, 0);
+    assert_int_equal(lh_h1_protocol.deadline(f.d.c), LH_NEVER);
+    for (size_t n = 0; n < sizeof(octets); test_driver_run(&f.d))
+        n += lh_exchange_read(ex, out + n, sizeof(out) - n);
+    assert_memory_equal(out, octets, sizeof(octets));
+    assert_int_equal(lh_exchange_write(ex, "HTTP", 4), 0);
+    test_driver_eof(&f.d);
+    assert_string_equal(f.d.out, "HTTP");
+    assert_int_equal(ex->body_state, LH_BODY_ENDED);
+    assert_false(ex->gone);
+    lh_exchange_end(ex);
+    test_done(ex);
+    test_driver_run(&f.d);
+    expect_status(&f, LINGERS);
+    end(&f);
+}
+
+/* What comes after the handler has ended is dropped. */
+static void test_a_tunnel_that_we_end(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, GET);
+    struct lh_exchange *ex = only_exchange(&f.d);
+    struct lh_fields fields = test_fields(ex, NULL);
+    assert_int_equal(lh_exchange_upgrade(ex, &fields), 0);
+    test_driver_run(&f.d);
+    f.d.holds = true;
+    lh_exchange_write(ex, "bye", 3);
+    lh_exchange_end(ex);
+    test_done(ex);
+    test_driver_feed_str(&f.d, "unread");
+    assert_int_equal(f.d.in_n, 0);
+    f.d.holds = false;
+    test_driver_run(&f.d);
+    assert_non_null(strstr(f.d.out, HEAD_END "bye"));
+    expect_status(&f, LINGERS);
+    end(&f);
+}
+
+/* A request with a body cannot become one, nor one that was answered. */
+static void test_no_tunnel(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, POST(5));
+    struct lh_exchange *ex = only_exchange(&f.d);
+    struct lh_fields fields = test_fields(ex, NULL);
+    assert_int_equal(lh_exchange_upgrade(ex, &fields), LHTTPD_ESTATE);
+    test_driver_feed_str(&f.d, "hello");
+    test_answer(ex, 200, "");
+    end(&f);
+}
+
 static void test_body_too_large(void **state)
 {
     struct fixture f;
@@ -1449,6 +1531,9 @@ int main(void)
         cmocka_unit_test(test_unread_chunks),
         cmocka_unit_test(test_unread_body_after_streaming),
         cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_a_tunnel),
+        cmocka_unit_test(test_a_tunnel_that_we_end),
+        cmocka_unit_test(test_no_tunnel),
         cmocka_unit_test(test_body_too_large),
         cmocka_unit_test(test_body_limit_is_lowered),
         cmocka_unit_test(test_malformed_late),

@@ -56,6 +56,25 @@ static void show(struct lh_exchange *ex)
     test_answer(ex, 200, text);
 }
 
+/* "/tunnel": what comes goes back, as it comes. */
+static void tunnel(struct lh_exchange *ex)
+{
+    struct lh_fields none = {.n = 0};
+    char octets[1000];
+    size_t n;
+
+    if (!ex->upgraded && lh_exchange_upgrade(ex, &none)) {
+        test_answer(ex, 409, "");
+        return;
+    }
+    while ((n = lh_exchange_read(ex, octets, sizeof(octets))) > 0)
+        lh_exchange_write(ex, octets, n);
+    if (ex->body_state == LH_BODY_OPEN)
+        return;
+    lh_exchange_end(ex);
+    test_done(ex);
+}
+
 /* "/hold": nothing, until the client is gone. */
 static void handler(struct test_driver *d, struct lh_exchange *ex)
 {
@@ -64,6 +83,8 @@ static void handler(struct test_driver *d, struct lh_exchange *ex)
         test_done(ex);
     else if (path_is(ex, "/echo"))
         echo(ex);
+    else if (path_is(ex, "/tunnel"))
+        tunnel(ex);
     else if (path_is(ex, "/fields"))
         show(ex);
     else if (!path_is(ex, "/hold"))
@@ -302,6 +323,9 @@ static const struct test_case frames[] = {
 };
 
 #define BASE "{:method: GET}{:scheme: http}{:path: /}{:authority: a}"
+#define EXTENDED(path)                                                         \
+    "{:method: CONNECT}{:protocol: websocket}{:scheme: http}{:path: " path     \
+    "}{:authority: a}"
 
 static const struct test_case messages[] = {
     {"8.1 HEADERS again, without END_STREAM", OPEN "HEADERS h 1 {a: b}",
@@ -412,6 +436,31 @@ static const struct test_case messages[] = {
      "HEADERS 1 :status=501"},
     {"8.5 CONNECT with a path", "HEADERS h 1 CONNECT",
      "RST_STREAM 1 PROTOCOL_ERROR"},
+    /* RFC 8441. */
+    {"extended CONNECT",
+     "HEADERS h 1 " EXTENDED("/tunnel") "\nDATA - 1 'a'\n-\nDATA e 1 'c'",
+     "DATA 1 'a'"},
+    {"extended CONNECT, the head", "HEADERS h 1 " EXTENDED("/tunnel"),
+     "HEADERS 1 :status=200"},
+    {"extended CONNECT that has ended", "HEADERS eh 1 " EXTENDED("/tunnel"),
+     "HEADERS 1 end :status=409"},
+    {"extended CONNECT answered by a page", "HEADERS h 1 " EXTENDED("/"),
+     "HEADERS 1 :status=501"},
+    {"extended CONNECT without a path",
+     "HEADERS h 1 {:method: CONNECT}{:protocol: websocket}{:scheme: http}"
+     "{:authority: a}",
+     "RST_STREAM 1 PROTOCOL_ERROR"},
+    {"extended CONNECT without a scheme",
+     "HEADERS h 1 {:method: CONNECT}{:protocol: websocket}{:path: /}"
+     "{:authority: a}",
+     "RST_STREAM 1 PROTOCOL_ERROR"},
+    {":protocol twice",
+     "HEADERS h 1 " EXTENDED("/tunnel") "{:protocol: websocket}",
+     "RST_STREAM 1 PROTOCOL_ERROR"},
+    {":protocol that is no token", "HEADERS h 1 CONNECT {:protocol: a b}",
+     "RST_STREAM 1 PROTOCOL_ERROR"},
+    {":protocol without CONNECT", "HEADERS eh 1 " BASE "{:protocol: websocket}",
+     "RST_STREAM 1 PROTOCOL_ERROR"},
     {"TRACE", "HEADERS eh 1 TRACE", "HEADERS 1 :status=501"},
     {"a bad escape", "HEADERS eh 1 GET/%zz", "HEADERS 1 :status=400"},
     {"an expectation", "HEADERS eh 1 GET {expect: 200-ok}",
@@ -462,7 +511,7 @@ static void test_get(void **state)
         h.d.pull_room = ways[i].pull_room;
         test_h2_octets(&h, LH_H2_PREFACE, LH_H2_PREFACE_BYTES);
         test_h2_say(&h, "SETTINGS - 0");
-        assert_string_equal(h.log, "SETTINGS 3=128 4=65536 6=32768 9=1\n"
+        assert_string_equal(h.log, "SETTINGS 3=128 4=65536 6=32768 8=1 9=1\n"
                                    "WINDOW_UPDATE 0 +458753\n"
                                    "SETTINGS ack\n");
         test_h2_forget(&h);

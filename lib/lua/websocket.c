@@ -1,0 +1,838 @@
+/*
+ * httpd.websocket, and its part of httpd.read, write and close: see
+ * websocket.h. Frames are taken out of the request's body and put into the
+ * response's, which lh_exchange_upgrade() has made a tunnel; the codec is in
+ * lib/ws.
+ *
+ * What always holds: one that is open has a task, whose `websocket` it is;
+ * `end` is PENDING until nothing more will be read, and then tells why.  A
+ * frame goes into the exchange in one step, so that nothing gets between its
+ * parts; while a message is lent nothing is written, and what is due waits for
+ * its end.
+ */
+#include "lua/websocket.h"
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "lua/api.h"
+#include "lua/gc.h"
+#include "ws/ws_handshake.h"
+#include "ws/ws_reader.h"
+
+#include <math.h>
+
+/* What is read ahead for a handler that does something else: enough to find
+ * pings behind a few messages. */
+#define AHEAD_BYTES ((size_t)16 << 10)
+
+/* A message up to here is copied where there is room, a longer one is lent. */
+#define COPY_BYTES ((size_t)16 << 10)
+
+struct lh_websocket {
+    struct lh_bound bound;
+    struct lh_task *task; /* NULL: over */
+    struct lh_ws_reader reader;
+    struct lh_timer timer;
+    uint64_t limit;      /* octets of a message; LHTTPD_UNLIMITED */
+    uint64_t seen;       /* octets that had come when the timer was armed */
+    size_t piece;        /* what httpd.read waits for; 0: a whole message */
+    enum lh_outcome end; /* DONE: by a close frame; else as the answer has it */
+    unsigned code;       /* of the close, 0: not yet */
+    struct lh_str reason; /* ours to free */
+    char *protocol;       /* NULL: none was chosen */
+    uint8_t pong[LH_WS_CONTROL_BYTES];
+    uint8_t pong_n;
+    bool pong_due;
+    bool pinged;     /* nothing has come since */
+    bool reads;      /* its task waits in httpd.read */
+    bool sends_text; /* what httpd.write sends */
+    bool close_due, close_sent;
+    bool told;           /* httpd.read has told the end */
+    bool gives;          /* a message is being made a string */
+    uint16_t close_code; /* to send; LH_WS_NO_CODE: none */
+    uint8_t close_reason_n;
+    char close_reason[LH_WS_REASON_BYTES];
+};
+
+/* --- its end -------------------------------------------------------------- */
+
+static void set_end(struct lh_websocket *ws, enum lh_outcome end, unsigned code,
+                    struct lh_str reason)
+{
+    if (ws->end != LH_OUTCOME_PENDING)
+        return;
+    ws->end = end;
+    ws->code = code;
+    /* Without memory there is no reason. */
+    char *own = reason.n ? lh_memdup(reason.p, reason.n) : NULL;
+    ws->reason = (struct lh_str){own, own ? reason.n : 0};
+}
+
+/* Without a close frame. */
+static void lose_connection(struct lh_websocket *ws, const char *why)
+{
+    set_end(ws, LH_OUTCOME_CLOSED, LH_WS_ABNORMAL, lh_str_of(why));
+}
+
+static void say_close(struct lh_websocket *ws, unsigned code,
+                      struct lh_str reason)
+{
+    if (ws->close_due || ws->close_sent)
+        return;
+    ws->close_due = true;
+    ws->close_code = (uint16_t)code;
+    ws->close_reason_n = (uint8_t)reason.n;
+    if (reason.n)
+        memcpy(ws->close_reason, reason.p, reason.n);
+}
+
+/* --- sending -------------------------------------------------------------- */
+
+/* Can it say anything more? */
+static bool may_send(const struct lh_websocket *ws)
+{
+    const struct lh_exchange *ex = ws->task ? ws->task->ex : NULL;
+
+    return ex && !ex->gone && ex->response.state == LH_RESPONSE_STARTED &&
+           !ws->close_sent;
+}
+
+/* A control frame.  Without memory the connection is cut: a frame that lacks
+ * would not be missed. */
+static void send_control(struct lh_websocket *ws, uint8_t opcode, const void *p,
+                         size_t n)
+{
+    struct lh_exchange *ex = ws->task->ex;
+    uint8_t frame[LH_WS_OUR_HEAD_BYTES + LH_WS_CONTROL_BYTES];
+    size_t head = lh_ws_head_put(frame, opcode, n);
+
+    if (n)
+        memcpy(frame + head, p, n);
+    if (lh_exchange_write(ex, frame, head + n) == 0)
+        return;
+    lose_connection(ws, "out of memory");
+    lh_exchange_fail(ex, 500);
+}
+
+static void send_close(struct lh_websocket *ws)
+{
+    uint8_t payload[LH_WS_CONTROL_BYTES] = {(uint8_t)(ws->close_code >> 8),
+                                            (uint8_t)ws->close_code};
+    size_t n = ws->close_code == LH_WS_NO_CODE ? 0 : 2u + ws->close_reason_n;
+
+    memcpy(payload + 2, ws->close_reason, ws->close_reason_n);
+    send_control(ws, LH_WS_CLOSE, payload, n);
+    ws->close_due = false;
+    ws->close_sent = true;
+}
+
+/* Of several pings the last is answered (RFC 6455, 5.5.3), once there is room:
+ * a client that does not read gets no queue of pongs. */
+static void send_due(struct lh_websocket *ws)
+{
+    struct lh_exchange *ex = ws->task->ex;
+
+    if (!may_send(ws) || lh_exchange_borrows(ex))
+        return;
+    if (ws->pong_due && lh_exchange_room(ex) > 0) {
+        ws->pong_due = false;
+        send_control(ws, LH_WS_PONG, ws->pong, ws->pong_n);
+    }
+    if (ws->close_due && may_send(ws))
+        send_close(ws);
+}
+
+/* --- receiving ------------------------------------------------------------ */
+
+/* Why the client's octets are refused, as httpd.read has it. */
+static enum lh_outcome fault_outcome(unsigned code)
+{
+    if (code == LH_WS_TOO_LARGE)
+        return LH_OUTCOME_TOO_LARGE;
+    return code == LH_WS_OUR_ERROR ? LH_OUTCOME_CLOSED : LH_OUTCOME_MALFORMED;
+}
+
+static void take_event(struct lh_websocket *ws, enum lh_ws_event event)
+{
+    struct lh_ws_reader *r = &ws->reader;
+    struct lh_str reason = {(const char *)r->control, r->control_n};
+
+    switch (event) {
+    case LH_WS_MORE:
+    case LH_WS_FULL:
+        break;
+    case LH_WS_PINGED:
+        memcpy(ws->pong, r->control, r->control_n);
+        ws->pong_n = r->control_n;
+        ws->pong_due = true;
+        break;
+    case LH_WS_PONGED:
+        ws->pinged = false;
+        break;
+    case LH_WS_CLOSED:
+        set_end(ws, LH_OUTCOME_DONE, r->code, reason);
+        break;
+    case LH_WS_FAULTY:
+        reason = lh_str_of(r->why);
+        set_end(ws, fault_outcome(r->code), r->code, reason);
+        say_close(ws, r->code, reason);
+        break;
+    }
+}
+
+/* A reader of whole messages gets them up to the limit; one that reads pieces,
+ * or nothing now, holds the client back. */
+static void read_frames(struct lh_websocket *ws)
+{
+    struct lh_exchange *ex = ws->task->ex;
+    bool whole = ws->reads && ws->piece == 0;
+    size_t most = whole ? SIZE_MAX : AHEAD_BYTES;
+    size_t limit = whole ? lh_to_size(ws->limit) : SIZE_MAX;
+    enum lh_ws_event event = LH_WS_MORE;
+    const uint8_t *p;
+    size_t n, used;
+
+    if (ws->reads && ws->piece > AHEAD_BYTES)
+        most = ws->piece + LH_WS_MESSAGE_BYTES;
+    while (ws->end == LH_OUTCOME_PENDING && event != LH_WS_FULL &&
+           (p = lh_buf_peek(&ex->body, &n)) != NULL) {
+        /* One that is there is enough. */
+        if (whole && ws->reader.first && ws->reader.first->whole) {
+            most = AHEAD_BYTES;
+            limit = SIZE_MAX;
+        }
+        event = lh_ws_read(&ws->reader, p, n, most, limit, &used);
+        lh_exchange_body_drop(ex, used);
+        take_event(ws, event);
+    }
+    if (ex->body.n == 0 && ex->body_state != LH_BODY_OPEN)
+        lose_connection(ws, "");
+}
+
+/* Messages that came before the end are read first, and may be answered. */
+static bool is_over(const struct lh_websocket *ws)
+{
+    if (ws->end == LH_OUTCOME_DONE || ws->end == LH_OUTCOME_CLOSED)
+        return !ws->reader.first;
+    return ws->end != LH_OUTCOME_PENDING;
+}
+
+/* Both sides have closed, or one cannot go on: the connection ends once what
+ * was written has left. */
+static void end_tunnel(struct lh_websocket *ws)
+{
+    lh_timer_disarm(&ws->timer);
+    if (ws->end == LH_OUTCOME_DONE)
+        say_close(ws, ws->code, LH_STR(""));
+    send_due(ws);
+    if (!ws->close_due)
+        lh_exchange_end(ws->task->ex);
+}
+
+void lh_websocket_turn(struct lh_websocket *ws)
+{
+    struct lh_exchange *ex = ws->task->ex;
+
+    if (!ex || ex->gone) {
+        lose_connection(ws, "");
+        lh_timer_disarm(&ws->timer);
+        return;
+    }
+    read_frames(ws);
+    send_due(ws);
+    if (is_over(ws))
+        end_tunnel(ws);
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+static void arm_timer(struct lh_websocket *ws)
+{
+    struct lh_context *ctx = ws->task->vm->ctx;
+
+    ws->seen = ws->task->ex->body_received;
+    lh_timer_arm(&ctx->timers, &ws->timer,
+                 lh_deadline(ctx->now_ms, ctx->limits->ws_ping_ms));
+}
+
+/* A client that is not read from may have answered long ago. */
+static bool is_held_back(const struct lh_websocket *ws)
+{
+    return ws->task->ex->body.n > 0;
+}
+
+/* Nothing has come for ws_ping_ms since the ping, or since we have closed. */
+static void give_up(struct lh_websocket *ws)
+{
+    lose_connection(ws, ws->close_sent ? "no close frame" : "no pong");
+    if (ws->close_sent)
+        lh_exchange_end(ws->task->ex);
+    else
+        lh_exchange_fail(ws->task->ex, 500);
+    lh_task_ready(ws->task);
+}
+
+/* Anything that comes is a sign of life.  While the client takes nothing there
+ * is another time-out (send_timeout_ms). */
+static void on_timer(struct lh_timer *timer)
+{
+    struct lh_websocket *ws = LH_OF(timer, struct lh_websocket, timer);
+    struct lh_exchange *ex = ws->task->ex;
+
+    if (!ex || ex->gone || ws->end != LH_OUTCOME_PENDING)
+        return;
+    bool silent = ex->body_received == ws->seen && !is_held_back(ws);
+    if (ws->close_sent || (silent && ws->pinged)) {
+        give_up(ws);
+        return;
+    }
+    if (silent && may_send(ws) && !lh_exchange_out_bytes(ex)) {
+        ws->pinged = true;
+        send_control(ws, LH_WS_PING, NULL, 0);
+    } else if (!silent) {
+        ws->pinged = false;
+    }
+    arm_timer(ws);
+}
+
+/* --- the object ----------------------------------------------------------- */
+
+struct lh_websocket *lh_websocket_at(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_vm_of(L)->websocket_meta);
+    bool is = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+    return is ? lua_touserdata(L, index) : NULL;
+}
+
+void lh_websocket_check(lua_State *L, const struct lh_websocket *ws,
+                        const struct lh_task *task, const char *function)
+{
+    if (ws->task != task)
+        lh_api_error(L, "%s: the websocket is another handler's", function);
+}
+
+void lh_websocket_leave(struct lh_websocket *ws, bool failed)
+{
+    const struct lh_task *task = ws->task;
+    unsigned code = failed ? LH_WS_OUR_ERROR : LH_WS_NORMAL;
+
+    if (!may_send(ws))
+        return;
+    if (task->vm->stopping || task->cut)
+        code = LH_WS_GOING_AWAY;
+    say_close(ws, code, LH_STR(""));
+    send_due(ws);
+    if (ws->close_sent)
+        lh_exchange_end(task->ex);
+}
+
+/* Twice is once.  A finalizer that does this while a message becomes a string
+ * leaves the message. */
+static void end_websocket(struct lh_websocket *ws)
+{
+    lh_list_remove(&ws->bound.link);
+    lh_timer_disarm(&ws->timer);
+    if (ws->task) {
+        lh_websocket_leave(ws, false);
+        lose_connection(ws, "");
+        ws->task->websocket = NULL;
+    }
+    ws->task = NULL;
+    if (!ws->gives)
+        lh_ws_reader_deinit(&ws->reader);
+}
+
+static void websocket_ended(struct lh_bound *bound)
+{
+    LH_OF(bound, struct lh_websocket, bound)->gives = false;
+    end_websocket(LH_OF(bound, struct lh_websocket, bound));
+}
+
+/* The collector's, 5.4's at the end of a block, and any script's that finds it
+ * in the metatable. */
+static int collect_websocket(lua_State *L)
+{
+    struct lh_websocket *ws = lh_websocket_at(L, 1);
+
+    if (!ws)
+        return 0;
+    end_websocket(ws);
+    lh_free((void *)(uintptr_t)ws->reason.p);
+    lh_free(ws->protocol);
+    ws->reason = (struct lh_str){NULL, 0};
+    ws->protocol = NULL;
+    return 0;
+}
+
+/* code and reason once it is closed, and the protocol. */
+static int websocket_index(lua_State *L)
+{
+    const struct lh_websocket *ws = lh_websocket_at(L, 1);
+    const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+
+    if (ws && strcmp(key, "code") == 0 && ws->code)
+        lua_pushinteger(L, (lua_Integer)ws->code);
+    else if (ws && strcmp(key, "reason") == 0 && ws->code)
+        lua_pushlstring(L, ws->reason.n ? ws->reason.p : "", ws->reason.n);
+    else if (ws && strcmp(key, "protocol") == 0 && ws->protocol)
+        lua_pushstring(L, ws->protocol);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+static int websocket_text(lua_State *L)
+{
+    const struct lh_websocket *ws = lh_websocket_at(L, 1);
+
+    lua_pushfstring(L, "websocket (%s)",
+                    ws && ws->end == LH_OUTCOME_PENDING ? "open" : "closed");
+    return 1;
+}
+
+void lh_websocket_prepare(lua_State *L, struct lh_vm *vm)
+{
+    static const luaL_Reg meta[] = {
+        {"__gc", collect_websocket},
+        {"__close", collect_websocket},
+        {"__index", websocket_index},
+        {"__tostring", websocket_text},
+        {NULL, NULL},
+    };
+
+    lua_newtable(L);
+    lh_api_register(L, vm, meta);
+    lua_pushliteral(L, "websocket");
+    lua_setfield(L, -2, "__name");
+    vm->websocket_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* --- httpd.websocket ------------------------------------------------------ */
+
+/* Of the table at index 1, as a message's limit; raises for what is none. */
+static uint64_t bytes_option(lua_State *L, const struct lh_vm *vm)
+{
+    uint64_t limit = vm->ctx->limits->ws_message_bytes;
+    lua_Number n;
+
+    if (!lua_istable(L, 1))
+        return limit;
+    lua_getfield(L, 1, "message_bytes");
+    if (!lua_isnil(L, -1)) {
+        n = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+        if (!(n >= 1 && n <= 9e15))
+            lh_api_error(L, "bad argument #1 to 'httpd.websocket' "
+                            "(message_bytes is a number from 1)");
+        limit = (uint64_t)n;
+    }
+    lua_pop(L, 1);
+    return limit;
+}
+
+/* The first of the script's list that the client offers is left on the stack;
+ * nil where there is none. */
+static void push_protocol(lua_State *L, struct lh_exchange *ex)
+{
+    struct lh_str s;
+
+    if (!lua_istable(L, 1)) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_getfield(L, 1, "protocols");
+    int list = lua_gettop(L);
+    if (!lua_istable(L, list) && !lua_isnil(L, list))
+        lh_api_error(L, "bad argument #1 to 'httpd.websocket' (protocols is an "
+                        "array)");
+    int count = lua_istable(L, list) ? (int)lh_lua_len(L, list) : 0;
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, list, i);
+        s.p = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &s.n) : "";
+        if (!*s.p || !lh_field_name_valid(s))
+            lh_api_error(L,
+                         "bad argument #1 to 'httpd.websocket' (protocol %d "
+                         "is no token)",
+                         i);
+        if (lh_ws_offers(ex, s))
+            return;
+        lua_pop(L, 1);
+    }
+    lua_pushnil(L);
+}
+
+/* It has its metatable before it is anybody's, so that it is collected in any
+ * case. */
+static struct lh_websocket *push_websocket(lua_State *L, struct lh_task *task)
+{
+    struct lh_websocket *ws = lua_newuserdata(L, sizeof(*ws));
+
+    memset(ws, 0, sizeof(*ws));
+    lh_list_init(&ws->bound.link);
+    ws->bound.on_task_end = websocket_ended;
+    lh_timer_init(&ws->timer, on_timer);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->vm->websocket_meta);
+    lua_setmetatable(L, -2);
+    return ws;
+}
+
+/* The protocol's name is at `index`, or nil. */
+static bool keep_protocol(lua_State *L, int index, struct lh_websocket *ws,
+                          struct lh_exchange *ex, struct lh_str *protocol)
+{
+    *protocol = (struct lh_str){NULL, 0};
+    if (lua_isnil(L, index))
+        return true;
+    protocol->p = lua_tolstring(L, index, &protocol->n);
+    ws->protocol = lh_strdup(protocol->p);
+    *protocol = lh_arena_copy(&ex->arena, protocol->p, protocol->n);
+    return ws->protocol && protocol->p;
+}
+
+/* What the client is answered, unless the script says something else. */
+static int refuse_client(lua_State *L, struct lh_exchange *ex, unsigned status,
+                         const char *why)
+{
+    ex->usual_status = (uint16_t)status;
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+}
+
+/* What must not be called where there is a response already, or no client. */
+static bool check_new(lua_State *L, const struct lh_task *task)
+{
+    if (task->websocket)
+        lh_api_error(L, "httpd.websocket: the request has one already");
+    if (!task->ex || task->ex->gone || task->cut)
+        return false;
+    if (task->ex->response.state != LH_RESPONSE_NONE)
+        lh_api_error(L, "httpd.websocket: header already sent");
+    return true;
+}
+
+/* The task looks at it once more in this turn, for frames that have come
+ * already. */
+static int open_websocket(lua_State *L, struct lh_task *task, uint64_t limit)
+{
+    struct lh_exchange *ex = task->ex;
+    struct lh_websocket *ws = push_websocket(L, task);
+    struct lh_str protocol;
+
+    if (!keep_protocol(L, -2, ws, ex, &protocol) || lh_ws_accept(ex, protocol))
+        return lh_api_error(L, "not enough memory");
+    ws->limit = limit;
+    ws->task = task;
+    task->websocket = ws;
+    lh_api_note_line(L, task, 1);
+    lh_list_append(&task->bound, &ws->bound.link);
+    arm_timer(ws);
+    lh_task_ready(task);
+    return 1;
+}
+
+static int httpd_websocket(lua_State *L)
+{
+    struct lh_task *task = lh_api_task(L, "httpd.websocket");
+    const char *why;
+
+    if (!task)
+        return lh_api_refuse(L);
+    if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
+        return lh_api_argument_error(L, 1, "httpd.websocket", "table");
+    uint64_t limit = bytes_option(L, task->vm);
+    if (!check_new(L, task)) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "closed");
+        return 2;
+    }
+    unsigned status = lh_ws_handshake_check(task->ex, &why);
+    if (status)
+        return refuse_client(L, task->ex, status, why);
+    push_protocol(L, task->ex);
+    return open_websocket(L, task, limit);
+}
+
+/* --- httpd.read ----------------------------------------------------------- */
+
+/* Is the first message there, or as much of it as was asked for? */
+static bool has_message(const struct lh_websocket *ws)
+{
+    const struct lh_ws_message *m = ws->reader.first;
+
+    return m && (m->whole || (ws->piece && m->n - m->at >= ws->piece));
+}
+
+bool lh_websocket_readable(struct lh_websocket *ws)
+{
+    ws->reads = true;
+    ws->piece = 0;
+    lh_websocket_turn(ws);
+    ws->reads = false;
+    return has_message(ws) || ws->end != LH_OUTCOME_PENDING;
+}
+
+/* What ends a wait comes before messages, as for a subscription.  What has come
+ * before the end is read first. */
+static enum lh_outcome poll_ws_message(struct lh_task *task, lua_State *L)
+{
+    struct lh_websocket *ws = task->websocket;
+
+    (void)L;
+    if (task->cut || !ws)
+        return LH_OUTCOME_CLOSED;
+    ws->reads = true;
+    lh_websocket_turn(ws);
+    ws->reads = task->wait_step == LH_WAIT_STARTED;
+    if (task->vm->stopping && !task->told)
+        return LH_OUTCOME_STOPPING;
+    if (has_message(ws))
+        return LH_OUTCOME_DONE;
+    if (ws->end != LH_OUTCOME_PENDING)
+        return ws->told ? LH_OUTCOME_CLOSED : ws->end;
+    return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
+}
+
+/* Frames that come from now on are for the reader. */
+static void start_ws_reading(struct lh_task *task)
+{
+    task->websocket->reads = true;
+}
+
+static void stop_ws_reading(struct lh_task *task)
+{
+    if (task->websocket)
+        task->websocket->reads = false;
+}
+
+/* How much of the first message the call gets, and whether more of it follows.
+ */
+static size_t message_part(const struct lh_websocket *ws, bool *more)
+{
+    const struct lh_ws_message *m = ws->reader.first;
+    size_t n = m->n - m->at;
+
+    if (ws->piece && n > ws->piece)
+        n = ws->piece;
+    *more = !m->whole || n < m->n - m->at;
+    return n;
+}
+
+static int push_ws_message(lua_State *L, struct lh_task *task)
+{
+    struct lh_websocket *ws = task->websocket;
+
+    if (task->outcome != LH_OUTCOME_DONE) {
+        if (ws && ws->end != LH_OUTCOME_PENDING)
+            ws->told = true;
+        return lh_api_answer(L, task, task->outcome);
+    }
+    if (!ws || !has_message(ws)) {
+        if (ws)
+            ws->told = true;
+        lua_pushnil(L);
+        return 1;
+    }
+    const struct lh_ws_message *m = ws->reader.first;
+    bool more;
+    size_t n = message_part(ws, &more);
+    ws->gives = true;
+    lua_pushlstring(L, n ? (const char *)m->p + m->at : "", n);
+    lua_pushstring(L, m->text ? "text" : "binary");
+    ws->gives = false;
+    lh_ws_take(&ws->reader, n);
+    if (more)
+        lua_pushboolean(L, true);
+    return more ? 3 : 2;
+}
+
+static const struct lh_wait ws_read_wait = {
+    .poll = poll_ws_message,
+    .start = start_ws_reading,
+    .cancel = stop_ws_reading,
+    .finish = push_ws_message,
+    .keeps_handle = true,
+};
+
+int lh_websocket_read_begin(lua_State *L, struct lh_task *task)
+{
+    struct lh_websocket *ws = lh_websocket_at(L, 1);
+    lua_Number n = 0;
+
+    lh_websocket_check(L, ws, task, "httpd.read");
+    if (!lua_isnoneornil(L, 2)) {
+        n = lua_type(L, 2) == LUA_TNUMBER ? lua_tonumber(L, 2) : 0;
+        if (!(n >= 1) || floor((double)n) != (double)n)
+            return lh_api_error(L, "bad argument #2 to 'httpd.read' (of a "
+                                   "websocket: how many bytes, from 1)");
+    }
+    ws->piece = n < (lua_Number)(SIZE_MAX / 8) ? (size_t)n : SIZE_MAX / 8;
+    ws->piece = lh_min(ws->piece, lh_to_size(ws->limit));
+    return lh_api_begin(L, task, &ws_read_wait,
+                        lh_api_timeout(L, 3, "httpd.read"));
+}
+
+/* --- httpd.write ---------------------------------------------------------- */
+
+/* As for a body: a small message that does not fit waits for what is there. */
+static bool message_must_wait(const struct lh_exchange *ex, size_t n)
+{
+    size_t room = lh_exchange_room(ex);
+
+    return lh_exchange_borrows(ex) || room == 0 ||
+           (n <= COPY_BYTES && n > room && ex->response.bytes.n > 0);
+}
+
+static bool message_is_copied(const struct lh_exchange *ex, size_t n)
+{
+    return n <= COPY_BYTES && n <= lh_exchange_room(ex);
+}
+
+/* Head and octets in one step.  A message that is lent has left before the call
+ * returns, so its string needs no keeping beyond it. */
+static int give_message(struct lh_task *task)
+{
+    struct lh_exchange *ex = task->ex;
+    struct lh_websocket *ws = task->websocket;
+    size_t n = task->data.n;
+    uint8_t head[LH_WS_OUR_HEAD_BYTES];
+    size_t head_n =
+        lh_ws_head_put(head, ws->sends_text ? LH_WS_TEXT : LH_WS_BINARY, n);
+    bool copied = message_is_copied(ex, n);
+    int error = lh_exchange_write(ex, head, head_n);
+
+    if (!error)
+        error = copied ? lh_exchange_write(ex, task->data.p, n)
+                       : lh_exchange_lend(ex, task->data.p, n);
+    return error;
+}
+
+/* Lending begins once the wait has: nothing is left behind where it cannot. */
+static enum lh_outcome poll_ws_write(struct lh_task *task, lua_State *L)
+{
+    struct lh_websocket *ws = task->websocket;
+    bool begun = task->data.done;
+
+    (void)L;
+    if (task->cut || !ws || !may_send(ws) || ws->close_due)
+        return LH_OUTCOME_CLOSED;
+    if (begun)
+        return lh_exchange_borrows(task->ex) ? LH_OUTCOME_PENDING
+                                             : LH_OUTCOME_DONE;
+    bool waits = message_must_wait(task->ex, task->data.n);
+    if (waits && task->timed_out)
+        return LH_OUTCOME_TIMEOUT;
+    if (waits || (!message_is_copied(task->ex, task->data.n) &&
+                  task->wait_step != LH_WAIT_STARTED))
+        return LH_OUTCOME_PENDING;
+    if (give_message(task)) {
+        lose_connection(ws, "out of memory");
+        lh_exchange_fail(task->ex, 500);
+        return LH_OUTCOME_MEMORY;
+    }
+    task->data.done = 1;
+    return lh_exchange_borrows(task->ex) ? LH_OUTCOME_PENDING : LH_OUTCOME_DONE;
+}
+
+static int push_written_bytes(lua_State *L, struct lh_task *task)
+{
+    if (task->outcome != LH_OUTCOME_DONE)
+        return lh_api_answer(L, task, task->outcome);
+    lua_pushinteger(L, (lua_Integer)task->data.n);
+    return 1;
+}
+
+static const struct lh_wait ws_write_wait = {
+    .poll = poll_ws_write,
+    .start = lh_task_ready,
+    .finish = push_written_bytes,
+    .keeps_data = true,
+};
+
+/* Text unless it is called binary; a text that is not UTF-8 would end the
+ * connection at the other side. */
+static void check_kind(lua_State *L, const struct lh_task *task)
+{
+    struct lh_utf8 utf8 = {0, 0, 0};
+    const char *kind = lua_isnoneornil(L, 3) ? "text" : lua_tostring(L, 3);
+    const uint8_t *p = (const uint8_t *)task->data.p;
+
+    task->websocket->sends_text = kind && strcmp(kind, "text") == 0;
+    if (!kind || (strcmp(kind, "text") != 0 && strcmp(kind, "binary") != 0))
+        lh_api_error(L, "bad argument #3 to 'httpd.write' ('text' or 'binary' "
+                        "expected)");
+    if (task->websocket->sends_text &&
+        !(lh_utf8_feed(&utf8, p, task->data.n) && lh_utf8_ends(&utf8)))
+        lh_api_error(L, "httpd.write: the text is not UTF-8; send it as "
+                        "'binary'");
+}
+
+int lh_websocket_write_begin(lua_State *L, struct lh_task *task)
+{
+    struct lh_websocket *ws = lh_websocket_at(L, 1);
+
+    if (!ws->task && !task->websocket)
+        return lh_api_answer(L, task, LH_OUTCOME_CLOSED);
+    lh_websocket_check(L, ws, task, "httpd.write");
+    check_kind(L, task);
+    task->data.done = 0;
+    return lh_api_begin(L, task, &ws_write_wait,
+                        lh_api_timeout(L, 4, "httpd.write"));
+}
+
+/* --- httpd.close ---------------------------------------------------------- */
+
+/* Of index 2 and 3; raises for what no close frame may have. */
+static unsigned close_arguments(lua_State *L, struct lh_str *reason)
+{
+    struct lh_utf8 utf8 = {0, 0, 0};
+    lua_Number n = LH_WS_NORMAL;
+
+    if (!lua_isnoneornil(L, 2))
+        n = lua_type(L, 2) == LUA_TNUMBER ? lua_tonumber(L, 2) : 0;
+    if (!(n >= 1000 && n <= 4999) || !lh_ws_code_valid((unsigned)n))
+        lh_api_error(L, "bad argument #2 to 'httpd.close' (not a close code)");
+    *reason = LH_STR("");
+    if (!lua_isnoneornil(L, 3))
+        reason->p = lh_api_text(L, 3, &reason->n);
+    if (!reason->p || reason->n > LH_WS_REASON_BYTES ||
+        !lh_utf8_feed(&utf8, (const uint8_t *)reason->p, reason->n) ||
+        !lh_utf8_ends(&utf8))
+        lh_api_error(L,
+                     "bad argument #3 to 'httpd.close' (a reason is UTF-8 "
+                     "of at most %d bytes)",
+                     LH_WS_REASON_BYTES);
+    return (unsigned)n;
+}
+
+/* websocket_close(value, code, reason): the part of httpd.close; false: it is
+ * none.  The client has ws_ping_ms for its answer. */
+static int websocket_close(lua_State *L)
+{
+    struct lh_websocket *ws = lh_websocket_at(L, 1);
+    struct lh_str reason;
+
+    lua_settop(L, 3);
+    if (ws) {
+        unsigned code = close_arguments(L, &reason);
+        if (ws->task && may_send(ws) && !ws->close_due) {
+            say_close(ws, code, reason);
+            send_due(ws);
+            arm_timer(ws);
+        }
+    }
+    lua_pushboolean(L, ws != NULL);
+    return 1;
+}
+
+const luaL_Reg lh_websocket_functions[] = {
+    {"websocket", httpd_websocket},
+    {NULL, NULL},
+};
+
+const luaL_Reg lh_websocket_begins[] = {
+    {"websocket_close", websocket_close},
+    {NULL, NULL},
+};

@@ -1,0 +1,230 @@
+"""WebSockets, over HTTP/1.1 and TLS, by frames that are written here and by the
+clients that there are."""
+
+import os
+import shutil
+import signal
+import struct
+import unittest
+
+import harness
+from harness import Server, need, script
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def frame(first, payload=b""):
+    n = len(payload)
+    if n < 126:
+        head = bytes([first, 0x80 | n])
+    elif n < 65536:
+        head = bytes([first, 0xFE]) + struct.pack(">H", n)
+    else:
+        head = bytes([first, 0xFF]) + struct.pack(">Q", n)
+    mask = os.urandom(4)
+    key = int.from_bytes((mask * (n // 4 + 1))[:n], "little")
+    masked = int.from_bytes(payload, "little") ^ key
+    return head + mask + masked.to_bytes(n, "little")
+
+
+def close_frame(code, reason=b""):
+    return frame(CLOSE, struct.pack(">H", code) + reason)
+
+
+class Socket:
+    """A client that has opened a websocket."""
+
+    def __init__(self, test, server, path, **more):
+        self.client = server.client(**more)
+        test.addCleanup(self.client.close)
+        self.client.send(
+            f"GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+            "Connection: keep-alive, Upgrade\r\n"
+            f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
+            "\r\n".encode())
+        self.head = self.client.until(b"\r\n\r\n")
+        test.assertTrue(self.head.startswith(b"HTTP/1.1 101 "), self.head)
+        self.send = self.client.send
+
+    def receive(self):
+        first, n = self.client.exactly(2)
+        if n == 126:
+            n = struct.unpack(">H", self.client.exactly(2))[0]
+        elif n == 127:
+            n = struct.unpack(">Q", self.client.exactly(8))[0]
+        return first, self.client.exactly(n)
+
+
+class Frames(harness.TestCase):
+    def open(self, server, path, **more):
+        return Socket(self, server, path, **more)
+
+    def expect(self, ws, first, payload):
+        got = ws.receive()
+        self.assertEqual((got[0], got[1][:80]), (first, payload[:80]))
+        self.assertEqual(got[1], payload)
+
+    def test_messages_of_every_size(self):
+        sizes = (0, 1, 125, 126, 65535, 65536, 1 << 20)
+        for tls in ((), ["ec"]):
+            with Server("/", script("websocket.lua"), tls=tls) as s:
+                ws = self.open(s, "/echo")
+                for n in sizes:
+                    data = os.urandom(n)
+                    ws.send(frame(BINARY, data))
+                    self.expect(ws, BINARY, data)
+                ws.send(frame(0x01, b"a") + frame(PING, b"p") +
+                        frame(0x80, b"b") + close_frame(1000, b"done"))
+                self.expect(ws, PONG, b"p")
+                self.expect(ws, TEXT, b"ab")
+                self.expect(ws, CLOSE, struct.pack(">H", 1000))
+                self.assertEqual(ws.client.closed(), b"")
+                s.wait_for_log("echo ends.*1000.*done")
+
+    def test_what_breaks_the_rules(self):
+        wrong = (
+            (frame(TEXT, b"\xff"), 1007), (b"\xc1\x80", 1002),
+            (b"\x81\x01a", 1002), (frame(0x80, b"a"), 1002),
+            (close_frame(1005), 1002),
+            (b"\x82\xff" + struct.pack(">Q", 1 << 40) + b"mask", 1009))
+        with Server("/", script("websocket.lua")) as s:
+            good = self.open(s, "/echo")
+            for octets, code in wrong:
+                ws = self.open(s, "/echo")
+                ws.send(octets)
+                first, payload = ws.receive()
+                self.assertEqual(first, CLOSE)
+                self.assertEqual(struct.unpack(">H", payload[:2])[0], code)
+                self.assertEqual(ws.client.closed(), b"")
+            good.send(frame(TEXT, b"still here"))
+            self.expect(good, TEXT, b"still here")
+
+    def test_no_websocket(self):
+        with Server("/", script("websocket.lua")) as s, s.client() as c:
+            self.assertEqual(c.ask(path="/echo").status, 400)
+        with Server("/", script("websocket.lua")) as s, s.client() as c:
+            answer = c.ask(path="/echo", fields=(
+                "Upgrade: websocket", "Connection: Upgrade",
+                f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 8"))
+            self.assertEqual(answer.status, 426)
+            self.assertEqual(answer.get("sec-websocket-version"), "13")
+            self.assertEqual(answer.get("upgrade"), "websocket")
+
+    def test_a_client_that_does_not_read_holds_up_itself_alone(self):
+        with Server("/", script("websocket.lua"), workers=1) as s:
+            slow = self.open(s, "/floods", receive_buffer=4096)
+            ws = self.open(s, "/echo")
+            ws.send(frame(TEXT, b"quick"))
+            self.expect(ws, TEXT, b"quick")
+            self.assertLess(s.peak_kib(), 300 << 10)
+            total = 0
+            for _ in range(64):
+                total += len(slow.receive()[1])
+            self.assertEqual(total, 64 << 20)
+
+    def test_a_handler_that_does_not_read_holds_its_client_back(self):
+        with Server("/", script("websocket.lua"), workers=1) as s:
+            ws = self.open(s, "/sleeps")
+            ws.client.socket.settimeout(2)
+            with self.assertRaises(OSError):
+                for _ in range(256):
+                    ws.send(frame(BINARY, bytes(1 << 20)))
+            self.assertLess(s.peak_kib(), 300 << 10)
+
+    def test_a_stop_says_1001(self):
+        with Server("/", script("websocket.lua")) as s:
+            sockets = [self.open(s, path) for path in ("/echo", "/sleeps")]
+            s.signal()
+            for ws in sockets:
+                self.expect(ws, CLOSE, struct.pack(">H", 1001))
+                self.assertEqual(ws.client.closed(), b"")
+            s.wait()
+
+    def test_a_reload_says_1001(self):
+        with Server("/", script("websocket.lua"),
+                    limits={"reload_grace_ms": 1000}) as s:
+            ws = self.open(s, "/echo")
+            s.signal(signal.SIGHUP)
+            self.expect(ws, CLOSE, struct.pack(">H", 1001))
+            s.wait_for_log("reloaded: scripts and certificates")
+            ws = self.open(s, "/echo")
+            ws.send(frame(TEXT, b"new"))
+            self.expect(ws, TEXT, b"new")
+
+    def test_silence_is_pinged_and_ended(self):
+        with Server("/", script("websocket.lua"),
+                    limits={"ws_ping_ms": 300}) as s:
+            ws = self.open(s, "/echo")
+            self.expect(ws, PING, b"")
+            ws.send(frame(PONG))
+            self.expect(ws, PING, b"")
+            s.wait_for_log("echo ends.*1006.*no pong.*closed")
+
+    def test_everybody_hears_everybody(self):
+        with Server("/", script("websocket.lua"), tls=["ec"]) as s:
+            all = [self.open(s, "/chat") for _ in range(20)]
+            self.assertEqual({ws.receive()[1] for ws in all},
+                             {b"worker 0", b"worker 1"})
+            for i, ws in enumerate(all):
+                ws.send(frame(TEXT, b"%d" % i))
+                for other in all:
+                    self.expect(other, TEXT, b"%d" % i)
+
+    def test_it_is_a_request_in_the_access_log(self):
+        log = os.path.join(harness.directory(), "access.log")
+        with Server("/", script("websocket.lua"),
+                    limits={"access_log": log}) as s:
+            ws = self.open(s, "/echo")
+            ws.send(close_frame(1000))
+            self.expect(ws, CLOSE, struct.pack(">H", 1000))
+            self.assertEqual(ws.client.closed(), b"")
+            harness.wait_until(lambda: os.path.exists(log) and open(log).read(),
+                               "a line of the access log")
+            self.assertIn('"GET /echo HTTP/1.1" 101 ', open(log).read())
+
+
+class Clients(harness.TestCase):
+    """10,000 messages of 1 octet to 1 MiB each way arrive whole."""
+
+    def run_client(self, *command, tls):
+        with Server("/", script("websocket.lua"),
+                    tls=["ec"] if tls else ()) as s:
+            url = s.url.replace("http", "ws") + "/echo"
+            done = harness.run(*command, url, timeout=500)
+            self.assertEqual(done.stdout.strip()[-60:], "10000 whole",
+                             done.stdout + done.stderr)
+
+    def python(self, tls):
+        probe = harness.run("/usr/bin/python3", "-c", "import websockets")
+        if probe.returncode:
+            raise unittest.SkipTest("no python3-websockets here")
+        self.run_client("/usr/bin/python3",
+                        os.path.join(HERE, "scripts", "websocket_client.py"),
+                        tls=tls)
+
+    def test_python_websockets(self):
+        self.python(False)
+
+    def test_python_websockets_by_tls(self):
+        self.python(True)
+
+    def node(self, tls):
+        need("npm")
+        where = os.path.join(harness.shared(), "node-ws")
+        if not os.path.exists(os.path.join(where, "node_modules", "ws")):
+            os.makedirs(where, exist_ok=True)
+            done = harness.run("npm", "install", "--silent", "--prefix", where,
+                               "ws@8", timeout=120)
+            if done.returncode:
+                raise unittest.SkipTest("npm has no ws: " + done.stderr[-200:])
+        client = shutil.copy(
+            os.path.join(HERE, "scripts", "websocket_client.mjs"), where)
+        self.run_client("node", client, tls=tls)
+
+    def test_node_ws(self):
+        self.node(False)
+
+    def test_node_ws_by_tls(self):
+        self.node(True)
