@@ -53,7 +53,8 @@ class Framing(harness.TestCase):
              ("state.lua", "/"), ("main.lua", "/"), ("main.lua", "/script.js"),
              ("main.lua", "/nope"), ("login.lua", "/"), ("events.lua", "/"),
              ("events.lua", "/script.js"), ("demo.lua", "/style.css"),
-             ("demo.lua", "/ping")]
+             ("demo.lua", "/ping"), ("chat.lua", "/"), ("chat.lua", "/chat.js"),
+             ("console.lua", "/console.js")]
 
     def answers(self, server, path, version, method):
         found = []

@@ -36,14 +36,14 @@ def close_frame(code, reason=b""):
 class Socket:
     """A client that has opened a websocket."""
 
-    def __init__(self, test, server, path, **more):
+    def __init__(self, test, server, path, fields="", **more):
         self.client = server.client(**more)
         test.addCleanup(self.client.close)
         self.client.send(
             f"GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
             "Connection: keep-alive, Upgrade\r\n"
             f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
-            "\r\n".encode())
+            f"{fields}\r\n".encode())
         self.head = self.client.until(b"\r\n\r\n")
         test.assertTrue(self.head.startswith(b"HTTP/1.1 101 "), self.head)
         self.send = self.client.send
@@ -183,6 +183,71 @@ class Frames(harness.TestCase):
             harness.wait_until(lambda: os.path.exists(log) and open(log).read(),
                                "a line of the access log")
             self.assertIn('"GET /echo HTTP/1.1" 101 ', open(log).read())
+
+
+class Examples(harness.TestCase):
+    def example(self, name):
+        return Server("/", os.path.join(harness.EXAMPLES, name))
+
+    def test_chat(self):
+        with self.example("chat.lua") as s:
+            one = Socket(self, s, "/socket")
+            self.assertRegex(one.receive()[1], rb"^127.0.0.1:\d+ has come$")
+            two = Socket(self, s, "/socket", fields="Origin: http://a\r\n")
+            for ws in (one, two):
+                self.assertTrue(ws.receive()[1].endswith(b" has come"))
+            two.send(frame(TEXT, "h\u00e4llo".encode()))
+            for ws in (one, two):
+                self.assertTrue(
+                    ws.receive()[1].endswith(": h\u00e4llo".encode()))
+            two.send(close_frame(1001))
+            self.assertTrue(one.receive()[1].endswith(b" has left"))
+            with s.client() as c:
+                answer = c.ask(path="/socket", fields=["Origin: http://evil"])
+                self.assertEqual(answer.status, 403)
+
+    def console(self, server):
+        found = server.wait_for_log(r"the console is at /\?(\w+)")
+        ws = Socket(self, server, "/socket?" + found.group(1))
+        self.assertEqual(ws.receive()[0], TEXT)
+        return ws
+
+    def said(self, ws):
+        """What a command says, and the directory after it."""
+        output = b""
+        while True:
+            first, payload = ws.receive()
+            if first == TEXT:
+                return output, payload
+            output += payload
+
+    def test_console(self):
+        with self.example("console.lua") as s:
+            with s.client() as c:
+                for path in ("/", "/socket", "/socket?guess"):
+                    self.assertEqual(c.ask(path=path).status, 403)
+            ws = self.console(s)
+            for line, output, directory in (
+                    (b"cd /usr", b"", b"/usr"), (b"pwd", b"/usr\n", b"/usr"),
+                    (b"echo a; echo b >&2", b"a\nb\n", b"/usr")):
+                ws.send(frame(TEXT, line))
+                self.assertEqual(self.said(ws), (output, directory))
+            ws.send(frame(TEXT, b"seq 100000"))
+            self.assertTrue(self.said(ws)[0].endswith(b"\n99999\n100000\n"))
+            ws.send(frame(TEXT, b"echo begun; sleep 1000"))
+            self.assertEqual(ws.receive(), (BINARY, b"begun\n"))
+            ws.send(frame(TEXT, b"\x03"))
+            self.assertEqual(self.said(ws), (b"", b"/usr"))
+
+    def test_a_console_that_is_left_ends_its_process(self):
+        with self.example("console.lua") as s:
+            ws = self.console(s)
+            ws.send(frame(TEXT, b"echo $$; exec sleep 1000"))
+            pid = int(ws.receive()[1])
+            self.assertTrue(harness.running(pid))
+            ws.client.close()
+            harness.wait_until(lambda: not harness.running(pid),
+                               "for the process to end")
 
 
 class Clients(harness.TestCase):
