@@ -326,7 +326,8 @@ static void run_rounds(struct lh_worker *w)
         if (i > 0 && lh_step_over(&step, LH_STEP_COST))
             return;
         lh_conns_feed(w);
-        lh_served_run(&w->served);
+        if (!lh_list_empty(&w->served.ready))
+            lh_served_run(&w->served);
         if (lh_list_empty(&w->ready_vms))
             continue;
         lh_handover_all(w);

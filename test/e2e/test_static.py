@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -364,3 +365,68 @@ class Bodies(unittest.TestCase):
             with Client(s.port) as c:
                 self.assertEqual(c.ask("GET", "/fifo").status, 403)
                 self.assertEqual(c.ask("GET", "/file.bin").status, 200)
+
+
+class Mapped(unittest.TestCase):
+    """The same without a script: -s."""
+
+    def test_beside_a_script(self):
+        with directory() as path, Server(
+                "/", script("static.lua"), options=("-s", "/files", path),
+                limits={"cache_control": "max-age=60"}) as s:
+            with Client(s.port) as c:
+                response = c.ask("GET", "/files/file.bin")
+                self.assertEqual(response.body, OCTETS)
+                self.assertEqual(response.get("cache-control"), "max-age=60")
+                response = c.ask("GET", "/file.bin")
+                self.assertEqual(response.body, OCTETS)
+                self.assertIsNone(response.get("cache-control"))
+                response = c.ask("GET", "/files?a=b")
+                self.assertEqual(response.get("location"), "/files/?a=b")
+                self.assertEqual(c.ask("POST", "/files/file.bin").get("allow"),
+                                 "GET, HEAD")
+
+    def test_conditions_and_ranges(self):
+        with directory() as path, Server(options=("-s", "/", path)) as s:
+            Answers.check_all(self, s.port, True)
+
+    check_what, check_parts = Answers.check_what, Answers.check_parts
+    check_range = Answers.check_range
+
+    def test_in_a_jail(self):
+        """With -r and -u: what that user may not read is 403."""
+        harness.need_root()
+        with directory() as path:
+            os.mkdir(os.path.join(path, "www"))
+            os.rename(os.path.join(path, "file.bin"),
+                      os.path.join(path, "www", "file.bin"))
+            secret = os.path.join(path, "www", "secret")
+            with open(secret, "w") as f:
+                f.write("SECRET")
+            os.chmod(secret, 0)
+            with Server(options=("-r", path, "-u", "nobody", "-s", "/",
+                                 "/www"), asan="detect_leaks=0") as s, \
+                    Client(s.port) as c:
+                self.assertEqual(c.ask("GET", "/file.bin").body, OCTETS)
+                self.assertEqual(c.ask("GET", "/secret").status, 403)
+
+    def test_reload(self):
+        """A directory that is exchanged by a rename, without a reload too."""
+        with directory() as path, Server(options=("-s", "/", path)) as s:
+            with Client(s.port) as c:
+                self.assertEqual(c.ask("GET", "/file.bin").status, 200)
+                os.rename(path, path + ".away")
+                self.assertEqual(c.ask("GET", "/file.bin").status, 404)
+                s.signal(signal.SIGHUP)
+                s.wait_for_log("nothing has changed")
+                os.rename(path + ".away", path)
+                self.assertEqual(c.ask("GET", "/file.bin").status, 200)
+                s.signal(signal.SIGHUP)
+                s.wait_for_log("reloaded")
+                self.assertEqual(c.ask("GET", "/file.bin").status, 200)
+
+    def test_is_not_there(self):
+        done = harness.run(harness.BINARY, "-t", "-s", "/", "/nonexistent")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("directory '/nonexistent': No such file",
+                      done.stderr)
