@@ -327,18 +327,19 @@ static const char busy[] =
     "  local p = assert(io.popen('echo ran'))\n"
     "  text = text .. httpd.read(p, 'l') .. #string.rep('x', 1e6)\n"
     "  local s = httpd.subscribe('c')\n"
-    "  httpd.publish('c', httpd.shared.get('k'))\n"
-    "  httpd.write(nil, text .. httpd.read(s))\n"
+    "  assert(httpd.publish('c', httpd.shared.get('k')))\n"
+    "  httpd.write(nil, text .. httpd.read(s, nil, 3))\n"
     "end)\n";
 
-static lhttpd_server_t *start_busy(void)
+static lhttpd_server_t *make_busy(unsigned workers)
 {
     lhttpd_config_t config = lhttpd_config_init();
     lhttpd_certificate_t cert = lhttpd_certificate_init();
     lhttpd_value_t value = lhttpd_value_init();
     lhttpd_server_t *s;
 
-    config.workers = 2;
+    config.workers = workers;
+    config.log = log_nothing;
     cert.chain_file = TEST_DATA "/tls/ec256.pem";
     cert.key_file = TEST_DATA "/tls/ec256.key";
     value.kind = LHTTPD_TEXT;
@@ -353,6 +354,13 @@ static lhttpd_server_t *start_busy(void)
         lhttpd_server_map_source(s, "/", "busy.lua", busy, sizeof(busy) - 1),
         0);
     assert_int_equal(lhttpd_server_shared_set(s, "k", &value, 0, -1), 0);
+    return s;
+}
+
+static lhttpd_server_t *start_busy(void)
+{
+    lhttpd_server_t *s = make_busy(2);
+
     assert_int_equal(lhttpd_server_start(s), 0);
     return s;
 }
@@ -415,6 +423,106 @@ static void test_threads(void **state)
     expect_nothing_left();
 }
 
+/* --- what fails once it serves -------------------------------------------- */
+
+/* So many places of each kind are tried, spread over all that there are. */
+#define SAMPLES 50
+
+/* What the script needs most: tables, files, processes, channels. */
+static bool answer_busy(lhttpd_server_t *s)
+{
+    char out[4096];
+    int client = test_client_connect(lhttpd_server_port(s, 0));
+
+    test_client_send(client, "GET / HTTP/1.0\r\nhost: a\r\n\r\n");
+    size_t n = serve(s, client, out, sizeof(out));
+    close(client);
+    return n && strstr(out, body);
+}
+
+static bool answer_reload(lhttpd_server_t *s)
+{
+    int r = lhttpd_server_reload(s);
+
+    if (r == LHTTPD_ESCRIPT)
+        assert_non_null(strstr(lhttpd_server_error(s), "memory"));
+    else if (r)
+        assert_int_equal(r, LHTTPD_ENOMEM);
+    return r == 0 && answer_busy(s);
+}
+
+/* By threads: which allocation it is varies. */
+static bool answer_threads(lhttpd_server_t *s)
+{
+    char out[4096];
+
+    test_client_ask(lhttpd_server_port(s, 0),
+                    "GET / HTTP/1.0\r\nhost: a\r\n\r\n", out, sizeof(out));
+    return strstr(out, body);
+}
+
+static lhttpd_server_t *serve_busy(bool own_loop)
+{
+    lhttpd_server_t *s = make_busy(own_loop ? 1 : 2);
+
+    assert_int_equal(
+        own_loop ? lhttpd_server_attach(s) : lhttpd_server_start(s), 0);
+    return s;
+}
+
+/* Allocation n fails while it answers, n = 0: none.  True: it has answered. */
+static bool answers_without(unsigned long n, bool own_loop,
+                            bool (*ask)(lhttpd_server_t *s))
+{
+    lhttpd_server_t *s = serve_busy(own_loop);
+
+    heap.calls = 0;
+    heap.fail_at = n;
+    bool answered = ask(s);
+    unsigned long calls = heap.calls;
+    heap.fail_at = 0;
+    if (!ask(s))
+        fail_msg("it does not recover from allocation %lu", n);
+    lhttpd_server_stop(s, 10000);
+    lhttpd_server_destroy(s);
+    expect_nothing_left();
+    heap.calls = calls;
+    return answered;
+}
+
+static void fails_while(bool own_loop, bool (*ask)(lhttpd_server_t *s))
+{
+    int fds = test_live_fds();
+    unsigned missed = 0;
+
+    assert_true(answers_without(0, own_loop, ask));
+    unsigned long all = heap.calls, step = all / SAMPLES + 1;
+    for (unsigned long n = 1; n <= all; n += step) {
+        missed += !answers_without(n, own_loop, ask);
+        assert_int_equal(test_live_fds(), fds);
+    }
+    print_message("every %luth of %lu, %u were missed\n", step, all, missed);
+    assert_true(missed > 0);
+}
+
+static void test_handler_fails(void **state)
+{
+    (void)state;
+    fails_while(true, answer_busy);
+}
+
+static void test_reload_fails(void **state)
+{
+    (void)state;
+    fails_while(true, answer_reload);
+}
+
+static void test_threads_fail(void **state)
+{
+    (void)state;
+    fails_while(false, answer_threads);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +531,9 @@ int main(void)
         cmocka_unit_test(test_each_fails),
         cmocka_unit_test(test_all_fail_from_each),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_handler_fails),
+        cmocka_unit_test(test_reload_fails),
+        cmocka_unit_test(test_threads_fail),
     };
     lhttpd_allocator_t a = counting();
 
