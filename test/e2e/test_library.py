@@ -260,8 +260,8 @@ class CMake(Consumer):
                       self.refused(VERSION="0.2"))
         self.assertIn("needs liblhttpd.so", self.refused(
             COMPONENTS="shared", CMAKE_PREFIX_PATH=self.without_shared()))
-        self.assertIn("libbearssl", self.refused(
-            COMPONENTS="static", LHTTPD_BEARSSL_LIBRARY="OFF"))
+        self.assertIn("-lbearssl", self.refused(
+            COMPONENTS="static", LHTTPD_TLS_LIBRARY="OFF"))
 
 
 class Subproject(Consumer):
