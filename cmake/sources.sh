@@ -125,8 +125,12 @@ build_nghttp2() {
         ln -s libnghttp2_static.a "$root/lib/libnghttp2.a"
 }
 
+# It has structs of its own for those of the kernel's headers that it does not find,
+# and these would be defined twice.
 build_liburing() {
-    ./configure --cc="$cc" --prefix="$root" --libdir="$root/lib"
+    printf '#!/bin/sh\nexec %s -isystem %s "$@"\n' "$cc" "$root/include" >cc
+    chmod +x cc
+    ./configure --cc="$PWD/cc" --prefix="$root" --libdir="$root/lib"
     make -C src -j"$jobs" AR="$ar" CPPFLAGS="-isystem $root/include" liburing.a
     cp src/liburing.a "$root/lib/"
     cp -r src/include/* "$root/include/"
