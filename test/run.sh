@@ -165,7 +165,7 @@ musl() {
 
 # What takes an emulator minutes, or its time is short; or looks at sources alone.
 not_emulated='^(layers|circles|covered|headers|manual|docs'
-not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|popen|publish))$'
+not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|popen|publish|serving))$'
 
 # Another processor: what byte order, the sizes of words and the VM can break.
 processor() {

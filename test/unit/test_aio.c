@@ -65,10 +65,11 @@ static int by_uring(void **state)
     return set_up(state, "uring");
 }
 
-/* The thread sanitizer does not know threads that the C library makes. */
+/* The thread sanitizer does not know threads that the C library makes, and
+ * musl's operations on a bad descriptor never end. */
 static int by_posix(void **state)
 {
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__) || (defined(__linux__) && !defined(__GLIBC__))
     *state = NULL;
     return 0;
 #else
