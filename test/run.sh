@@ -15,6 +15,8 @@
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
 #   parts    small builds, each without something, and what they then serve
+#   packages Debian packages, installed and purged on a fresh system; needs root,
+#            debootstrap and lintian, and is passed over where they are missing
 #   musl     the static binary and the unit tests by musl, LuaJIT; examples on 5.4
 #   processors  arm64 and s390x by qemu-user: unit tests; HTTP/1, TLS, HTTP/2
 #   clients  the release build with real clients and proxies, test/clients/run
@@ -235,6 +237,14 @@ run_variant() {
         build release release -DLHTTPD_WERROR=ON && e2e release
         ;;
     parts) parts ;;
+    packages)
+        if command -v debootstrap >/dev/null && command -v lintian >/dev/null &&
+            [ "$(id -u)" = 0 ]; then
+            check packages test/packages.sh
+        else
+            echo 'packages: passed over: no root, debootstrap or lintian'
+        fi
+        ;;
     musl) musl ;;
     processors)
         processor arm64 gcc-aarch64-linux-gnu &&

@@ -130,5 +130,75 @@ class Blocks(harness.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
 
 
+class Recipes(harness.TestCase):
+    """Of systems that are not here: as far as their files can be tried."""
+
+    WHERE = SOURCE + "/share/packaging/"
+    SYSTEM = """
+config_load() { :; }
+config_get_bool() { eval "$1=$ENABLED"; }
+config_get() {
+    case "$2.$3" in
+    main.certificate) eval "$1=/etc/lhttpd/chain.pem" ;;
+    main.key) eval "$1=/etc/lhttpd/key.pem" ;;
+    main.user) eval "$1=lhttpd" ;;
+    second.prefix) eval "$1=/shop" ;;
+    first.path | second.path) eval "$1=/etc/lhttpd/$2.lua" ;;
+    *) eval "$1=\${4:-}" ;;
+    esac
+}
+config_list_foreach() {
+    case $2 in
+    address) $3 0.0.0.0 $4; $3 :: $4 ;;
+    port) $3 443s $4 ;;
+    set) $3 idle_timeout_ms=30000 $4 ;;
+    esac
+}
+config_foreach() { $1 first; $1 second; }
+procd_open_instance() { echo open; }
+procd_set_param() { [ $1 != command ] || { shift; printf %s "$*"; }; }
+procd_append_param() { shift; printf ' %s' "$@"; }
+procd_close_instance() { echo; }
+logger() { echo "logger $*"; }
+"""
+
+    def run_init(self, enabled):
+        path = self.WHERE + "openwrt/lhttpd/files/lhttpd.init"
+        done = run("sh", "-ec", f"ENABLED={enabled}\n{self.SYSTEM}\n"
+                   f". {path}\nstart_service")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def test_openwrt_starts_what_its_configuration_says(self):
+        self.assertEqual(self.run_init(0), "")
+        self.assertEqual(
+            self.run_init(1),
+            "open\n/usr/sbin/lhttpd -f -a 0.0.0.0 -a :: -p 443s -o "
+            "idle_timeout_ms=30000 -c /etc/lhttpd/chain.pem -k "
+            "/etc/lhttpd/key.pem -u lhttpd -l / /etc/lhttpd/first.lua -l "
+            "/shop /etc/lhttpd/second.lua\n")
+
+    def test_openwrt_makefile_is_read(self):
+        harness.need("make")
+        top = tempfile.mkdtemp(dir=harness.directory())
+        for name in ("package.mk", "cmake.mk"):
+            open(os.path.join(top, name), "w").close()
+        with open(top + "/rules.mk", "w") as f:
+            f.write("all:\n\t@echo $(CMAKE_OPTIONS)\n"
+                    "define BuildPackage\n$(call Package/$(1))\nendef\n")
+        done = run("make", "-f", self.WHERE + "openwrt/lhttpd/Makefile",
+                   "TOPDIR=" + top, "INCLUDE_DIR=" + top, "CONFIG_LHTTPD_HTTP2=y")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for option in ("TLS=none", "HTTP2=ON", "FILES=OFF"):
+            self.assertIn("-DLHTTPD_" + option, done.stdout)
+
+    def test_scripts_are_parsed(self):
+        for name in ("alpine/APKBUILD", "alpine/lhttpd.pre-install",
+                     "debian/finish.sh", "debian/postinst", "debian/prerm",
+                     "debian/postrm"):
+            done = run("sh", "-n", self.WHERE + name)
+            self.assertEqual(done.returncode, 0, f"{name}: {done.stderr}")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,6 +1,7 @@
 """What is left out of a build: said by -V, refused where it is asked for, and
 the rest works.  It runs on every build; each class says what it is about."""
 
+import json
 import socket
 import unittest
 
@@ -66,6 +67,30 @@ end)
         self.assertEqual(done.returncode, 2)
         self.assertIn(f"client CA '{pair[1]}': TLS is not built in",
                       done.stderr)
+
+    def test_sbom(self):
+        """It names what the build is made of, with pkg-config's versions."""
+        with open(harness.BUILD + "/lhttpd.spdx.json") as f:
+            sbom = json.load(f)
+        versions = {p["name"]: p.get("versionInfo") for p in sbom["packages"]}
+        vm = versions.get("LuaJIT") or versions.get("Lua")
+        self.assertEqual(vm, self.version_of(harness.vm_module()))
+        self.assertEqual(versions["liburing"], self.version_of("liburing"))
+        self.assertEqual("BearSSL" in versions, "tls" in self.parts)
+        self.assertEqual("nghttp2" in versions, "http2" in self.parts)
+        self.assertEqual(versions["lhttpd"],
+                         lhttpd("-V").stdout.splitlines()[0])
+        known = {p["SPDXID"] for p in sbom["packages"]} | {"SPDXRef-DOCUMENT"}
+        for r in sbom["relationships"]:
+            self.assertLessEqual({r["spdxElementId"], r["relatedSpdxElement"]},
+                                 known)
+        self.assertEqual(len(sbom["relationships"]), len(versions))
+
+    def version_of(self, module):
+        """In a cross build or with musl it is another pkg-config's."""
+        if harness.built_by_musl():
+            self.skipTest("pkg-config was musl's")
+        return harness.run("pkg-config", "--modversion", module).stdout.strip()
 
     def test_http2(self):
         preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"

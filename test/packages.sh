@@ -1,0 +1,135 @@
+#!/bin/sh
+#
+# Makes the Debian packages, lets lintian look at them, installs them on a fresh
+# Debian 12 in a directory, uses them there, and purges them: nothing may stay.
+# Root alone can do it, with the packages debootstrap and lintian.
+#
+# Usage: test/packages.sh [BUILD_DIRECTORY]
+#
+# The fresh system is build/packages/base, kept between runs; the packages stay in
+# the build directory (build/debian, if none is given).
+
+set -eu
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+cd "$(dirname "$0")/.."
+build=${1:-build/debian}
+work=$PWD/build/packages
+root=$work/root
+include=man-db,systemd,logrotate,ca-certificates
+
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+make_packages() {
+    [ -n "${1:-}" ] || cmake --preset debian -B "$build" >"$work/build.log" 2>&1 ||
+        fail "cmake, see $work/build.log"
+    cmake --build "$build" >>"$work/build.log" 2>&1 ||
+        fail "the build, see $work/build.log"
+    rm -f "$build"/*.deb
+    (cd "$build" && cpack -G DEB) >"$work/cpack.log" 2>&1 ||
+        fail "cpack, see $work/cpack.log"
+    [ "$(find "$build" -maxdepth 1 -name '*.deb' | wc -l)" = 3 ] ||
+        fail "there are not three packages in $build"
+}
+
+make_system() {
+    [ -e "$work/base.made" ] || {
+        rm -rf "$work/base"
+        debootstrap --variant=minbase --include=$include bookworm "$work/base" \
+            >"$work/debootstrap.log" 2>&1 ||
+            fail "debootstrap, see $work/debootstrap.log"
+        : >"$work/base.made"
+    }
+    rm -rf "$root"
+    cp -a "$work/base" "$root"
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+    chmod 755 "$root/usr/sbin/policy-rc.d"
+    mkdir "$root/packages"
+    cp "$build"/*.deb "$root/packages/"
+}
+
+# in_system COMMAND: in the fresh system, where the network can be reached.
+in_system() {
+    unshare --mount --pid --fork chroot "$root" sh -c "
+        mount -t proc proc /proc && $1"
+}
+
+# alone_in_system SCRIPT: runs it by bash, with a loopback and no other network.
+alone_in_system() {
+    unshare --mount --pid --net --fork sh -c "
+        ip link set lo up && exec chroot '$root' bash -e '$1'"
+}
+
+# What the system consists of, but for what every package operation changes.
+files() {
+    (cd "$root" && find . \( -path ./proc -o -path ./packages -o -path ./tmp \
+        -o -path ./var/lib/apt -o -path ./var/lib/dpkg -o -path ./var/cache \
+        -o -path ./var/log -o -path ./run \) -prune -o -print) | sort
+    cat "$root/etc/passwd" "$root/etc/group" | sort
+    ls -d "$root"/var/log/lhttpd "$root"/var/cache/lhttpd 2>/dev/null || :
+}
+
+use() {
+    for page in lhttpd lhttpd-lua liblhttpd lhttpd_server_start; do
+        in_system "man -P cat $page" >"$work/page" 2>&1 ||
+            fail "man $page: $(cat "$work/page")"
+        [ "$(wc -l <"$work/page")" -gt 30 ] || fail "man $page: hardly a page"
+    done
+    in_system 'systemd-analyze verify /lib/systemd/system/lhttpd.service \
+        /lib/systemd/system/lhttpd.socket' >"$work/verify" 2>&1 ||
+        fail "systemd-analyze: $(cat "$work/verify")"
+    [ ! -s "$work/verify" ] || fail "systemd-analyze: $(cat "$work/verify")"
+    in_system 'logrotate -d /etc/logrotate.d/lhttpd' >"$work/logrotate" 2>&1 ||
+        fail "logrotate: $(cat "$work/logrotate")"
+    serve
+}
+
+# As its own user, and what /etc/lhttpd has.
+serve() {
+    cat >"$root/packages/serve" <<'END'
+mount -t proc proc /proc
+lhttpd -f -u lhttpd -a 127.0.0.1 -p 80 -l / /etc/lhttpd/main.lua &
+pid=$!
+for _ in {1..600}; do
+    exec 3<>/dev/tcp/127.0.0.1/80 && break || sleep 0.1
+done 2>/dev/null
+printf 'GET / HTTP/1.0\r\n\r\n' >&3
+cat <&3
+stat -c 'user %U' /proc/$pid
+kill $pid
+wait $pid
+END
+    alone_in_system /packages/serve >"$work/served" 2>&1 ||
+        fail "serving: $(cat "$work/served")"
+    for words in 'lhttpd works' '^user lhttpd$'; do
+        grep -q "$words" "$work/served" || fail "serving: $(cat "$work/served")"
+    done
+}
+
+for tool in debootstrap lintian dpkg-shlibdeps unshare; do
+    command -v $tool >/dev/null || fail "$tool is not installed"
+done
+[ "$(id -u)" = 0 ] || fail 'only root can make a system in a directory'
+mkdir -p "$work"
+make_packages "${1:-}"
+# Whoever builds packages to give them away has an address (DEBEMAIL); a test has none.
+lintian --fail-on error,warning --allow-root \
+    --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
+    "$build"/*.deb || fail lintian
+make_system
+files >"$work/before"
+in_system 'apt-get update -q && apt-get install -q -y --no-install-recommends \
+    /packages/*.deb' >"$work/install.log" 2>&1 ||
+    fail "apt-get install: $(tail -n 20 "$work/install.log")"
+grep -q '^lhttpd:' "$root/etc/passwd" || fail 'no user lhttpd'
+use
+in_system 'apt-get purge -q -y lhttpd liblhttpd0 liblhttpd-dev &&
+    apt-get autoremove -q -y --purge' >"$work/purge.log" 2>&1 ||
+    fail "apt-get purge: $(tail -n 20 "$work/purge.log")"
+files >"$work/after"
+diff "$work/before" "$work/after" >"$work/left" ||
+    fail "what was installed has left: $(cat "$work/left")"
+rm -rf "$root"
+echo 'the packages are sound'
