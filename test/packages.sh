@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 build=${1:-build/debian}
 work=$PWD/build/packages
 root=$work/root
-include=man-db,systemd,logrotate,ca-certificates
+include=man-db,systemd,ca-certificates
 
 fail() {
     echo "FAILED: $*"
@@ -81,8 +81,6 @@ use() {
         /lib/systemd/system/lhttpd.socket' >"$work/verify" 2>&1 ||
         fail "systemd-analyze: $(cat "$work/verify")"
     [ ! -s "$work/verify" ] || fail "systemd-analyze: $(cat "$work/verify")"
-    in_system 'logrotate -d /etc/logrotate.d/lhttpd' >"$work/logrotate" 2>&1 ||
-        fail "logrotate: $(cat "$work/logrotate")"
     serve
 }
 

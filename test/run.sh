@@ -5,7 +5,7 @@
 #
 # Usage: test/run.sh [variant ...]
 #
-# Variants, all of them by default but the first:
+# Variants, all of them by default but format and packages:
 #   format   no more than what comes before all others: packages, clang-format
 #   dev      LuaJIT, gcc, address and undefined-behaviour sanitizers
 #   lua5.4   the same on PUC Lua 5.4
@@ -16,7 +16,8 @@
 #   release  as it is shipped: no warnings, end-to-end tests
 #   parts    small builds, each without something, and what they then serve
 #   packages Debian packages, installed and purged on a fresh system; needs root,
-#            debootstrap and lintian, and is passed over where they are missing
+#            debootstrap and lintian, and is passed over where they are missing;
+#            it takes minutes and the network, so it has to be asked for
 #   musl     the static binary and the unit tests by musl, LuaJIT; examples on 5.4
 #   processors  arm64 and s390x by qemu-user: unit tests; HTTP/1, TLS, HTTP/2
 #   clients  the release build with real clients and proxies, test/clients/run
