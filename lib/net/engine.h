@@ -85,6 +85,14 @@ static inline void lh_engine_forget_secret(br_ssl_engine_context *engine)
     explicit_bzero(&engine->session, sizeof(engine->session));
 }
 
+/* What br_ssl_engine_get_server_name() gives from now on; at most 255 octets
+ * before its NUL. */
+static inline void lh_engine_set_server_name(br_ssl_engine_context *engine,
+                                             const char *name)
+{
+    memcpy(engine->server_name, name, strlen(name) + 1);
+}
+
 static inline unsigned lh_engine_suite(const br_ssl_engine_context *engine)
 {
     return engine->session.cipher_suite;

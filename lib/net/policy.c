@@ -186,16 +186,16 @@ static const br_ssl_server_policy_class policy_class = {
     .do_sign = policy_sign,
 };
 
-void lh_policy_init(struct lh_policy *policy, const char *server_name)
+void lh_policy_init(struct lh_policy *policy)
 {
-    *policy =
-        (struct lh_policy){.vtable = &policy_class, .server_name = server_name};
+    *policy = (struct lh_policy){.vtable = &policy_class};
 }
 
-void lh_policy_begin(struct lh_policy *policy, struct lh_creds *creds)
+void lh_policy_begin(struct lh_policy *policy, struct lh_creds *creds,
+                     const char *server_name)
 {
-    lh_policy_end(policy);
     policy->creds = lh_creds_share(creds);
+    policy->server_name = server_name;
     policy->refused = false;
 }
 

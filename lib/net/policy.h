@@ -15,16 +15,16 @@ struct lh_policy {
     const br_ssl_server_policy_class *vtable; /* first: BearSSL casts */
     struct lh_creds *creds; /* a share, from the begin of a handshake to its end
                              */
-    const char *server_name; /* the present client's */
+    const char *server_name; /* the present client's, as long as the share */
     const struct lh_keypair *chosen;
     bool refused; /* none fitted the present client */
 };
 
-/* `server_name` is where it will be when one is chosen. */
-void lh_policy_init(struct lh_policy *policy, const char *server_name);
+void lh_policy_init(struct lh_policy *policy);
 
 /* A handshake begins, or it has ended in any way. */
-void lh_policy_begin(struct lh_policy *policy, struct lh_creds *creds);
+void lh_policy_begin(struct lh_policy *policy, struct lh_creds *creds,
+                     const char *server_name);
 void lh_policy_end(struct lh_policy *policy);
 
 #endif

@@ -317,9 +317,8 @@ static const br_ssl_session_cache_class link_class = {
 };
 
 void lh_session_link_init(struct lh_session_link *link,
-                          struct lh_sessions *sessions, const char *server_name)
+                          struct lh_sessions *sessions)
 {
-    *link = (struct lh_session_link){.vtable = &link_class,
-                                     .sessions = sessions,
-                                     .server_name = server_name};
+    *link =
+        (struct lh_session_link){.vtable = &link_class, .sessions = sessions};
 }

@@ -47,15 +47,14 @@ bool lh_sessions_load(struct lh_sessions *sessions,
 struct lh_session_link {
     const br_ssl_session_cache_class *vtable; /* first: BearSSL casts */
     struct lh_sessions *sessions;
-    const char *server_name; /* the present client's */
+    const char *server_name; /* the present client's, while its handshake runs
+                              */
     struct lh_client_auth
         *client; /* its certificate; NULL: none is asked for */
     bool is_new; /* its handshake has made a session */
 };
 
-/* `server_name` is where it will be when a session is looked for. */
 void lh_session_link_init(struct lh_session_link *link,
-                          struct lh_sessions *sessions,
-                          const char *server_name);
+                          struct lh_sessions *sessions);
 
 #endif

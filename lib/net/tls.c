@@ -331,7 +331,7 @@ static const char *handshake_fault(struct tls *tls, unsigned state)
         return NO_MEMORY;
     set_phase(tls, PHASE_OPEN);
     tls->agreed = true;
-    lh_policy_end(&tls->context->policy);
+    lh_tls_context_settle(tls->context);
     return NULL;
 }
 
@@ -532,14 +532,14 @@ static enum lh_net begin_handshake(struct tls *tls)
         set_phase(tls, PHASE_PLAIN);
         return LH_NET_OK;
     }
-    enum lh_hello_result hello =
-        lh_hello_read(tls->raw.p, tls->raw.to, &tls->context->hello);
-    if (hello == LH_HELLO_MORE)
+    struct lh_hello hello;
+    enum lh_hello_result read = lh_hello_read(tls->raw.p, tls->raw.to, &hello);
+    if (read == LH_HELLO_MORE)
         return hello_wait(tls);
-    tls->is_garbage = hello == LH_HELLO_BAD;
+    tls->is_garbage = read == LH_HELLO_BAD;
     if (!buffers_hold(tls))
         return tls_lose(tls, NO_MEMORY);
-    if (!lh_tls_context_start(worker_of(tls), tls->context, tls->input,
+    if (!lh_tls_context_start(worker_of(tls), tls->context, &hello, tls->input,
                               tls->output))
         return tls_lose(tls, br_ssl_engine_last_error(tls->engine) ? NULL
                                                                    : NO_MEMORY);
@@ -882,7 +882,7 @@ const char *lh_tls_server_name(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed ? tls->context->hello.name : "";
+    return tls->agreed ? br_ssl_engine_get_server_name(tls->engine) : "";
 }
 
 /* The socket's error comes first: what follows from it says less. */
@@ -891,7 +891,7 @@ bool lh_tls_failure(const struct lh_transport *t,
 {
     const struct tls *tls = const_tls(t);
     const struct lh_tls_circumstances known = {
-        .hello = &tls->context->hello,
+        .hello = tls->context->hello,
         .no_pair = tls->context->policy.refused,
         .client = tls->context->auth
                       ? lh_client_fault_words(tls->context->auth->cert.fault)

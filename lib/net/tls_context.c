@@ -183,7 +183,7 @@ static void set_algorithms(br_ssl_engine_context *engine)
 }
 
 /* All that stays the same from client to client.  The context points to its
- * own policy, session and name, which is why it is never moved. */
+ * own policy and session, which is why it is never moved. */
 static void context_init(struct lh_tls_context *context,
                          struct lh_tls_shared *shared)
 {
@@ -197,13 +197,13 @@ static void context_init(struct lh_tls_context *context,
                                             BR_OPT_NO_RENEGOTIATION |
                                             BR_OPT_FAIL_ON_ALPN_MISMATCH);
     context->auth = NULL;
+    context->hello = NULL;
     context->protocols = shared->protocols;
     br_ssl_engine_set_protocol_names(engine, shared->protocols,
                                      shared->protocols_n);
-    lh_policy_init(&context->policy, context->hello.name);
+    lh_policy_init(&context->policy);
     br_ssl_server_set_policy(&context->server, &context->policy.vtable);
-    lh_session_link_init(&context->session, shared->sessions,
-                         context->hello.name);
+    lh_session_link_init(&context->session, shared->sessions);
     br_ssl_server_set_cache(&context->server, &context->session.vtable);
 }
 
@@ -241,13 +241,26 @@ struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker)
     return context;
 }
 
+static void end_handshake(struct lh_tls_context *context)
+{
+    lh_policy_end(&context->policy);
+    lh_free(context->hello);
+    context->hello = NULL;
+}
+
+void lh_tls_context_settle(struct lh_tls_context *context)
+{
+    lh_engine_set_server_name(&context->server.eng, context->hello->name);
+    end_handshake(context);
+}
+
 void lh_tls_context_give(struct lh_tls_worker *worker,
                          struct lh_tls_context *context)
 {
     assert(worker->out > 0);
     worker->out--;
     lh_tls_context_end_auth(context);
-    lh_policy_end(&context->policy);
+    end_handshake(context);
     if (worker->idle_n >= CONTEXTS_KEPT) {
         explicit_bzero(context, sizeof(*context));
         lh_free(context);
@@ -315,11 +328,17 @@ static bool begin_auth(struct lh_tls_context *context, struct lh_client_ca *ca)
 /* A reset alone would keep a former client's maximum fragment length: setting
  * the buffers anew clears it. */
 bool lh_tls_context_start(struct lh_tls_worker *worker,
-                          struct lh_tls_context *context, void *input,
+                          struct lh_tls_context *context,
+                          const struct lh_hello *hello, void *input,
                           void *output)
 {
     lh_tls_worker_take(worker);
-    lh_policy_begin(&context->policy, worker->creds);
+    end_handshake(context);
+    context->hello = lh_memdup(hello, sizeof(*hello));
+    if (!context->hello)
+        return false;
+    lh_policy_begin(&context->policy, worker->creds, context->hello->name);
+    context->session.server_name = context->hello->name;
     context->session.is_new = false;
     if (!begin_auth(context, lh_creds_client_ca(worker->creds)))
         return false;

@@ -20,7 +20,8 @@ struct lh_tls_context {
     struct lh_policy policy;
     struct lh_session_link session;
     const char *const *protocols; /* the names that ALPN chooses from */
-    struct lh_hello hello;        /* the present client's, for all that ask */
+    struct lh_hello *hello;       /* its client's, for all that ask, while its
+                                     handshake runs; or NULL */
     struct lh_client_auth *auth;  /* its certificate, while its handshake runs
                                      and until it was told; or NULL */
     struct lh_tls_context *next;  /* while it waits for its next client */
@@ -40,11 +41,16 @@ struct lh_tls_context *lh_tls_context_take(struct lh_tls_worker *worker);
 void lh_tls_context_give(struct lh_tls_worker *worker,
                          struct lh_tls_context *context);
 
-/* Makes it ready for a client's first byte, its hello known; false: it cannot
- * be used.  Both buffers are from the worker's pools. */
+/* Makes it ready for a client's first byte, its hello known and copied; false:
+ * it cannot be used.  Both buffers are from the worker's pools. */
 bool lh_tls_context_start(struct lh_tls_worker *worker,
-                          struct lh_tls_context *context, void *input,
+                          struct lh_tls_context *context,
+                          const struct lh_hello *hello, void *input,
                           void *output);
+
+/* After a handshake that has succeeded: gives up what only that needs.  The
+ * engine has the hello's name from then on. */
+void lh_tls_context_settle(struct lh_tls_context *context);
 
 /* After a handshake: is it one that we want to go on with?  No: only unknown
  * ALPN names in a resumed hello. */

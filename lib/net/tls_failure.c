@@ -79,7 +79,8 @@ static const char *version_name(unsigned version)
  * is. */
 static bool blame_versions(char *out, size_t room, const struct lh_hello *hello)
 {
-    unsigned least = hello->version_min, most = hello->version_max;
+    unsigned least = hello ? hello->version_min : 0;
+    unsigned most = hello ? hello->version_max : 0;
 
     if (least == 0 || (least <= TLS_1_2 && most >= TLS_1_2))
         return false;

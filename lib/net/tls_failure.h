@@ -9,7 +9,7 @@
 
 /* What is known besides the engine's error. */
 struct lh_tls_circumstances {
-    const struct lh_hello *hello;
+    const struct lh_hello *hello; /* or NULL: the handshake is over */
     const char *client; /* what is wrong with its certificate; or NULL */
     bool no_pair;       /* policy.c found no certificate that fits the client */
     bool is_garbage;    /* what came first was no ClientHello */

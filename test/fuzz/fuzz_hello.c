@@ -69,6 +69,7 @@ static void ask_engine(const uint8_t *p, size_t n)
 {
     static uint8_t input[BR_SSL_BUFSIZE_INPUT], output[BR_SSL_BUFSIZE_OUTPUT];
     static struct lh_tls_context *context;
+    const struct lh_hello hello = {.name = ""};
     uint8_t *to;
     size_t room;
 
@@ -77,7 +78,7 @@ static void ask_engine(const uint8_t *p, size_t n)
     accepted = false;
     br_ssl_engine_context *engine = &context->server.eng;
     engine->server_name[0] = '\0';
-    check(lh_tls_context_start(worker, context, input, output));
+    check(lh_tls_context_start(worker, context, &hello, input, output));
     while (n && !accepted && (to = br_ssl_engine_recvrec_buf(engine, &room))) {
         room = room < n ? room : n;
         memcpy(to, p, room);
