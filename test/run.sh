@@ -216,7 +216,7 @@ run_variant() {
         build dev dev && unit dev && e2e dev &&
             LHTTPD_E2E_PROGRAM=loop/lhttpd e2e dev test_serve test_tls test_h2 \
                 test_files test_stop test_reload test_channels test_command \
-                test_client_certs test_statistics &&
+                test_client_certs test_statistics test_host test_log &&
             refused dev test_files test_host test_service test_stop
         ;;
     lua5.4 | lua5.1)

@@ -40,13 +40,13 @@ static void on_signal(int number)
         reload = 1;
     else if (number == SIGUSR1)
         reopen = 1;
-    else if (number != SIGPIPE && served)
+    else if (number != SIGPIPE && number != SIGXFSZ && served)
         lhttpd_server_shutdown(served, stops++ ? 0 : grace);
 }
 
 static void catch_signals(void)
 {
-    const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE};
+    const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ};
     struct sigaction action;
 
     memset(&action, 0, sizeof(action));
@@ -81,17 +81,23 @@ static int count_threads(void)
     return n;
 }
 
+/* Logs why something failed. */
+static void expect_done(int r)
+{
+    if (r < 0)
+        lhttpd_server_log(served, LHTTPD_LOG_ERROR,
+                          lhttpd_server_error(served));
+}
+
 static void do_wishes(void)
 {
     if (reload) {
         reload = 0;
-        if (lhttpd_server_reload(served) < 0)
-            lhttpd_server_log(served, LHTTPD_LOG_ERROR,
-                              lhttpd_server_error(served));
+        expect_done(lhttpd_server_reload(served));
     }
     if (reopen) {
         reopen = 0;
-        lhttpd_server_reopen(served);
+        expect_done(lhttpd_server_reopen(served));
     }
 }
 

@@ -829,14 +829,15 @@ static void test_no_memory(void **state)
 {
     (void)state;
     for (unsigned long n = 1; n < 40; n++) {
+        test_heap_install(); /* while no other thread uses the heap */
         begin_server(results_script);
         expect("/plain", "ok");
-        test_heap_install();
         test_heap_fail_at(n);
         close(connect_to("/early"));
         test_heap_fail_at(0);
         expect("/early", "ok");
         end_server(20000);
+        assert_int_equal(test_heap_live(), 0);
         test_heap_uninstall();
     }
 }
