@@ -5,7 +5,9 @@
  * program's own states have is its own affair.
  */
 #include "lua/api.h"
+#include "lua/file.h"
 #include "lua/process.h"
+#include "os/error.h"
 
 static const char *const left_out[] = {"execute", "remove", "rename",
                                        "tmpname"};
@@ -51,6 +53,41 @@ int lh_file_write_begin(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
 {
     (void)timeout_ms;
     return lh_file_read_begin(L, task);
+}
+
+/* --- httpd.wait: no stream is a file -------------------------------------- */
+
+struct lh_file *lh_file_use(lua_State *L, struct lh_task *task,
+                            const char *function, bool reads, int *error)
+{
+    (void)L;
+    (void)task;
+    (void)function;
+    (void)reads;
+    *error = LH_SYS_EINVAL;
+    return NULL;
+}
+
+bool lh_file_readable(struct lh_task *task, struct lh_file *file)
+{
+    (void)task;
+    (void)file;
+    return false;
+}
+
+void lh_file_watch(struct lh_task *task)
+{
+    (void)task;
+}
+
+void lh_file_watch_on(struct lh_task *task)
+{
+    (void)task;
+}
+
+void lh_file_detach(struct lh_task *task)
+{
+    (void)task;
 }
 
 /* --- processes: none is ever started -------------------------------------- */
