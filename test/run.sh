@@ -166,9 +166,10 @@ musl() {
         e2e musl-lua5.4 test_examples
 }
 
-# What takes an emulator minutes, or its time is short; or looks at sources alone.
+# What takes an emulator minutes, its time is short, or its threads are counted; or
+# what looks at sources alone.
 not_emulated='^(layers|circles|covered|headers|manual|docs'
-not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|popen|publish|serving))$'
+not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|loop|popen|publish|serving))$'
 
 # Another processor: what byte order, the sizes of words and the VM can break.
 processor() {
