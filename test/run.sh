@@ -29,7 +29,8 @@ packages='gcc g++ clang libclang-rt-14-dev clang-format clang-tidy cmake ninja-b
 pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
 libglib2.0-dev
 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
-binutils procps util-linux groff-base man-db python3-prometheus-client'
+binutils procps util-linux groff-base man-db python3-prometheus-client
+python3-websockets'
 
 # What only the variant `clients` needs.
 client_packages='wget aria2 nodejs golang-go golang-golang-x-net-dev
