@@ -81,7 +81,7 @@ static struct lh_str make_etag(struct lh_serving *s, int64_t now_s)
     const struct lh_found *found = &s->found;
     char text[ETAG_BYTES], *at = text;
 
-    if (found->modified_s + YOUNG_S > now_s) {
+    if (found->modified_s > now_s - YOUNG_S) {
         *at++ = 'W';
         *at++ = '/';
     }

@@ -393,6 +393,23 @@ class Mapped(unittest.TestCase):
     check_what, check_parts = Answers.check_what, Answers.check_parts
     check_range = Answers.check_range
 
+    def test_the_last_of_times(self):
+        """Beyond what can be added to; tmpfs knows such times."""
+        last = (1 << 63) - 1
+        if not os.path.isdir("/dev/shm"):
+            self.skipTest("no /dev/shm here")
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as path:
+            file = os.path.join(path, "a.txt")
+            with open(file, "w") as f:
+                f.write("late")
+            subprocess.run(["touch", "-d", f"@{last}", file], check=True)
+            if os.stat(file).st_mtime_ns // 10**9 != last:
+                self.skipTest("no such times here")
+            with Server(options=("-s", "/", path)) as s, Client(s.port) as c:
+                answer = c.ask(path="/a.txt")
+                self.assertEqual((answer.status, answer.text), (200, "late"))
+                self.assertTrue(answer.get("etag").startswith('W/"'))
+
     def test_in_a_jail(self):
         """With -r and -u: what that user may not read is 403."""
         harness.need_root()
