@@ -18,6 +18,7 @@ struct told {
     struct lh_ws_reader r;
     struct lh_utf8 utf8; /* of the first message, as far as it was taken */
     uint64_t sum;
+    uint64_t part; /* of the first message alone, as far as it was taken */
 };
 
 /* An assert that release builds keep. */
@@ -27,16 +28,22 @@ static void check(bool holds)
         abort();
 }
 
-static void add(struct told *t, const void *p, size_t n)
+static void add_to(uint64_t *sum, const void *p, size_t n)
 {
     const uint8_t *octets = p;
 
     for (size_t i = 0; i < n; i++)
-        t->sum = (t->sum ^ octets[i]) * 0x100000001b3u;
+        *sum = (*sum ^ octets[i]) * 0x100000001b3u;
+}
+
+static void add(struct told *t, const void *p, size_t n)
+{
+    add_to(&t->sum, p, n);
 }
 
 /* All of the first message that has come, so that a reader of pieces is told
- * the same as one of whole messages. */
+ * the same as one of whole messages.  How much of a message is told that ends
+ * in a fault does depend on the cuts, so it counts once it is whole. */
 static void take_all(struct told *t)
 {
     const struct lh_ws_message *m;
@@ -45,7 +52,7 @@ static void take_all(struct told *t)
         size_t n = m->n - m->at;
         bool whole = m->whole, text = m->text;
         if (n)
-            add(t, m->p + m->at, n);
+            add_to(&t->part, m->p + m->at, n);
         if (text && n)
             check(lh_utf8_feed(&t->utf8, m->p + m->at, n));
         lh_ws_take(&t->r, n);
@@ -53,7 +60,9 @@ static void take_all(struct told *t)
             return;
         check(!text || lh_utf8_ends(&t->utf8));
         t->utf8 = (struct lh_utf8){0, 0, 0};
+        add(t, &t->part, sizeof(t->part));
         add(t, text ? "t" : "b", 1);
+        t->part = 0;
     }
 }
 
