@@ -30,10 +30,10 @@ pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
 libglib2.0-dev
 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux groff-base man-db python3-prometheus-client
-python3-websockets'
+python3-websockets nodejs node-ws'
 
 # What only the variant `clients` needs.
-client_packages='wget aria2 nodejs golang-go golang-golang-x-net-dev
+client_packages='wget aria2 golang-go golang-golang-x-net-dev
 openjdk-17-jdk-headless python3-requests python3-httpx python3-h2
 python3-aiohttp python3-grpcio haproxy nginx-light'
 
@@ -268,10 +268,12 @@ mkdir -p build
 check format format
 for variant in ${*:-dev lua5.4 lua5.3 lua5.1 clang tsan release parts musl \
     processors clients}; do
+    began=$(date +%s)
     if ! run_variant "$variant"; then
         echo "FAILED: $variant"
         failed=$((failed + 1))
     fi
+    echo "$variant: $(($(date +%s) - began)) s"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,5 +1,5 @@
 // As websocket_client.py, by node's ws.
-import WebSocket from "ws";
+const WebSocket = require("ws");
 
 const COUNT = 10000;
 
