@@ -1,8 +1,9 @@
 /*
  * libFuzzer: a WebSocket client's octets.  The first three say where the rest
  * is cut and how much is held at most.  Checked: that what is told does not
- * depend on how the input was cut, that no more is held than was asked for,
- * that text is UTF-8, and that nothing is read or written outside.
+ * depend on how the input was cut, up to where a message is over its limit,
+ * that no more is held than was asked for, that text is UTF-8, and that nothing
+ * is read or written outside.
  */
 #include "ws/ws_reader.h"
 
@@ -66,7 +67,10 @@ static void take_all(struct told *t)
     }
 }
 
-static void feed(struct told *t, const uint8_t *p, size_t n, size_t most)
+/* What was taken of a message does not count towards its limit, so that one is
+ * met or not as the cuts will have it: it is not told, and where it was met is
+ * returned; else n is. */
+static size_t feed(struct told *t, const uint8_t *p, size_t n, size_t most)
 {
     size_t used, idle = 0;
 
@@ -80,6 +84,8 @@ static void feed(struct told *t, const uint8_t *p, size_t n, size_t most)
         take_all(t);
         if (event <= LH_WS_FULL)
             continue;
+        if (event == LH_WS_FAULTY && t->r.code == LH_WS_TOO_LARGE)
+            return at + used;
         uint8_t kind = (uint8_t)event;
         add(t, &kind, 1);
         add(t, t->r.control, t->r.control_n);
@@ -88,6 +94,7 @@ static void feed(struct told *t, const uint8_t *p, size_t n, size_t most)
         check(event != LH_WS_CLOSED || t->r.code == LH_WS_NO_CODE ||
               lh_ws_code_valid(t->r.code));
     }
+    return n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -98,10 +105,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     size_t at = ((size_t)data[0] << 8 | data[1]) % (n - 3);
     size_t most = LH_WS_MESSAGE_BYTES + 1 + data[2];
-    feed(&whole, data + 3, n - 3, SIZE_MAX);
-    feed(&cut, data + 3, at, most);
-    feed(&cut, data + 3 + at, n - 3 - at, most);
+    /* The one that is cut holds less of each message, so it goes further. */
+    size_t to = feed(&whole, data + 3, n - 3, SIZE_MAX);
+    at = at < to ? at : to;
+    check(feed(&cut, data + 3, at, most) == at);
+    check(feed(&cut, data + 3 + at, to - at, most) == to - at);
     check(whole.sum == cut.sum);
+    feed(&cut, data + 3 + to, n - 3 - to, most);
     lh_ws_reader_deinit(&whole.r);
     lh_ws_reader_deinit(&cut.r);
     return 0;
