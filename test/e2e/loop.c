@@ -51,6 +51,7 @@ static void catch_signals(void)
 
     memset(&action, 0, sizeof(action));
     action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART; /* a script that loads may wait in open() */
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         sigaction(numbers[i], &action, NULL);

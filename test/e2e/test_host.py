@@ -2,6 +2,7 @@
 and limits that it was started with, a container's process 1."""
 
 import contextlib
+import glob
 import os
 import re
 import resource
@@ -144,6 +145,14 @@ class Start(Host):
     HELLO = ("httpd.register_handler('/', function()\n"
              "  httpd.write(nil, 'hello') end)")
 
+    def sleeps(self, pid):
+        """Whether no thread of a process runs."""
+        for task in glob.glob(f"/proc/{pid}/task/*/stat"):
+            with open(task) as f:
+                if f.read().rpartition(")")[2].split()[0] != "S":
+                    return False
+        return True
+
     def test_hangup_while_scripts_load(self):
         fifo = os.path.join(self.directory, "fifo")
         os.mkfifo(fifo)
@@ -152,6 +161,7 @@ class Start(Host):
                          f"os.remove('{fifo}') io.open('{fifo}', 'w'):close()\n" +
                          self.HELLO, stdout=subprocess.PIPE) as p:
             self.assertEqual(line_of(p.stdout), "loading\n")
+            wait_until(lambda: self.sleeps(p.pid), "to wait in open()")
             p.send_signal(signal.SIGHUP)
             with open(fifo, "w"):
                 pass
