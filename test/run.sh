@@ -30,11 +30,11 @@ pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
 libglib2.0-dev
 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux groff-base man-db python3-prometheus-client
-python3-websockets nodejs node-ws'
+python3-websockets python3-h2 nodejs node-ws'
 
 # What only the variant `clients` needs.
 client_packages='wget aria2 golang-go golang-golang-x-net-dev
-openjdk-17-jdk-headless python3-requests python3-httpx python3-h2
+openjdk-17-jdk-headless python3-requests python3-httpx
 python3-aiohttp python3-grpcio haproxy nginx-light'
 
 # Prints those of $1 that are not installed.

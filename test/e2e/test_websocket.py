@@ -252,27 +252,31 @@ class Examples(harness.TestCase):
 class Clients(harness.TestCase):
     """10,000 messages of 1 octet to 1 MiB each way arrive whole."""
 
-    def run_client(self, *command, tls, **more):
+    def run_client(self, *command, tls, scheme="ws", **more):
         with Server("/", script("websocket.lua"),
                     tls=["ec"] if tls else ()) as s:
-            url = s.url.replace("http", "ws") + "/echo"
+            url = s.url.replace("http", scheme) + "/echo"
             done = harness.run(*command, url, timeout=240, **more)
             self.assertEqual(done.stdout.strip()[-60:], "10000 whole",
                              done.stdout + done.stderr)
 
-    def python(self, tls):
-        probe = harness.run("/usr/bin/python3", "-c", "import websockets")
+    def python(self, tls, program="websocket_client.py", modules="websockets",
+               **more):
+        probe = harness.run("/usr/bin/python3", "-c", "import " + modules)
         if probe.returncode:
-            raise unittest.SkipTest("no python3-websockets here")
+            raise unittest.SkipTest(f"python3 has not all of {modules} here")
         self.run_client("/usr/bin/python3",
-                        os.path.join(HERE, "scripts", "websocket_client.py"),
-                        tls=tls)
+                        os.path.join(HERE, "scripts", program), tls=tls, **more)
 
     def test_python_websockets(self):
         self.python(False)
 
     def test_python_websockets_by_tls(self):
         self.python(True)
+
+    def test_over_http2(self):
+        self.python(True, "websocket_h2_client.py", "websockets, h2",
+                    scheme="http")
 
     def node(self, tls):
         # Where Debian has node's modules, which not every node knows.

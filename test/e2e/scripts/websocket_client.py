@@ -38,4 +38,5 @@ async def main(url):
     print(whole, "whole")
 
 
-asyncio.run(main(sys.argv[1]))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
