@@ -9,6 +9,7 @@
 #include "net/client_auth.h"
 
 #include "base/mem.h"
+#include "net/anchors_bearssl.h"
 #include "net/certificate.h"
 #include "os/clock.h"
 
@@ -213,7 +214,8 @@ static const br_x509_class auth_class = {
 static void set_up_chain(br_x509_minimal_context *chain,
                          const struct lh_client_ca *ca)
 {
-    br_x509_minimal_init(chain, &br_sha256_vtable, ca->anchors, ca->anchors_n);
+    br_x509_minimal_init(chain, &br_sha256_vtable, ca->anchors->list,
+                         ca->anchors->n);
     br_x509_minimal_set_hash(chain, br_sha256_ID, &br_sha256_vtable);
     br_x509_minimal_set_hash(chain, br_sha384_ID, &br_sha384_vtable);
     br_x509_minimal_set_hash(chain, br_sha512_ID, &br_sha512_vtable);

@@ -1,11 +1,11 @@
 /*
  * Authorities of clients: see client_ca.h.  A source is one file or one piece
  * of memory; sets that follow each other share those that were not read again.
- * Anchors point into their sources.
  */
 #include "net/client_ca.h"
 
 #include "base/mem.h"
+#include "net/anchors.h"
 #include "net/cred.h"
 #include "net/der.h"
 #include "os/read_file.h"
@@ -20,11 +20,9 @@
 struct ca_source {
     _Atomic unsigned shares;
     char *file; /* NULL: it was in memory */
-    br_x509_trust_anchor *anchors;
-    void **blocks; /* what each of them points into */
-    size_t n;
-    br_sha256_context hash;
-    bool unreadable; /* since privileges were given up */
+    struct lh_anchors *anchors;
+    uint8_t digest[LH_SHA256_BYTES]; /* of its certificates */
+    bool unreadable;                 /* since privileges were given up */
 };
 
 /* --- one source ----------------------------------------------------------- */
@@ -39,93 +37,32 @@ static void source_free(struct ca_source *source)
 {
     if (atomic_fetch_sub(&source->shares, 1) > 1)
         return;
-    for (size_t i = 0; i < source->n; i++)
-        lh_free(source->blocks[i]);
-    lh_free(source->anchors);
-    lh_free(source->blocks);
+    lh_anchors_free(source->anchors);
     lh_free(source->file);
     lh_free(source);
 }
 
-static bool room_for_ca(struct ca_source *source)
+/* Octets go into a digest behind what is in it already. */
+static void fold(uint8_t digest[LH_SHA256_BYTES], const uint8_t *p, size_t n)
 {
-    size_t n = source->n + 1;
-    br_x509_trust_anchor *anchors =
-        lh_realloc(source->anchors, n * sizeof(*anchors));
+    uint8_t both[2 * LH_SHA256_BYTES];
 
-    if (anchors)
-        source->anchors = anchors;
-    void **blocks = lh_realloc(source->blocks, n * sizeof(void *));
-    if (blocks)
-        source->blocks = blocks;
-    return anchors && blocks;
+    memcpy(both, digest, LH_SHA256_BYTES);
+    lh_sha256(p, n, both + LH_SHA256_BYTES);
+    lh_sha256(both, sizeof(both), digest);
 }
 
-/* Where the octets of a name are collected: a block that has room for all of
- * the certificate, and so for its name and its key. */
-struct collected {
-    uint8_t *p;
-    size_t n;
-};
-
-static void collect(void *context, const void *p, size_t n)
-{
-    struct collected *to = context;
-
-    memcpy(to->p + to->n, p, n);
-    to->n += n;
-}
-
-static uint8_t *keep(struct collected *to, const uint8_t *p, size_t n)
-{
-    uint8_t *kept = to->p + to->n;
-
-    collect(to, p, n);
-    return kept;
-}
-
-static void keep_key(struct collected *to, br_x509_pkey *key)
-{
-    if (key->key_type == BR_KEYTYPE_RSA) {
-        key->key.rsa.n = keep(to, key->key.rsa.n, key->key.rsa.nlen);
-        key->key.rsa.e = keep(to, key->key.rsa.e, key->key.rsa.elen);
-    } else {
-        key->key.ec.q = keep(to, key->key.ec.q, key->key.ec.qlen);
-    }
-}
-
-/* One that is no authority is trusted itself, and nothing else by it. */
-static int add_anchor(void *context, const uint8_t *der, size_t n)
+/* Without what it is trusted for, which stands behind it in OpenSSL's form. */
+static int take_anchor(void *context, const uint8_t *der, size_t n)
 {
     struct ca_source *source = context;
     struct lh_der rest = {der, n}, content;
-    br_x509_decoder_context decoder;
-    struct collected block = {.n = 0};
 
     if (!lh_der_expect(&rest, LH_DER_SEQUENCE, &content))
         return LHTTPD_ECERT;
-    n -= rest.n; /* without what it is trusted for, in OpenSSL's form */
-    block.p = lh_alloc(n);
-    if (!block.p || !room_for_ca(source)) {
-        lh_free(block.p);
-        return LHTTPD_ENOMEM;
-    }
-    br_x509_decoder_init(&decoder, collect, &block);
-    br_x509_decoder_push(&decoder, der, n);
-    if (br_x509_decoder_last_error(&decoder)) {
-        lh_free(block.p);
-        return LHTTPD_ECERT;
-    }
-    br_x509_trust_anchor *anchor = &source->anchors[source->n];
-    *anchor = (br_x509_trust_anchor){
-        .dn = {block.p, block.n},
-        .flags = br_x509_decoder_isCA(&decoder) ? BR_X509_TA_CA : 0,
-        .pkey = *br_x509_decoder_get_pkey(&decoder),
-    };
-    keep_key(&block, &anchor->pkey);
-    source->blocks[source->n++] = block.p;
-    br_sha256_update(&source->hash, der, n);
-    return 0;
+    n -= rest.n;
+    fold(source->digest, der, n);
+    return lh_anchors_add(source->anchors, der, n);
 }
 
 static int source_make(struct ca_source **out, const lhttpd_client_ca_t *from,
@@ -137,11 +74,13 @@ static int source_make(struct ca_source **out, const lhttpd_client_ca_t *from,
     if (!source)
         return lh_err_memory(err);
     atomic_init(&source->shares, 1);
-    br_sha256_init(&source->hash);
-    if (from->file && !(source->file = lh_strdup(from->file)))
+    source->anchors = lh_anchors_new();
+    if (!source->anchors)
+        code = lh_err_memory(err);
+    if (!code && from->file && !(source->file = lh_strdup(from->file)))
         code = lh_err_memory(err);
     if (!code)
-        code = lh_cred_each(from->file, from->pem, from->pem_size, add_anchor,
+        code = lh_cred_each(from->file, from->pem, from->pem_size, take_anchor,
                             source, err);
     if (code)
         source_free(source);
@@ -166,7 +105,7 @@ void lh_client_ca_free(struct lh_client_ca *ca)
     for (size_t i = 0; i < ca->sources_n; i++)
         source_free(ca->sources[i]);
     lh_free(ca->sources);
-    lh_free(ca->anchors);
+    lh_anchors_free(ca->anchors);
     lh_free(ca);
 }
 
@@ -187,40 +126,28 @@ static struct lh_client_ca *set_with_room(size_t sources)
 
 static int check_names(const struct lh_client_ca *ca, struct lh_err *err)
 {
-    size_t bytes = 0;
+    size_t bytes = lh_anchors_names_bytes(ca->anchors);
 
-    for (size_t i = 0; i < ca->anchors_n; i++)
-        bytes += ca->anchors[i].dn.len + 2;
     if (bytes <= NAMES_BYTES_MAX)
         return 0;
     return lh_err_set(err, LHTTPD_ECERT,
                       "client CA: the names of %zu authorities have %zu "
                       "octets, and clients can be told %d",
-                      ca->anchors_n, bytes, NAMES_BYTES_MAX);
+                      lh_anchors_count(ca->anchors), bytes, NAMES_BYTES_MAX);
 }
 
 /* Once all sources are there: their anchors one behind the other. */
 static int set_finish(struct lh_client_ca *ca, struct lh_err *err)
 {
-    br_sha256_context hash;
-    size_t n = 0;
-
-    for (size_t i = 0; i < ca->sources_n; i++)
-        n += ca->sources[i]->n;
-    ca->anchors = lh_calloc(n, sizeof(*ca->anchors));
+    ca->anchors = lh_anchors_new();
     if (!ca->anchors)
         return lh_err_memory(err);
-    br_sha256_init(&hash);
     for (size_t i = 0; i < ca->sources_n; i++) {
         const struct ca_source *source = ca->sources[i];
-        uint8_t part[br_sha256_SIZE];
-        memcpy(ca->anchors + ca->anchors_n, source->anchors,
-               source->n * sizeof(*source->anchors));
-        ca->anchors_n += source->n;
-        br_sha256_out(&source->hash, part);
-        br_sha256_update(&hash, part, sizeof(part));
+        if (!lh_anchors_join(ca->anchors, source->anchors))
+            return lh_err_memory(err);
+        fold(ca->digest, source->digest, sizeof(source->digest));
     }
-    br_sha256_out(&hash, ca->digest);
     return check_names(ca, err);
 }
 

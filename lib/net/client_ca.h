@@ -5,19 +5,18 @@
 #ifndef LH_NET_CLIENT_CA_H
 #define LH_NET_CLIENT_CA_H
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/log.h"
 
-#include <bearssl.h>
 #include <stdbool.h>
 
 struct lh_client_ca {
     _Atomic unsigned shares;
     struct ca_source **sources;
     size_t sources_n;
-    br_x509_trust_anchor *anchors; /* of all sources */
-    size_t anchors_n;
-    uint8_t digest[br_sha256_SIZE]; /* of all certificates */
+    struct lh_anchors *anchors;      /* of all sources */
+    uint8_t digest[LH_SHA256_BYTES]; /* of all certificates */
     bool optional; /* set before it is shared: who has no certificate that
                       verifies is served all the same */
 };

@@ -6,7 +6,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "net/keypair.h"
+#include "net/anchors.h"
+#include "net/key.h"
 #include "net/pem.h"
 #include "os/error.h"
 #include "os/read_file.h"
@@ -98,18 +99,14 @@ static int refuse_fault(struct lh_err *err, const struct source *source,
     case LH_KEYPAIR_BAD_CERT:
         return refuse_source(err, source, "the certificate is damaged");
     case LH_KEYPAIR_CERT_KIND:
-        return refuse_source(
-            err, source,
-            "its key must be RSA (2048 to 4096 bits) or EC on P-256, "
-            "P-384 or P-521");
+        return lh_err_set(err, LHTTPD_ECERT, "%s: its key must be %s",
+                          source->what, lh_key_kinds);
     case LH_KEYPAIR_WEAK:
         return refuse_source(err, source,
                              "its RSA key has less than 2048 bits");
     case LH_KEYPAIR_BAD_KEY:
-        return refuse_source(
-            err, key,
-            "it is damaged, or neither RSA (2048 to 4096 bits) nor "
-            "EC on P-256, P-384 or P-521");
+        return lh_err_set(err, LHTTPD_ECERT, "%s: it is damaged, or is not %s",
+                          key->what, lh_key_kinds);
     case LH_KEYPAIR_OTHER_KEY:
         return lh_err_set(err, LHTTPD_ECERT, "%s: the key in %s does not match",
                           source->what, key->where);
@@ -300,9 +297,8 @@ static int take_each(void *context, const struct lh_pem_object *object)
     int code = each->take(each->context, object->der, object->n);
     if (code == LHTTPD_ECERT)
         lh_err_set(each->err, code,
-                   "the %u. certificate is damaged, or its key is neither RSA "
-                   "nor EC on P-256, P-384 or P-521",
-                   each->found);
+                   "the %u. certificate is damaged, or its key is not %s",
+                   each->found, lh_anchors_kinds);
     return code;
 }
 

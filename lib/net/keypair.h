@@ -1,21 +1,29 @@
 /*
  * A certificate chain and its private key, decoded and checked.  cred.c reads
- * and collects them, policy.c uses them.
+ * and collects them; what a TLS library makes of them is in key.h.
  */
 #ifndef LH_NET_KEYPAIR_H
 #define LH_NET_KEYPAIR_H
 
-#include <bearssl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define LH_KEYPAIR_CHAIN_MAX 16
 
+/* One certificate in DER. */
+struct lh_chain_link {
+    uint8_t *data;
+    size_t data_len;
+};
+
+struct lh_key; /* key.h */
+
 struct lh_keypair {
-    br_x509_certificate chain[LH_KEYPAIR_CHAIN_MAX]; /* leaf first */
+    struct lh_chain_link chain[LH_KEYPAIR_CHAIN_MAX]; /* leaf first */
     size_t chain_n;
-    br_skey_decoder_context key; /* holds what its key points into */
-    char *names;                 /* the leaf's, lower case: "a\0b\0\0" */
+    struct lh_key *key; /* NULL: there is none yet */
+    char *names;        /* the leaf's, lower case: "a\0b\0\0" */
 };
 
 enum lh_keypair_fault {

@@ -5,7 +5,7 @@
  */
 #include "net/policy.h"
 
-#include "net/keypair.h"
+#include "net/key_bearssl.h"
 
 #include <string.h>
 
@@ -73,7 +73,7 @@ static bool pair_fits(const struct lh_keypair *pair,
 {
     uint32_t mask = br_ssl_server_get_client_hashes(cc);
     unsigned kind = BR_SSLKEYX_ECDHE_RSA;
-    const br_ec_private_key *ec = br_skey_decoder_get_ec(&pair->key);
+    const br_ec_private_key *ec = br_skey_decoder_get_ec(&pair->key->decoder);
 
     if (ec) {
         kind = BR_SSLKEYX_ECDHE_ECDSA;
@@ -87,8 +87,8 @@ static bool pair_fits(const struct lh_keypair *pair,
         return false;
     choices->cipher_suite = suite;
     choices->algo_id = ALGORITHM_TAG + hash->id;
-    choices->chain = pair->chain;
-    choices->chain_len = pair->chain_n;
+    choices->chain = pair->key->chain;
+    choices->chain_len = pair->key->chain_n;
     return true;
 }
 
@@ -168,7 +168,7 @@ static size_t policy_sign(const br_ssl_server_policy_class **self,
     if (!hash || !policy->chosen || value_n > sizeof(value))
         return 0;
     memcpy(value, data, value_n);
-    const br_skey_decoder_context *key = &policy->chosen->key;
+    const br_skey_decoder_context *key = &policy->chosen->key->decoder;
     const br_rsa_private_key *rsa = br_skey_decoder_get_rsa(key);
     if (rsa)
         return sign_rsa(rsa, hash, value, value_n, data, room);

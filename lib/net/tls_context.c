@@ -4,6 +4,7 @@
  */
 #include "net/tls_context.h"
 
+#include "net/anchors_bearssl.h"
 #include "net/engine.h"
 #include "os/entropy.h"
 
@@ -316,8 +317,8 @@ static bool begin_auth(struct lh_tls_context *context, struct lh_client_ca *ca)
     br_ssl_engine_set_x509(engine, &context->auth->vtable);
     br_ssl_engine_set_default_rsavrfy(engine);
     br_ssl_engine_set_default_ecdsa(engine);
-    br_ssl_server_set_trust_anchor_names_alt(&context->server, ca->anchors,
-                                             ca->anchors_n);
+    br_ssl_server_set_trust_anchor_names_alt(&context->server,
+                                             ca->anchors->list, ca->anchors->n);
     if (ca->optional)
         br_ssl_engine_add_flags(engine, BR_OPT_TOLERATE_NO_CLIENT_AUTH);
     else

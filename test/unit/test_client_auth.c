@@ -6,7 +6,8 @@
 
 #include "lib/heap.h"
 #include "lib/tls_client.h"
-#include "net/keypair.h"
+#include "net/anchors_bearssl.h"
+#include "net/key_bearssl.h"
 #include "net/tls.h"
 #include "net/tls_context.h"
 
@@ -137,7 +138,7 @@ static void make_client(int number)
     if (number < 0)
         return;
     const struct lh_keypair *pair = lh_creds_at(clients, (size_t)number);
-    show(pair->chain, pair->chain_n, &pair->key);
+    show(pair->key->chain, pair->chain_n, &pair->key->decoder);
 }
 
 static bool shake(bool resume)
@@ -287,16 +288,17 @@ static void a_certificate_of_somebody_else_is_refused(void **state)
     static const char *const authorities[] = {DATA "root.pem",
                                               DATA "common.pem"};
     const struct lh_keypair *pair = lh_creds_at(clients, EC256);
-    br_skey_decoder_context other = pair->key;
+    br_skey_decoder_context other = pair->key->decoder;
 
     (void)state;
     other.key.ec.x = other.key_data;
-    memcpy(other.key_data, pair->key.key.ec.x, pair->key.key.ec.xlen);
+    memcpy(other.key_data, pair->key->decoder.key.ec.x,
+           pair->key->decoder.key.ec.xlen);
     other.key_data[other.key.ec.xlen - 1] ^= 1;
     for (size_t i = 0; i < 2; i++) {
         begin(authorities[i], true);
         make_client(-1);
-        show(pair->chain, pair->chain_n, &other);
+        show(pair->key->chain, pair->chain_n, &other);
         assert_true(connect_pair());
         assert_false(shake(false));
         says("the client has not shown that it has its certificate's key");
@@ -313,11 +315,11 @@ static void long_chains_are_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < 17; i++)
-        chain[i] = pair->chain[i > 0];
+        chain[i] = pair->key->chain[i > 0];
     for (int optional = 0; optional < 2; optional++) {
         begin(DATA "common.pem", optional);
         make_client(-1);
-        show(chain, 17, &pair->key);
+        show(chain, 17, &pair->key->decoder);
         assert_true(connect_pair());
         assert_int_equal(shake(false), optional);
         if (optional)
@@ -336,7 +338,7 @@ static void damaged_certificates_are_refused(void **state)
     const struct lh_keypair *pair = lh_creds_at(clients, EC256);
     uint8_t der[2048];
     br_x509_certificate chain[] = {{der, pair->chain[0].data_len},
-                                   pair->chain[1]};
+                                   pair->key->chain[1]};
 
     (void)state;
     begin(DATA "root.pem", false);
@@ -344,7 +346,7 @@ static void damaged_certificates_are_refused(void **state)
         memcpy(der, pair->chain[0].data, chain[0].data_len);
         der[i] ^= 0x40;
         make_client(-1);
-        show(chain, 2, &pair->key);
+        show(chain, 2, &pair->key->decoder);
         assert_true(connect_pair());
         assert_false(shake(false));
         hang_up();
@@ -523,13 +525,13 @@ static void authorities_add_up(void **state)
     creds = lh_creds_new();
     assert_int_equal(lh_creds_add_client_ca(creds, &ca, &err), 0);
     struct lh_client_ca *set = lh_creds_client_ca(creds);
-    assert_int_equal(set->anchors_n, 1);
-    assert_int_equal(set->anchors[0].flags, BR_X509_TA_CA);
+    assert_int_equal(set->anchors->n, 1);
+    assert_int_equal(set->anchors->list[0].flags, BR_X509_TA_CA);
     memcpy(digest, set->digest, sizeof(digest));
     assert_int_equal(add_ca(DATA "ec256.pem", &err), 0);
     set = lh_creds_client_ca(creds);
-    assert_int_equal(set->anchors_n, 3);
-    assert_int_equal(set->anchors[1].flags, 0); /* a leaf: itself alone */
+    assert_int_equal(set->anchors->n, 3);
+    assert_int_equal(set->anchors->list[1].flags, 0); /* a leaf: itself alone */
     assert_memory_not_equal(set->digest, digest, sizeof(digest));
     lh_creds_free(creds);
     creds = lh_creds_new();
