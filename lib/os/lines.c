@@ -14,8 +14,7 @@
 #include <limits.h>
 #include <string.h>
 
-#define PART_BYTES      ((size_t)16 << 10) /* at first */
-#define PART_KEPT_BYTES ((size_t)128 << 10)
+#define PART_BYTES ((size_t)16 << 10) /* at first */
 
 /* In front of the lines: a newline, sometimes. */
 #define HEAD_BYTES 1
@@ -32,7 +31,7 @@ static void empty_part(struct lh_lines_part *part)
 {
     part->at = part->n = HEAD_BYTES;
     part->resumes = false;
-    if (part->room <= PART_KEPT_BYTES)
+    if (part->room <= LH_LINES_KEPT_BYTES)
         return;
     lh_free(part->p);
     part->p = NULL;

@@ -13,6 +13,9 @@
 /* What may wait of a thread's lines. */
 #define LH_LINES_BYTES ((size_t)1 << 20)
 
+/* Memory for so much is kept, twice; what a flood needs besides is not. */
+#define LH_LINES_KEPT_BYTES ((size_t)256 << 10)
+
 /* Memory with lines; an octet in front is free for a newline. */
 struct lh_lines_part {
     char *p;

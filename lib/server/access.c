@@ -11,9 +11,10 @@
 /* From one line about lost lines to the next. */
 #define TELL_EACH_MS 10000
 
-/* A write costs as much as a few lines: so some are waited for, for a time that
- * nobody notices who looks at the file. */
-#define LEAVE_BYTES ((size_t)64 << 10)
+/* A write wakes a thread of the kernel's, which costs as much as many lines: so
+ * some are waited for, for a time that nobody notices who looks at the file,
+ * and which is all that a crash can cost. */
+#define LEAVE_BYTES (LH_LINES_KEPT_BYTES - ((size_t)16 << 10))
 #define LEAVE_MS    10
 
 /* From one try to the next, where lines are not taken. */
