@@ -1,22 +1,30 @@
 /*
- * Which calls the kernel refuses: see refused.h.  A question is the call itself
- * on no descriptor, which says EBADF where it is known.
+ * Which calls the kernel refuses: see refused.h.  Most questions are the call
+ * itself on no descriptor, which says EBADF where it is known.
  */
 #include "os/refused.h"
 
 #include "os/error.h"
 #include "os/fd.h"
 
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define BY_THREADS "file operations are done by a few helper threads"
+
 #define NO_FD         (-1)
 #define HIGH_FD       0x7fffffff /* for calls that look at its sign first */
+#define NO_WAIT       8          /* RWF_NOWAIT */
 #define WAIT_BY_PIDFD ((idtype_t)3)
 #define TO_THE_GROUP  4u
+#define ON_EXEC       4u   /* CLOSE_RANGE_CLOEXEC, and RESOLVE_CACHED: */
+#define FROM_CACHE    0x20 /* older headers lack both */
 
 /* 0: it can be used; or a negative errno. */
 static int unless_bad_fd(long r)
@@ -31,6 +39,43 @@ static int unless_opened(int fd)
         return fd;
     close(fd);
     return 0;
+}
+
+/* Linux 5.1: it looks at the address of nothing once it is allowed. */
+static int uring_setup_error(void)
+{
+    long r = syscall(SYS_io_uring_setup, 1, NULL);
+
+    return r < 0 && errno == EFAULT ? 0 : unless_opened(lh_fd_above((int)r));
+}
+
+static int uring_enter_error(void)
+{
+    return unless_bad_fd(syscall(SYS_io_uring_enter, NO_FD, 0, 0, 0, NULL, 0));
+}
+
+static int uring_register_error(void)
+{
+    return unless_bad_fd(syscall(SYS_io_uring_register, NO_FD, 0, NULL, 0));
+}
+
+static int openat2_resolve_error(unsigned resolve)
+{
+    struct open_how how = {.resolve = resolve};
+
+    return unless_bad_fd(
+        syscall(SYS_openat2, NO_FD, "nothing", &how, sizeof(how)));
+}
+
+/* Linux 5.6, and 5.12. */
+static int openat2_error(void)
+{
+    return openat2_resolve_error(RESOLVE_BENEATH);
+}
+
+static int openat2_cached_error(void)
+{
+    return openat2_resolve_error(RESOLVE_BENEATH | FROM_CACHE);
 }
 
 /* Linux 5.3. */
@@ -62,15 +107,32 @@ static int close_range_error(void)
     return syscall(SYS_close_range, ~0u, ~0u, 0) == 0 ? 0 : -errno;
 }
 
-/* Linux 4.6, but some sandboxes do not know them. */
+/* Linux 5.11. */
+static int close_on_exec_error(void)
+{
+    return syscall(SYS_close_range, ~0u, ~0u, ON_EXEC) == 0 ? 0 : -errno;
+}
+
+/* Linux 4.6, but some sandboxes do not know it. */
 static int preadv2_error(void)
 {
     return unless_bad_fd(syscall(SYS_preadv2, NO_FD, NULL, 0L, 0L, 0L, 0));
 }
 
+/* The same, and later kernels alone write so to a pipe. */
 static int pwritev2_error(void)
 {
-    return unless_bad_fd(syscall(SYS_pwritev2, NO_FD, NULL, 0L, 0L, 0L, 0));
+    int ends[2];
+    struct iovec octet = {"", 1};
+    int error = lh_fd_pipe(ends, O_CLOEXEC);
+
+    if (error == 0) {
+        if (syscall(SYS_pwritev2, ends[1], &octet, 1L, -1L, -1L, NO_WAIT) < 0)
+            error = -errno;
+        lh_fd_close(ends[0]);
+        lh_fd_close(ends[1]);
+    }
+    return error;
 }
 
 /* Linux 3.17, and refused by some containers. */
@@ -84,6 +146,13 @@ static const struct {
     int (*error)(void);
     const char *instead;
 } calls[] = {
+    {"io_uring_setup", uring_setup_error, BY_THREADS},
+    {"io_uring_enter", uring_enter_error, BY_THREADS},
+    {"io_uring_register", uring_register_error, BY_THREADS},
+    {"openat2", openat2_error,
+     "paths in mapped directories are walked one name at a time"},
+    {"openat2 from the cache", openat2_cached_error,
+     "each file of a mapped directory is opened by a file operation"},
     {"pidfd_open", pidfd_open_error,
      "whether child processes have ended is asked every 64 ms"},
     {"waitid by descriptor", pidfd_wait_error,
@@ -91,6 +160,8 @@ static const struct {
     {"pidfd_send_signal to a group", pidfd_signal_error,
      "child processes are signalled by their numbers"},
     {"close_range", close_range_error, "descriptors are closed one by one"},
+    {"close_range on exec", close_on_exec_error,
+     "what was inherited is kept from child processes one by one"},
     {"preadv2", preadv2_error,
      "what the page cache has is read as what it has not"},
     {"pwritev2", pwritev2_error, "pipes are asked before they are written to"},

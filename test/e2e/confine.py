@@ -29,18 +29,19 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 # Numbers of system calls; from 424 on they are the same everywhere.
 CALLS = {
     "x86_64": {"preadv2": 327, "pwritev2": 328, "memfd_create": 319,
-               "mprotect": 10},
+               "mprotect": 10, "waitid": 247},
     "aarch64": {"preadv2": 286, "pwritev2": 287, "memfd_create": 279,
-                "mprotect": 226},
+                "mprotect": 226, "waitid": 95},
 }.get(platform.machine(), {})
 CALLS.update(pidfd_send_signal=424, io_uring_setup=425, io_uring_enter=426,
-             pidfd_open=434, close_range=436)
+             io_uring_register=427, pidfd_open=434, close_range=436, openat2=437)
 
 # The last one of Linux 4.14.
 LAST = {"x86_64": 332, "aarch64": 291}.get(platform.machine())
 
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000  # SECCOMP_RET_...
 PROT_EXEC = 4
+P_PIDFD = 3
 
 
 def check(result, what):
@@ -82,8 +83,16 @@ def refuse(error, names):
     install(code + answer(ALLOW))
 
 
+def argument(n):
+    """Where the low half of a system call's n-th argument is."""
+    return 16 + n * 8 + (sys.byteorder == "big") * 4
+
+
 def old_kernel():
     refuse("ENOSYS", ("preadv2", "pwritev2", "memfd_create"))
+    install(load(0) + jump(EQUAL, CALLS["waitid"], 0, 3) + load(argument(0)) +
+            jump(EQUAL, P_PIDFD, 0, 1) + answer(REFUSE | errno.EINVAL) +
+            answer(ALLOW))
     install(load(0) + jump(GREATER, LAST, 0, 1) +
             answer(REFUSE | errno.ENOSYS) + answer(ALLOW))
 
@@ -92,9 +101,8 @@ def no_code():
     set_mdwe, refuse_exec_gain = 65, 1  # Linux 6.3
     if LIBC.prctl(set_mdwe, refuse_exec_gain, 0, 0, 0) == 0:
         return
-    third_argument = 16 + 2 * 8 + (sys.byteorder == "big") * 4
     install(load(0) + jump(EQUAL, CALLS["mprotect"], 0, 3) +
-            load(third_argument) + jump(HAS_BITS, PROT_EXEC, 0, 1) +
+            load(argument(2)) + jump(HAS_BITS, PROT_EXEC, 0, 1) +
             answer(REFUSE | errno.EACCES) + answer(ALLOW))
 
 
