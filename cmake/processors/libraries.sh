@@ -35,7 +35,8 @@ tool_packages="gcc-$(echo $triplet | tr _ -) libc6-dev-riscv64-cross dpkg-dev cm
 . "$project/cmake/sources.sh"
 
 packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
-liblua5.4-0 liblua5.4-dev libbearssl0 libbearssl-dev libnghttp2-14
+liblua5.4-0 liblua5.4-dev liblua5.3-0 liblua5.3-dev liblua5.1-0 liblua5.1-0-dev
+libbearssl0 libbearssl-dev libnghttp2-14
 libnghttp2-dev liburing2 liburing-dev libcmocka0 libcmocka-dev'
 [ $lua = no ] || packages="$packages $lua-2 $lua-dev"
 
