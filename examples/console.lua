@@ -94,12 +94,18 @@ httpd.register_handler("/console.js", function()
 end)
 
 -- The first line is the process group; behind a zero byte at the end is where
--- the line has left the shell.
+-- the line has left the shell.  An interrupt ends the line, also between two of
+-- its commands.
 local runner = [[
+finish() {
+    trap '' INT
+    printf '\000%s' "$PWD"
+    exit
+}
+trap finish INT
 echo $$
-trap : INT
 cd "$2" && eval "$1"
-printf '\000%s' "$PWD"]]
+finish]]
 
 local function interrupt(group)
     local p = httpd.popen { "sh", "-c", "kill -s INT -- -" .. group }

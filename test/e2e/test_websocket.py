@@ -233,10 +233,14 @@ class Examples(harness.TestCase):
                 self.assertEqual(self.said(ws), (output, directory))
             ws.send(frame(TEXT, b"seq 100000"))
             self.assertTrue(self.said(ws)[0].endswith(b"\n99999\n100000\n"))
-            ws.send(frame(TEXT, b"echo begun; sleep 1000"))
+            # Whoever says that it has begun has the signals of a command.
+            ws.send(frame(TEXT, b"sh -c 'echo begun; exec sleep 1000'"))
             self.assertEqual(ws.receive(), (BINARY, b"begun\n"))
             ws.send(frame(TEXT, b"\x03"))
             self.assertEqual(self.said(ws), (b"", b"/usr"))
+            # Between two commands it is the shell alone that is interrupted.
+            ws.send(frame(TEXT, b"cd /; kill -s INT $$; sleep 1000"))
+            self.assertEqual(self.said(ws), (b"", b"/"))
 
     def test_a_console_that_is_left_ends_its_process(self):
         with self.example("console.lua") as s:
