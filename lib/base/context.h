@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/log_rate.h"
 #include "base/mem.h"
@@ -38,11 +39,10 @@ struct lh_stats_source {
 };
 
 /* What ids of requests are made of: see http/request_id.h. */
-struct lh_id_pool {
-    int (*fill)(void *octets, size_t n); /* < 0: fails; NULL: there are none */
-    bool trusts_clients;                 /* theirs are taken where they fit */
-    size_t left;                         /* of these, from the front */
-    uint8_t octets[1024];
+struct lh_ids {
+    struct lh_hash_key key; /* random, of this worker alone */
+    bool has_key;           /* or there are no ids */
+    bool trusts_clients;    /* theirs are taken where they fit */
 };
 
 struct lh_context {
@@ -73,7 +73,8 @@ struct lh_context {
     struct lh_buf_pools bufs;     /* for lh_buf */
     struct lh_pool exchanges;     /* for http/exchange */
     struct lh_arena_pools arenas; /* for lh_arena */
-    struct lh_id_pool ids;
+    struct lh_ids ids;
+    uint64_t exchanges_made; /* the number of the last one */
     struct lh_counters counters;
     struct lh_tallies *tallies;   /* of handlers; NULL: they have none */
     uint64_t kill_ms;             /* how long a script may run; 0: for ever */

@@ -7,12 +7,36 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Word by word, so that a reader in another thread finds no octet half
+ * written. */
+void lh_running_called(struct lh_running *r, const char *client_id)
+{
+    uint64_t words[LH_RUN_ID_WORDS] = {0};
+
+    if (client_id)
+        snprintf((char *)words, sizeof(words), "%s", client_id);
+    for (size_t i = 0; i < LH_RUN_ID_WORDS; i++)
+        atomic_store_explicit(&r->client_id[i], words[i], memory_order_release);
+}
+
+static void look_at_id(const struct lh_running *r, struct lh_run *run)
+{
+    run->request = atomic_load_explicit(&r->request, memory_order_acquire);
+    for (size_t i = 0; i < LH_RUN_ID_WORDS; i++) {
+        uint64_t word =
+            atomic_load_explicit(&r->client_id[i], memory_order_acquire);
+        memcpy(run->client_id + i * sizeof(word), &word, sizeof(word));
+    }
+    run->client_id[LH_RUN_ID_BYTES - 1] = '\0';
+}
+
 /* A run that began meanwhile has stored its time before all else. */
 bool lh_running_look(const struct lh_running *r, struct lh_run *run)
 {
     run->since_ms = atomic_load_explicit(&r->since_ms, memory_order_acquire);
     run->what = atomic_load_explicit(&r->what, memory_order_acquire);
     run->script = atomic_load_explicit(&r->script, memory_order_acquire);
+    look_at_id(r, run);
     return run->what &&
            run->since_ms ==
                atomic_load_explicit(&r->since_ms, memory_order_acquire);

@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A client's name of its request, with a zero behind it. */
+#define LH_RUN_ID_BYTES 136
+#define LH_RUN_ID_WORDS (LH_RUN_ID_BYTES / sizeof(uint64_t))
+
 /* All zero at first.  What the pointers lead to outlives every reader, see
  * lh_run_words_free(). */
 struct lh_running {
@@ -20,6 +24,9 @@ struct lh_running {
     _Atomic(const char *) script;
     _Atomic(const char *) what; /* NULL: nothing runs */
     _Atomic int thread;         /* whose it is, as the system counts */
+    _Atomic uint64_t request;   /* its number, see http/request_id.h; 0: none */
+    _Atomic uint64_t told_of;   /* the request that a reader has told of */
+    _Atomic uint64_t client_id[LH_RUN_ID_WORDS]; /* what its client calls it */
 };
 
 /* Words for `what` that do not last as long as the process. */
@@ -44,6 +51,8 @@ struct lh_run {
     uint64_t since_ms;
     const char *script; /* its name; NULL: it was given none */
     const char *what;   /* "handler /x (line 12)", "the loading" */
+    uint64_t request;   /* 0: none */
+    char client_id[LH_RUN_ID_BYTES];
 };
 
 /* In this order: see lh_running_look(). */
@@ -52,6 +61,7 @@ static inline void lh_running_begin(struct lh_running *r, const char *script,
 {
     atomic_store_explicit(&r->since_ms, now_ms, memory_order_release);
     atomic_store_explicit(&r->script, script, memory_order_release);
+    atomic_store_explicit(&r->request, 0, memory_order_release);
     atomic_store_explicit(&r->what, what, memory_order_release);
 }
 
@@ -60,7 +70,17 @@ static inline void lh_running_end(struct lh_running *r)
     atomic_store_explicit(&r->what, NULL, memory_order_release);
 }
 
-/* False: nothing runs, or another run began just now.  The three belong
+/* What has begun just now is a part of this request. */
+static inline void lh_running_serves(struct lh_running *r, uint64_t request)
+{
+    atomic_store_explicit(&r->request, request, memory_order_release);
+}
+
+/* Likewise, where clients' names of their requests are believed; NULL: it has
+ * none. */
+void lh_running_called(struct lh_running *r, const char *client_id);
+
+/* False: nothing runs, or another run began just now.  What was found belongs
  * together where the run began some milliseconds before the look, the grain of
  * the clock. */
 bool lh_running_look(const struct lh_running *r, struct lh_run *run);

@@ -56,6 +56,7 @@ struct lh_exchange *lh_exchange_new(struct lh_context *ctx,
     ex->response.interim_end = &ex->response.interim;
     ex->owners = 2;
     ex->begun_us = ctx->now_us;
+    ex->number = ++ctx->exchanges_made;
     ex->mapping_number = ex->handler_number = -1;
     lh_count_add(&ctx->counters.exchanges, 1);
     return ex;

@@ -122,6 +122,7 @@ struct lh_exchange {
     uint64_t begun_us;      /* as ctx->now_us */
     uint64_t head_us;       /* when the final header left; 0: it has not */
     const char *id;         /* see request_id.h; NULL: nobody has asked */
+    uint64_t number;        /* of the worker's, from 1 */
     int mapping_number;     /* who has it, as the server counts; -1: nobody */
     int handler_number;     /* ... of its script */
     struct lh_request_counts *counts; /* the handler's; NULL: it has none */

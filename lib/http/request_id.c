@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 
-#define ID_BYTES     16
 #define CLIENTS_MOST 128
 
 /* --- what a client calls it ----------------------------------------------- */
@@ -43,33 +42,38 @@ static const char *clients_id(struct lh_exchange *ex)
 
 /* --- our own -------------------------------------------------------------- */
 
-/* Taken from the system for many ids at once, which costs one system call; each
- * octet is used once. */
-static const uint8_t *take_random(struct lh_id_pool *pool)
+static char *put_hex_word(char *to, uint64_t word)
 {
-    if (pool->left < ID_BYTES) {
-        if (!pool->fill || pool->fill(pool->octets, sizeof(pool->octets)) < 0)
-            return NULL;
-        pool->left = sizeof(pool->octets);
+    static const char digits[] = "0123456789abcdef";
+
+    for (int bits = 60; bits >= 0; bits -= 4)
+        *to++ = digits[word >> bits & 15];
+    return to;
+}
+
+/* Two hashes of 64 bits, which differ by an octet behind the number. */
+static void make_id(const struct lh_ids *ids, uint64_t number,
+                    char id[LH_REQUEST_ID_BYTES])
+{
+    char octets[sizeof(number) + 1], *to = id;
+
+    memcpy(octets, &number, sizeof(number));
+    for (char half = 0; half < 2; half++) {
+        octets[sizeof(number)] = half;
+        to = put_hex_word(
+            to, lh_hash(&ids->key, (struct lh_str){octets, sizeof(octets)}));
     }
-    pool->left -= ID_BYTES;
-    return pool->octets + pool->left;
+    *to = '\0';
 }
 
 static const char *new_id(struct lh_exchange *ex)
 {
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *random = take_random(&ex->ctx->ids);
-    char *id = random ? lh_arena_alloc(&ex->arena, 2 * ID_BYTES + 1) : NULL;
+    const struct lh_ids *ids = &ex->ctx->ids;
+    char *id =
+        ids->has_key ? lh_arena_alloc(&ex->arena, LH_REQUEST_ID_BYTES) : NULL;
 
-    if (!id)
-        return NULL;
-    char *to = id;
-    for (size_t i = 0; i < ID_BYTES; i++) {
-        *to++ = digits[random[i] >> 4];
-        *to++ = digits[random[i] & 15];
-    }
-    *to = '\0';
+    if (id)
+        make_id(ids, ex->number, id);
     return id;
 }
 
@@ -81,6 +85,36 @@ const char *lh_request_id(struct lh_exchange *ex)
         ex->id = new_id(ex);
     return ex->id;
 }
+
+/* --- for other threads ---------------------------------------------------- */
+
+/* Clients' ids are told where these are believed, which costs nothing else. */
+void lh_request_runs(struct lh_exchange *ex)
+{
+    struct lh_context *ctx = ex->ctx;
+
+    lh_running_serves(&ctx->running, ex->number);
+    if (ctx->ids.trusts_clients)
+        lh_running_called(&ctx->running, lh_request_id(ex));
+}
+
+const char *lh_request_id_of_run(const struct lh_ids *ids,
+                                 const struct lh_run *run,
+                                 char id[LH_RUN_ID_BYTES])
+{
+    if (!run->request || !ids)
+        return NULL;
+    if (run->client_id[0]) {
+        memcpy(id, run->client_id, LH_RUN_ID_BYTES);
+        return id;
+    }
+    if (!ids->has_key)
+        return NULL;
+    make_id(ids, run->request, id);
+    return id;
+}
+
+/* --- lines of the log ----------------------------------------------------- */
 
 void lh_log_request(struct lh_exchange *ex, enum lh_log_kind kind,
                     const char *format, ...)

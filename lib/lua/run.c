@@ -4,6 +4,7 @@
  * A task runs from the head of `batch` until it waits or ends.  vm->current is
  * the task that runs, and NULL wherever no code of a handler does.
  */
+#include "http/request_id.h"
 #include "lua/api.h"
 #include "lua/vm_check.h"
 #include "lua/failure.h"
@@ -184,6 +185,8 @@ static void resume(struct lh_task *task, lua_State *L, int args)
     lh_kill_resumes(vm, task->co);
     status = lh_lua_resume(task->co, L, args, &results);
     lh_kill_resumed(vm);
+    if (task->ex && lh_request_was_told_of(task->ex))
+        lh_request_id(task->ex);
     lh_lua_unhook(L, vm->hook_mask);
     if (status == LUA_YIELD)
         yielded(task, L, results);
@@ -204,6 +207,8 @@ static void run_begins(struct lh_task *task)
     task->resumed_ms = vm->ctx->resumed_ms = lh_clock_ms();
     lh_running_begin(&vm->ctx->running, vm->name, task->known->what->text,
                      vm->ctx->resumed_ms);
+    if (task->ex)
+        lh_request_runs(task->ex);
     lh_kill_begin(vm);
 }
 

@@ -137,7 +137,7 @@ void lh_access_add(struct lh_access_writer *a, struct lh_exchange *ex,
     add_known_fields(&e, &ex->request.fields);
     add_end(&e, ex, epoch_us(a));
     e.prefix = prefix && !*prefix ? "/" : prefix;
-    if (ex->id || ex->ctx->ids.trusts_clients)
+    if (lh_request_has_id(ex))
         e.request_id = access_text(lh_str_of(lh_request_id(ex)));
     if (access->fn)
         access->fn(access->context, &e);

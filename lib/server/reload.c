@@ -248,7 +248,7 @@ void lh_reload_init(struct lhttpd_server_t *s)
     lh_worker_context(s, &s->loader, 0);
     s->loader.hub = &s->hub;
     lh_list_init(&s->loader_ready);
-    lh_watch_add(&s->watch, &s->loader.running);
+    lh_watch_add(&s->watch, &s->loader.running, &s->loader.ids);
     atomic_init(&s->reloader.state, LH_RELOADER_NONE);
     for (unsigned i = 0; i < s->workers_n; i++)
         s->workers[i].ctx.ask_reload = ask_to_reload;

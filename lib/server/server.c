@@ -58,7 +58,8 @@ static void watch_the_end(struct lhttpd_server_t *s)
     if (begin_watch(s, s->workers_n, &err) < 0)
         lh_log(&s->log, LHTTPD_LOG_WARNING, NULL, "%s", err.text);
     for (unsigned i = 0; i < s->workers_n; i++)
-        lh_watch_add(&s->watch, &s->workers[i].ctx.running);
+        lh_watch_add(&s->watch, &s->workers[i].ctx.running,
+                     &s->workers[i].ctx.ids);
 }
 
 /* --- check ---------------------------------------------------------------- */
@@ -83,7 +84,7 @@ static int check_vms(struct lhttpd_server_t *s)
     lh_signals_for_scripts(&before);
     lh_worker_context(s, &ctx, 0);
     ctx.hub = &s->hub;
-    lh_watch_add(&s->watch, &ctx.running);
+    lh_watch_add(&s->watch, &ctx.running, &ctx.ids);
     lh_list_init(&ready);
     for (unsigned i = 0; i < s->mappings.n && r == 0; i++) {
         r = lh_mappings_vm(&s->mappings, i, &ctx, &ready, &vm, &s->err);

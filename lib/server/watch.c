@@ -8,8 +8,9 @@
  */
 #include "server/watch.h"
 
-#include "base/num.h"
 #include "base/mem.h"
+#include "base/num.h"
+#include "http/request_id.h"
 #include "lhttpd.h"
 #include "os/clock.h"
 #include "os/error.h"
@@ -37,6 +38,13 @@
 
 /* --- one worker ----------------------------------------------------------- */
 
+/* What is late, or was. */
+static struct lh_log_about about_late(const struct lh_watched *worker)
+{
+    return (struct lh_log_about){.script = worker->script,
+                                 .id = worker->id[0] ? worker->id : NULL};
+}
+
 /* "worker 3". */
 static const char *who(const struct lh_watch *w, unsigned number, char room[32])
 {
@@ -50,7 +58,7 @@ static void tell_late(const struct lh_watch *w, unsigned number,
                       uint64_t now_ms)
 {
     const struct lh_watched *worker = &w->workers[number];
-    struct lh_log_about about = {.script = worker->script};
+    struct lh_log_about about = about_late(worker);
     char name[32];
 
     lh_log(w->log, LHTTPD_LOG_WARNING, &about,
@@ -65,7 +73,7 @@ static void tell_late(const struct lh_watch *w, unsigned number,
 static void tell_end(const struct lh_watch *w, unsigned number, uint64_t now_ms)
 {
     const struct lh_watched *worker = &w->workers[number];
-    struct lh_log_about about = {.script = worker->script};
+    struct lh_log_about about = about_late(worker);
     char name[32];
 
     lh_log(w->log, LHTTPD_LOG_NOTICE, &about,
@@ -74,9 +82,23 @@ static void tell_end(const struct lh_watch *w, unsigned number, uint64_t now_ms)
            TENTHS_OF(now_ms - worker->late_ms));
 }
 
+/* What a line is about; the request's own thread is told that it has a name. */
+static struct lh_log_about about_run(const struct lh_watched *worker,
+                                     const struct lh_run *run,
+                                     char id[LH_RUN_ID_BYTES])
+{
+    const char *made = lh_request_id_of_run(worker->ids, run, id);
+
+    if (made)
+        atomic_store(&worker->running->told_of, run->request);
+    return (struct lh_log_about){.script = run->script, .id = made};
+}
+
 /* The words may be freed before the next look. */
 static void note_late(struct lh_watched *worker, const struct lh_run *run)
 {
+    if (!about_run(worker, run, worker->id).id)
+        worker->id[0] = '\0';
     worker->is_late = true;
     worker->late_ms = run->since_ms;
     worker->script = run->script;
@@ -88,12 +110,12 @@ static void tell_stuck(struct lh_watch *w, unsigned number,
                        const struct lh_run *run, uint64_t now_ms)
 {
     struct lh_watched *worker = &w->workers[number];
-    struct lh_log_about about = {.script = run->script};
-    char name[32], text[LH_WATCH_TEXT_BYTES];
+    char name[32], text[LH_WATCH_TEXT_BYTES], id[LH_RUN_ID_BYTES];
 
     worker->stuck_ms = run->since_ms;
     if (!lh_log_rates_allow(&w->rates, LH_LOG_OVERRUNS, now_ms))
         return;
+    struct lh_log_about about = about_run(worker, run, id);
     lh_run_text(text, sizeof(text), run);
     lh_log(w->log, LHTTPD_LOG_ERROR, &about,
            "%s is stuck in %s for " TENTHS ": script_kill_ms is over, and this "
@@ -338,13 +360,15 @@ err_after_workers:
 
 /* The pointer is stored before the count that makes it visible to the thread.
  */
-void lh_watch_add(struct lh_watch *w, const struct lh_running *running)
+void lh_watch_add(struct lh_watch *w, struct lh_running *running,
+                  const struct lh_ids *ids)
 {
     unsigned n = atomic_load_explicit(&w->workers_n, memory_order_relaxed);
 
     if (!w->is_on)
         return;
     w->workers[n].running = running;
+    w->workers[n].ids = ids;
     atomic_store_explicit(&w->workers_n, n + 1, memory_order_release);
 }
 

@@ -7,6 +7,7 @@
 #ifndef LH_SERVER_WATCH_H
 #define LH_SERVER_WATCH_H
 
+#include "base/context.h"
 #include "base/err.h"
 #include "base/log_rate.h"
 #include "base/running.h"
@@ -22,11 +23,13 @@
 
 /* One worker, as the thread knows it. */
 struct lh_watched {
-    const struct lh_running *running;
+    struct lh_running *running;
+    const struct lh_ids *ids;
     uint64_t since_ms; /* when what runs began; LH_NEVER: nothing runs */
     uint64_t late_ms;  /* when what ran for too long began, if it is late, */
     const char *script;
-    char text[LH_WATCH_TEXT_BYTES]; /* ... and what it was */
+    char text[LH_WATCH_TEXT_BYTES]; /* ... and what it was, */
+    char id[LH_RUN_ID_BYTES];       /* ... of which request; "": of none */
     bool is_late;
     bool told;         /* and the log says so */
     uint64_t stuck_ms; /* of what the log says that it cannot be interrupted:
@@ -64,9 +67,10 @@ struct lh_watch {
 int lh_watch_begin(struct lh_watch *watch, const struct lh_log *log,
                    uint64_t limit_ms, unsigned workers, struct lh_err *err);
 
-/* Looks at one more worker, number 0 first; `running` and the names in it stay
- * where they are until the end. */
-void lh_watch_add(struct lh_watch *watch, const struct lh_running *running);
+/* Looks at one more worker, number 0 first; `running`, the names in it and what
+ * ids of its requests are made of stay where they are until the end. */
+void lh_watch_add(struct lh_watch *watch, struct lh_running *running,
+                  const struct lh_ids *ids);
 
 /* From now on feeds the watchdog of a service manager as long as all workers
  * turn: one that has been in a script for half of the manager's time does not.

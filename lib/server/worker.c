@@ -472,9 +472,9 @@ void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
         .media = &s->settings.directories.media,
         .worker = worker,
         .stack_bytes = lh_self_stack_bytes(),
-        .ids = {.fill = lh_entropy,
-                .trusts_clients = s->settings.trust_request_id},
+        .ids = {.trusts_clients = s->settings.trust_request_id},
     };
+    ctx->ids.has_key = lh_entropy(&ctx->ids.key, sizeof(ctx->ids.key)) == 0;
     lh_timers_init(&ctx->timers, ctx->now_ms);
     lh_log_rates_init(&ctx->log_rates, ctx->log, &ctx->timers);
     lh_buf_pools_init(&ctx->bufs, POOL_KEPT);
@@ -514,7 +514,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     w->ctx.mailbox = &w->mailbox;
     lh_publish_begin_worker(w);
     lh_owners_begin_worker(w);
-    lh_watch_add(&s->watch, &w->ctx.running);
+    lh_watch_add(&s->watch, &w->ctx.running, &w->ctx.ids);
     read_clocks(w);
     lh_trim_init(w);
     lh_net_pools_init(&w->pools);

@@ -36,6 +36,9 @@ httpd.register_handler('/lost', function()
   httpd.write(nil, ('%d'):format(httpd.stats().log.access_lost))
 end)
 httpd.register_handler('/oops', function() error('oops') end)
+httpd.register_handler('/busy', function(env)
+  repeat until os.rename(env.QUERY_STRING, env.QUERY_STRING)
+end)
 httpd.register_handler('/wait', function(env)
   httpd.sleep(60)
 end)
@@ -202,6 +205,19 @@ class Ids(Log):
     def test_the_clients_where_it_is_believed(self):
         asked, logged, entries = self.ids("on")
         self.assertEqual(set([*asked, logged, *entries]), {"client-1"})
+
+    def test_one_that_holds_its_worker_is_named_by_it(self):
+        flag = self.path("flag")
+        limits = {"access_format": "json", "handler_run_ms": 100}
+        with self.server(limits=limits) as s:
+            p = subprocess.Popen(["curl", "-s", f"{s.url}/busy?{flag}"])
+            named = s.wait_for_log(r"has been in handler /busy .*"
+                                   r"\[id ([0-9a-f]{32})\]").group(1)
+            open(flag, "w").close()
+            p.wait()
+            s.wait_for_log(r"goes on: handler /busy .*\[id " + named)
+            self.wait_for_lines(1)
+        self.assertEqual(json.loads(self.lines()[0])["request_id"], named)
 
     def test_refused_requests_have_one(self):
         with self.server(limits={"access_format": "json"}) as s, \

@@ -90,12 +90,6 @@ static const char by_name[] =
     "  httpd.write(nil, tostring(kept.REQUEST_URI) .. kept.HANDLER_NAME ..\n"
     "    env.REQUEST_URI .. type(env.WORKER)) end)";
 
-static int fill_ones(void *octets, size_t n)
-{
-    memset(octets, 1, n);
-    return 0;
-}
-
 static void env_by_name(void **state)
 {
     static const char *const fields[] = {"content-type", "text/x", NULL};
@@ -112,7 +106,7 @@ static void env_by_name(void **state)
     l = test_script_request(&s, "POST", "/cgi/a%20b?x=1", fields, false);
     l->ex->request.content_length = 12;
     l->ex->request.authority = LH_STR("[2001:db8::2]:8443");
-    s.t.ctx.ids.fill = fill_ones;
+    s.t.ctx.ids = (struct lh_ids){.key = {{1, 2}}, .has_key = true};
     s.t.peer->secure = true;
     s.t.peer->tls_protocol = "TLSv1.2";
     s.t.peer->tls_cipher = "TLS_X";
@@ -135,7 +129,7 @@ static void env_by_name(void **state)
                                  "SSL_SERVER_NAME=nil\n"
                                  "WORKER=0\n"
                                  "REQUEST_ID="
-                                 "01010101010101010101010101010101\n"
+                                 "b6ea9c3a1980c7cbfbc8a86debb0ee00\n"
                                  "NO_SUCH=nil\n"
                                  "1=nil\n");
     s.t.peer->secure = false;

@@ -10,20 +10,6 @@
 
 #include <cmocka.h>
 
-static unsigned fills;
-static int fill_result;
-
-/* Other octets for each id, as far as a test goes. */
-static int fill(void *octets, size_t n)
-{
-    uint8_t *p = octets;
-
-    for (size_t i = 0; i < n; i++)
-        p[i] = (uint8_t)(i / 16 + fills * 64);
-    fills++;
-    return fill_result;
-}
-
 struct fixture {
     struct test_context t;
     struct lh_exchange *ex;
@@ -32,9 +18,7 @@ struct fixture {
 static void begin(struct fixture *f)
 {
     test_context_init(&f->t);
-    f->t.ctx.ids.fill = fill;
-    fills = 0;
-    fill_result = 0;
+    f->t.ctx.ids = (struct lh_ids){.key = {{1, 2}}, .has_key = true};
 }
 
 static void request(struct fixture *f, const char *id)
@@ -70,7 +54,6 @@ static void test_made_once(void **state)
             assert_string_not_equal(seen[k], id);
         request_ends(&f);
     }
-    assert_int_equal(fills, 4); /* 64 of them each */
     test_context_deinit(&f.t);
 }
 
@@ -92,7 +75,6 @@ static void test_the_clients(void **state)
     request(&f, long_one + 1);
     assert_string_equal(lh_request_id(f.ex), long_one + 1);
     request_ends(&f);
-    assert_int_equal(fills, 0);
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         request(&f, refused[i]);
         assert_int_equal(strlen(lh_request_id(f.ex)), 32);
@@ -109,12 +91,12 @@ static void test_none(void **state)
 
     (void)state;
     begin(&f);
-    fill_result = -1;
+    f.t.ctx.ids.has_key = false;
     request(&f, NULL);
     assert_null(lh_request_id(f.ex));
     lh_log_request(f.ex, LH_LOG_REFUSED, "all the same");
     assert_string_equal(f.t.last_log, "all the same");
-    fill_result = 0;
+    f.t.ctx.ids.has_key = true;
     assert_non_null(lh_request_id(f.ex));
     request_ends(&f);
     request(&f, NULL);
@@ -130,12 +112,57 @@ static void test_none(void **state)
     test_heap_uninstall();
 }
 
+/* What another thread finds out of the worker, whose handler does not return.
+ */
+static const char *found(const struct fixture *f, char id[LH_RUN_ID_BYTES])
+{
+    struct lh_run run;
+
+    assert_true(lh_running_look(&f->t.ctx.running, &run));
+    return lh_request_id_of_run(&f->t.ctx.ids, &run, id);
+}
+
+/* By the same name, whoever asks first. */
+static void test_from_outside(void **state)
+{
+    struct fixture f;
+    char id[LH_RUN_ID_BYTES];
+
+    (void)state;
+    begin(&f);
+    request(&f, "client");
+    lh_running_begin(&f.t.ctx.running, "a.lua", "handler /x", 1);
+    assert_null(found(&f, id)); /* none is said to run */
+    lh_request_runs(f.ex);
+    assert_string_equal(found(&f, id), lh_request_id(f.ex));
+    request_ends(&f);
+    request(&f, "client");
+    lh_request_runs(f.ex);
+    assert_false(lh_request_has_id(f.ex));
+    atomic_store(&f.t.ctx.running.told_of, f.ex->number);
+    assert_true(lh_request_has_id(f.ex));
+    request_ends(&f);
+    f.t.ctx.ids.trusts_clients = true;
+    request(&f, "client");
+    lh_request_runs(f.ex);
+    assert_string_equal(found(&f, id), "client");
+    request_ends(&f);
+    f.t.ctx.ids = (struct lh_ids){.has_key = false};
+    request(&f, NULL);
+    lh_request_runs(f.ex);
+    lh_running_called(&f.t.ctx.running, NULL);
+    assert_null(found(&f, id));
+    request_ends(&f);
+    test_context_deinit(&f.t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_made_once),
         cmocka_unit_test(test_the_clients),
         cmocka_unit_test(test_none),
+        cmocka_unit_test(test_from_outside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* What holds a worker is named: by the watch alone, then in a server. */
 #include "server/watch.h"
 
+#include "http/request_id.h"
 #include "lhttpd.h"
 #include "lib/client.h"
 #include "os/clock.h"
@@ -24,6 +25,7 @@
 struct seen {
     _Atomic unsigned late, ended;
     char words[300], script[100], end_words[300];
+    char id[64], end_id[64];
     bool wrong;    /* a level; looked at once the thread has ended */
     char flag[64]; /* a file that appears with the first warning */
 };
@@ -37,6 +39,8 @@ static void note(void *context, const lhttpd_log_entry_t *entry)
         snprintf(seen->words, sizeof(seen->words), "%s", entry->message);
         snprintf(seen->script, sizeof(seen->script), "%s",
                  entry->script ? entry->script : "");
+        snprintf(seen->id, sizeof(seen->id), "%s",
+                 entry->request_id ? entry->request_id : "");
         atomic_fetch_add(&seen->late, 1);
         if (seen->flag[0])
             close(open(seen->flag, O_CREAT | O_WRONLY, 0600));
@@ -44,6 +48,8 @@ static void note(void *context, const lhttpd_log_entry_t *entry)
         seen->wrong |= entry->level != LHTTPD_LOG_NOTICE;
         snprintf(seen->end_words, sizeof(seen->end_words), "%s",
                  entry->message);
+        snprintf(seen->end_id, sizeof(seen->end_id), "%s",
+                 entry->request_id ? entry->request_id : "");
         atomic_fetch_add(&seen->ended, 1);
     }
 }
@@ -62,6 +68,7 @@ struct watched {
     struct lh_log log;
     struct lh_watch watch;
     struct lh_running running[2];
+    struct lh_ids ids;
     struct lh_err err;
 };
 
@@ -71,8 +78,8 @@ static void begin(struct watched *t, uint64_t limit_ms)
     t->log.context = &t->seen;
     assert_int_equal(lh_watch_begin(&t->watch, &t->log, limit_ms, 2, &t->err),
                      0);
-    lh_watch_add(&t->watch, &t->running[0]);
-    lh_watch_add(&t->watch, &t->running[1]);
+    lh_watch_add(&t->watch, &t->running[0], &t->ids);
+    lh_watch_add(&t->watch, &t->running[1], &t->ids);
 }
 
 static void a_late_run_is_named_once(void **state)
@@ -94,6 +101,44 @@ static void a_late_run_is_named_once(void **state)
     assert_non_null(strstr(t.seen.words, "worker 1 has been in handler /x "
                                          "(line 3) of script a.lua for "));
     assert_string_equal(t.seen.script, "a.lua");
+}
+
+/* Late at once, and whole before anybody can look at it. */
+static void begin_request(struct lh_running *r, uint64_t number,
+                          const char *client_id)
+{
+    lh_running_begin(r, "a.lua", NULL, lh_clock_ms() - 5100);
+    lh_running_serves(r, number);
+    lh_running_called(r, client_id);
+    atomic_store(&r->what, "handler /x (line 3)");
+}
+
+/* The lines about a request have the id that its own thread would give it. */
+static void a_request_is_named(void **state)
+{
+    char id[LH_RUN_ID_BYTES];
+    struct lh_run run = {.request = 7};
+    struct watched t;
+
+    (void)state;
+    begin(&t, 1000);
+    t.ids = (struct lh_ids){.key = {{1, 2}}, .has_key = true};
+    begin_request(&t.running[1], 7, NULL);
+    lh_evq_wake(&t.watch.queue);
+    wait_for(&t.seen.late);
+    assert_string_equal(t.seen.id, lh_request_id_of_run(&t.ids, &run, id));
+    assert_int_equal(strlen(id), 32);
+    assert_int_equal(atomic_load(&t.running[1].told_of), 7);
+    lh_running_end(&t.running[1]);
+    lh_evq_wake(&t.watch.queue);
+    wait_for(&t.seen.ended);
+    assert_string_equal(t.seen.end_id, id);
+    atomic_store(&t.seen.late, 0);
+    begin_request(&t.running[1], 8, "client-1");
+    lh_evq_wake(&t.watch.queue);
+    wait_for(&t.seen.late);
+    lh_watch_end(&t.watch);
+    assert_string_equal(t.seen.id, "client-1");
 }
 
 /* A datagram at the manager's end, or "". */
@@ -143,7 +188,7 @@ static void a_watchdog_is_fed_while_scripts_load(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
     notify.manager.fd = ends[0];
     begin(&t, 1000);
-    lh_watch_add(&t.watch, &loader);
+    lh_watch_add(&t.watch, &loader, NULL);
     lh_running_begin(&loader, "a.lua", "the loading", lh_clock_ms() - 5000);
     lh_watch_feed(&t.watch, &notify);
     assert_string_equal(told(ends[1], 0), "WATCHDOG=1");
@@ -347,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_run_is_named_once),
+        cmocka_unit_test(a_request_is_named),
         cmocka_unit_test(its_end_is_said),
         cmocka_unit_test(a_watchdog_is_fed_while_all_turn),
         cmocka_unit_test(a_watchdog_is_fed_while_scripts_load),
