@@ -40,19 +40,33 @@ struct lh_websocket {
     unsigned code;       /* of the close, 0: not yet */
     struct lh_str reason; /* ours to free */
     char *protocol;       /* NULL: none was chosen */
-    uint8_t pong[LH_WS_CONTROL_BYTES];
+    uint8_t *pong;        /* what it carries; ours to free */
     uint8_t pong_n;
     bool pong_due;
     bool pinged;     /* nothing has come since */
     bool reads;      /* its task waits in httpd.read */
     bool sends_text; /* what httpd.write sends */
     bool close_due, close_sent;
-    bool told;           /* httpd.read has told the end */
-    bool gives;          /* a message is being made a string */
-    uint16_t close_code; /* to send; LH_WS_NO_CODE: none */
-    uint8_t close_reason_n;
-    char close_reason[LH_WS_REASON_BYTES];
+    bool told;                  /* httpd.read has told the end */
+    bool gives;                 /* a message is being made a string */
+    uint16_t close_code;        /* to send; LH_WS_NO_CODE: none */
+    struct lh_str close_reason; /* the same, at most LH_WS_REASON_BYTES; ours
+                                   to free */
 };
+
+/* A copy to keep; without memory it is none. */
+static struct lh_str keep_words(struct lh_str words)
+{
+    char *own = words.n ? lh_memdup(words.p, words.n) : NULL;
+
+    return (struct lh_str){own, own ? words.n : 0};
+}
+
+static void free_words(struct lh_str *words)
+{
+    lh_free((void *)(uintptr_t)words->p);
+    *words = (struct lh_str){NULL, 0};
+}
 
 /* --- its end -------------------------------------------------------------- */
 
@@ -63,9 +77,7 @@ static void set_end(struct lh_websocket *ws, enum lh_outcome end, unsigned code,
         return;
     ws->end = end;
     ws->code = code;
-    /* Without memory there is no reason. */
-    char *own = reason.n ? lh_memdup(reason.p, reason.n) : NULL;
-    ws->reason = (struct lh_str){own, own ? reason.n : 0};
+    ws->reason = keep_words(reason);
 }
 
 /* Without a close frame. */
@@ -81,9 +93,7 @@ static void say_close(struct lh_websocket *ws, unsigned code,
         return;
     ws->close_due = true;
     ws->close_code = (uint16_t)code;
-    ws->close_reason_n = (uint8_t)reason.n;
-    if (reason.n)
-        memcpy(ws->close_reason, reason.p, reason.n);
+    ws->close_reason = keep_words(reason);
 }
 
 /* --- sending -------------------------------------------------------------- */
@@ -118,9 +128,11 @@ static void send_close(struct lh_websocket *ws)
 {
     uint8_t payload[LH_WS_CONTROL_BYTES] = {(uint8_t)(ws->close_code >> 8),
                                             (uint8_t)ws->close_code};
-    size_t n = ws->close_code == LH_WS_NO_CODE ? 0 : 2u + ws->close_reason_n;
+    struct lh_str reason = ws->close_reason;
+    size_t n = ws->close_code == LH_WS_NO_CODE ? 0 : 2 + reason.n;
 
-    memcpy(payload + 2, ws->close_reason, ws->close_reason_n);
+    if (reason.n)
+        memcpy(payload + 2, reason.p, reason.n);
     send_control(ws, LH_WS_CLOSE, payload, n);
     ws->close_due = false;
     ws->close_sent = true;
@@ -162,8 +174,10 @@ static void take_event(struct lh_websocket *ws, enum lh_ws_event event)
     case LH_WS_FULL:
         break;
     case LH_WS_PINGED:
-        memcpy(ws->pong, r->control, r->control_n);
+        lh_free(ws->pong);
+        ws->pong = r->control;
         ws->pong_n = r->control_n;
+        r->control = NULL;
         ws->pong_due = true;
         break;
     case LH_WS_PONGED:
@@ -360,9 +374,12 @@ static int collect_websocket(lua_State *L)
     if (!ws)
         return 0;
     end_websocket(ws);
-    lh_free((void *)(uintptr_t)ws->reason.p);
+    free_words(&ws->reason);
+    free_words(&ws->close_reason);
+    lh_free(ws->pong);
     lh_free(ws->protocol);
-    ws->reason = (struct lh_str){NULL, 0};
+    ws->pong = NULL;
+    ws->pong_n = 0;
     ws->protocol = NULL;
     return 0;
 }

@@ -106,6 +106,9 @@ void lh_ws_reader_deinit(struct lh_ws_reader *r)
     while (r->first)
         drop_first(r);
     r->open = false;
+    lh_free(r->control);
+    r->control = NULL;
+    r->control_n = 0;
 }
 
 /* --- control frames ------------------------------------------------------- */
@@ -144,6 +147,26 @@ static enum lh_ws_event end_control(struct lh_ws_reader *r)
     default:
         return take_close(r);
     }
+}
+
+/* Most connections never see one that carries something. */
+static enum lh_ws_event begin_control(struct lh_ws_reader *r)
+{
+    lh_free(r->control);
+    r->control_n = 0;
+    r->control = r->left ? lh_alloc((size_t)r->left) : NULL;
+    if (r->left && !r->control)
+        return fail(r, LH_WS_OUR_ERROR, "out of memory");
+    return r->left ? LH_WS_MORE : end_control(r);
+}
+
+static enum lh_ws_event control_octets(struct lh_ws_reader *r, const uint8_t *p,
+                                       size_t n)
+{
+    lh_ws_unmask(r->control + r->control_n, p, n, r->head.mask, r->control_n);
+    r->control_n = (uint8_t)(r->control_n + n);
+    r->left -= n;
+    return r->left ? LH_WS_MORE : end_control(r);
 }
 
 /* --- data ----------------------------------------------------------------- */
@@ -210,10 +233,7 @@ static enum lh_ws_event take_ws_head(struct lh_ws_reader *r, uint8_t octet)
     r->small_n = 0;
     r->in_frame = true;
     r->left = r->head.length;
-    r->control_n = lh_ws_is_control(r->head.opcode) ? 0 : r->control_n;
-    if (!lh_ws_is_control(r->head.opcode))
-        return begin_data(r);
-    return r->left ? LH_WS_MORE : end_control(r);
+    return lh_ws_is_control(r->head.opcode) ? begin_control(r) : begin_data(r);
 }
 
 static bool is_over_limit(const struct lh_ws_reader *r, size_t limit)
@@ -229,12 +249,8 @@ static enum lh_ws_event take_payload(struct lh_ws_reader *r, const uint8_t *p,
 {
     n = (size_t)lh_min64(n, r->left);
     if (lh_ws_is_control(r->head.opcode)) {
-        lh_ws_unmask(r->control + r->control_n, p, n, r->head.mask,
-                     r->control_n);
-        r->control_n = (uint8_t)(r->control_n + n);
-        r->left -= n;
         *used += n;
-        return r->left ? LH_WS_MORE : end_control(r);
+        return control_octets(r, p, n);
     }
     n = lh_min(n, most - r->held);
     *used += n;

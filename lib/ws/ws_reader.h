@@ -15,7 +15,8 @@
 enum lh_ws_event {
     LH_WS_MORE,   /* all of the input was used */
     LH_WS_FULL,   /* the queue holds enough: a further octet of data waits */
-    LH_WS_PINGED, /* a ping; `control` is what its pong has to carry */
+    LH_WS_PINGED, /* a ping; `control` is what its pong has to carry; it may be
+                     taken, NULL left in its place */
     LH_WS_PONGED, /* a pong */
     LH_WS_CLOSED, /* a close frame: see `code` and `control` */
     LH_WS_FAULTY, /* the client has broken a rule: see `code` and `why` */
@@ -44,8 +45,9 @@ struct lh_ws_reader {
     struct lh_ws_head head;
     uint64_t left;
     struct lh_utf8 utf8;
-    uint8_t control[LH_WS_CONTROL_BYTES]; /* a close frame's: its reason */
-    uint16_t code; /* of the close: LH_WS_NO_CODE where it had none */
+    uint8_t *control; /* what the last control frame carried, control_n octets;
+                         a close frame's: its reason */
+    uint16_t code;    /* of the close: LH_WS_NO_CODE where it had none */
     const char *why;
 };
 
