@@ -31,7 +31,8 @@ EXAMPLES = os.path.join(SOURCE, "examples")
 BUILD = os.path.abspath(os.environ.get("LHTTPD_BUILD",
                                        os.path.join(SOURCE, "build/dev")))
 BINARY = os.path.join(BUILD, os.environ.get("LHTTPD_E2E_PROGRAM", "lhttpd"))
-PATIENCE = 60  # seconds; nothing here waits longer
+# Seconds; nothing here waits longer.  An emulator takes its time.
+PATIENCE = 300 if os.path.exists(os.path.join(BUILD, "emulated")) else 60
 
 before = []  # what servers are started by: see test_hosts
 

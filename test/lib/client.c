@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/client.h"
+#include "lib/emulated.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -48,7 +49,7 @@ static size_t read_some(int fd, char *out, size_t room)
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
 
-    assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+    assert_int_equal(poll(&wait, 1, test_patience_ms(WAIT_MS)), 1);
     ssize_t n = recv(fd, out, room, 0);
     return n > 0 ? (size_t)n : 0;
 }

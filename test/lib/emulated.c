@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define SLOWER 20 /* by so much at most, on a machine that has more to do */
+
 bool test_is_emulated(void)
 {
     return getenv("LHTTPD_EMULATED") != NULL;
@@ -21,4 +23,9 @@ void test_not_emulated(const char *why)
         return;
     print_message("skipped by the emulator: %s\n", why);
     skip();
+}
+
+int test_patience_ms(int ms)
+{
+    return test_is_emulated() ? ms * SLOWER : ms;
 }

@@ -13,4 +13,8 @@ bool test_is_emulated(void);
 /* Skips the test there, and says why. */
 void test_not_emulated(const char *why);
 
+/* How many milliseconds a test waits before it gives up, where that is so many
+ * on the processor itself. */
+int test_patience_ms(int ms);
+
 #endif

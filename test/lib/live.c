@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/client.h"
+#include "lib/emulated.h"
 #include "lib/live.h"
 
 #include <dirent.h>
@@ -21,7 +22,7 @@
 
 #define ANSWER_BYTES ((size_t)4 << 20)
 #define POLLS        2000
-#define POLL_NS      10000000
+#define POLL_MS      10
 
 static const char prelude[] =
     "DIR = os.getenv('LH_TEST_DIR') .. '/'\n"
@@ -143,6 +144,8 @@ static void create(struct test_live *live, unsigned workers)
     config.log = on_log;
     config.workers = workers;
     assert_int_equal(lhttpd_server_create(&live->server, &config), 0);
+    /* The machine may be busy, and tests of this limit set it. */
+    lhttpd_server_set(live->server, "handler_run_ms", "unlimited");
     assert_int_equal(lhttpd_server_listen(live->server, "127.0.0.1", 0, 0), 0);
 }
 
@@ -181,7 +184,8 @@ void test_live_start_file(struct test_live *live, const char *path)
 
 void test_live_stop(struct test_live *live)
 {
-    assert_int_equal(lhttpd_server_stop(live->server, 20000), 0);
+    assert_int_equal(
+        lhttpd_server_stop(live->server, (unsigned)test_patience_ms(20000)), 0);
     lhttpd_server_destroy(live->server);
     assert_int_equal(test_live_fds(), live->fds);
     assert_int_equal(test_live_children(), 0);
@@ -230,10 +234,10 @@ void test_live_expect_all(struct test_live *live, const char *const *paths)
 
 void test_live_until(int (*yes)(void *arg), void *arg)
 {
-    for (int i = 0; i < POLLS; i++) {
+    for (int i = 0; i < test_patience_ms(POLLS); i++) {
         if (yes(arg))
             return;
-        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
     }
     fail_msg("it never happened");
 }

@@ -4,6 +4,7 @@
  */
 #include "lhttpd.h"
 #include "lib/client.h"
+#include "lib/emulated.h"
 #include "lib/live.h"
 #include "lib/tls_client.h"
 
@@ -233,7 +234,7 @@ static size_t serve(lhttpd_server_t *s, int client, char *out, size_t room)
     for (int turns = 0; turns < 10000; turns++) {
         struct pollfd p[2] = {{lhttpd_server_fd(s), POLLIN, 0},
                               {client, POLLIN, 0}};
-        assert_true(poll(p, 2, 20000) > 0);
+        assert_true(poll(p, 2, test_patience_ms(20000)) > 0);
         if (p[0].revents)
             assert_int_equal(lhttpd_server_run_once(s, 0), 1);
         if (!p[1].revents)
@@ -397,7 +398,7 @@ static void ask_h2(lhttpd_server_t *s)
         if (test_tls_client_open(&c) && sent < n)
             sent += test_tls_client_write(&c, h2_request + sent, n - sent);
         if (!test_tls_client_pump(&c))
-            assert_int_equal(poll(&p, 1, 20000), 1);
+            assert_int_equal(poll(&p, 1, test_patience_ms(20000)), 1);
         assert_false(c.eof);
     }
     close(fd);
@@ -418,7 +419,8 @@ static void test_threads(void **state)
     assert_true(heap.calls > before + 100);
     assert_int_equal(lhttpd_server_reload(s), 0);
     ask_plain(s);
-    assert_int_equal(lhttpd_server_stop(s, 10000), 0);
+    assert_int_equal(lhttpd_server_stop(s, (unsigned)test_patience_ms(10000)),
+                     0);
     lhttpd_server_destroy(s);
     expect_nothing_left();
 }
@@ -483,7 +485,7 @@ static bool answers_without(unsigned long n, bool own_loop,
     heap.fail_at = 0;
     if (!ask(s))
         fail_msg("it does not recover from allocation %lu", n);
-    lhttpd_server_stop(s, 10000);
+    lhttpd_server_stop(s, (unsigned)test_patience_ms(10000));
     lhttpd_server_destroy(s);
     expect_nothing_left();
     heap.calls = calls;

@@ -42,14 +42,15 @@ static void wait_end(struct lh_child *child)
     struct lh_evq q;
 
     if (child->ended_fd < 0) {
-        for (int i = 0; i < WAIT_MS && !lh_child_has_ended(child); i++)
+        for (int i = 0;
+             i < test_patience_ms(WAIT_MS) && !lh_child_has_ended(child); i++)
             usleep(1000);
         assert_true(lh_child_reap(child));
         return;
     }
     assert_int_equal(lh_evq_init(&q), 0);
     assert_int_equal(lh_evq_add(&q, child->ended_fd, LH_EV_READ, 1), 0);
-    assert_int_equal(lh_evq_wait(&q, &event, 1, WAIT_MS), 1);
+    assert_int_equal(lh_evq_wait(&q, &event, 1, test_patience_ms(WAIT_MS)), 1);
     lh_evq_forget(&q, child->ended_fd);
     lh_evq_deinit(&q);
     assert_true(lh_child_has_ended(child));
@@ -243,7 +244,7 @@ static void sleep_until_collected(pid_t pid)
 {
     siginfo_t info;
 
-    for (int i = 0; i < WAIT_MS; i++) {
+    for (int i = 0; i < test_patience_ms(WAIT_MS); i++) {
         if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
             return;
         usleep(1000);
@@ -275,7 +276,8 @@ static void an_end_that_we_saw_first_is_known(void **state)
 
     (void)state;
     assert_int_equal(spawn(&child, "exit 3", -1), 0);
-    for (int i = 0; i < WAIT_MS && !lh_child_has_ended(&child); i++)
+    for (int i = 0;
+         i < test_patience_ms(WAIT_MS) && !lh_child_has_ended(&child); i++)
         usleep(1000);
     assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
     assert_true(lh_child_reap(&child));

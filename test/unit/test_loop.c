@@ -2,6 +2,7 @@
  * descriptor that says when wait would return. */
 #include "lhttpd.h"
 #include "lib/client.h"
+#include "lib/emulated.h"
 #include "lib/live.h"
 
 #include <dirent.h>
@@ -96,7 +97,7 @@ static const char *serve(int client)
     for (;;) {
         struct pollfd p[2] = {{lhttpd_server_fd(server), POLLIN, 0},
                               {client, POLLIN, 0}};
-        assert_true(poll(p, 2, 20000) > 0);
+        assert_true(poll(p, 2, test_patience_ms(20000)) > 0);
         if (p[0].revents)
             assert_int_equal(lhttpd_server_run_once(server, 0), 1);
         if (!p[1].revents)
@@ -138,7 +139,8 @@ static void test_serves(void **state)
     assert_string_equal(serve(ask("/run")), "ran");
     assert_string_equal(serve(ask("/mask")), "none");
     assert_int_equal(count_threads(), threads_before);
-    assert_int_equal(lhttpd_server_stop(server, 10000), 0);
+    assert_int_equal(
+        lhttpd_server_stop(server, (unsigned)test_patience_ms(10000)), 0);
     assert_int_equal(lhttpd_server_run_once(server, 0), LHTTPD_ESTATE);
     assert_int_equal(lhttpd_server_fd(server), LHTTPD_ESTATE);
     end();
@@ -153,7 +155,7 @@ static void test_times(void **state)
     assert_string_equal(serve(ask("/sleep?0.05")), "slept");
     int client = ask("/sleep?1000");
     struct pollfd p = {lhttpd_server_fd(server), POLLIN, 0};
-    assert_int_equal(poll(&p, 1, 20000), 1);
+    assert_int_equal(poll(&p, 1, test_patience_ms(20000)), 1);
     while (lhttpd_server_next_timeout(server) == 0 || poll(&p, 1, 0) > 0)
         assert_int_equal(lhttpd_server_run_once(server, 0), 1);
     int timeout = lhttpd_server_next_timeout(server);
@@ -172,11 +174,11 @@ static void test_stop(void **state)
     assert_int_equal(lhttpd_server_attach(server), 0);
     int client = ask("/sleep?0.1");
     struct pollfd p = {lhttpd_server_fd(server), POLLIN, 0};
-    assert_int_equal(poll(&p, 1, 20000), 1);
+    assert_int_equal(poll(&p, 1, test_patience_ms(20000)), 1);
     assert_int_equal(lhttpd_server_run_once(server, -1), 1);
     lhttpd_server_shutdown(server, 10000);
     do {
-        assert_int_equal(poll(&p, 1, 20000), 1);
+        assert_int_equal(poll(&p, 1, test_patience_ms(20000)), 1);
         r = lhttpd_server_run_once(server, 0);
     } while (r == 1 && ++turns < 1000);
     assert_int_equal(r, 0);
@@ -203,7 +205,8 @@ static void test_reload(void **state)
     assert_string_equal(serve(ask("/reload")), "true");
     assert_string_equal(serve(ask("/")), "ok 1");
     assert_int_equal(count_threads(), threads_before);
-    assert_int_equal(lhttpd_server_stop(server, 10000), 0);
+    assert_int_equal(
+        lhttpd_server_stop(server, (unsigned)test_patience_ms(10000)), 0);
     end();
 }
 
@@ -265,7 +268,7 @@ static void test_wait_fd(void **state)
     close(client);
     assert_int_equal(poll(&p, 1, 0), 0);
     lhttpd_server_shutdown(server, 10000);
-    assert_int_equal(poll(&p, 1, 20000), 1);
+    assert_int_equal(poll(&p, 1, test_patience_ms(20000)), 1);
     assert_int_equal(lhttpd_server_wait(server), 0);
     end();
     /* Asked for when it is over. */
@@ -273,7 +276,7 @@ static void test_wait_fd(void **state)
     assert_int_equal(lhttpd_server_start(server), 0);
     lhttpd_server_shutdown(server, 0);
     p.fd = lhttpd_server_wait_fd(server);
-    assert_int_equal(poll(&p, 1, 20000), 1);
+    assert_int_equal(poll(&p, 1, test_patience_ms(20000)), 1);
     assert_int_equal(lhttpd_server_wait(server), 0);
     end();
 }
@@ -358,12 +361,14 @@ static void test_fork(void **state)
     assert_int_equal(lhttpd_server_attach(server), 0);
     expect_of_child();
     assert_string_equal(serve(ask("/")), "ok 1");
-    assert_int_equal(lhttpd_server_stop(server, 10000), 0);
+    assert_int_equal(
+        lhttpd_server_stop(server, (unsigned)test_patience_ms(10000)), 0);
     end();
     create(1);
     assert_int_equal(lhttpd_server_start(server), 0);
     expect_of_child();
-    assert_int_equal(lhttpd_server_stop(server, 10000), 0);
+    assert_int_equal(
+        lhttpd_server_stop(server, (unsigned)test_patience_ms(10000)), 0);
     end();
 }
 

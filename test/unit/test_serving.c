@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "files/serving.h"
+#include "lib/emulated.h"
 #include "lib/heap.h"
 #include "lib/live.h"
 #include "lib/loopback.h"
@@ -119,7 +120,7 @@ static void wait_for_operations(void)
     struct pollfd fd = {.fd = lh_aio_fd(t.ctx.aio), .events = POLLIN};
 
     lh_aio_submit(t.ctx.aio);
-    assert_int_equal(poll(&fd, 1, 20000), 1);
+    assert_int_equal(poll(&fd, 1, test_patience_ms(20000)), 1);
     lh_aio_deliver(t.ctx.aio);
 }
 
