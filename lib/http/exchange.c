@@ -610,7 +610,14 @@ static unsigned blame(const struct lh_exchange *ex, unsigned status)
         return 413;
     if (ex->body_state == LH_BODY_TIMEOUT)
         return 408;
-    return status == 200 && ex->usual_status ? ex->usual_status : status;
+    bool usual = ex->usual_status && (status == 200 || ex->blamed);
+    return usual ? ex->usual_status : status;
+}
+
+void lh_exchange_blame_body(struct lh_exchange *ex, unsigned status)
+{
+    ex->usual_status = (uint16_t)status;
+    ex->blamed = true;
 }
 
 /* A body that is shorter than its handler has declared cannot be sent as if

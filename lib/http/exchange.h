@@ -108,6 +108,7 @@ struct lh_exchange {
     bool splices;              /* the protocol takes octets from a pipe */
     bool upgraded;             /* see lh_exchange_upgrade */
     uint16_t usual_status;     /* where the handler gives none; 0: 200 */
+    bool blamed;               /* see lh_exchange_blame_body */
     bool gone;                 /* the client is gone, or was cut off */
     bool fin;                  /* see lh_exchange_fin */
     bool sent;                 /* the kernel has the whole response */
@@ -292,8 +293,12 @@ void lh_exchange_release(struct lh_exchange *ex);
 void lh_exchange_end(struct lh_exchange *ex);
 
 /* Answers with a status and its page if nothing has left, else aborts.  500 is
- * 413 or 408 where the request's body is to blame. */
+ * another where the request's body is to blame. */
 void lh_exchange_fail(struct lh_exchange *ex, unsigned status);
+
+/* What came of the request's body is of no use to the handler: `status` is what
+ * the exchange answers where the handler says nothing else, or fails. */
+void lh_exchange_blame_body(struct lh_exchange *ex, unsigned status);
 
 /* The handler waits for body octets, or does no longer. */
 void lh_exchange_want_body(struct lh_exchange *ex, bool wanted);

@@ -7,6 +7,7 @@
 #include "lua/api.h"
 #include "lua/subscription.h"
 #include "lua/file.h"
+#include "lua/form.h"
 #include "lua/websocket.h"
 
 #define STEP_BYTES ((size_t)4 << 10)
@@ -137,8 +138,10 @@ static int read_other_begin(lua_State *L, struct lh_task *task)
         return lh_subscription_read_begin(L, task);
     if (lh_websocket_at(L, 1))
         return lh_websocket_read_begin(L, task);
+    if (lh_part_is_first(L))
+        return lh_part_read_begin(L, task);
     return lh_api_argument_error(L, 1, "httpd.read",
-                                 "file, subscription, websocket or nil");
+                                 "file, subscription, websocket, part or nil");
 }
 
 static int read_begin(lua_State *L)
@@ -151,6 +154,8 @@ static int read_begin(lua_State *L)
         return read_other_begin(L, task);
     if (task->websocket)
         return lh_api_error(L, "httpd.read: the request is a websocket now");
+    if (task->form)
+        return lh_api_error(L, "httpd.read: httpd.multipart reads the body");
     lh_read_mode(L, &task->read);
     return lh_api_begin(L, task, &read_wait,
                         lh_api_timeout(L, 3, "httpd.read"));

@@ -438,6 +438,15 @@ if methods then
     end
 end
 
+-- The first part's header is waited for here, since 5.1 cannot wait in an iterator.
+local begin_form, next_part = waiting(begins.multipart_begin),
+                              waiting(begins.part_begin)
+httpd.multipart = function(limits, timeout)
+    local begun, why = begin_form(limits, timeout)
+    if not begun then return nil, why end
+    return next_part
+end
+
 local unsubscribe, close_file = begins.unsubscribe, httpd.close
 local close_websocket = begins.websocket_close
 function httpd.close(stream, timeout, reason)

@@ -8,6 +8,7 @@
 #include "lua/spawn.h"
 #include "lua/subscription.h"
 #include "lua/file.h"
+#include "lua/form.h"
 #include "lua/gc.h"
 #include "lua/kill.h"
 #include "lua/process.h"
@@ -115,6 +116,7 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_sleep_begins);
     lh_api_register(L, vm, lh_subscription_begins);
     lh_api_register(L, vm, lh_websocket_begins);
+    lh_api_register(L, vm, lh_form_begins);
     lh_api_register(L, vm, lh_wait_any_begins);
     lh_api_register(L, vm, lh_shared_begins);
     lh_api_register(L, vm, lh_serve_begins);
@@ -140,6 +142,7 @@ static void make_turn(lua_State *L, struct lh_vm *vm)
     lua_pop(L, 2);
     lh_subscription_prepare(L, vm);
     lh_websocket_prepare(L, vm);
+    lh_form_prepare(L, vm);
     open_httpd(L, vm);
     lua_pushlightuserdata(L, vm);
     lua_pushvalue(L, threads);

@@ -68,7 +68,7 @@ struct lh_vm {
     struct lh_list idle; /* tasks to be used again, some with a coroutine */
     unsigned idle_coroutines;
     unsigned tasks_n;
-    double waits_n;
+    double waits_n, forms_n;
     int slots_n;
     struct lh_task *current; /* whose handler runs */
     struct lh_kill kill;
@@ -96,7 +96,7 @@ struct lh_vm {
     /* References in the registry. */
     int anchors, handlers, threads, constants;
     int files, file_meta, file_open, file_close, popens;
-    int subscription_meta, websocket_meta;
+    int subscription_meta, websocket_meta, part_meta;
     int failure;   /* the last error of a wrapped coroutine, its traceback; and
                       see raise.h */
     int hook_mask; /* of the script's own hook, where all share one */

@@ -389,7 +389,8 @@ void lh_task_drop_coroutine(struct lh_task *task, lua_State *L)
 
 /* An error for lack of memory is told with the limit that was met, of which Lua
  * says nothing. */
-static void log_failure(const struct lh_task *task, struct lh_str message)
+static void log_failure(const struct lh_task *task, lhttpd_log_level_t level,
+                        struct lh_str message)
 {
     const struct lh_vm *vm = task->vm;
     bool met = vm->over_limit && strstr(message.p, "not enough memory");
@@ -400,19 +401,24 @@ static void log_failure(const struct lh_task *task, struct lh_str message)
                  (unsigned long long)vm->bytes_max, message.p);
         message = lh_str_of(text);
     }
-    lh_task_log(vm, task, LHTTPD_LOG_ERROR, message);
+    lh_task_log(vm, task, level, message);
     lh_free(text);
 }
 
 /* The wait ends before the response is cut, since it may put into that what a
- * pipe still holds. */
+ * pipe still holds.  A client's body that the handler could not use is no error
+ * of the script. */
 void lh_task_fail(struct lh_task *task, struct lh_str message)
 {
     struct lh_context *ctx = task->vm->ctx;
     lua_State *L = task->vm->L;
 
-    if (lh_log_rates_allow(&ctx->log_rates, LH_LOG_FAILURES, ctx->now_ms))
-        log_failure(task, message);
+    bool blamed = task->ex && task->ex->blamed;
+
+    if (lh_log_rates_allow(&ctx->log_rates,
+                           blamed ? LH_LOG_REFUSED : LH_LOG_FAILURES,
+                           ctx->now_ms))
+        log_failure(task, blamed ? LHTTPD_LOG_INFO : LHTTPD_LOG_ERROR, message);
     lh_task_drop_coroutine(task, L);
     lh_task_end_wait(task);
     if (task->ex)

@@ -19,6 +19,7 @@ struct lh_file;
 struct lh_native;
 struct lh_subscription;
 struct lh_websocket;
+struct lh_form;
 struct lh_several;
 struct lh_asked;
 struct lh_serving;
@@ -110,6 +111,7 @@ struct lh_task {
     bool serves;                    /* ... and it has begun to */
     struct lh_several *several;     /* of httpd.wait; kept for the next one */
     struct lh_websocket *websocket; /* that its request has become, or NULL */
+    struct lh_form *form;           /* what its body is read as, or NULL */
 
     /* How the handler behaves. */
     uint64_t resumed_ms;

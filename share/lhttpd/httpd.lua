@@ -91,7 +91,21 @@ function httpd.write(stream, data, timeout) end
 ---@return httpd.problem? problem
 ---@return integer? code of a file's error
 ---@overload fun(ws: httpd.websocket, n?: integer, timeout?: number): string?, "text"|"binary"|httpd.problem|nil, boolean?
+---@overload fun(part: httpd.part, length?: integer|"l"|"L"|"a", timeout?: number): string?, httpd.problem?, string?
 function httpd.read(stream, length, timeout) end
+
+---A part of a form; `httpd.read` reads what it has.
+---@class httpd.part
+---@field name string of the form's field
+---@field filename? string what the client calls the file, "" for none; not a path
+---@field type? string its content-type
+
+---Takes the body apart that is a form with files, for a loop over its parts. An error
+---of the loop is a form that cannot be read, ends early or goes past a limit.
+---@param limits? {parts?: integer, part_bytes?: integer, header_bytes?: integer, name_bytes?: integer}
+---@param timeout? number seconds for each step
+---@return fun(): httpd.part?
+function httpd.multipart(limits, timeout) end
 
 ---As io.open, but a slow disk or network does not hold up others.
 ---@param path string
