@@ -28,6 +28,9 @@ struct lh_evq;
 struct lh_port;
 struct lh_slots;
 
+/* Of files/; NULL: none are kept. */
+struct lh_open_files;
+
 struct lh_exchange;
 
 /* The server's statistics, for scripts.  Any thread. */
@@ -61,8 +64,9 @@ struct lh_context {
     struct lh_log_rates log_rates;
     const char *software; /* the server field's value; "" for none */
     unsigned worker;
-    size_t stack_bytes;         /* of the thread; 0: unknown */
-    struct lh_aio *aio;         /* file operations */
+    size_t stack_bytes;               /* of the thread; 0: unknown */
+    struct lh_aio *aio;               /* file operations */
+    struct lh_open_files *open_files; /* for the next request */
     long process;               /* that runs the worker; of lh_self_id() */
     struct lh_evq *evq;         /* events, and whose they are: */
     struct lh_slots *slots;     /* for pipes and child processes too */

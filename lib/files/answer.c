@@ -48,7 +48,7 @@ static void add_number(struct head *h, struct lh_str name, uint64_t value)
 static void add_content_range(struct head *h, struct lh_range range)
 {
     char text[LH_CONTENT_RANGE_BYTES];
-    size_t n = lh_content_range(text, range, h->s->found.size);
+    size_t n = lh_content_range(text, range, h->s->file->found.size);
 
     add(h, LH_STR("content-range"), keep(h->s, text, n));
 }
@@ -78,7 +78,7 @@ static char *put_hex(char *out, uint64_t value)
 /* Weak while another change might get the same time. */
 static struct lh_str make_etag(struct lh_serving *s, int64_t now_s)
 {
-    const struct lh_found *found = &s->found;
+    const struct lh_found *found = &s->file->found;
     char text[ETAG_BYTES], *at = text;
 
     if (found->modified_s > now_s - YOUNG_S) {
@@ -124,7 +124,7 @@ static void set_part(struct lh_serving *s, struct lh_range range)
 static uint64_t parts_length(struct lh_serving *s)
 {
     const struct lh_ranges *ranges = s->ranges;
-    uint64_t length = 0, size = s->found.size;
+    uint64_t length = 0, size = s->file->found.size;
 
     for (unsigned i = 0; i <= ranges->n; i++) {
         const struct lh_range *range = i < ranges->n ? &ranges->v[i] : NULL;
@@ -188,9 +188,9 @@ static void begin_body(struct head *h, const struct lh_ranges *ranges)
     if (ranges->n) {
         add_ranges(h, ranges);
     } else {
-        set_part(s, (struct lh_range){0, s->found.size});
+        set_part(s, (struct lh_range){0, s->file->found.size});
         add(h, LH_STR("content-type"), s->type);
-        add_number(h, LH_STR("content-length"), s->found.size);
+        add_number(h, LH_STR("content-length"), s->file->found.size);
     }
     if (s->coding != LH_CODING_IDENTITY)
         add(h, LH_STR("content-encoding"), lh_coding_name(s->coding));
@@ -246,7 +246,7 @@ static enum lh_range_result find_ranges(const struct lh_serving *s,
     ranges->n = 0;
     if (request->head || !lh_condition_allows_range(request, v, now_s))
         return LH_RANGE_WHOLE;
-    return lh_ranges_parse(ranges, &request->fields, s->found.size);
+    return lh_ranges_parse(ranges, &request->fields, s->file->found.size);
 }
 
 void lh_answer_begin(struct lh_serving *s)
@@ -256,7 +256,9 @@ void lh_answer_begin(struct lh_serving *s)
     int64_t now_s = s->ex->ctx->unix_s;
     struct lh_validators v = {
         .etag = make_etag(s, now_s),
-        .modified_s = s->found.modified_s < now_s ? s->found.modified_s : now_s,
+        .modified_s = s->file->found.modified_s < now_s
+                          ? s->file->found.modified_s
+                          : now_s,
     };
 
     s->type = s->options->type.p

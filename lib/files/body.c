@@ -12,7 +12,6 @@
 #include "base/num.h"
 #include "http/request_id.h"
 #include "os/error.h"
-#include "os/fd.h"
 
 #define COPY_BYTES   ((size_t)16 << 10) /* on the stack */
 #define READ_BYTES   ((size_t)64 << 10)
@@ -77,32 +76,37 @@ static enum progress give_read(struct lh_serving *s)
     return n ? MOVED : STUCK;
 }
 
-static enum progress give_pipe(struct lh_serving *s)
+/* The response takes what is in the conduit. */
+static enum progress give_filled(struct lh_serving *s)
 {
-    size_t n = s->in_pipe;
+    size_t n = s->conduit->n;
 
-    if (lh_exchange_pipe(s->ex, s->open.pipe[0], n) < 0)
+    if (lh_conduit_give(s->conduit, s->ex) < 0)
         return fail_body(s, LH_SYS_EIO);
-    s->in_pipe = 0;
     s->at += n;
     s->left -= n;
     return MOVED;
 }
 
-/* An operation has come back.  What cannot be spliced is copied. */
+/* An operation has come back.  What cannot be spliced is copied.  What has come
+ * so far is in memory, and the next request takes it from there. */
 static enum progress take_result(struct lh_serving *s)
 {
-    bool spliced = s->open.pipe[0] >= 0 && !s->copies && !s->in;
+    bool spliced = s->splices;
 
-    s->has_result = false;
+    s->has_result = s->splices = false;
     if (s->result == 0)
         return fail_shrunk(s);
     if (s->result < 0 && !spliced)
         return fail_body(s, (int)s->result);
-    if (s->result < 0)
+    if (s->result < 0) {
         s->copies = true;
-    else if (spliced)
-        s->in_pipe = (size_t)s->result;
+        return MOVED;
+    }
+    if (spliced)
+        s->conduit->n = (size_t)s->result;
+    if (s->file->warm == s->at)
+        s->file->warm += (uint64_t)s->result;
     return MOVED;
 }
 
@@ -121,7 +125,7 @@ static enum progress give_cached(struct lh_serving *s)
 
     if (n == 0)
         return STUCK;
-    ssize_t got = lh_aio_read_cached(s->open.fd, octets, n, s->at);
+    ssize_t got = lh_aio_read_cached(s->file->fd, octets, n, s->at);
     if (got == 0)
         return fail_shrunk(s);
     if (got < 0)
@@ -133,21 +137,50 @@ static enum progress give_cached(struct lh_serving *s)
     return MOVED;
 }
 
+/* What a request has found in memory within the last second is there still. */
+static ssize_t fill_now(const struct lh_serving *s, size_t n)
+{
+    bool warm = lh_list_linked(&s->file->link) &&
+                s->at + lh_min(n, s->conduit->room) <= s->file->warm;
+
+    return s->options->remote
+               ? LH_SYS_EAGAIN
+               : lh_conduit_fill_now(s->conduit, s->file->fd, s->at, n, warm);
+}
+
+/* Copies have to do where there is no conduit. */
+static enum progress fill_conduit(struct lh_serving *s)
+{
+    size_t n = (size_t)lh_min64(s->left, SIZE_MAX);
+    ssize_t got;
+
+    if (!s->conduit)
+        s->conduit = lh_conduit_new(s->ex->ctx);
+    if (!s->conduit) {
+        s->copies = true;
+        return MOVED;
+    }
+    got = fill_now(s, n);
+    if (got == 0)
+        return fail_shrunk(s);
+    if (got > 0)
+        return MOVED;
+    s->splices = lh_fetch_splice(s, n) == LH_SERVING_WAITS;
+    s->copies = !s->splices;
+    return s->splices ? WAITS : MOVED;
+}
+
 static enum progress give_file(struct lh_serving *s)
 {
     if (s->has_result)
         return take_result(s);
-    if (s->in_pipe)
-        return give_pipe(s);
+    if (s->conduit && s->conduit->n)
+        return give_filled(s);
     if (s->in)
         return give_read(s);
     if (!s->ex->splices || s->copies || s->left < SPLICE_BYTES)
         return give_cached(s);
-    if (lh_fetch_splice(s, (size_t)lh_min64(s->left, SIZE_MAX)) ==
-        LH_SERVING_WAITS)
-        return WAITS;
-    s->copies = true;
-    return MOVED;
+    return fill_conduit(s);
 }
 
 /* The next part of several; false: there is none. */
@@ -163,7 +196,7 @@ static bool begin_part(struct lh_serving *s)
     s->at = range ? range->from : 0;
     s->left = range ? range->n : 0;
     s->text = lh_range_delimiter(&s->ex->arena, s->boundary, s->type, range,
-                                 s->found.size);
+                                 s->file->found.size);
     if (!s->text.p)
         lh_serving_fail(s, 503);
     return true;

@@ -10,7 +10,6 @@
 
 #include "http/redirect.h"
 #include "os/error.h"
-#include "os/fd.h"
 
 /* What is added ends where the path did with the next addition. */
 static const char *path_with(struct lh_serving *s, const char *addition)
@@ -48,16 +47,6 @@ static void not_found(struct lh_serving *s)
     }
 }
 
-static void find_root(struct lh_serving *s, int fd)
-{
-    if (fd < 0) {
-        lh_serving_error(s, fd);
-        return;
-    }
-    s->open.root = fd;
-    s->state = first_look(s);
-}
-
 /* Which compressed ones the client would like. */
 static void begin_variants(struct lh_serving *s)
 {
@@ -90,26 +79,63 @@ static void found_folder(struct lh_serving *s)
 }
 
 /* What was opened, as the path or the index. */
-static void look_at(struct lh_serving *s, int fd, bool is_index)
+static void look_at(struct lh_serving *s, struct lh_opened *opened,
+                    bool is_index)
 {
-    int error = lh_beneath_stat(fd, &s->found);
+    enum lh_found_kind kind = opened->found.kind;
 
-    if (error == 0 && s->found.kind == LH_FOUND_FILE) {
-        s->open.fd = fd;
+    if (kind == LH_FOUND_FILE) {
+        s->file = opened;
         if (is_index)
             s->path_n += strlen(s->path + s->path_n);
         begin_variants(s);
         return;
     }
-    lh_fd_close(fd);
-    if (error)
-        lh_serving_error(s, error);
-    else if (s->found.kind != LH_FOUND_DIRECTORY)
+    lh_opened_drop(opened);
+    if (kind != LH_FOUND_DIRECTORY)
         lh_serving_fail(s, 403);
     else if (is_index)
         not_found(s);
     else
         found_folder(s);
+}
+
+static bool is_older(const struct lh_found *a, const struct lh_found *b)
+{
+    return a->modified_s < b->modified_s ||
+           (a->modified_s == b->modified_s && a->modified_ns < b->modified_ns);
+}
+
+/* One that cannot be opened is as good as none. */
+static void find_variant(struct lh_serving *s, struct lh_opened *opened)
+{
+    s->order_at++;
+    if (!opened)
+        return;
+    if (opened->fd < 0 || opened->found.kind != LH_FOUND_FILE ||
+        is_older(&opened->found, &s->file->found)) {
+        lh_opened_drop(opened);
+        return;
+    }
+    lh_opened_drop(s->file);
+    s->file = opened;
+    s->coding = s->order[s->order_at - 1];
+    s->order_at = s->order_n;
+}
+
+/* What the state looks for; beneath the root, once there is one. */
+static const char *next_name(struct lh_serving *s)
+{
+    switch (s->state) {
+    case LH_SERVING_ROOT:
+        return s->options->directory;
+    case LH_SERVING_INDEX:
+        return path_with(s, s->options->index);
+    case LH_SERVING_VARIANT:
+        return path_with(s, lh_coding_suffix(s->order[s->order_at]).p);
+    default:
+        return path_with(s, "");
+    }
 }
 
 static bool is_absent(int error)
@@ -118,78 +144,78 @@ static bool is_absent(int error)
            error == LH_SYS_ENAMETOOLONG;
 }
 
-static void find_path(struct lh_serving *s, int fd, bool is_index)
+/* Files are kept for the next request, and the directory, and that there is no
+ * variant; but no folder, which can be listed by whoever asks next. */
+static bool is_worth_keeping(const struct lh_serving *s,
+                             const struct lh_opened *opened)
 {
-    if (fd >= 0)
-        look_at(s, fd, is_index);
-    else if (!is_absent(fd))
-        lh_serving_error(s, fd);
+    return s->state == LH_SERVING_ROOT || opened->fd < 0 ||
+           opened->found.kind == LH_FOUND_FILE;
+}
+
+/* 0, a negative error, or LH_SERVING_WAITS. */
+static int open_next(struct lh_serving *s, struct lh_opened **opened)
+{
+    struct lh_open_files *files =
+        s->options->remote ? NULL : s->ex->ctx->open_files;
+    bool is_root = s->state == LH_SERVING_ROOT;
+    bool or_absent = s->state == LH_SERVING_VARIANT;
+    enum lh_beneath_what what =
+        is_root ? LH_BENEATH_DIRECTORY : LH_BENEATH_READ;
+    const char *name = next_name(s);
+
+    if (!s->has_result &&
+        (*opened = lh_open_files_find(files, s->root, what, name, or_absent)))
+        return 0;
+    int fd = lh_fetch_open(s, name, what);
+    if (fd < 0 && !(or_absent && is_absent(fd)))
+        return fd;
+    int error = lh_opened_new(opened, s->root, what, name, fd < 0 ? -1 : fd);
+    if (error == 0 && is_worth_keeping(s, *opened))
+        lh_open_files_keep(files, *opened);
+    return error;
+}
+
+static void not_opened(struct lh_serving *s, int error)
+{
+    if (s->state == LH_SERVING_VARIANT)
+        find_variant(s, NULL);
+    else if (s->state == LH_SERVING_ROOT || !is_absent(error))
+        lh_serving_error(s, error);
     else
         not_found(s);
 }
 
-/* One that cannot be opened is as good as none. */
-static void find_variant(struct lh_serving *s, int fd)
+static void found(struct lh_serving *s, struct lh_opened *opened)
 {
-    struct lh_found found;
-
-    if (fd < 0)
-        return;
-    if (lh_beneath_stat(fd, &found) || found.kind != LH_FOUND_FILE ||
-        found.modified_s < s->found.modified_s ||
-        (found.modified_s == s->found.modified_s &&
-         found.modified_ns < s->found.modified_ns)) {
-        lh_fd_close(fd);
-        return;
-    }
-    lh_fd_close(s->open.fd);
-    s->open.fd = fd;
-    s->found = found;
-    s->coding = s->order[s->order_at - 1];
-    s->order_at = s->order_n;
-}
-
-/* What is to be opened in this state. */
-static int open_next(struct lh_serving *s)
-{
-    int root = s->open.root;
-
     switch (s->state) {
     case LH_SERVING_ROOT:
-        return lh_fetch_open(s, LH_BENEATH_NOTHING, s->options->directory,
-                             LH_BENEATH_DIRECTORY);
-    case LH_SERVING_INDEX:
-        return lh_fetch_open(s, root, path_with(s, s->options->index),
-                             LH_BENEATH_READ);
+        s->root = opened;
+        s->state = first_look(s);
+        break;
     case LH_SERVING_VARIANT:
-        return lh_fetch_open(
-            s, root, path_with(s, lh_coding_suffix(s->order[s->order_at]).p),
-            LH_BENEATH_READ);
+        find_variant(s, opened);
+        break;
     default:
-        return lh_fetch_open(s, root, path_with(s, ""), LH_BENEATH_READ);
+        look_at(s, opened, s->state == LH_SERVING_INDEX);
     }
 }
 
 bool lh_find_step(struct lh_serving *s)
 {
+    struct lh_opened *opened;
+
     if (s->state == LH_SERVING_VARIANT && s->order_at == s->order_n) {
         s->path[s->path_n] = '\0';
         lh_answer_begin(s);
         return true;
     }
-    int fd = open_next(s);
-    if (fd == LH_SERVING_WAITS)
+    int error = open_next(s, &opened);
+    if (error == LH_SERVING_WAITS)
         return false;
-    switch (s->state) {
-    case LH_SERVING_ROOT:
-        find_root(s, fd);
-        break;
-    case LH_SERVING_VARIANT:
-        s->order_at++;
-        find_variant(s, fd);
-        break;
-    default:
-        find_path(s, fd, s->state == LH_SERVING_INDEX);
-    }
+    if (error)
+        not_opened(s, error);
+    else
+        found(s, opened);
     return true;
 }

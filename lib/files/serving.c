@@ -1,14 +1,14 @@
 /*
  * Requests that are answered with files: see serving.h.
  *
- * What always holds: a descriptor is open in one place, the serving's or, once
- * that has ended before it, an operation's; and while the response has octets
- * in the pipe the serving has not ended.
+ * What always holds: what is open has a share for each who needs it, the
+ * serving and the operation that is on its way; and while the response has
+ * octets in the conduit the serving has not ended.
  */
 #include "files/serving.h"
 
 #include "base/mem.h"
-#include "os/pipe.h"
+#include "os/fd.h"
 
 /* --- paths ---------------------------------------------------------------- */
 
@@ -74,7 +74,7 @@ struct lh_serving *lh_serving_new(struct lh_exchange *ex,
                              .options = options,
                              .wake = wake,
                              .owner = owner,
-                             .open = LH_SERVED_NONE};
+                             .descriptor = -1};
     if (!copy_path(s, path))
         return NULL;
     if (!request->head && !lh_str_equal(request->method, LH_STR("GET")))
@@ -92,28 +92,20 @@ void *lh_serving_owner(const struct lh_serving *s)
     return s->owner;
 }
 
-/* Octets that are in the pipe go with it: they are copied, or the response is
- * cut. */
-static void empty_pipe(struct lh_serving *s)
-{
-    struct lh_exchange *ex = s->ex;
-    uint8_t part[4096];
-
-    while (ex && ex->response.piped_n) {
-        size_t n = ex->response.piped_n;
-        ssize_t got = lh_pipe_read(s->open.pipe[0], part,
-                                   n < sizeof(part) ? n : sizeof(part));
-        if (got <= 0 || lh_exchange_unpipe(ex, part, (size_t)got))
-            lh_exchange_unlend(ex);
-    }
-}
-
 static void give_up(struct lh_serving *s)
 {
-    empty_pipe(s);
+    if (s->conduit)
+        lh_conduit_take_back(s->conduit, s->ex);
     lh_fetch_leave(s);
-    lh_served_close(&s->open);
+    lh_opened_drop(s->root);
+    lh_opened_drop(s->file);
+    lh_conduit_drop(s->conduit);
+    if (s->descriptor >= 0)
+        lh_fd_close(s->descriptor);
     lh_free(s->in);
+    s->root = s->file = NULL;
+    s->conduit = NULL;
+    s->descriptor = -1;
     s->in = NULL;
     s->state = LH_SERVING_ENDED;
 }

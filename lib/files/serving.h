@@ -7,11 +7,12 @@
 #ifndef LH_FILES_SERVING_H
 #define LH_FILES_SERVING_H
 
+#include "files/conduit.h"
 #include "files/files.h"
+#include "files/opened.h"
 #include "http/coding.h"
 #include "http/range.h"
 #include "os/aio.h"
-#include "os/beneath.h"
 
 enum lh_serving_state {
     LH_SERVING_ROOT,    /* opens the directory */
@@ -22,18 +23,6 @@ enum lh_serving_state {
     LH_SERVING_ENDED,
 };
 
-/* What is open: closed by whoever has it when it is not needed any more, which
- * is an operation that is on its way when everybody else has gone. */
-struct lh_served_fds {
-    int root, fd, pipe[2]; /* -1: closed */
-    int opened;            /* by an operation, and nobody has it yet */
-};
-
-#define LH_SERVED_NONE                                                         \
-    {                                                                          \
-        -1, -1, {-1, -1}, -1                                                   \
-    }
-
 struct lh_fetch;
 
 struct lh_serving {
@@ -42,15 +31,15 @@ struct lh_serving {
     void (*wake)(struct lh_serving *s);
     void *owner; /* its caller's */
     enum lh_serving_state state;
-    struct lh_served_fds open;
-    struct lh_fetch *fetch; /* on its way; NULL: none */
-    int64_t result;         /* of the last one, if `has_result` */
+    struct lh_opened *root, *file; /* shares; NULL: none yet */
+    struct lh_fetch *fetch;        /* on its way; NULL: none */
+    int64_t result;                /* of the last one, if `has_result` */
     bool has_result;
+    int descriptor; /* ... that it has opened, and nobody has yet; or -1 */
     unsigned again; /* times that something was renamed meanwhile */
 
     char *path; /* in the exchange's arena, with room for what is added */
     size_t path_n;
-    struct lh_found found;
     struct lh_str type;
     enum lh_coding coding;
     enum lh_coding order[LH_CODINGS]; /* of compressed ones to be tried */
@@ -64,8 +53,9 @@ struct lh_serving {
     uint64_t at, left;
     char *in; /* octets from `at` on that an operation has read */
     size_t in_at, in_n;
-    size_t pipe_room, in_pipe;
-    bool copies; /* never by a pipe */
+    struct lh_conduit *conduit; /* instead; NULL: none yet */
+    bool splices;               /* an operation fills it */
+    bool copies;                /* never by a pipe */
 };
 
 /* --- failure.c ------------------------------------------------------------ */
@@ -81,15 +71,15 @@ void lh_serving_error(struct lh_serving *s, int error);
 
 #define LH_SERVING_WAITS (-100000) /* no error of the system's */
 
-/* The descriptor, or a negative error, or LH_SERVING_WAITS. */
-int lh_fetch_open(struct lh_serving *s, int dir, const char *path,
+/* The descriptor, or a negative error, or LH_SERVING_WAITS.  Beneath s->root,
+ * if there is one yet. */
+int lh_fetch_open(struct lh_serving *s, const char *path,
                   enum lh_beneath_what what);
-/* Octets of the file into s->in; into the pipe.  LH_SYS_ENOMEM. */
+/* Octets of the file into s->in; into the conduit.  LH_SYS_ENOMEM. */
 int lh_fetch_read(struct lh_serving *s, size_t n);
 int lh_fetch_splice(struct lh_serving *s, size_t n);
 /* Nobody wants to know any more. */
 void lh_fetch_leave(struct lh_serving *s);
-void lh_served_close(struct lh_served_fds *open);
 
 /* --- find.c --------------------------------------------------------------- */
 

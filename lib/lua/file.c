@@ -118,8 +118,8 @@ static void drop_ahead(struct lh_file *file)
     lh_free(file->behind.p);
     file->ahead = file->behind = file->sending.in =
         (struct lh_input){.p = NULL};
-    lh_pipe_drop(file->sending.pipe);
-    file->sending.pipe = NULL;
+    lh_conduit_drop(file->sending.conduit);
+    file->sending.conduit = NULL;
 }
 
 /* The event queue forgets the descriptor before that is closed. */

@@ -12,6 +12,7 @@
 #ifndef LH_LUA_FILE_H
 #define LH_LUA_FILE_H
 
+#include "files/conduit.h"
 #include "lua/task.h"
 #include "os/aio.h"
 #include "os/slots.h"
@@ -21,21 +22,13 @@ struct lh_descriptor {
     unsigned refs;
 };
 
-/* Octets between a file and a socket. */
-struct lh_pipe {
-    int fds[2]; /* as of pipe(2) */
-    size_t room;
-    unsigned refs;
-};
-
 /* What httpd.sendfile has to send, see file_send.c. */
 struct lh_sending {
     struct lh_input in; /* octets from `at` on */
     uint64_t at, left, sent;
-    struct lh_pipe *pipe; /* instead of `in`, once it is made */
-    size_t in_pipe;       /* octets from `at` on that the response has not */
-    bool copies;          /* never by a pipe */
-    bool owns;            /* the file is nobody else's: closed at the end */
+    struct lh_conduit *conduit; /* instead of `in`, once it is made */
+    bool copies;                /* never by a pipe */
+    bool owns; /* the file is nobody else's: closed at the end */
 };
 
 struct lh_file {
@@ -75,8 +68,8 @@ struct lh_operation {
     struct lh_aio_op aio;
     struct lh_context *ctx;
     struct lh_descriptor *descriptor;
-    struct lh_pipe *pipe; /* a share, too; NULL: none */
-    struct lh_file *file; /* NULL: it has left */
+    struct lh_conduit *conduit; /* a share, too; NULL: none */
+    struct lh_file *file;       /* NULL: it has left */
     /* Tells the file how it came out; not called once that has left.  The task
      * that waits for the file is woken afterwards. */
     void (*deliver)(struct lh_operation *op, struct lh_file *file);
@@ -102,7 +95,6 @@ void lh_operation_free(struct lh_operation *op); /* not started; NULL allowed */
 void lh_file_tell(const struct lh_file *file);
 
 void lh_descriptor_drop(struct lh_descriptor *d); /* one share; NULL allowed */
-void lh_pipe_drop(struct lh_pipe *pipe);          /* likewise */
 
 /* --- file.c --------------------------------------------------------------- */
 

@@ -4,9 +4,9 @@
  *
  * The first piece, and all of them over TLS and HTTP/2, are read into `in` and
  * copied; while one leaves, the next is read.  What follows on a plain
- * connection goes through a pipe without a copy: an operation, which may wait
- * for the disk, puts the file's pages into it, the connection splices them
- * into its socket, and the next operation begins when the pipe is empty.
+ * connection goes through a conduit (files/conduit.h) without a copy: what is
+ * not in memory an operation puts into it, and the next piece follows when it
+ * is empty.
  */
 #include "lua/file.h"
 
@@ -14,7 +14,6 @@
 #include "base/num.h"
 #include "lua/api.h"
 #include "os/error.h"
-#include "os/pipe.h"
 #include "os/stdio.h"
 
 #include <math.h>
@@ -104,35 +103,6 @@ static bool may_splice(const struct lh_task *task, const struct lh_sending *s)
     return task->ex->splices && !s->copies && s->sent >= PIECE_BYTES;
 }
 
-static void forget_pipe(struct lh_sending *s)
-{
-    lh_pipe_drop(s->pipe);
-    s->pipe = NULL;
-    s->in_pipe = 0;
-}
-
-/* False: there is none to be had, and copies do. */
-static bool make_pipe(struct lh_sending *s)
-{
-    struct lh_pipe *pipe;
-    ssize_t room;
-
-    if (s->pipe)
-        return true;
-    pipe = lh_alloc(sizeof(*pipe));
-    if (!pipe)
-        return false;
-    room = lh_pipe_open(pipe->fds);
-    if (room < 0) {
-        lh_free(pipe);
-        return false;
-    }
-    pipe->room = (size_t)room;
-    pipe->refs = 1;
-    s->pipe = pipe;
-    return true;
-}
-
 /* Not every file can be spliced: the rest is copied then. */
 static void deliver_splice(struct lh_operation *op, struct lh_file *file)
 {
@@ -140,67 +110,62 @@ static void deliver_splice(struct lh_operation *op, struct lh_file *file)
 
     if (op->aio.result < 0) {
         s->copies = true;
-        forget_pipe(s);
     } else {
-        s->in_pipe = (size_t)op->aio.result;
-        file->ended = s->in_pipe == 0;
+        s->conduit->n = (size_t)op->aio.result;
+        file->ended = s->conduit->n == 0;
     }
 }
 
-/* False: by copies, then. */
-static bool start_splice(struct lh_file *file)
+static void start_splice(struct lh_file *file, size_t n)
+{
+    struct lh_conduit *conduit = file->sending.conduit;
+    struct lh_operation *op =
+        lh_file_operation(file, LH_AIO_SPLICE, 0, deliver_splice);
+
+    if (!op)
+        return;
+    op->conduit = lh_conduit_hold(conduit);
+    op->aio.to = conduit->fds[1];
+    op->aio.n = lh_min(n, conduit->room);
+    op->aio.offset = file->sending.at;
+    lh_file_start(file, op);
+}
+
+/* True: the conduit has octets, or they are on their way into it.  False: by
+ * copies, then. */
+static bool fill_from_file(struct lh_task *task, struct lh_file *file)
 {
     struct lh_sending *s = &file->sending;
-    struct lh_operation *op;
+    size_t n = (size_t)lh_min64(s->left, SIZE_MAX);
 
-    if (!make_pipe(s)) {
+    if (!s->conduit)
+        s->conduit = lh_conduit_new(task->vm->ctx);
+    if (!s->conduit) {
         s->copies = true;
         return false;
     }
-    op = lh_file_operation(file, LH_AIO_SPLICE, 0, deliver_splice);
-    if (!op)
-        return true;
-    op->pipe = s->pipe;
-    s->pipe->refs++;
-    op->aio.to = s->pipe->fds[1];
-    op->aio.n = (size_t)lh_min64(s->left, s->pipe->room);
-    op->aio.offset = s->at;
-    lh_file_start(file, op);
+    ssize_t got =
+        lh_conduit_fill_now(s->conduit, file->descriptor->fd, s->at, n, false);
+    if (got < 0)
+        start_splice(file, n);
+    file->ended = got == 0;
     return true;
 }
 
-/* Gives the response what the pipe has; false: nothing. */
-static bool give_pipe(struct lh_task *task, struct lh_sending *s, int *error)
+/* Gives the response what the conduit has; false: nothing. */
+static bool give_conduit(struct lh_task *task, struct lh_sending *s, int *error)
 {
-    size_t n = s->in_pipe;
+    size_t n = s->conduit ? s->conduit->n : 0;
 
     if (n == 0)
         return false;
-    *error = lh_exchange_pipe(task->ex, s->pipe->fds[0], n);
+    *error = lh_conduit_give(s->conduit, task->ex);
     if (*error)
         return false;
-    s->in_pipe = 0;
     s->at += n;
     s->left -= n;
     s->sent += n;
     return true;
-}
-
-/* The call ends before the pipe has been sent: copies what it holds.  Without
- * memory for that the response is cut. */
-static void empty_pipe(struct lh_task *task, struct lh_sending *s)
-{
-    struct lh_exchange *ex = task->ex;
-    uint8_t part[4096];
-
-    while (ex && ex->response.piped_n) {
-        size_t n = ex->response.piped_n;
-        ssize_t got =
-            lh_pipe_read(s->pipe->fds[0], part, lh_min(n, sizeof(part)));
-        if (got <= 0 || lh_exchange_unpipe(ex, part, (size_t)got))
-            lh_exchange_unlend(ex);
-    }
-    forget_pipe(s);
 }
 
 /* --- both ----------------------------------------------------------------- */
@@ -245,7 +210,7 @@ static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
         return count_octets(task, file);
     while (!error) {
         if (give_octets(task, s, &error) || error ||
-            give_pipe(task, s, &error) || error)
+            give_conduit(task, s, &error) || error)
             continue;
         if (s->in.n || file->operation || task->ex->response.piped_n)
             return LH_OUTCOME_PENDING;
@@ -267,8 +232,11 @@ static void send_on(struct lh_task *task)
 
     if (file->operation || file->sending.in.n || task->ex->response.piped_n)
         return; /* the operation wakes it, or the response's room */
-    if (may_splice(task, &file->sending) && start_splice(file))
+    if (may_splice(task, &file->sending) && fill_from_file(task, file)) {
+        if (!file->operation)
+            lh_task_ready(task); /* it is there, or has failed */
         return;
+    }
     if (lh_file_has_budget(task)) {
         start_piece(file);
         return;
@@ -302,8 +270,13 @@ static void start_sending(struct lh_task *task)
 /* A pipe that the response has octets in may be gone before they are sent. */
 static void cancel_sending(struct lh_task *task)
 {
+    struct lh_sending *s = &task->on.file->sending;
+
     lh_file_leave_operation(task->on.file);
-    empty_pipe(task, &task->on.file->sending);
+    if (s->conduit)
+        lh_conduit_take_back(s->conduit, task->ex);
+    lh_conduit_drop(s->conduit);
+    s->conduit = NULL;
     lh_file_detach(task);
 }
 
@@ -397,7 +370,7 @@ static int begin_sending(lua_State *L, bool owns)
         return lh_file_await_turn(L, task, timeout_ms);
     task->on.handle = lua_touserdata(L, 1);
     lh_free(task->on.file->sending.in.p);
-    lh_pipe_drop(task->on.file->sending.pipe);
+    lh_conduit_drop(task->on.file->sending.conduit);
     task->on.file->sending = sending;
     if (error == 0 && !task->on.file->readable)
         error = LH_SYS_EBADF;

@@ -18,21 +18,12 @@ void lh_descriptor_drop(struct lh_descriptor *d)
     lh_free(d);
 }
 
-void lh_pipe_drop(struct lh_pipe *pipe)
-{
-    if (!pipe || --pipe->refs)
-        return;
-    lh_fd_close(pipe->fds[0]);
-    lh_fd_close(pipe->fds[1]);
-    lh_free(pipe);
-}
-
 void lh_operation_free(struct lh_operation *op)
 {
     if (!op)
         return;
     lh_descriptor_drop(op->descriptor);
-    lh_pipe_drop(op->pipe);
+    lh_conduit_drop(op->conduit);
     lh_free(op->aio.p);
     lh_free(op);
 }

@@ -172,6 +172,9 @@ int lh_beneath_stat(int fd, struct lh_found *found)
                                         : LH_FOUND_OTHER;
     found->size = (uint64_t)st.st_size;
     found->inode = (uint64_t)st.st_ino;
+    found->links = (uint64_t)st.st_nlink;
+    found->changed_s = (int64_t)st.st_ctim.tv_sec;
+    found->changed_ns = (uint32_t)st.st_ctim.tv_nsec;
     found->modified_s = (int64_t)st.st_mtim.tv_sec;
     found->modified_ns = (uint32_t)st.st_mtim.tv_nsec;
     return 0;

@@ -42,8 +42,9 @@ enum lh_found_kind { LH_FOUND_FILE, LH_FOUND_DIRECTORY, LH_FOUND_OTHER };
 struct lh_found {
     enum lh_found_kind kind;
     uint64_t size, inode;
-    int64_t modified_s; /* since 1970 */
-    uint32_t modified_ns;
+    uint64_t links;                /* names that it has */
+    int64_t modified_s, changed_s; /* since 1970; changed: its names, too */
+    uint32_t modified_ns, changed_ns;
 };
 
 /* 0 or a negative errno. */

@@ -4,8 +4,10 @@
 #include "os/error.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,6 +67,15 @@ unsigned lh_fd_room(unsigned max)
     for (unsigned i = 0; i < n; i++)
         close(fds[i]);
     return n;
+}
+
+int lh_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return _POSIX_OPEN_MAX;
+    return limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
 }
 
 /* The numbers below 3 that are free are taken until one above comes, which

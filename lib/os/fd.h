@@ -37,6 +37,10 @@ void lh_fd_release(struct lh_fd_hold *hold);
  * writing an error, without a signal. */
 int lh_fd_open_null(void);
 
+/* The number that a descriptor is always below; the system may say less from
+ * one moment to the next. */
+int lh_fd_limit(void);
+
 void lh_fd_close(int fd);
 
 /* Opens that, with its own number, for good as each of 0 to 2 that is closed;

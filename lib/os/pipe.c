@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -87,6 +88,13 @@ ssize_t lh_pipe_open(int fds[2])
         close(fds[1]);
     }
     return room;
+}
+
+bool lh_pipe_is_empty(int fd)
+{
+    int n;
+
+    return ioctl(fd, FIONREAD, &n) == 0 && n == 0;
 }
 
 /* All of it, at the start. */

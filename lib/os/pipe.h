@@ -25,6 +25,9 @@ ssize_t lh_pipe_write_now(int fd, const void *p, size_t n);
  * neither end waits.  How many octets it holds, or a negative errno. */
 ssize_t lh_pipe_open(int fds[2]);
 
+/* Is nothing in it? */
+bool lh_pipe_is_empty(int fd);
+
 /* A descriptor to read these octets from, close-on-exec; or a negative errno.
  */
 int lh_pipe_text(const void *p, size_t n);

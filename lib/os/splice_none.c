@@ -12,6 +12,11 @@ ssize_t lh_splice_in(int file, off_t at, int pipe, size_t n)
     return -EOPNOTSUPP;
 }
 
+ssize_t lh_splice_in_now(int file, off_t at, int pipe, size_t n)
+{
+    return lh_splice_in(file, at, pipe, n);
+}
+
 ssize_t lh_splice_out(int pipe, int socket, size_t n)
 {
     (void)pipe;

@@ -96,6 +96,17 @@ static void not_accepted(struct lh_acceptor *a, int error)
     pause_accepting(a->worker);
 }
 
+/* What is open for requests to come gives way to a client. */
+static int accept_one(struct lh_acceptor *a, struct lh_sock_ends *ends)
+{
+    int fd = lh_sock_accept(a->listener->fd, ends);
+
+    if (fd < 0 && lh_sys_is_no_room(fd) &&
+        lh_open_files_forget(&a->worker->open_files))
+        fd = lh_sock_accept(a->listener->fd, ends);
+    return fd;
+}
+
 /* False: no client waits, or there is no room for it. */
 static bool accept_client(struct lh_acceptor *a)
 {
@@ -110,7 +121,7 @@ static bool accept_client(struct lh_acceptor *a)
         pause_accepting(w);
         return false;
     }
-    int fd = lh_sock_accept(a->listener->fd, &ends);
+    int fd = accept_one(a, &ends);
     if (fd < 0) {
         not_accepted(a, fd);
         return false;

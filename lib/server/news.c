@@ -95,8 +95,10 @@ static void take_vms(struct lh_worker *w)
 {
     struct lh_vms *vms = atomic_exchange(&w->news.vms, NULL);
 
-    if (vms)
-        lh_vms_adopt(w, vms);
+    if (!vms)
+        return;
+    lh_vms_adopt(w, vms);
+    lh_open_files_forget(&w->open_files); /* what it has found is to count */
 }
 
 /* What is given meanwhile raises `any` again. */

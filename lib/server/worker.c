@@ -306,12 +306,14 @@ static void run_tasks(struct lh_worker *w)
 }
 
 /* Files that scripts have lost are open until they are collected, and the
- * garbage of one VM is memory that another may need. */
+ * garbage of one VM is memory that another may need.  What is open for requests
+ * to come goes first. */
 static void find_lost(struct lh_worker *w)
 {
     if (!w->ctx.wants_collection)
         return;
     w->ctx.wants_collection = false;
+    lh_open_files_forget(&w->open_files);
     lh_vms_each(w, lh_vm_find_lost);
 }
 
@@ -511,6 +513,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     init_lists(w);
     lh_mailbox_init(&w->mailbox);
     lh_worker_context(s, &w->ctx, number);
+    lh_open_files_init(&w->open_files, &w->ctx);
     w->ctx.mailbox = &w->mailbox;
     lh_publish_begin_worker(w);
     lh_owners_begin_worker(w);
@@ -549,6 +552,7 @@ void lh_worker_deinit(struct lh_worker *w)
     drop_mail(w);
     lh_news_deinit(&w->news);
     lh_vms_deinit(w);
+    lh_open_files_forget(&w->open_files);
     lh_channels_deinit(&w->channels);
     lh_conns_free_spare(w);
     lh_access_deinit(&w->access);

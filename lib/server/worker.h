@@ -7,6 +7,7 @@
 
 #include "base/channel.h"
 #include "files/files.h"
+#include "files/opened.h"
 #include "os/aio.h"
 #include "os/slots.h"
 #include "os/thread.h"
@@ -62,8 +63,9 @@ struct lh_worker {
     struct lh_list bulk;      /* ... that have had a share and want another */
     struct lh_list ready_vms; /* VMs with work */
     struct lh_served served;  /* files for clients, likewise */
-    unsigned handshakes;      /* steps of TLS handshakes in this turn, */
-    struct lh_step shaking;   /* ... and how long they took */
+    struct lh_open_files open_files;
+    unsigned handshakes;    /* steps of TLS handshakes in this turn, */
+    struct lh_step shaking; /* ... and how long they took */
     bool cut;
     bool idle_told; /* counted in the server's workers_idle */
 

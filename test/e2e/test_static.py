@@ -433,7 +433,9 @@ class Mapped(unittest.TestCase):
             with Client(s.port) as c:
                 self.assertEqual(c.ask("GET", "/file.bin").status, 200)
                 os.rename(path, path + ".away")
-                self.assertEqual(c.ask("GET", "/file.bin").status, 404)
+                harness.wait_until(
+                    lambda: c.ask("GET", "/file.bin").status == 404,
+                    "that a directory is missed")
                 s.signal(signal.SIGHUP)
                 s.wait_for_log("nothing has changed")
                 os.rename(path + ".away", path)

@@ -1,0 +1,118 @@
+/* Pipes between files and sockets: see conduit.h. */
+#include "files/conduit.h"
+
+#include "base/num.h"
+#include "os/fd.h"
+#include "os/splice.h"
+
+#define KEPT_MAX 16
+
+static void conduit_close(struct lh_conduit *conduit)
+{
+    lh_fd_close(conduit->fds[0]);
+    lh_fd_close(conduit->fds[1]);
+    lh_free(conduit);
+}
+
+static struct lh_conduit *take_kept(struct lh_open_files *files)
+{
+    struct lh_list *link = files ? lh_list_take(&files->conduits) : NULL;
+
+    if (!link)
+        return NULL;
+    files->conduits_n--;
+    return LH_OF(link, struct lh_conduit, link);
+}
+
+struct lh_conduit *lh_conduit_new(struct lh_context *ctx)
+{
+    struct lh_conduit *conduit = take_kept(ctx->open_files);
+
+    if (conduit) {
+        conduit->refs = 1;
+        return conduit;
+    }
+    conduit = lh_alloc(sizeof(*conduit));
+    if (!conduit)
+        return NULL;
+    *conduit = (struct lh_conduit){.files = ctx->open_files, .refs = 1};
+    ssize_t room = lh_pipe_open(conduit->fds);
+    if (room < 0) {
+        lh_free(conduit);
+        return NULL;
+    }
+    conduit->room = (size_t)room;
+    return conduit;
+}
+
+struct lh_conduit *lh_conduit_hold(struct lh_conduit *conduit)
+{
+    conduit->refs++;
+    return conduit;
+}
+
+/* The next response must not get what is left in it. */
+static bool may_be_kept(const struct lh_conduit *conduit)
+{
+    const struct lh_open_files *files = conduit->files;
+
+    return files && files->conduits_n < KEPT_MAX &&
+           conduit->fds[1] < files->fd_end && lh_pipe_is_empty(conduit->fds[0]);
+}
+
+void lh_conduit_drop(struct lh_conduit *conduit)
+{
+    if (!conduit || --conduit->refs)
+        return;
+    if (!may_be_kept(conduit)) {
+        conduit_close(conduit);
+        return;
+    }
+    conduit->n = 0;
+    conduit->files->conduits_n++;
+    lh_list_append(&conduit->files->conduits, &conduit->link);
+    lh_open_files_forget_later(conduit->files);
+}
+
+void lh_conduits_forget(struct lh_open_files *files)
+{
+    struct lh_conduit *conduit;
+
+    while ((conduit = take_kept(files)) != NULL)
+        conduit_close(conduit);
+}
+
+ssize_t lh_conduit_fill_now(struct lh_conduit *conduit, int file, uint64_t at,
+                            size_t n, bool warm)
+{
+    ssize_t r;
+
+    n = lh_min(n, conduit->room);
+    r = warm ? lh_splice_in(file, (off_t)at, conduit->fds[1], n)
+             : lh_splice_in_now(file, (off_t)at, conduit->fds[1], n);
+    if (r > 0)
+        conduit->n = (size_t)r;
+    return r;
+}
+
+int lh_conduit_give(struct lh_conduit *conduit, struct lh_exchange *ex)
+{
+    int error = lh_exchange_pipe(ex, conduit->fds[0], conduit->n);
+
+    if (error == 0)
+        conduit->n = 0;
+    return error;
+}
+
+void lh_conduit_take_back(struct lh_conduit *conduit, struct lh_exchange *ex)
+{
+    uint8_t part[4096];
+
+    while (ex && ex->response.piped_n) {
+        size_t n = ex->response.piped_n;
+        ssize_t got =
+            lh_pipe_read(conduit->fds[0], part, lh_min(n, sizeof(part)));
+        if (got <= 0 || lh_exchange_unpipe(ex, part, (size_t)got))
+            lh_exchange_unlend(ex);
+    }
+}
