@@ -2,6 +2,8 @@
 the rest works.  It runs on every build; each class says what it is about."""
 
 import json
+import os
+import re
 import socket
 import unittest
 
@@ -56,6 +58,14 @@ end)
         has = "files" in self.parts
         self.assertEqual(self.answer("/"), every if has else "nothing")
         self.assertEqual(self.answer("/require"), "true" if has else "false")
+
+    def test_static_library(self):
+        """Any linker finds functions in it, not only the compiler's own."""
+        harness.need("readelf")
+        library = os.path.join(harness.BUILD, "liblhttpd.a")
+        symbols = harness.run("readelf", "-sW", library).stdout
+        self.assertTrue(re.search(
+            r"FUNC +GLOBAL .* lhttpd_server_create\n", symbols))
 
     def test_waiting(self):
         self.assertEqual(self.answer("/wait"), "fresh")
