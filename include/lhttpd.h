@@ -238,6 +238,7 @@ typedef struct lhttpd_limits_t {
     uint64_t spawned;          /* 1000 functions of httpd.spawn, of a script */
     uint64_t ws_message_bytes; /* 1048576 a message that is read whole */
     uint64_t ws_ping_ms;       /* 30000 of silence, then a ping */
+    uint64_t sockets;          /* 256 of httpd.connect, open on a worker */
 } lhttpd_limits_t;
 
 static inline lhttpd_limits_t lhttpd_limits_init(void)

@@ -22,7 +22,7 @@ allowed() {
     h2) echo base http h2 ;;
     ws) echo base http ws ;;
     files) echo base os http files ;;
-    lua) echo base os http ws files lua ;;
+    lua) echo base os net http ws files lua ;;
     server | .) echo base os net http h1 h2 ws files lua server ;;
     esac
 }

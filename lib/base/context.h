@@ -33,6 +33,9 @@ struct lh_open_files;
 
 struct lh_exchange;
 
+/* Of net/. */
+struct lh_outward;
+
 /* The server's statistics, for scripts.  Any thread. */
 struct lh_stats_source {
     const void *server;
@@ -71,7 +74,8 @@ struct lh_context {
     struct lh_evq *evq;         /* events, and whose they are: */
     struct lh_slots *slots;     /* for pipes and child processes too */
     struct lh_mailbox *mailbox; /* for struct lh_message, from any thread */
-    struct lh_port *port;       /* NULL: no C function has waited yet */
+    struct lh_port *port;       /* NULL: nobody has needed it yet */
+    struct lh_outward *outward; /* NULL: no script has connected yet */
     struct lh_hub *hub; /* of the server; NULL for VMs that are thrown away */
     struct lh_channels *channels; /* NULL while scripts load */
     struct lh_buf_pools bufs;     /* for lh_buf */

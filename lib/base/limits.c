@@ -57,6 +57,7 @@ static const struct limit limits_table[] = {
     LIMIT(spawned, 1000, RUNNING),
     LIMIT(ws_message_bytes, 1 << 20, RUNNING),
     LIMIT(ws_ping_ms, 30000, RUNNING),
+    LIMIT(sockets, 256, RUNNING),
 };
 
 #define LIMITS (sizeof(limits_table) / sizeof(limits_table[0]))

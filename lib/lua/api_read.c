@@ -8,6 +8,7 @@
 #include "lua/subscription.h"
 #include "lua/file.h"
 #include "lua/form.h"
+#include "lua/socket.h"
 #include "lua/websocket.h"
 
 #define STEP_BYTES ((size_t)4 << 10)
@@ -140,8 +141,11 @@ static int read_other_begin(lua_State *L, struct lh_task *task)
         return lh_websocket_read_begin(L, task);
     if (lh_part_is_first(L))
         return lh_part_read_begin(L, task);
+    if (lh_socket_at(L, 1))
+        return lh_socket_read_begin(L, task);
     return lh_api_argument_error(L, 1, "httpd.read",
-                                 "file, subscription, websocket, part or nil");
+                                 "file, socket, subscription, websocket, part "
+                                 "or nil");
 }
 
 static int read_begin(lua_State *L)

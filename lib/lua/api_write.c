@@ -5,6 +5,7 @@
  */
 #include "lua/api.h"
 #include "lua/file.h"
+#include "lua/socket.h"
 #include "lua/websocket.h"
 
 /* Up to here a string that there is room for is copied whatever its response is
@@ -169,14 +170,31 @@ static void check_plain(lua_State *L, const struct lh_task *task,
         lh_api_error(L, "%s: the request is a websocket now", function);
 }
 
-/* Raises where the first argument, which is no file, is not a client. */
-static bool is_websocket(lua_State *L, const struct lh_task *task)
+enum target { TO_CLIENT, TO_FILE, TO_SOCKET, TO_WEBSOCKET };
+
+/* Of the first argument; raises where it is no stream that can be written. */
+static enum target find_target(lua_State *L, const struct lh_task *task)
 {
+    if (lh_file_is_first(L))
+        return TO_FILE;
     if (lh_websocket_at(L, 1))
-        return true;
+        return TO_WEBSOCKET;
+    if (lh_socket_at(L, 1))
+        return TO_SOCKET;
     lh_api_stream(L, "httpd.write");
     check_plain(L, task, "httpd.write");
-    return false;
+    return TO_CLIENT;
+}
+
+/* The string is at index 2. */
+static int write_elsewhere(lua_State *L, struct lh_task *task,
+                           enum target target, uint64_t timeout_ms)
+{
+    if (target == TO_FILE)
+        return lh_file_write_begin(L, task, timeout_ms);
+    if (target == TO_SOCKET)
+        return lh_socket_write_begin(L, task, timeout_ms);
+    return lh_websocket_write_begin(L, task);
 }
 
 /* write_begin(stream, data, timeout): the client is nil, and a file is a file.
@@ -184,11 +202,10 @@ static bool is_websocket(lua_State *L, const struct lh_task *task)
 static int write_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.write");
-    bool to_file = lh_file_is_first(L);
 
     if (!task)
         return lh_api_refuse(L);
-    bool to_websocket = !to_file && is_websocket(L, task);
+    enum target target = find_target(L, task);
     /* Before the time-out: in write(nil, read(f, n)) a message may be there. */
     int type = lua_type(L, 2);
     if (type == LUA_TNONE || type == LUA_TNIL) {
@@ -196,17 +213,15 @@ static int write_begin(lua_State *L)
         return 1;
     }
     uint64_t timeout_ms =
-        to_websocket ? 0 : lh_api_timeout(L, 3, "httpd.write");
+        target == TO_WEBSOCKET ? 0 : lh_api_timeout(L, 3, "httpd.write");
     if (type == LUA_TTABLE)
         join_array(L);
     task->data.p = lua_tolstring(L, 2, &task->data.n);
     if (!task->data.p)
         return lh_api_argument_error(L, 2, "httpd.write",
                                      "string, number or array");
-    if (to_file)
-        return lh_file_write_begin(L, task, timeout_ms);
-    if (to_websocket)
-        return lh_websocket_write_begin(L, task);
+    if (target != TO_CLIENT)
+        return write_elsewhere(L, task, target, timeout_ms);
     if (goes_at_once(task)) {
         lh_api_note_line(L, task, 2);
         task->outcome = give_data(task);

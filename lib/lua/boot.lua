@@ -45,6 +45,7 @@ httpd.finish = waiting(begins.finish_begin)
 httpd.sleep = waiting(begins.sleep_begin)
 httpd.serve_file = waiting(begins.serve_file_begin)
 httpd.wait = waiting(begins.wait_begin)
+httpd.connect = waiting(begins.connect_begin)
 httpd.shared = {
     get = waiting(begins.shared_get), set = waiting(begins.shared_set),
     add = waiting(begins.shared_add), incr = waiting(begins.shared_incr),
@@ -448,13 +449,15 @@ httpd.multipart = function(limits, timeout)
 end
 
 local unsubscribe, close_file = begins.unsubscribe, httpd.close
-local close_websocket = begins.websocket_close
+local close_websocket, close_socket = begins.websocket_close, begins.socket_close
 function httpd.close(stream, timeout, reason)
     if unsubscribe(stream) or close_websocket(stream, timeout, reason) then
         return true
     end
+    local is_socket, closed, why, code = close_socket(stream, timeout)
+    if is_socket then return results(closed, why, code) end
     if not close_file then
-        error('httpd.close: this is no subscription and no websocket', 2)
+        error('httpd.close: this is no socket, subscription or websocket', 2)
     end
     return close_file(stream, timeout)
 end

@@ -15,6 +15,7 @@
 #include "lua/raise.h"
 #include "lua/traces.h"
 #include "lua/wait_any.h"
+#include "lua/socket.h"
 #include "lua/websocket.h"
 
 #include "base/mem.h"
@@ -117,6 +118,8 @@ static void run_boot(lua_State *L, struct lh_vm *vm, int httpd, int constants)
     lh_api_register(L, vm, lh_subscription_begins);
     lh_api_register(L, vm, lh_websocket_begins);
     lh_api_register(L, vm, lh_form_begins);
+    lh_api_register(L, vm, lh_socket_begins);
+    lh_api_register(L, vm, lh_connect_begins);
     lh_api_register(L, vm, lh_wait_any_begins);
     lh_api_register(L, vm, lh_shared_begins);
     lh_api_register(L, vm, lh_serve_begins);
@@ -143,6 +146,7 @@ static void make_turn(lua_State *L, struct lh_vm *vm)
     lh_subscription_prepare(L, vm);
     lh_websocket_prepare(L, vm);
     lh_form_prepare(L, vm);
+    lh_socket_prepare(L, vm);
     open_httpd(L, vm);
     lua_pushlightuserdata(L, vm);
     lua_pushvalue(L, threads);

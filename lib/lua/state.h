@@ -90,13 +90,14 @@ struct lh_vm {
     int64_t date_s; /* the time that LH_CONST_DATE is for */
     struct lh_vm_cached cache[LH_VM_CACHE];
     struct lh_input spare_input;
+    struct lh_input socket_input; /* a socket's that become a string */
     char *loaded_answer; /* of a shared value, while the script loads */
     struct lh_publication *given; /* the message that becomes a string */
 
     /* References in the registry. */
     int anchors, handlers, threads, constants;
     int files, file_meta, file_open, file_close, popens;
-    int subscription_meta, websocket_meta, part_meta;
+    int subscription_meta, websocket_meta, part_meta, socket_meta;
     int failure;   /* the last error of a wrapped coroutine, its traceback; and
                       see raise.h */
     int hook_mask; /* of the script's own hook, where all share one */

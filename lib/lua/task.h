@@ -20,6 +20,7 @@ struct lh_native;
 struct lh_subscription;
 struct lh_websocket;
 struct lh_form;
+struct lh_socket;
 struct lh_several;
 struct lh_asked;
 struct lh_serving;
@@ -106,6 +107,7 @@ struct lh_task {
     struct lh_task_data data;
     struct lh_task_on on;
     struct lh_subscription *reads;  /* valid while the wait lasts, as on.file */
+    struct lh_socket *socket;       /* likewise */
     struct lh_asked *asked;         /* a shared value's owner */
     struct lh_serving *serving;     /* the file that answers */
     bool serves;                    /* ... and it has begun to */

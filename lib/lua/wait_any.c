@@ -12,6 +12,7 @@
 #include "lua/api.h"
 #include "lua/file.h"
 #include "lua/subscription.h"
+#include "lua/socket.h"
 #include "lua/websocket.h"
 
 #define STREAMS_MOST 16
@@ -20,6 +21,7 @@
 struct waited {
     struct lh_websocket *websocket;
     struct lh_subscription *subscription;
+    struct lh_socket *socket;
     struct lh_file *file;
 };
 
@@ -35,6 +37,8 @@ static bool is_readable(struct lh_task *task, const struct waited *w)
         return lh_websocket_readable(w->websocket);
     if (w->subscription)
         return lh_subscription_readable(w->subscription);
+    if (w->socket)
+        return lh_socket_readable(task, w->socket);
     return lh_file_readable(task, w->file);
 }
 
@@ -78,6 +82,8 @@ static void start_any(struct lh_task *task)
     for (unsigned i = 0; i < all->n; i++) {
         if (all->v[i].subscription)
             lh_subscription_watch(all->v[i].subscription, task);
+        else if (all->v[i].socket)
+            lh_socket_watch(all->v[i].socket, task);
         else if (all->v[i].file)
             lh_file_watch(task);
     }
@@ -92,6 +98,8 @@ static void cancel_any(struct lh_task *task)
     for (unsigned i = 0; i < all->n; i++) {
         if (all->v[i].subscription)
             lh_subscription_watch(all->v[i].subscription, NULL);
+        else if (all->v[i].socket)
+            lh_socket_watch(all->v[i].socket, NULL);
         else if (all->v[i].file)
             lh_file_detach(task);
     }
@@ -126,7 +134,8 @@ static struct lh_file *use_file(lua_State *L, struct lh_task *task)
     lua_insert(L, 1);
     if (!lh_file_is_first(L))
         lh_api_error(L, "bad argument #1 to 'httpd.wait' (an array of "
-                        "websockets, subscriptions and one file expected)");
+                        "sockets, websockets, subscriptions and one file "
+                        "expected)");
     struct lh_file *file = lh_file_use(L, task, "httpd.wait", true, &error);
     if (!file)
         lh_api_error(L, "httpd.wait: another handler uses the file");
@@ -146,9 +155,11 @@ static void add_stream(lua_State *L, struct lh_task *task)
         lh_api_error(L, "httpd.wait: more than %d streams", STREAMS_MOST);
     if (w.websocket)
         lh_websocket_check(L, w.websocket, task, "httpd.wait");
+    else if ((w.socket = lh_socket_at(L, -1)) != NULL)
+        lh_socket_check_free(L, w.socket, "httpd.wait");
     else
         w.subscription = lh_subscription_check_free(L, -1, "httpd.wait");
-    if (w.websocket || w.subscription) {
+    if (w.websocket || w.subscription || w.socket) {
         lua_pop(L, 1);
     } else {
         for (unsigned i = 0; i < all->n; i++)

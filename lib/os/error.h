@@ -19,6 +19,7 @@ enum {
         -EAGAIN, /* would have to wait; EWOULDBLOCK is never given */
     LH_SYS_EBADF = -EBADF,
     LH_SYS_ECHILD = -ECHILD,
+    LH_SYS_EINPROGRESS = -EINPROGRESS,
     LH_SYS_EINVAL = -EINVAL,
     LH_SYS_EIO = -EIO,
     LH_SYS_ELOOP = -ELOOP,

@@ -8,6 +8,7 @@
  */
 #include "server/worker.h"
 
+#include "net/outward.h"
 #include "os/clock.h"
 #include "os/entropy.h"
 #include "os/error.h"
@@ -486,6 +487,7 @@ void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
 
 void lh_worker_context_deinit(struct lh_context *ctx)
 {
+    lh_outward_free(ctx);
     lh_port_close(ctx->port);
     lh_pool_deinit(&ctx->exchanges);
     lh_buf_pools_deinit(&ctx->bufs);

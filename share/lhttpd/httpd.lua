@@ -73,7 +73,7 @@ function httpd.register_handler(name, handler) end
 function httpd.header(table) end
 
 ---Sends data to the client, or writes it to a file.
----@param stream file*? nil: the client
+---@param stream file*|httpd.socket|nil nil: the client
 ---@param data string|number|(string|number)[]|nil
 ---@param timeout? number seconds
 ---@return integer? # bytes taken
@@ -84,7 +84,7 @@ function httpd.write(stream, data, timeout) end
 
 ---Reads the request's body, or from a file. A nil alone is the end. Of what
 ---`httpd.subscribe` and `httpd.websocket` return it reads a message.
----@param stream file*|httpd.subscription|nil nil: the request's body
+---@param stream file*|httpd.socket|httpd.subscription|nil nil: the request's body
 ---@param length? integer|"l"|"L"|"a" nothing: what is there
 ---@param timeout? number seconds
 ---@return string?
@@ -131,6 +131,7 @@ function httpd.fdopen(fd, mode) end
 ---@return "exit"|"signal"|string|nil
 ---@return integer?
 ---@overload fun(subscription: httpd.subscription): true
+---@overload fun(socket: httpd.socket, half?: "write"): boolean?, string?, integer?
 ---@overload fun(ws: httpd.websocket, code?: integer, reason?: string): true
 function httpd.close(file, timeout) end
 
@@ -310,10 +311,27 @@ function httpd.subscribe(channel, options) end
 ---@return string? why
 function httpd.websocket(options) end
 
+---What `httpd.connect` returns: a stream that is read, written and closed.
+---@class httpd.socket
+
+---@class httpd.connect_options
+---@field timeout? number seconds for all of it; 30
+---@field keep? boolean it is not closed with its handler
+
+---Connects to a host by its name or address, or to "unix:/path" without a port.
+---@param host string
+---@param port integer
+---@param options? httpd.connect_options
+---@return httpd.socket?
+---@return string? problem
+---@return integer? code
+---@overload fun(path: string, options?: httpd.connect_options): httpd.socket?, string?, integer?
+function httpd.connect(host, port, options) end
+
 ---Waits until one of several streams can be read, and returns that one.
----@param streams (httpd.websocket|httpd.subscription|file*)[] at most 16, one file
+---@param streams (httpd.websocket|httpd.subscription|httpd.socket|file*)[] at most 16, one file
 ---@param timeout? number seconds
----@return httpd.websocket|httpd.subscription|file*|nil
+---@return httpd.websocket|httpd.subscription|httpd.socket|file*|nil
 ---@return "timeout"|"stopping"|"closed"|nil problem
 function httpd.wait(streams, timeout) end
 

@@ -603,8 +603,8 @@ static void bad_reads(void **state)
          "bad argument #2 to 'httpd.read' (number, 'l', 'L' or 'a' expected,"
          " got string)"},
         {"httpd.write(nil, try(httpd.read, {}, 1))", 200,
-         "bad argument #1 to 'httpd.read' (file, subscription, websocket, part "
-         "or "
+         "bad argument #1 to 'httpd.read' (file, socket, subscription, "
+         "websocket, part or "
          "nil expected, "
          "got "
          "table)"},

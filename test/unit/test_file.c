@@ -261,9 +261,9 @@ static void odd_files(void **state)
     test_live_get(&live, "/closed");
     assert_non_null(strstr(test_live_log(), "httpd.read: the file is closed"));
     test_live_get(&live, "/wrong");
-    assert_non_null(
-        strstr(test_live_log(),
-               "file, subscription, websocket, part or nil expected"));
+    assert_non_null(strstr(test_live_log(),
+                           "file, socket, subscription, websocket, part or nil "
+                           "expected"));
     test_live_stop(&live);
 }
 

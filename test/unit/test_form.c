@@ -292,7 +292,8 @@ static void test_mistakes(void **state)
            "httpd.multipart: called before|"
            "httpd.read: httpd.multipart reads the body|"
            "bad argument #2 to 'httpd.read' (not a length)|nil|nil|"
-           "bad argument #1 to 'httpd.read' (file, subscription, websocket, "
+           "bad argument #1 to 'httpd.read' (file, socket, subscription, "
+           "websocket, "
            "part or nil expected, got table)|");
     test_script_deinit(&s);
 }

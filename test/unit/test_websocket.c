@@ -259,7 +259,7 @@ static void test_wrong_uses(void **state)
         "bad argument #1 to 'httpd.wait' (array of streams expected, got "
         "userdata) |"
         "httpd.wait: the array has no streams |"
-        "bad argument #1 to 'httpd.wait' (an array of websockets, "
+        "bad argument #1 to 'httpd.wait' (an array of sockets, websockets, "
         "subscriptions and one file expected) |");
     end();
 }

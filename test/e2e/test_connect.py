@@ -1,0 +1,438 @@
+"""httpd.connect: sockets that handlers open, to peers of every kind."""
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import tempfile
+import threading
+import time
+
+import harness
+from harness import PATIENCE, Server, script
+
+
+class Peer:
+    """Listens, and runs `serve` with each client in a thread of its own."""
+
+    def __init__(self, serve, family=socket.AF_INET, path=None, backlog=16):
+        self.serve = serve
+        self.socket = socket.socket(socket.AF_UNIX if path else family)
+        self.socket.bind(path or ("::1" if family == socket.AF_INET6 else
+                                  "127.0.0.1", 0))
+        self.socket.listen(backlog)
+        self.port = 0 if path else self.socket.getsockname()[1]
+        self.met = 0
+        self.failure = None
+        self.threads = []
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        if serve:
+            self.acceptor.start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            self.met += 1
+            client.settimeout(PATIENCE)
+            thread = threading.Thread(target=self._serve, args=(client,),
+                                      daemon=True)
+            thread.start()
+            self.threads.append(thread)
+
+    def _serve(self, client):
+        try:
+            with client:
+                self.serve(client)
+        except (ConnectionError, TimeoutError):
+            pass
+        except Exception as e:  # for the test, which runs in another thread
+            self.failure = e
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        # A thread that waits in accept() keeps the socket open.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        if self.serve:
+            self.acceptor.join(PATIENCE)
+        for thread in self.threads:
+            thread.join(PATIENCE)
+        if kind is None and self.failure:
+            raise self.failure
+
+
+def echo(client):
+    while data := client.recv(65536):
+        client.sendall(data)
+
+
+def closed_port():
+    """A port on which nobody listens: bound, so that nobody else will."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    return s
+
+
+class Sockets(harness.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("/", script("run.lua"), workers=1,
+                            limits={"sockets": 8})
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def lua(self, code, server=None):
+        with (server or self.server).client() as c:
+            r = c.ask("POST", "/", body=code.encode())
+        self.assertEqual(r.status, 200, (server or self.server).log()[-2000:])
+        return r.text.split("\n")
+
+    def first(self, code, **more):
+        return self.lua(code, **more)[0]
+
+    def test_lines_there_and_back(self):
+        with Peer(echo) as p:
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                local n = httpd.write(s, "one\\ntwo\\nrest")
+                local a, b = httpd.read(s, "l"), httpd.read(s, "L")
+                httpd.close(s, "write")
+                local c, d = httpd.read(s, "a"), httpd.read(s)
+                assert(httpd.close(s) and tostring(s) == "socket (closed)")
+                return n, a .. b .. c, d, tostring(s)"""),
+                ["12", "onetwo", "rest", "nil",
+                 "socket (closed)"])
+
+    def test_ipv6(self):
+        try:
+            peer = Peer(echo, socket.AF_INET6)
+        except OSError:
+            self.skipTest("there is no IPv6 here")
+        with peer as p:
+            self.assertEqual(self.first(f"""
+                local s = assert(httpd.connect("::1", {p.port}))
+                httpd.write(s, "six")
+                return httpd.read(s, 3)"""), "six")
+
+    def test_unix_sockets(self):
+        with tempfile.TemporaryDirectory(dir=harness.directory()) as d, \
+                Peer(echo, path=d + "/s") as _:
+            os.chmod(d, 0o755)
+            os.chmod(d + "/s", 0o777)
+            self.assertEqual(self.first(f"""
+                local s = assert(httpd.connect("unix:{d}/s", {{timeout = 60}}))
+                httpd.write(s, {{"by ", "unix"}})
+                return httpd.read(s, 7)"""), "by unix")
+        self.assertEqual(self.lua(
+            'return httpd.connect("unix:/nonexistent/s")')[:3],
+            ["nil", "unix:/nonexistent/s: No such file or directory", "2"])
+        self.assertEqual(self.lua(
+            'return httpd.connect("unix:/" .. ("x"):rep(200))')[2], "36")
+
+    def test_a_unix_socket_that_is_full_is_waited_for(self):
+        with tempfile.TemporaryDirectory(dir=harness.directory()) as d:
+            os.chmod(d, 0o755)
+            with Peer(None, path=d + "/s", backlog=0) as p:
+                os.chmod(d + "/s", 0o777)
+                first = socket.socket(socket.AF_UNIX)
+                first.connect(d + "/s")
+                self.assertEqual(self.lua(
+                    f'return httpd.connect("unix:{d}/s", {{timeout = 0.2}})')
+                    [:2], ["nil", "timeout"])
+                thread = threading.Timer(0.2, lambda: p.socket.accept()[0])
+                thread.start()
+                self.assertEqual(self.first(
+                    f'return httpd.connect("unix:{d}/s", {{timeout = 60}})'),
+                    "socket (open)")
+                thread.join()
+                first.close()
+
+    def test_nobody_listens(self):
+        with closed_port() as s:
+            port = s.getsockname()[1]
+            self.assertEqual(self.lua(
+                f'return httpd.connect("127.0.0.1", {port})')[:3],
+                ["nil", "127.0.0.1: Connection refused", "111"])
+
+    def test_who_does_not_answer_is_timed_out(self):
+        """A backlog that is full: the kernel drops what else wants to come."""
+        with Peer(None, backlog=0) as p:
+            full = [socket.socket() for _ in range(4)]
+            for s in full:
+                s.setblocking(False)
+                s.connect_ex(("127.0.0.1", p.port))
+            self.assertEqual(self.lua(
+                f'return httpd.connect("127.0.0.1", {p.port},'
+                ' {timeout = 0.3})')[:2], ["nil", "timeout"])
+            for s in full:
+                s.close()
+
+    def test_names_of_the_hosts_file(self):
+        with Peer(echo) as p:
+            code = f"""
+                local s = assert(httpd.connect("localhost", {p.port}))
+                httpd.write(s, "named")
+                return httpd.read(s, 5)"""
+            self.assertEqual(self.first(code), "named")
+            if harness.own_loop():
+                return
+            with Server("/", script("run.lua"), workers=1,
+                        limits={"aio": "inline"}) as s:
+                self.assertIn("aio=inline allows none: give an address",
+                              self.lua(f'return httpd.connect("localhost",'
+                                       f'{p.port})', server=s)[1])
+                self.assertEqual(self.first(
+                    code.replace("localhost", "127.0.0.1"), server=s), "named")
+
+    def test_mistakes_raise(self):
+        for call, words in (
+                ('httpd.connect()', "bad argument #1 to 'httpd.connect' "
+                                    "(string expected, got nil)"),
+                ('httpd.connect("", 80)', "is empty or has a zero"),
+                ('httpd.connect("a\\0b", 80)', "is empty or has a zero"),
+                ('httpd.connect("a")', "bad argument #2"),
+                ('httpd.connect("a", 0)', "a port is from 1 to 65535"),
+                ('httpd.connect("a", 1.5)', "a port is from 1 to 65535"),
+                ('httpd.connect("a", 1, 2)', "bad argument #3"),
+                ('httpd.connect("unix:/a", 1)', "bad argument #2"),
+                ('httpd.connect("a", 1, {timeout = -1})', "not negative"),
+        ):
+            self.assertIn(words, self.lua(
+                f"return select(2, pcall(function() {call} end))")[0])
+
+    def test_one_byte_at_a_time(self):
+        def trickle(client):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for c in b"a line\nand 100 more":
+                client.sendall(bytes([c]))
+                time.sleep(0.001)
+        with Peer(trickle) as p:
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                return httpd.read(s, "l"), httpd.read(s, 100), httpd.read(s)
+                """)[:3], ["a line", "and 100 more", "nil"])
+
+    def test_much_both_ways_at_once(self):
+        """The writer and the reader are two handlers; the peer reads nothing
+        before somebody reads what it says."""
+        n = 8 << 20
+        with Peer(echo) as p:
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                httpd.spawn(function()
+                    local piece = ("0123456789abcdef"):rep(4096)
+                    for i = 1, {n} / #piece do
+                        assert(httpd.write(s, piece, 60) == #piece)
+                    end
+                    httpd.close(s, "write")
+                end)
+                local got, sum = 0, 0
+                while true do
+                    local data, why = httpd.read(s)
+                    if not data then return got, sum, why end
+                    got, sum = got + #data, sum + data:byte()
+                end""")[::2], [str(n), "nil"])
+
+    def test_a_peer_that_never_reads_holds_back(self):
+        done = threading.Event()
+
+        def deaf(client):
+            done.wait(PATIENCE)
+        with Peer(deaf) as p:
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                local piece = ("x"):rep(1000000)
+                for i = 1, 100 do
+                    local n, why = httpd.write(s, piece, 0.2)
+                    if not n then return why, i < 100 end
+                end""")[:2], ["timeout", "true"])
+            done.set()
+
+    def test_a_read_that_times_out_loses_nothing(self):
+        go = threading.Event()
+
+        def halves(client):
+            client.sendall(b"half")
+            go.wait(PATIENCE)
+            client.sendall(b" and half")
+        with Peer(halves) as p:
+            def soon():
+                go.set()
+            timer = threading.Timer(0.5, soon)
+            timer.start()
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                local a, why = httpd.read(s, 13, 0.1)
+                return why, httpd.read(s, 13, 60)""")[:2],
+                ["timeout", "half and half"])
+            timer.join()
+
+    def test_a_reset_is_told_from_the_end(self):
+        def reset(client):
+            client.recv(1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                              struct.pack("ii", 1, 0))
+        with Peer(reset) as p:
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                httpd.write(s, "x")
+                local data, why, code = httpd.read(s)
+                return data, why, code, select(2, httpd.write(s, "y"))"""),
+                ["nil", "closed", "32", "closed"])
+
+    def test_what_is_closed_stays_so(self):
+        with Peer(echo) as p:
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                assert(httpd.close(s) and httpd.close(s))
+                local _, r = httpd.read(s)
+                local _, w = httpd.write(s, "x")
+                local _, c = httpd.close(s, "write")
+                return r, w, c"""), ["closed"] * 3 + ["nil"])
+
+    def test_it_ends_with_its_handler(self):
+        with Peer(echo) as p:
+            self.lua(f"""
+                S = assert(httpd.connect("127.0.0.1", {p.port}))
+                K = assert(httpd.connect("127.0.0.1", {p.port},
+                                         {{keep = true}}))""")
+            self.assertEqual(self.lua("""
+                httpd.write(K, "kept")
+                local kept = httpd.read(K, 4)
+                local s = tostring(S)
+                httpd.close(K)
+                S, K = nil
+                return s, kept""")[:2], ["socket (closed)", "kept"])
+
+    def test_lost_ones_are_found_and_the_limit_holds(self):
+        with Peer(echo) as p:
+            many = f"""
+                local all, why = {{}}
+                for i = 1, 9 do
+                    all[i], why = httpd.connect("127.0.0.1", {p.port},
+                                                {{keep = true}})
+                end
+                return #all, why"""
+            self.assertEqual(self.lua(many)[:2], ["8", "too many"])
+            # They are garbage now, and the limit has asked for a search.
+            harness.wait_until(lambda: self.lua(many)[0] == "8",
+                               "for lost sockets to be collected")
+            self.first("collectgarbage() collectgarbage()")
+
+    def test_wait_for_one_of_several(self):
+        go = threading.Event()
+
+        def late(client):
+            go.wait(PATIENCE)
+            client.sendall(b"late")
+        with Peer(echo) as quick, Peer(late) as slow:
+            self.assertEqual(self.lua(f"""
+                local a = assert(httpd.connect("127.0.0.1", {slow.port}))
+                local b = assert(httpd.connect("127.0.0.1", {quick.port}))
+                httpd.write(b, "quick")
+                local first = httpd.wait({{a, b}}, 60)
+                local which, what = first == b, httpd.read(first)
+                local none, why = httpd.wait({{a, b}}, 0.1)
+                return which, what, none, why"""),
+                ["true", "quick", "nil", "timeout"])
+            go.set()
+
+    def test_two_readers_are_a_mistake(self):
+        with Peer(echo) as p:
+            self.assertIn("another handler reads the socket", self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                httpd.spawn(function() httpd.read(s) end)
+                httpd.sleep(0)
+                local ok, why = pcall(httpd.read, s)
+                return why""")[0])
+
+    def test_the_client_goes_and_the_wait_ends(self):
+        gone = threading.Event()
+
+        def watch(client):
+            client.recv(1)  # the end: the handler has left
+            gone.set()
+        with Peer(watch) as p:
+            with self.server.client() as c:
+                c.request("POST", "/", body=f"""
+                    local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                    return httpd.read(s)""".encode())
+                harness.wait_until(lambda: p.met, "for the handler")
+                time.sleep(0.05)
+            self.assertTrue(gone.wait(PATIENCE))
+
+    def test_five_slow_peers_at_once(self):
+        """As long as the slowest, by their own word: each answers once all five
+        are there, so that one after the other would never end."""
+        all_there = threading.Barrier(5)
+
+        def slow(client):
+            client.recv(10)
+            all_there.wait(PATIENCE)
+            client.sendall(b"done")
+        with Peer(slow) as p:
+            self.assertEqual(self.first(f"""
+                local done = 0
+                for i = 1, 5 do
+                    httpd.spawn(function()
+                        local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                        httpd.write(s, "go")
+                        if httpd.read(s, "a", 60) == "done" then
+                            done = done + 1
+                        end
+                    end)
+                end
+                for i = 1, 6000 do
+                    if done == 5 then break end
+                    httpd.sleep(0.01)
+                end
+                return done"""), "5")
+
+
+class Stops(harness.TestCase):
+    def wait_with(self, serve, what):
+        with Peer(serve) as p, \
+                Server("/", script("run.lua"), workers=1) as s:
+            with s.client() as c:
+                c.request("POST", "/", body=f"""
+                    local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                    return select(2, {what})""".encode())
+                harness.wait_until(lambda: p.met, "for the handler")
+                time.sleep(0.05)
+                s.signal(signal.SIGTERM)
+                self.assertEqual(c.response().text.split("\n")[0], "stopping")
+            s.wait()
+
+    def test_a_reader_learns_of_a_stop(self):
+        self.wait_with(echo, "httpd.read(s, nil, 600)")
+
+    def test_a_writer_learns_of_a_stop(self):
+        done = threading.Event()
+        self.addCleanup(done.set)
+        self.wait_with(lambda client: done.wait(2),
+                       "httpd.write(s, ('x'):rep(50000000), 600)")
+
+    def test_descriptors_run_out(self):
+        with Peer(echo) as p, \
+                Server("/", script("run.lua"), workers=1, files=32,
+                       limits={"connections": 2}) as s:
+            with s.client() as c:
+                text = c.ask("POST", "/", body=f"""
+                    local all = {{}}
+                    for i = 1, 40 do
+                        local s, why, code = httpd.connect("127.0.0.1",
+                                                           {p.port})
+                        if not s then return why, code end
+                        all[i] = s
+                    end""".encode()).text
+            self.assertEqual(text.split("\n")[:2],
+                             ["127.0.0.1: Too many open files", "24"])

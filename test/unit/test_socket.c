@@ -1,0 +1,134 @@
+/* httpd.connect: what test/e2e/test_connect.py cannot bring about.  The peer is
+ * the server itself. */
+#include "lib/client.h"
+#include "lib/heap.h"
+#include "lib/live.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char script[] =
+    "local function connect(env)\n"
+    "  return assert(httpd.connect('127.0.0.1', env.SERVER_PORT))\n"
+    "end\n"
+    "test('plain', function() end)\n"
+    "test('ask', function(env)\n"
+    "  local s = connect(env)\n"
+    "  assert(httpd.write(s, 'GET /plain HTTP/1.0\\r\\n\\r\\n'))\n"
+    "  local all = assert(httpd.read(s, 'a'))\n"
+    "  same(all:sub(-2), 'ok')\n"
+    "end)\n"
+    "test('named', function(env)\n"
+    "  assert(httpd.connect('localhost', env.SERVER_PORT))\n"
+    "end)\n"
+    /* A finalizer runs wherever anything allocates, and does what it should
+     * not: it ends the socket while its octets become a string. */
+    "test('gc', function(env)\n"
+    "  local s = connect(env)\n"
+    "  local finish = getmetatable(s).__gc\n"
+    "  httpd.write(s, 'GET /plain HTTP/1.0\\r\\n\\r\\n')\n"
+    "  for i = 1, 2000 do\n"
+    "    local p = newproxy and newproxy(true) or\n"
+    "              setmetatable({}, {__gc = function() finish(s) end})\n"
+    "    if newproxy then\n"
+    "      getmetatable(p).__gc = function()\n"
+    "        finish(s)\n"
+    "        local r, why = httpd.connect('127.0.0.1', 1)\n"
+    "        if r or why ~= 'not in a finalizer' then BAD = tostring(why) end\n"
+    "        httpd.read(s)\n"
+    "        httpd.write(s, 'x')\n"
+    "        httpd.close(s)\n"
+    "      end\n"
+    "    end\n"
+    "    p = nil\n"
+    "    local data, why = httpd.read(s, 1)\n"
+    "    if not data then break end\n"
+    "  end\n"
+    "  collectgarbage()\n"
+    "  same(BAD, nil)\n"
+    "  local data, why = httpd.read(s, 1)\n"
+    "  same(data, nil)\n"
+    "end)\n"
+    "test('foreign', function()\n"
+    "  local ok, why = pcall(httpd.close, {})\n"
+    "  same(ok, false)\n"
+    "  local mt = getmetatable(io.stdout)\n"
+    "  same(pcall(httpd.read, setmetatable({}, {})), false)\n"
+    "end)\n";
+
+static struct test_live live;
+
+static void test_asks_itself(void **state)
+{
+    static const char *const paths[] = {"/plain",   "/ask", "/gc",
+                                        "/foreign", "/ask", NULL};
+
+    (void)state;
+    test_live_start(&live, 1, script);
+    test_live_expect_all(&live, paths);
+    test_live_stop(&live);
+}
+
+/* The thread of a look-up has told its outcome a moment before it lets go of
+ * what it told it by. */
+static int is_all_back(void *arg)
+{
+    (void)arg;
+    return test_live_fds() == live.fds && test_heap_live() == 0;
+}
+
+static void stop_after_look_ups(void)
+{
+    assert_int_equal(lhttpd_server_stop(live.server, 20000), 0);
+    lhttpd_server_destroy(live.server);
+    test_live_until(is_all_back, NULL);
+}
+
+static void fail_each(const char *path, unsigned long most)
+{
+    for (unsigned long n = 1; n < most; n++) {
+        test_heap_install(); /* while no other thread uses the heap */
+        test_live_start(&live, 1, script);
+        test_live_expect(&live, "/plain", "ok");
+        test_heap_fail_at(n);
+        int fd = test_live_ask(&live, path);
+        char answer[4096];
+        while (read(fd, answer, sizeof(answer)) > 0)
+            continue;
+        close(fd);
+        test_heap_fail_at(0);
+        test_live_expect(&live, path, "ok");
+        stop_after_look_ups();
+        test_heap_uninstall();
+    }
+}
+
+static void test_allocations_fail(void **state)
+{
+    (void)state;
+    fail_each("/ask", 60);
+}
+
+static void test_allocations_of_a_look_up_fail(void **state)
+{
+    (void)state;
+    fail_each("/named", 40);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_asks_itself),
+        cmocka_unit_test(test_allocations_fail),
+        cmocka_unit_test(test_allocations_of_a_look_up_fail),
+    };
+    int r = cmocka_run_group_tests(tests, NULL, NULL);
+
+    test_live_remove_dir();
+    return r;
+}
