@@ -32,7 +32,7 @@ allowed() {
 # some dozens of processes instead of thousands.
 violations() {
     (cd "$1" && check_folders && check_includes && check_system &&
-        check_descriptors && check_third_party && check_words)
+        check_descriptors && check_linux && check_third_party && check_words)
 }
 
 # files [EXPRESSION OF find ...]: what is below "." and is C.
@@ -86,6 +86,15 @@ check_descriptors() {
             'lh_fd_above\(|O_TMPFILE|O_PATH|static int ring_init|int r = io_uring_queue_init'
 }
 
+# What other systems do not have is in the files that CMake chooses for Linux.
+check_linux() {
+    files -path './os/*' | grep -vE \
+        '_(linux|epoll|uring|pidfd|glibc|musl)[.]c$|/(nowait|refused|child_close_from|aio_announce_thread)[.]c$' |
+        found 'what only Linux has in a file for all systems' \
+            '(^|[^_a-zA-Z0-9])(O_(LARGEFILE|TMPFILE|NOATIME)|EPOLL[A-Z]|SPLICE_F_|F_[SG]ETPIPE_SZ|RESOLVE_|RWF_|SYS_(openat2|pidfd|p(read|write)v2|io_uring))' \
+            ':[[:space:]]*/?\*'
+}
+
 check_third_party() {
     include='#[[:space:]]*include[[:space:]]*[<"]'
     files ! -path './net/*' |
@@ -131,6 +140,7 @@ plant base/x.c '#include "os/evq.h"'
 plant base/x.h '# include "http/field.h"'
 plant os/x.c '#include "net/tls.h"'
 plant net/x.c '#include "http/field.h"'
+plant os/y.c 'int flags = O_CLOEXEC | O_LARGEFILE;'
 plant http/x.c '#include "os/clock.h"'
 plant h1/x.h '#include "h2/h2_conn.h"'
 plant h2/x.c '#include "lua/vm.h"'

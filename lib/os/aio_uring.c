@@ -165,8 +165,10 @@ static void uring_prepare(struct uring *u, struct io_uring_sqe *sqe,
                             uring_part(op), uring_offset(op));
         break;
     case LH_AIO_OPEN:
+        /* What open() of the C library adds where off_t has 64 bits. */
         io_uring_prep_openat(sqe, AT_FDCWD, op->path,
-                             op->flags | LH_AIO_OPEN_FLAGS, op->mode);
+                             op->flags | LH_AIO_OPEN_FLAGS | O_LARGEFILE,
+                             op->mode);
         break;
     case LH_AIO_OPEN_BENEATH:
         prepare_beneath(u, sqe, op);

@@ -8,7 +8,7 @@
 
 /* Added to every open: a script's terminal must not become the one whose
  * signals this process gets. */
-#define LH_AIO_OPEN_FLAGS (O_CLOEXEC | O_NOCTTY | O_LARGEFILE)
+#define LH_AIO_OPEN_FLAGS (O_CLOEXEC | O_NOCTTY)
 
 struct lh_aio_ways {
     const char *name;

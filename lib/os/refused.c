@@ -56,7 +56,7 @@ static int uring_enter_error(void)
 
 static int uring_register_error(void)
 {
-    return unless_bad_fd(syscall(SYS_io_uring_register, NO_FD, 0, NULL, 0));
+    return unless_bad_fd(syscall(SYS_io_uring_register, HIGH_FD, 0, NULL, 0));
 }
 
 static int openat2_resolve_error(unsigned resolve)
