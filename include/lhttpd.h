@@ -401,6 +401,7 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - trust_request_id: "on" or "off": is a client's own x-request-id taken?
  * - cache_control: the field of that name for files of directories, as
  *   "max-age=3600"; "" is none;
+ * - directory_listing: "on" or "off": are directories without an index listed?
  * - mime_types: a file in the form of /etc/mime.types, read now: types of files
  *   that the built-in table does not know.
  *
@@ -596,6 +597,8 @@ typedef struct lhttpd_directory_t {
     const char *cache_control; /* NULL: as the setting of that name */
     const char *index;         /* NULL: "index.html"; "": none */
     int uncompressed;          /* leave .br and .gz beside a file alone */
+    int listing; /* directories without an index: 1 lists them, -1 does not; 0:
+                    as the setting directory_listing */
 } lhttpd_directory_t;
 
 static inline lhttpd_directory_t lhttpd_directory_init(void)

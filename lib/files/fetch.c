@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "files/listing.h"
 #include "os/error.h"
 #include "os/fd.h"
 
@@ -19,7 +20,9 @@ struct lh_fetch {
     struct lh_serving *serving; /* NULL: it has left */
     struct lh_opened *opened;   /* a share: what it is done with, or beneath */
     struct lh_conduit *conduit; /* a share; NULL: none */
-    char octets[];              /* the path, or what is read */
+    struct lh_opened *root;     /* a share, where a directory is listed */
+    struct lh_listing listing;
+    char octets[]; /* the path, or what is read */
 };
 
 /* What was read stays in the operation's memory, whose start `in` is. */
@@ -30,6 +33,7 @@ static void deliver(struct lh_fetch *fetch, struct lh_serving *s)
     s->has_result = true;
     if (fetch->aio.kind == LH_AIO_OPEN_BENEATH && s->result >= 0)
         s->descriptor = (int)s->result;
+    s->page = fetch->listing.page;
     if (fetch->aio.kind == LH_AIO_READ && s->result > 0) {
         s->in = (char *)fetch;
         s->in_at = offsetof(struct lh_fetch, octets);
@@ -48,6 +52,7 @@ static void fetched(struct lh_aio_op *aio)
     lh_count_sub(&ctx->counters.operations, 1);
     lh_count_add(&ctx->counters.operations_done, 1);
     lh_opened_drop(fetch->opened);
+    lh_opened_drop(fetch->root);
     lh_conduit_drop(fetch->conduit);
     if (fetch->serving) {
         deliver(fetch, fetch->serving);
@@ -55,6 +60,7 @@ static void fetched(struct lh_aio_op *aio)
     }
     if (aio->kind == LH_AIO_OPEN_BENEATH && aio->result >= 0)
         lh_fd_close((int)aio->result);
+    lh_free(fetch->listing.page);
     lh_free(fetch);
 }
 
@@ -153,6 +159,39 @@ int lh_fetch_splice(struct lh_serving *s, size_t n)
     fetch->aio.to = s->conduit->fds[1];
     fetch->aio.n = lh_min(n, s->conduit->room);
     fetch->aio.offset = s->at;
+    return fetch_start(s, fetch);
+}
+
+/* In a helper thread. */
+static int64_t list_folder(struct lh_aio_op *aio)
+{
+    return lh_listing_make(&LH_OF(aio, struct lh_fetch, aio)->listing);
+}
+
+/* The path of the URL is its title; both are copied, since the request may end
+ * meanwhile. */
+int lh_fetch_list(struct lh_serving *s)
+{
+    struct lh_str title = s->ex->request.path;
+    struct lh_fetch *fetch =
+        fetch_new(s, LH_AIO_CALL, s->file, s->path_n + 1 + title.n + 1);
+
+    if (!fetch)
+        return LH_SYS_ENOMEM;
+    char *path = fetch->octets, *at = path + s->path_n + 1;
+    memcpy(path, s->path, s->path_n);
+    path[s->path_n] = '\0';
+    memcpy(at, title.p, title.n);
+    at[title.n] = '\0';
+    fetch->root = s->root ? lh_opened_hold(s->root) : NULL;
+    fetch->listing = (struct lh_listing){
+        .fd = s->file->fd,
+        .root = s->root ? s->root->fd : LH_BENEATH_NOTHING,
+        .path = path,
+        .title = at,
+        .is_top = s->root && s->path_n == 0,
+    };
+    fetch->aio.call = list_folder;
     return fetch_start(s, fetch);
 }
 

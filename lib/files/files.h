@@ -14,6 +14,7 @@ struct lh_files_options {
                               the system's */
     bool remote;           /* it waits for others (os/beneath.h) */
     const char *index;     /* of directories, "index.html"; NULL: none */
+    bool listing;          /* a directory without that page is listed */
     bool compressed;       /* .br and .gz beside the file */
     const struct lh_media *media; /* NULL: the built-in ones */
     struct lh_str cache_control;  /* these: .p NULL: none */

@@ -60,6 +60,15 @@ static void begin_variants(struct lh_serving *s)
     s->order_n = lh_coding_order(&wishes, s->order);
 }
 
+/* A directory that has no page, if it is one. */
+static void no_index(struct lh_serving *s)
+{
+    if (s->options->listing)
+        s->state = LH_SERVING_FOLDER;
+    else
+        not_found(s);
+}
+
 /* A directory, whose path has no slash yet. */
 static void found_folder(struct lh_serving *s)
 {
@@ -75,7 +84,7 @@ static void found_folder(struct lh_serving *s)
     if (s->options->index)
         s->state = LH_SERVING_INDEX;
     else
-        not_found(s);
+        no_index(s);
 }
 
 /* What was opened, as the path or the index. */
@@ -95,7 +104,7 @@ static void look_at(struct lh_serving *s, struct lh_opened *opened,
     if (kind != LH_FOUND_DIRECTORY)
         lh_serving_fail(s, 403);
     else if (is_index)
-        not_found(s);
+        no_index(s);
     else
         found_folder(s);
 }
@@ -182,7 +191,17 @@ static void not_opened(struct lh_serving *s, int error)
         find_variant(s, NULL);
     else if (s->state == LH_SERVING_ROOT || !is_absent(error))
         lh_serving_error(s, error);
+    else if (s->state == LH_SERVING_INDEX)
+        no_index(s);
     else
+        not_found(s);
+}
+
+static void open_folder(struct lh_serving *s, struct lh_opened *opened)
+{
+    s->file = opened;
+    s->state = LH_SERVING_LIST;
+    if (opened->found.kind != LH_FOUND_DIRECTORY)
         not_found(s);
 }
 
@@ -195,6 +214,9 @@ static void found(struct lh_serving *s, struct lh_opened *opened)
         break;
     case LH_SERVING_VARIANT:
         find_variant(s, opened);
+        break;
+    case LH_SERVING_FOLDER:
+        open_folder(s, opened);
         break;
     default:
         look_at(s, opened, s->state == LH_SERVING_INDEX);

@@ -102,7 +102,9 @@ static void give_up(struct lh_serving *s)
     lh_conduit_drop(s->conduit);
     if (s->descriptor >= 0)
         lh_fd_close(s->descriptor);
+    lh_free(s->page);
     lh_free(s->in);
+    s->page = NULL;
     s->root = s->file = NULL;
     s->conduit = NULL;
     s->descriptor = -1;
@@ -120,6 +122,8 @@ bool lh_serving_step(struct lh_serving *s)
             s->state = LH_SERVING_ENDED;
         } else if (s->state == LH_SERVING_BODY) {
             moved = lh_body_step(s);
+        } else if (s->state == LH_SERVING_LIST) {
+            moved = lh_list_step(s);
         } else {
             moved = lh_find_step(s);
         }

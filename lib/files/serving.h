@@ -19,6 +19,8 @@ enum lh_serving_state {
     LH_SERVING_PATH,    /* ... beneath it what was asked for */
     LH_SERVING_INDEX,   /* ... or the page of that */
     LH_SERVING_VARIANT, /* looks for a compressed one */
+    LH_SERVING_FOLDER,  /* opens a directory that is to be listed */
+    LH_SERVING_LIST,    /* ... and waits for the list */
     LH_SERVING_BODY,
     LH_SERVING_ENDED,
 };
@@ -51,7 +53,8 @@ struct lh_serving {
     unsigned part;
     struct lh_str text; /* that comes before the file's octets */
     uint64_t at, left;
-    char *in; /* octets from `at` on that an operation has read */
+    char *page; /* a list; `text` is what is left of it */
+    char *in;   /* octets from `at` on that an operation has read */
     size_t in_at, in_n;
     struct lh_conduit *conduit; /* instead; NULL: none yet */
     bool splices;               /* an operation fills it */
@@ -78,6 +81,8 @@ int lh_fetch_open(struct lh_serving *s, const char *path,
 /* Octets of the file into s->in; into the conduit.  LH_SYS_ENOMEM. */
 int lh_fetch_read(struct lh_serving *s, size_t n);
 int lh_fetch_splice(struct lh_serving *s, size_t n);
+/* The page that lists the directory s->file, into s->page. */
+int lh_fetch_list(struct lh_serving *s);
 /* Nobody wants to know any more. */
 void lh_fetch_leave(struct lh_serving *s);
 
@@ -93,6 +98,11 @@ bool lh_find_step(struct lh_serving *s);
 void lh_answer_begin(struct lh_serving *s);
 /* 405, with the methods that are allowed. */
 void lh_answer_method(struct lh_serving *s);
+
+/* --- listed.c ------------------------------------------------------------- */
+
+/* Lists the directory that is open; false: it waits. */
+bool lh_list_step(struct lh_serving *s);
 
 /* --- body.c --------------------------------------------------------------- */
 

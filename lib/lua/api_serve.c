@@ -154,6 +154,8 @@ static void take_option(const struct wanted *w)
         take_download(w);
     else if (strcmp(name, "index") == 0)
         take_index(w);
+    else if (strcmp(name, "listing") == 0)
+        options->listing = take_switch(w, name);
     else if (strcmp(name, "compressed") == 0)
         options->compressed = take_switch(w, name);
     else if (strcmp(name, "status") == 0)

@@ -153,6 +153,8 @@ int64_t lh_aio_perform(struct lh_aio_op *op)
         break;
     case LH_AIO_SPLICE:
         return lh_splice_in(op->fd, at, op->to, n);
+    case LH_AIO_CALL:
+        return op->call(op);
     }
     return r < 0 ? -errno : r;
 }

@@ -28,6 +28,7 @@ enum lh_aio_kind {
     LH_AIO_OPEN_BENEATH, /* see os/beneath.h */
     LH_AIO_SYNC,
     LH_AIO_SPLICE, /* from a file into a pipe, without a copy */
+    LH_AIO_CALL,   /* a function of the caller's, in a helper thread */
 };
 
 /* The position of a file that is written at its end, or that has none. */
@@ -49,6 +50,8 @@ struct lh_aio_op {
     int flags;        /* OPEN: those of open(2); close-on-exec is added.
                          OPEN_BENEATH: an enum lh_beneath_what */
     mode_t mode;      /* OPEN */
+    /* CALL: may wait; what it gives is the result. */
+    int64_t (*call)(struct lh_aio_op *op);
 
     /* In the adding thread, from lh_aio_deliver().  `result`: octets moved (a
      * read's at an offset are fewer than n only at the end of the file, one's

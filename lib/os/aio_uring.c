@@ -1,6 +1,9 @@
 /*
  * File operations by io_uring: one io_uring_submit() a turn, and the ring's
  * own descriptor is readable while completions wait.
+ *
+ * Calls go to helper threads (aio_threads.c), which are there from the first
+ * one on.  While some of these are out the ring watches their descriptor.
  */
 #include "os/aio_ways.h"
 
@@ -12,6 +15,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/openat2.h>
+#include <poll.h>
 
 /* In the kernel at once; more wait in ours. */
 #define ENTRIES 256
@@ -20,6 +24,8 @@ struct uring {
     struct lh_aio aio;
     struct io_uring ring;
     unsigned in_kernel;
+    struct lh_aio *rest;       /* by helper threads; NULL: none yet */
+    bool watched;              /* ... by the ring */
     struct open_how how[2][2]; /* by enum lh_beneath_what; [1]: anywhere */
 };
 
@@ -121,6 +127,7 @@ static int uring_new(struct lh_aio **aio, struct lh_err *err)
 
 static void uring_free(struct lh_aio *aio)
 {
+    lh_aio_free(uring_of(aio)->rest);
     io_uring_queue_exit(&uring_of(aio)->ring);
     lh_free(uring_of(aio));
 }
@@ -176,6 +183,9 @@ static void uring_prepare(struct uring *u, struct io_uring_sqe *sqe,
     case LH_AIO_SYNC:
         io_uring_prep_fsync(sqe, op->fd, 0);
         break;
+    case LH_AIO_CALL: /* there is no helper: it fails in uring_reap() */
+        io_uring_prep_nop(sqe);
+        break;
     case LH_AIO_SPLICE:
         io_uring_prep_splice(sqe, op->fd, (int64_t)op->offset, op->to, -1,
                              uring_part(op), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -184,24 +194,92 @@ static void uring_prepare(struct uring *u, struct io_uring_sqe *sqe,
     io_uring_sqe_set_data(sqe, op);
 }
 
+/* The ring tells when a helper has done something.  Its entry has no operation.
+ */
+static void watch_rest(struct uring *u)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+    if (!sqe)
+        return;
+    io_uring_prep_poll_add(sqe, u->rest->fd, POLLIN);
+    io_uring_sqe_set_data(sqe, NULL);
+    u->watched = true;
+}
+
+/* False: there is no helper to be had. */
+static bool give_to_rest(struct uring *u, struct lh_aio_op *op)
+{
+    struct lh_err err;
+
+    if (!u->rest && lh_aio_threads.new(&u->rest, &err) < 0)
+        return false;
+    lh_aio_add(u->rest, op);
+    return true;
+}
+
+/* No more than the completion queue holds, so that it never overflows. */
+static void fill_ring(struct uring *u, struct lh_list *waiting)
+{
+    while (!lh_list_empty(waiting) && u->in_kernel < ENTRIES &&
+           io_uring_sq_space_left(&u->ring) > 1) {
+        struct lh_aio_op *op =
+            LH_OF(lh_list_take(waiting), struct lh_aio_op, link);
+        if (op->kind == LH_AIO_CALL && give_to_rest(u, op))
+            continue;
+        uring_prepare(u, io_uring_get_sqe(&u->ring), op);
+        u->in_kernel++;
+    }
+    if (!u->rest)
+        return;
+    lh_aio_submit(u->rest);
+    if (lh_aio_pending(u->rest) && !u->watched)
+        watch_rest(u);
+}
+
 static bool uring_submit(struct lh_aio *aio)
 {
     struct uring *u = uring_of(aio);
 
-    /* No more than the completion queue holds, so that it never overflows. */
-    while (!lh_list_empty(&aio->waiting) && u->in_kernel < ENTRIES) {
-        struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-        if (!sqe)
-            break;
-        struct lh_list *link = lh_list_take(&aio->waiting);
-        uring_prepare(u, sqe, LH_OF(link, struct lh_aio_op, link));
-        u->in_kernel++;
-    }
+    fill_ring(u, &aio->waiting);
     /* Again for those behind a refused entry, where there is no such flag. */
     for (int i = 0; i < ENTRIES && io_uring_sq_ready(&u->ring); i++)
         if (io_uring_submit(&u->ring) <= 0)
             break;
     return io_uring_sq_ready(&u->ring) == 0;
+}
+
+/* What has come back; the ring watches on for what has not. */
+static void reap_rest(struct uring *u)
+{
+    struct lh_list *link;
+
+    u->watched = false;
+    u->rest->ways->reap(u->rest);
+    while ((link = lh_list_take(&u->rest->waiting)) != NULL) {
+        u->rest->pending--;
+        lh_list_append(&u->aio.waiting, link);
+    }
+    while ((link = lh_list_take(&u->rest->done)) != NULL) {
+        u->rest->pending--;
+        lh_list_append(&u->aio.done, link);
+    }
+    if (!lh_aio_pending(u->rest))
+        return;
+    watch_rest(u);
+    u->aio.refused = !u->watched || io_uring_submit(&u->ring) < 0;
+}
+
+static void end_operation(struct uring *u, struct lh_aio_op *op, int moved)
+{
+    u->in_kernel--;
+    if (op->kind == LH_AIO_CALL)
+        moved = -EAGAIN; /* there was no helper for it */
+    if ((op->kind == LH_AIO_OPEN || op->kind == LH_AIO_OPEN_BENEATH) &&
+        moved >= 0)
+        moved = lh_fd_above(moved);
+    lh_list_init(&op->link);
+    lh_aio_finished(&u->aio, op, moved);
 }
 
 static void uring_reap(struct lh_aio *aio)
@@ -213,12 +291,10 @@ static void uring_reap(struct lh_aio *aio)
         struct lh_aio_op *op = io_uring_cqe_get_data(cqe);
         int moved = cqe->res;
         io_uring_cqe_seen(&u->ring, cqe);
-        u->in_kernel--;
-        if ((op->kind == LH_AIO_OPEN || op->kind == LH_AIO_OPEN_BENEATH) &&
-            moved >= 0)
-            moved = lh_fd_above(moved);
-        lh_list_init(&op->link);
-        lh_aio_finished(aio, op, moved);
+        if (op)
+            end_operation(u, op, moved);
+        else
+            reap_rest(u);
     }
 }
 

@@ -161,21 +161,27 @@ int lh_beneath_open_now(int dir, const char *path, enum lh_beneath_what what)
     return fd == -ENOSYS || fd == -EPERM || fd == -EINVAL ? -EAGAIN : fd;
 }
 
+void lh_beneath_tell(const struct stat *st, struct lh_found *found)
+{
+    found->kind = S_ISREG(st->st_mode)   ? LH_FOUND_FILE
+                  : S_ISDIR(st->st_mode) ? LH_FOUND_DIRECTORY
+                  : S_ISLNK(st->st_mode) ? LH_FOUND_LINK
+                                         : LH_FOUND_OTHER;
+    found->size = (uint64_t)st->st_size;
+    found->inode = (uint64_t)st->st_ino;
+    found->links = (uint64_t)st->st_nlink;
+    found->changed_s = (int64_t)st->st_ctim.tv_sec;
+    found->changed_ns = (uint32_t)st->st_ctim.tv_nsec;
+    found->modified_s = (int64_t)st->st_mtim.tv_sec;
+    found->modified_ns = (uint32_t)st->st_mtim.tv_nsec;
+}
+
 int lh_beneath_stat(int fd, struct lh_found *found)
 {
     struct stat st;
 
     if (fstat(fd, &st) < 0)
         return -errno;
-    found->kind = S_ISREG(st.st_mode)   ? LH_FOUND_FILE
-                  : S_ISDIR(st.st_mode) ? LH_FOUND_DIRECTORY
-                                        : LH_FOUND_OTHER;
-    found->size = (uint64_t)st.st_size;
-    found->inode = (uint64_t)st.st_ino;
-    found->links = (uint64_t)st.st_nlink;
-    found->changed_s = (int64_t)st.st_ctim.tv_sec;
-    found->changed_ns = (uint32_t)st.st_ctim.tv_nsec;
-    found->modified_s = (int64_t)st.st_mtim.tv_sec;
-    found->modified_ns = (uint32_t)st.st_mtim.tv_nsec;
+    lh_beneath_tell(&st, found);
     return 0;
 }

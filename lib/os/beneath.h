@@ -37,7 +37,12 @@ int lh_beneath_by_hand(int dir, const char *path, enum lh_beneath_what what);
 bool lh_beneath_is_remote(const char *path);
 
 /* What is open. */
-enum lh_found_kind { LH_FOUND_FILE, LH_FOUND_DIRECTORY, LH_FOUND_OTHER };
+enum lh_found_kind {
+    LH_FOUND_FILE,
+    LH_FOUND_DIRECTORY,
+    LH_FOUND_LINK, /* of a name alone (os/folder.h) */
+    LH_FOUND_OTHER,
+};
 
 struct lh_found {
     enum lh_found_kind kind;
@@ -49,6 +54,10 @@ struct lh_found {
 
 /* 0 or a negative errno. */
 int lh_beneath_stat(int fd, struct lh_found *found);
+
+/* Inside: what the system says of it. */
+struct stat;
+void lh_beneath_tell(const struct stat *st, struct lh_found *found);
 
 /* Inside: the flags of open(2), and what one system call can do; -ENOSYS: this
  * system has none. */

@@ -50,6 +50,7 @@ int lh_directory_new(struct lh_directory **out, const char *path,
         return lh_err_memory(err);
     }
     d->uncompressed = given->uncompressed != 0;
+    d->listing = given->listing;
     *out = d;
     return 0;
 }
@@ -86,6 +87,7 @@ int lh_directory_begin(struct lh_directory *d,
         .directory = d->path,
         .remote = lh_beneath_is_remote(d->path),
         .index = *index ? index : NULL,
+        .listing = d->listing ? d->listing > 0 : settings->listing,
         .compressed = !d->uncompressed,
         .media = &settings->media,
         .cache_control = lh_str_of(d->cache_control ? d->cache_control

@@ -11,6 +11,7 @@
 struct lh_directory {
     char *path, *index, *cache_control; /* NULL: as the settings say */
     bool uncompressed;
+    int listing;                     /* as lhttpd_directory_t says */
     struct lh_files_options options; /* once the server begins */
     struct lh_tally *tally;
 };
@@ -18,6 +19,7 @@ struct lh_directory {
 /* What the settings say of all of them. */
 struct lh_directory_settings {
     char *cache_control; /* NULL: none */
+    bool listing;
     struct lh_media media;
 };
 

@@ -194,6 +194,12 @@ static int set_cache_control(struct lhttpd_server_t *s, const char *value,
     return lh_directory_set_cache_control(&s->settings.directories, value, err);
 }
 
+static int set_directory_listing(struct lhttpd_server_t *s, const char *value,
+                                 struct lh_err *err)
+{
+    return set_switch(&s->settings.directories.listing, value, err);
+}
+
 static int set_mime_types(struct lhttpd_server_t *s, const char *value,
                           struct lh_err *err)
 {
@@ -273,6 +279,7 @@ static const struct setting settings_table[] = {
     {"access_format", BEFORE_START, lh_logs_set_format},
     {"trust_request_id", BEFORE_START, set_trust_request_id},
     {"cache_control", BEFORE_START, set_cache_control},
+    {"directory_listing", BEFORE_START, set_directory_listing},
     {"mime_types", BEFORE_START, set_mime_types},
 };
 

@@ -157,6 +157,7 @@ function httpd.sendfile(file, offset, length, timeout) end
 ---@field root? string the directory that the path lies in, and is not led out of
 ---@field index? string|false the page of a directory; "index.html"
 ---@field type? string `content-type`, instead of what the name says
+---@field listing? boolean a directory without that page is listed
 ---@field cache_control? string
 ---@field download? string|boolean a file name for the client to store it as
 ---@field compressed? boolean false: leave `.br` and `.gz` beside it alone

@@ -386,6 +386,30 @@ class Mapped(unittest.TestCase):
                 self.assertEqual(c.ask("POST", "/files/file.bin").get("allow"),
                                  "GET, HEAD")
 
+    def test_listing(self):
+        """Only where it was asked for."""
+        with directory() as path:
+            os.mkdir(os.path.join(path, "sub"))
+            for name in (b"\xff<i>", "\u00e4 b".encode(), b".hidden"):
+                with open(os.path.join(path.encode(), b"sub", name), "wb"):
+                    pass
+            with Server(options=("-s", "/", path)) as s, Client(s.port) as c:
+                self.assertEqual(c.ask("GET", "/sub/").status, 404)
+            with Server(options=("-s", "/", path),
+                        limits={"directory_listing": "on"}) as s, \
+                    Client(s.port) as c:
+                self.assertEqual(c.ask("GET", "/sub").get("location"), "/sub/")
+                response = c.ask("GET", "/sub/")
+                self.assertEqual(response.status, 200)
+                links = re.findall(rb'href="([^"]*)"', response.body)
+                self.assertEqual(links, [b"../", b"%C3%A4%20b", b"%FF%3Ci%3E"])
+                for link in links:
+                    self.assertEqual(c.ask("GET", "/sub/" + link.decode())
+                                     .status, 200)
+                length = response.get("content-length")
+                response = c.ask("HEAD", "/sub/")
+                self.assertEqual(response.get("content-length"), length)
+
     def test_conditions_and_ranges(self):
         with directory() as path, Server(options=("-s", "/", path)) as s:
             Answers.check_all(self, s.port, True)

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +251,42 @@ static void splices_into_a_pipe(void **state)
     close(fds[1]);
 }
 
+struct called {
+    struct lh_aio_op op;
+    pthread_t by;
+};
+
+static int64_t note_thread(struct lh_aio_op *op)
+{
+    ((struct called *)op)->by = pthread_self();
+    return ((struct called *)op)->op.fd;
+}
+
+/* They do not hold the worker's thread, unless it is to do all. */
+static void calls_functions(void **state)
+{
+    struct fixture *f = need(state);
+    bool is_inline = strcmp(lh_aio_way(f->aio), "inline") == 0;
+    struct called calls[40] = {0};
+    struct lh_aio_op other = {.kind = LH_AIO_OPEN, .path = "/no/such/file"};
+
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 40; i++) {
+            calls[i].op = (struct lh_aio_op){.kind = LH_AIO_CALL,
+                                             .fd = i,
+                                             .call = note_thread,
+                                             .complete = count_completed};
+            lh_aio_add(f->aio, &calls[i].op);
+        }
+        assert_int_equal(run(f, &other), -ENOENT);
+        for (int i = 0; i < 40; i++) {
+            assert_int_equal(calls[i].op.result, i);
+            assert_int_equal(pthread_equal(calls[i].by, pthread_self()) != 0,
+                             is_inline);
+        }
+    }
+}
+
 static void errors_are_each_operation_s_own(void **state)
 {
     struct fixture *f = need(state);
@@ -430,6 +467,7 @@ int main(void)
         EACH(a_pipe_is_not_read_to_its_end),
         EACH(opens),
         EACH(splices_into_a_pipe),
+        EACH(calls_functions),
         EACH(errors_are_each_operation_s_own),
         EACH(writes_at_the_end_of_an_append_file),
         EACH(a_refused_operation_holds_up_none),

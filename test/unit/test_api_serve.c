@@ -48,6 +48,7 @@ static const char source[] =
     "serve('options', 'a.txt', {root = DIR, type = 'text/x-own',\n"
     "  cache_control = 'no-store', download = 'n\\195\\164me \"1\".txt',\n"
     "  compressed = false, index = false})\n"
+    "serve('list', '', {root = DIR, index = false, listing = true})\n"
     "serve('status', 'a.txt', {root = DIR, status = 503})\n"
     "httpd.register_handler('/files/*', function(env)\n"
     "  httpd.serve_file(env.PATH_INFO, root)\n"
@@ -71,6 +72,7 @@ static const char source[] =
     "  fails('200 to 599', 'a', {status = 99})\n"
     "  fails('200 to 599', 'a', {status = 200.5})\n"
     "  fails('has a slash', 'a', {index = 'a/b'})\n"
+    "  fails(\"'listing' is a number\", 'a', {listing = 1})\n"
     "  fails(\"'compressed' is a string\", 'a', {compressed = 'no'})\n"
     "end)\n"
     "httpd.register_handler('/late', function()\n"
@@ -146,6 +148,8 @@ static void beneath_a_root(void **state)
     expect("/zero", "HTTP/1.1 404 ");
     expect("/folder", "HTTP/1.1 404 ");
     assert_non_null(strstr(answer, "404 Not Found"));
+    expect("/list", "HTTP/1.1 200 ");
+    assert_non_null(strstr(answer, "<a href=\"a.txt\">a.txt</a>"));
 }
 
 static void options(void **state)

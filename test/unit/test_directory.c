@@ -194,6 +194,34 @@ static void beside_scripts(void **state)
     stop();
 }
 
+/* What a directory says itself counts more than the setting. */
+static void listed(void **state)
+{
+    lhttpd_directory_t d = lhttpd_directory_init();
+    char www[100];
+
+    (void)state;
+    create();
+    snprintf(www, sizeof(www), "%s", test_live_path("www"));
+    assert_int_equal(lhttpd_server_set(s, "directory_listing", "yes"),
+                     LHTTPD_EINVAL);
+    assert_int_equal(lhttpd_server_set(s, "directory_listing", "on"), 0);
+    d.index = "";
+    assert_int_equal(lhttpd_server_map_directory(s, "/as_set", www, &d), 0);
+    d.listing = -1;
+    assert_int_equal(lhttpd_server_map_directory(s, "/not", www, &d), 0);
+    start();
+    expect("/as_set/", 200, "<a href=\"a.txt\">a.txt</a>");
+    expect("/not/", 404, "");
+    stop();
+    create();
+    d.listing = 1;
+    assert_int_equal(lhttpd_server_map_directory(s, "/own", www, &d), 0);
+    start();
+    expect("/own/", 200, "<a href=\"a.txt\">a.txt</a>");
+    stop();
+}
+
 /* The tally of the directory. */
 static void counted(void **state)
 {
@@ -278,7 +306,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes),       cmocka_unit_test(one_of_a_prefix),
         cmocka_unit_test(beside_scripts), cmocka_unit_test(counted),
-        cmocka_unit_test(long_file),      cmocka_unit_test(replaced),
+        cmocka_unit_test(listed),         cmocka_unit_test(long_file),
+        cmocka_unit_test(replaced),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

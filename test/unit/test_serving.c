@@ -480,10 +480,65 @@ static void with_options(void **state)
     check_row(&(struct row){"GET", "/none", NULL, NULL, 410, NULL, NULL});
     check_row(&(struct row){"GET", "/sub/", NULL, NULL, 410, NULL, NULL});
     assert_int_equal(others, 2);
+    options.listing = true;
+    check_row(&(struct row){"GET", "/sub/", NULL, NULL, 200,
+                            "cache-control: no-cache\n", NULL});
+    check_row(&(struct row){"GET", "/none/", NULL, NULL, 410, NULL, NULL});
+    options.listing = false;
     options.directory = "/nonexistent";
     check_row(&(struct row){"GET", "/a.txt", NULL, NULL, 404, NULL, NULL});
     assert_non_null(strstr(t.last_log, "'/nonexistent': No such file"));
     tear_down_context();
+}
+
+static void check_list(const char *way, bool remote)
+{
+    int fds = test_live_fds();
+
+    set_up_context(way, remote);
+    options.listing = true;
+    check_row(&(struct row){"GET", "/sub/", NULL, NULL, 200, NULL, "<p>sub"});
+    check_row(
+        &(struct row){"GET", "/sub", NULL, NULL, 308, "location: /sub/\n", ""});
+    check_row(&(struct row){"HEAD", "/empty/", NULL, NULL, 200,
+                            "content-type: text/html; charset=utf-8\n", ""});
+    check_row(&(struct row){"POST", "/empty/", NULL, NULL, 405, NULL, NULL});
+    check_row(&(struct row){"GET", "/none/", NULL, NULL, 404, NULL, NULL});
+    check_row(&(struct row){"GET", "/a.txt/", NULL, NULL, 404, NULL, NULL});
+    options.index = NULL;
+    begin("GET", "/sub/", NULL);
+    finish(100);
+    assert_int_equal(loop.status, 200);
+    assert_int_equal(loop.body_n, declared);
+    assert_non_null(strstr(loop.body, "<h1>/sub/</h1>"));
+    assert_non_null(strstr(loop.body, "<a href=\"b.css\">b.css</a>"));
+    assert_null(strstr(loop.body, "hidden"));
+    test_loopback_deinit(&loop);
+
+    /* The client goes while the list is made. */
+    begin("GET", "/sub/", NULL);
+    test_loopback_gone(&loop);
+    lh_served_run(&served);
+    test_loopback_deinit(&loop);
+    while (lh_aio_pending(t.ctx.aio))
+        wait_for_operations();
+    tear_down_context();
+    assert_int_equal(test_live_fds(), fds);
+}
+
+static void lists(void **state)
+{
+    struct lh_aio *aio;
+    struct lh_err err;
+
+    (void)state;
+    check_list("inline", false);
+    check_list("threads", true);
+    if (lh_aio_new(&aio, "uring", &err) < 0)
+        return;
+    lh_aio_free(aio);
+    check_list("uring", false);
+    check_list("uring", true);
 }
 
 /* Without a directory the path is the system's, and dots are the script's. */
@@ -562,12 +617,12 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_once),        cmocka_unit_test(by_operations),
-        cmocka_unit_test(by_uring),       cmocka_unit_test(long_ones),
-        cmocka_unit_test(parts),          cmocka_unit_test(changing),
-        cmocka_unit_test(entity_tags),    cmocka_unit_test(with_options),
-        cmocka_unit_test(any_path),       cmocka_unit_test(clients_go),
-        cmocka_unit_test(without_memory),
+        cmocka_unit_test(at_once),     cmocka_unit_test(by_operations),
+        cmocka_unit_test(by_uring),    cmocka_unit_test(long_ones),
+        cmocka_unit_test(parts),       cmocka_unit_test(changing),
+        cmocka_unit_test(entity_tags), cmocka_unit_test(with_options),
+        cmocka_unit_test(any_path),    cmocka_unit_test(lists),
+        cmocka_unit_test(clients_go),  cmocka_unit_test(without_memory),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);
