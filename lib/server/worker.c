@@ -114,11 +114,13 @@ static bool lines_have_left(const struct lh_worker *w, const struct lh_lines *l)
             w->ctx.now_ms >= atomic_load(&w->server->stop_at_ms));
 }
 
-/* Nothing is left that the worker would have to see to.  After a cut, tasks
- * that do not end are given up in a while, and the server reports them. */
+/* Nothing is left that the worker would have to see to.  Files whose clients
+ * were cut off are given up in the turn after.  After a cut, tasks that do not
+ * end are given up in a while, and the server reports them. */
 static bool has_nothing_left(const struct lh_worker *w)
 {
     if (!w->ctx.stopping || w->conns_n || w->ctx.counters.operations ||
+        !lh_list_empty(&w->served.ready) ||
         !lines_have_left(w, &w->access.lines) ||
         !lines_have_left(w, &w->log_lines))
         return false;

@@ -473,3 +473,168 @@ class Mapped(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("directory '/nonexistent': No such file",
                       done.stderr)
+
+
+class Meanwhile(unittest.TestCase):
+    """What happens to files and directories while they are asked for and sent:
+    an answer is of one file, whole or visibly cut, and of none outside."""
+
+    SIZE = 700000  # over a pipe's room, and no multiple of anything
+
+    def write(self, path, letter):
+        with open(path, "wb") as f:
+            f.write(letter * self.SIZE)
+
+    def exchange(self, path, turn):
+        """One file after the other takes the name; or none; or it is cut."""
+        www = os.path.join(path, "www")
+        name = os.path.join(www, "sub", "file")
+        letter = b"abcdefgh"[turn % 8:][:1]
+        steps = turn % 5
+        self.write(name + ".new", letter)
+        if steps == 0:
+            os.unlink(name)
+        elif steps == 1:
+            os.truncate(name, self.SIZE // 3)
+        elif steps == 2:
+            os.rename(os.path.join(www, "sub"), os.path.join(path, "away"))
+            os.symlink("../outside", os.path.join(www, "sub"))
+            os.unlink(os.path.join(www, "sub"))
+            os.rename(os.path.join(path, "away"), os.path.join(www, "sub"))
+        elif steps == 3:
+            os.rename(www, www + ".away")
+            os.symlink("outside", www)
+            os.unlink(www)
+            os.rename(www + ".away", www)
+        os.rename(name + ".new", name)
+
+    def check(self, answer, body, whole):
+        self.assertIn(answer.status, (200, 206, 403, 404, 416))
+        self.assertNotIn(b"SECRET", body[:10000])
+        if answer.status == 200 and whole:
+            self.assertEqual(len(body), int(answer.get("content-length")))
+        if answer.status == 200:  # the page that a file was cut in has zeroes
+            self.assertLessEqual(len(set(body) - {0}), 1, "of two files")
+
+    def ask(self, s, fields=()):
+        """The kernel's buffers are small, so that something happens between."""
+        with s.client(receive_buffer=8192) as c:
+            c.request("GET", "/sub/file", fields)
+            answer = c.head()
+            length = int(answer.get("content-length"))
+            try:
+                body = c.exactly(length)
+                self.check(answer, body, True)
+            except (AssertionError, ConnectionError) as error:
+                if "bytes missing" not in str(error) and \
+                        not isinstance(error, ConnectionError):
+                    raise
+                s.wait_for_log("became shorter while it was sent")
+
+    def run_all(self, s, path):
+        over = threading.Event()
+        failed = []
+
+        def exchange():
+            turn = 0
+            try:
+                while not over.is_set():
+                    self.exchange(path, turn)
+                    turn += 1
+            except OSError as error:
+                failed.append(error)
+        thread = threading.Thread(target=exchange)
+        thread.start()
+        try:
+            for i in range(60):
+                if i % 10 == 3:
+                    s.signal(signal.SIGHUP)
+                self.ask(s, ["range: bytes=" + ",".join(
+                    f"{n}-{n + 90000}" for n in range(0, 600000, 100000))]
+                    if i % 7 == 5 else ())
+                if s.tls and i % 6 == 0:  # may be cut, and is then an error
+                    harness.run("curl", "-ksS", "-m", "60", "--http2", "-o",
+                                "/dev/null", f"{s.url}/sub/file")
+        finally:
+            over.set()
+            thread.join()
+        self.assertEqual(failed, [])
+
+    def serve(self, **more):
+        with directory() as path:
+            os.makedirs(os.path.join(path, "www", "sub"))
+            os.mkdir(os.path.join(path, "outside"))
+            for name in ("outside/file", "file"):
+                with open(os.path.join(path, name), "wb") as f:
+                    f.write(b"SECRET" * 1000)
+            self.write(os.path.join(path, "www", "sub", "file"), b"a")
+            with Server(options=("-s", "/", os.path.join(path, "www")),
+                        **more) as s:
+                self.run_all(s, path)
+
+    def test_plain(self):
+        self.serve()
+
+    def test_plain_by_threads(self):
+        self.serve(limits={"aio": "threads"})
+
+    def test_tls(self):
+        self.serve(tls=("ec",))
+
+
+class Many(unittest.TestCase):
+    def test_ranges_by_the_thousand(self):
+        """None costs more than the whole, and all of the field is read."""
+        with directory() as path, Server(options=("-s", "/", path)) as s, \
+                Client(s.port) as c:
+            for spans in (",".join(f"{i}-{i}" for i in range(0, 3000, 2)),
+                          ",".join("0-" for _ in range(1500)),
+                          "," * 4000, "0-0" + "," * 4000,
+                          "-" + "9" * 4000, " " * 4000 + "0-0"):
+                answer = c.ask("GET", "/file.bin", ["range: bytes=" + spans])
+                self.assertIn(answer.status, (200, 206, 416))
+                self.assertLessEqual(len(answer.body), SIZE)
+
+    def test_who_does_not_read(self):
+        """They hold up nobody else, and a stop cuts them."""
+        for more in ({}, {"tls": ("ec",)}, {"limits": {"aio": "threads"}}):
+            with self.subTest(**more):
+                self.check_who_does_not_read(more)
+
+    def check_who_does_not_read(self, more):
+        with directory() as path:
+            Bodies.long_file(Bodies, path)
+            with Server(options=("-s", "/", path), workers=1, **more) as s:
+                idle = [s.client(receive_buffer=4096) for _ in range(50)]
+                for c in idle:
+                    c.request("GET", "/long")
+                    c.head()
+                with s.client() as c:
+                    for _ in range(20):
+                        self.assertEqual(c.ask("GET", "/file.bin").body,
+                                         OCTETS)
+                idle.pop().reset()
+                s.signal()
+                s.wait_for_log("stopping")
+                s.signal()  # at once
+                self.assertEqual(s.wait(), 0)
+                for c in idle:
+                    c.close()
+
+    def test_few_descriptors(self):
+        """What is kept for the next request is the first to go."""
+        with directory() as path:
+            for i in range(40):
+                with open(os.path.join(path, f"f{i}"), "w") as f:
+                    f.write(str(i))
+            with Server(options=("-s", "/", path), workers=1, files=56) as s:
+                clients = []
+                for i in range(120):
+                    if i % 8 == 0 and len(clients) < 15:
+                        clients.append(Client(s.port))
+                    c = clients[i % len(clients)]
+                    self.assertEqual(c.ask("GET", f"/f{i % 40}").text,
+                                     str(i % 40))
+                for c in clients:
+                    c.close()
+                self.assertNotIn("Too many open files", s.log())
