@@ -2,6 +2,10 @@
  * The header of an answer: see serving.h.  The file is open, and what it is
  * decides: whether the client's conditions hold, which of its octets are asked
  * for, what is said of it.
+ *
+ * What always holds: the length that is said is that of the open file when the
+ * request looked at it, whatever it becomes later; the body is cut rather than
+ * shorter than that.
  */
 #include "files/serving.h"
 
@@ -21,18 +25,21 @@ struct head {
     bool failed;
 };
 
+/* A value without octets at all (.p NULL) is one that memory lacked for. */
 static void add(struct head *h, struct lh_str name, struct lh_str value)
 {
     if (!value.p || !lh_fields_add(&h->fields, &h->s->ex->arena, name, value))
         h->failed = true;
 }
 
+/* Of an option, which may be none. */
 static void add_if(struct head *h, struct lh_str name, struct lh_str value)
 {
     if (value.p)
         add(h, name, value);
 }
 
+/* The protocol writes the header later, when nothing of ours may be left. */
 static struct lh_str keep(struct lh_serving *s, const char *p, size_t n)
 {
     return lh_arena_copy(&s->ex->arena, p, n);
@@ -53,6 +60,7 @@ static void add_content_range(struct head *h, struct lh_range range)
     add(h, LH_STR("content-range"), keep(h->s, text, n));
 }
 
+/* A header that lacks a field is not sent: it would say something else. */
 static void start(struct head *h, unsigned status)
 {
     if (h->failed || lh_exchange_start(h->s->ex, status, &h->fields) < 0)
@@ -61,6 +69,7 @@ static void start(struct head *h, unsigned status)
 
 /* --- validators ----------------------------------------------------------- */
 
+/* Without zeroes in front: tags are short, as clients send them back. */
 static char *put_hex(char *out, uint64_t value)
 {
     char digits[16];
@@ -168,6 +177,7 @@ static void add_parts(struct head *h, const struct lh_ranges *ranges)
     add_number(h, LH_STR("content-length"), parts_length(s));
 }
 
+/* One range is the body; several are parts of it, each with a header. */
 static void add_ranges(struct head *h, const struct lh_ranges *ranges)
 {
     if (ranges->n > 1) {
@@ -227,6 +237,8 @@ void lh_answer_method(struct lh_serving *s)
     end_with_page(&h, 405);
 }
 
+/* What a cache needs to go on with what it has (RFC 9110, 15.4.5); no type and
+ * no length. */
 static void end_not_modified(struct head *h, const struct lh_validators *v)
 {
     add_common(h, v);
@@ -249,6 +261,8 @@ static enum lh_range_result find_ranges(const struct lh_serving *s,
     return lh_ranges_parse(ranges, &request->fields, s->file->found.size);
 }
 
+/* In the order of RFC 9110, 13.2.2: conditions first, then ranges.  A page of
+ * an error has a status of its own, which neither must change. */
 void lh_answer_begin(struct lh_serving *s)
 {
     struct head h = {.s = s};

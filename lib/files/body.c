@@ -110,6 +110,7 @@ static enum progress take_result(struct lh_serving *s)
     return MOVED;
 }
 
+/* What is not in memory is read ahead of the room that the response has. */
 static enum progress start_read(struct lh_serving *s)
 {
     int r = lh_fetch_read(s, (size_t)lh_min64(s->left, READ_BYTES));
@@ -117,6 +118,7 @@ static enum progress start_read(struct lh_serving *s)
     return r == LH_SERVING_WAITS ? WAITS : fail_body(s, r);
 }
 
+/* Straight from the page cache, as much as the response takes. */
 static enum progress give_cached(struct lh_serving *s)
 {
     char octets[COPY_BYTES];
@@ -202,6 +204,7 @@ static bool begin_part(struct lh_serving *s)
     return true;
 }
 
+/* What was said is what was given, or the exchange cuts it. */
 static void end_body(struct lh_serving *s)
 {
     lh_exchange_end(s->ex);

@@ -1,10 +1,17 @@
-/* Pipes between files and sockets: see conduit.h. */
+/*
+ * Pipes between files and sockets: see conduit.h.
+ *
+ * What always holds: one that is kept has nothing in it.  The kernel is asked,
+ * since a response that was cut has left octets behind that nobody counts, and
+ * an operation may have put some in after its request had gone.
+ */
 #include "files/conduit.h"
 
 #include "base/num.h"
 #include "os/fd.h"
 #include "os/splice.h"
 
+/* For so many responses at once no pipe is made anew. */
 #define KEPT_MAX 16
 
 static void conduit_close(struct lh_conduit *conduit)
@@ -24,6 +31,7 @@ static struct lh_conduit *take_kept(struct lh_open_files *files)
     return LH_OF(link, struct lh_conduit, link);
 }
 
+/* To make one and to close it are four system calls, which are spared. */
 struct lh_conduit *lh_conduit_new(struct lh_context *ctx)
 {
     struct lh_conduit *conduit = take_kept(ctx->open_files);
@@ -60,6 +68,7 @@ static bool may_be_kept(const struct lh_conduit *conduit)
            conduit->fds[1] < files->fd_end && lh_pipe_is_empty(conduit->fds[0]);
 }
 
+/* The last share: it waits for the next response, as long as files do. */
 void lh_conduit_drop(struct lh_conduit *conduit)
 {
     if (!conduit || --conduit->refs)
@@ -95,6 +104,16 @@ ssize_t lh_conduit_fill_now(struct lh_conduit *conduit, int file, uint64_t at,
     return r;
 }
 
+/* No more than it holds, and it is empty: so nobody waits for room in it. */
+void lh_conduit_prepare(struct lh_conduit *conduit, struct lh_aio_op *op,
+                        uint64_t at, size_t n)
+{
+    op->to = conduit->fds[1];
+    op->n = lh_min(n, conduit->room);
+    op->offset = at;
+}
+
+/* They are the response's, which tells when they have left. */
 int lh_conduit_give(struct lh_conduit *conduit, struct lh_exchange *ex)
 {
     int error = lh_exchange_pipe(ex, conduit->fds[0], conduit->n);
@@ -104,6 +123,8 @@ int lh_conduit_give(struct lh_conduit *conduit, struct lh_exchange *ex)
     return error;
 }
 
+/* A part at a time: what is in the pipe may be more than a stack should hold.
+ */
 void lh_conduit_take_back(struct lh_conduit *conduit, struct lh_exchange *ex)
 {
     uint8_t part[4096];

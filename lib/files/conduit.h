@@ -8,6 +8,7 @@
 
 #include "files/opened.h"
 #include "http/exchange.h"
+#include "os/aio.h"
 #include "os/pipe.h"
 
 struct lh_conduit {
@@ -29,6 +30,11 @@ void lh_conduit_drop(struct lh_conduit *conduit); /* NULL allowed */
  * none), or a negative errno: it is an operation's. */
 ssize_t lh_conduit_fill_now(struct lh_conduit *conduit, int file, uint64_t at,
                             size_t n, bool warm);
+
+/* The same as an operation (LH_AIO_SPLICE), which is to have a share of it; its
+ * result is the caller's to put into `n`. */
+void lh_conduit_prepare(struct lh_conduit *conduit, struct lh_aio_op *op,
+                        uint64_t at, size_t n);
 
 /* The next octets of the response are those in the pipe.  Errors as of
  * lh_exchange_pipe(). */

@@ -4,6 +4,7 @@
 #include "http/request_id.h"
 #include "os/error.h"
 
+/* A response that has begun is cut, so that nobody takes it for whole. */
 void lh_serving_fail(struct lh_serving *s, unsigned status)
 {
     s->state = LH_SERVING_ENDED;

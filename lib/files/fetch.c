@@ -6,7 +6,6 @@
 #include "files/serving.h"
 
 #include "base/mem.h"
-#include "base/num.h"
 #include "files/listing.h"
 #include "os/error.h"
 #include "os/fd.h"
@@ -84,6 +83,7 @@ static struct lh_fetch *fetch_new(struct lh_serving *s, enum lh_aio_kind kind,
     return fetch;
 }
 
+/* The worker's count keeps it from ending while something is on its way. */
 static int fetch_start(struct lh_serving *s, struct lh_fetch *fetch)
 {
     s->fetch = fetch;
@@ -93,6 +93,8 @@ static int fetch_start(struct lh_serving *s, struct lh_fetch *fetch)
     return LH_SERVING_WAITS;
 }
 
+/* The path is copied: the request's own may go before the kernel has read it.
+ */
 static int start_open(struct lh_serving *s, const char *path,
                       enum lh_beneath_what what)
 {
@@ -138,6 +140,7 @@ int lh_fetch_open(struct lh_serving *s, const char *path,
     return fd == LH_SYS_EAGAIN ? start_open(s, path, what) : fd;
 }
 
+/* Into memory of the operation's, which the request then takes as it is. */
 int lh_fetch_read(struct lh_serving *s, size_t n)
 {
     struct lh_fetch *fetch = fetch_new(s, LH_AIO_READ, s->file, n);
@@ -156,9 +159,7 @@ int lh_fetch_splice(struct lh_serving *s, size_t n)
     if (!fetch)
         return LH_SYS_ENOMEM;
     fetch->conduit = lh_conduit_hold(s->conduit);
-    fetch->aio.to = s->conduit->fds[1];
-    fetch->aio.n = lh_min(n, s->conduit->room);
-    fetch->aio.offset = s->at;
+    lh_conduit_prepare(s->conduit, &fetch->aio, s->at, n);
     return fetch_start(s, fetch);
 }
 

@@ -18,6 +18,7 @@ static const char *path_with(struct lh_serving *s, const char *addition)
     return s->path_n || *addition ? s->path : ".";
 }
 
+/* The path of the directory itself is empty. */
 static bool is_folder_path(const struct lh_serving *s)
 {
     return s->path_n == 0 || s->path[s->path_n - 1] == '/';
@@ -162,7 +163,8 @@ static bool is_worth_keeping(const struct lh_serving *s,
            opened->found.kind == LH_FOUND_FILE;
 }
 
-/* 0, a negative error, or LH_SERVING_WAITS. */
+/* 0, a negative error, or LH_SERVING_WAITS.  A result that is there is taken
+ * first: it is that of the operation for the same name. */
 static int open_next(struct lh_serving *s, struct lh_opened **opened)
 {
     struct lh_open_files *files =
@@ -185,6 +187,8 @@ static int open_next(struct lh_serving *s, struct lh_opened **opened)
     return error;
 }
 
+/* That a file may not be read is told; that there is none may be another's to
+ * answer.  A directory that is not there at all is an error of the server. */
 static void not_opened(struct lh_serving *s, int error)
 {
     if (s->state == LH_SERVING_VARIANT)
@@ -205,6 +209,7 @@ static void open_folder(struct lh_serving *s, struct lh_opened *opened)
         not_found(s);
 }
 
+/* Takes over the share. */
 static void found(struct lh_serving *s, struct lh_opened *opened)
 {
     switch (s->state) {

@@ -14,6 +14,7 @@ static bool add_field(struct lh_serving *s, struct lh_fields *fields,
            lh_fields_add(fields, &s->ex->arena, lh_str_of(name), value);
 }
 
+/* A script in a name would not run, were it to get through. */
 static bool start_list(struct lh_serving *s)
 {
     struct lh_fields fields = {0};

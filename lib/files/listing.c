@@ -24,7 +24,8 @@ struct entry {
     bool is_folder;
 };
 
-/* Text that grows; it fails once memory does. */
+/* Text that grows.  It fails once memory does, and then stays as it is, so that
+ * only its end has to be asked. */
 struct text {
     char *p;
     size_t n, room;
@@ -97,6 +98,7 @@ static const char *instead_of(char c)
     }
 }
 
+/* What stands between two tags, or in an attribute. */
 static void put_html(struct text *t, const char *p)
 {
     size_t left = strlen(p);
@@ -174,6 +176,7 @@ static int look_at_name(const struct lh_listing *of, const char *name,
     return error;
 }
 
+/* Grows by doubling, up to LH_LISTING_NAMES. */
 static bool has_room(struct list *list)
 {
     if (list->n < list->room)
@@ -187,6 +190,7 @@ static bool has_room(struct list *list)
     return true;
 }
 
+/* What has gone since its name was read is left out. */
 static int add_name(struct list *list, const char *name)
 {
     struct lh_found found;
@@ -203,6 +207,7 @@ static int add_name(struct list *list, const char *name)
     return list->names.failed ? LH_SYS_ENOMEM : 0;
 }
 
+/* The time is looked at for each name, since each may wait for the disk. */
 static int read_names(struct list *list)
 {
     uint64_t until_ms = lh_clock_ms() + LH_LISTING_MS;
@@ -266,6 +271,8 @@ static void sort_entries(const struct list *list)
 
 /* --- the page ------------------------------------------------------------- */
 
+/* One file that needs nothing else, legible on a telephone and in the dark.
+ * Names may be long and in any direction of writing. */
 static void put_head(struct text *t, const struct lh_listing *of)
 {
     put_str(t, "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\">"
@@ -288,6 +295,7 @@ static void put_head(struct text *t, const struct lh_listing *of)
         put_str(t, "<tr><td><a href=\"../\">../</a><td><td>\n");
 }
 
+/* The time is that of RFC 3339, without seconds and zone. */
 static void put_entry(struct text *t, const struct list *list,
                       const struct entry *entry)
 {
@@ -323,6 +331,7 @@ static struct text make_page(const struct list *list)
     return t;
 }
 
+/* The names go as soon as the page is there. */
 long lh_listing_make(struct lh_listing *of)
 {
     struct list list = {.of = of};

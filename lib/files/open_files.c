@@ -1,4 +1,8 @@
-/* The life of a worker's store of open files: see opened.h. */
+/*
+ * The life of a worker's store of open files: see opened.h.  All of it goes at
+ * once, a second after the first was put there: that bounds how old anything is
+ * that is found there, without a time for each.
+ */
 #include "files/conduit.h"
 #include "os/fd.h"
 
@@ -17,6 +21,7 @@ static void forget_when_due(struct lh_timer *timer)
     lh_open_files_forget(LH_OF(timer, struct lh_open_files, timer));
 }
 
+/* The upper half of the descriptors is for clients and scripts. */
 void lh_open_files_init(struct lh_open_files *files, struct lh_context *ctx)
 {
     *files = (struct lh_open_files){.ctx = ctx, .fd_end = lh_fd_limit() / 2};

@@ -112,6 +112,8 @@ static void give_up(struct lh_serving *s)
     s->state = LH_SERVING_ENDED;
 }
 
+/* Nothing moves while an operation is on its way, but for the end of a client
+ * that has gone: that one is not waited for. */
 bool lh_serving_step(struct lh_serving *s)
 {
     bool moved = !s->fetch || (s->ex && s->ex->gone);

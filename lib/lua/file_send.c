@@ -125,9 +125,7 @@ static void start_splice(struct lh_file *file, size_t n)
     if (!op)
         return;
     op->conduit = lh_conduit_hold(conduit);
-    op->aio.to = conduit->fds[1];
-    op->aio.n = lh_min(n, conduit->room);
-    op->aio.offset = file->sending.at;
+    lh_conduit_prepare(conduit, &op->aio, file->sending.at, n);
     lh_file_start(file, op);
 }
 

@@ -280,6 +280,8 @@ class Paths(unittest.TestCase):
                 os.unlink(os.path.join(path, "turn"))
                 os.rename(os.path.join(path, "kept"),
                           os.path.join(path, "turn"))
+                # So that it is looked for anew.
+                os.utime(os.path.join(path, "turn", "name"))
 
         with directory() as path:
             outer = os.path.dirname(path)

@@ -9,6 +9,7 @@
 
 #include "files/conduit.h"
 #include "files/files.h"
+#include "lib/heap.h"
 #include "lib/live.h"
 #include "lib/loopback.h"
 #include "os/aio.h"
@@ -274,6 +275,33 @@ static void gives_its_own_back(void **state)
     setrlimit(RLIMIT_NOFILE, &before);
 }
 
+/* --- memory that lacks ---------------------------------------------------- */
+
+static void without_memory(void **state)
+{
+    const char *const fields[] = {"accept-encoding", "gzip", NULL};
+
+    (void)state;
+    for (unsigned long at = 1; at < 20; at++) {
+        struct test_loopback loop;
+        test_loopback_request(&loop, &t, "GET", "/a.txt", fields, false);
+        test_heap_install();
+        test_heap_fail_at(at);
+        lh_served_begin(&served, loop.ex, &options, loop.ex->request.path);
+        test_heap_fail_at(0);
+        while (!loop.ended && !loop.aborted) {
+            test_loopback_pump(&loop, SIZE_MAX);
+            lh_served_run(&served);
+        }
+        assert_true(loop.status == 200 || loop.status == 503);
+        test_loopback_deinit(&loop);
+        expect("/a.txt", 200, "first");
+        lh_open_files_forget(&store);
+        test_heap_uninstall();
+        assert_int_equal(test_live_fds(), fds);
+    }
+}
+
 /* --- conduits ------------------------------------------------------------- */
 
 static void conduits(void **state)
@@ -319,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(changes_on_the_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(by_an_old_root, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_its_own_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(conduits, set_up, tear_down),
     };
 
