@@ -54,7 +54,8 @@ class Framing(harness.TestCase):
              ("main.lua", "/nope"), ("login.lua", "/"), ("events.lua", "/"),
              ("events.lua", "/script.js"), ("demo.lua", "/style.css"),
              ("demo.lua", "/ping"), ("chat.lua", "/"), ("chat.lua", "/chat.js"),
-             ("console.lua", "/console.js")]
+             ("console.lua", "/console.js"), ("upload.lua", "/style.css"),
+             ("upload.lua", "/upload.js")]
 
     def answers(self, server, path, version, method):
         found = []
@@ -129,6 +130,38 @@ class Scripts(harness.TestCase):
         with Server("/", example("state.lua"), workers=1) as s:
             found = [self.get(s).text for _ in range(3)]
         self.assertEqual(found, [f"worker 0, request {n}\n" for n in (1, 2, 3)])
+
+    def test_upload_takes_forms(self):
+        """As a browser without scripts sends them."""
+        harness.need_built_in("files")
+        with tempfile.TemporaryDirectory(dir=harness.directory()) as where:
+            os.chmod(where, 0o777)  # for a server of another user
+            os.environ["UPLOADS"] = where
+            self.addCleanup(os.environ.pop, "UPLOADS")
+            with Server("/", example("upload.lua")) as s:
+                self.assertIn('enctype="multipart/form-data"',
+                              self.get(s).text)
+                big = os.urandom(1 << 20)
+                body = b""
+                for name, data in ((b"a b.bin", big), (b"../../.c", b"two"),
+                                   (b"", b"")):
+                    body += (b"--b\r\nContent-Disposition: form-data; "
+                             b'name="file"; filename="' + name + b'"\r\n\r\n' +
+                             data + b"\r\n")
+                form = ["content-type: multipart/form-data; boundary=b"]
+                with s.client() as c:
+                    r = c.ask("POST", "/", form, body + b"--b--\r\n")
+                    self.assertEqual((r.status, r.text),
+                                     (200, "a_b.bin: 1048576 bytes\n"
+                                           "c: 3 bytes\n"))
+                    r = c.ask("POST", "/", form, body[:1 << 19])
+                    self.assertEqual(r.status, 400)
+                    r = c.ask("POST", "/", form, b"--b--")
+                    self.assertEqual(r.text, "no file was sent\n")
+                    self.assertEqual(c.ask("POST", "/", (), b"x").status, 415)
+            self.assertEqual(sorted(os.listdir(where)), ["a_b.bin", "c"])
+            with open(where + "/a_b.bin", "rb") as f:
+                self.assertEqual(f.read(), big)
 
     def test_main_and_its_notfound(self):
         with Server("/", example("main.lua"), "/in/side",

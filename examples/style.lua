@@ -1,0 +1,74 @@
+-- What the pages of the examples share: a small style sheet and an icon.  A script
+-- beside it says
+--
+--     local style = require "style"
+--     style.serve()
+--
+-- and puts style.head into the head of its page.
+
+local icon = [[<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
+<rect width="32" height="32" rx="8" fill="#1668dc"/>
+<path d="M10 7v18h12" fill="none" stroke="#fff" stroke-width="4"
+stroke-linecap="round" stroke-linejoin="round"/>
+<circle cx="21" cy="11" r="3.2" fill="#fff"/></svg>]]
+
+local css = [[
+:root {
+  color-scheme: light dark;
+  --page: #f5f7fb; --card: #fff; --text: #18212f; --soft: #5a6880;
+  --edge: #dfe5ef; --accent: #1668dc; --on: #fff; --good: #0a8f7e;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #0e131b; --card: #171e29; --text: #e6ecf5; --soft: #98a6bd;
+    --edge: #283244; --accent: #6aa8ff; --on: #0e131b; --good: #38d6bd;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  max-width: 46rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2rem);
+  background: var(--page); color: var(--text);
+  font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+}
+h1 { margin: 0 0 .6em; font-size: 2rem; line-height: 1.2; letter-spacing: -.02em; }
+a { color: var(--accent); }
+input, textarea, button {
+  padding: .5rem .9rem; border: 1px solid var(--edge); border-radius: .6rem;
+  background: var(--card); color: inherit; font: inherit;
+}
+button {
+  border-color: transparent; background: var(--accent); color: var(--on);
+  font-weight: 600; cursor: pointer;
+}
+:focus-visible { outline: 2px solid var(--good); outline-offset: 2px; }
+table { border-collapse: collapse; }
+th, td {
+  padding: .3rem 1rem .3rem 0; border-top: 1px solid var(--edge);
+  text-align: left; vertical-align: top; overflow-wrap: anywhere;
+}
+th { color: var(--soft); font-weight: 500; }
+pre, li { overflow-wrap: anywhere; }
+pre { padding: 1rem; border-radius: .6rem; background: var(--card); }
+output { color: var(--soft); }
+progress { width: 100%; accent-color: var(--accent); }
+]]
+
+local style = {
+    css = css,
+    icon = icon,
+    -- The icon is in the page itself, so that nobody asks for it.
+    head = ([[<link rel="icon" href="data:image/svg+xml,%s">
+<link rel="stylesheet" href="style.css">]]):format(httpd.escape(icon)),
+}
+
+function style.serve()
+    httpd.register_handler("/style.css", function()
+        httpd.header {
+            ["content-type"] = "text/css; charset=utf-8",
+            ["cache-control"] = "max-age=3600",
+        }
+        httpd.write(nil, css)
+    end)
+end
+
+return style
