@@ -33,7 +33,9 @@ struct lh_connecting {
     struct lh_resolved to; /* n == 0: the name is looked up */
     int port;
     bool keeps;
-    char host[]; /* or "unix:/path" */
+    const struct lh_trust *trust; /* NULL: without TLS */
+    char *name;                   /* TLS: the server's, behind `host` */
+    char host[];                  /* or "unix:/path" */
 };
 
 static void end_steps(struct lh_connecting *c)
@@ -63,10 +65,35 @@ static void connecting_over(struct lh_connecting *c, const char *why, int error)
 
 /* --- the steps ------------------------------------------------------------ */
 
-/* 0 or a negative errno; the descriptor is the socket's, or closed. */
-static int use_descriptor(struct lh_socket *s, int fd)
+/* As far as it goes without waiting. */
+static void shake_hands(struct lh_connecting *c)
 {
-    struct lh_transport *t = lh_tcp_new(&s->vm->ctx->outward->pools, fd);
+    struct lh_transport *t = c->socket->transport;
+    unsigned interest = LH_EV_READ;
+
+    (void)t->ops->receive(t);
+    switch (lh_tls_client_state(t)) {
+    case LH_TLS_CLIENT_READY:
+        connecting_over(c, NULL, 0);
+        break;
+    case LH_TLS_CLIENT_FAILED:
+        connecting_over(c, lh_tls_client_failure(t), 0);
+        break;
+    case LH_TLS_CLIENT_HANDSHAKE:
+        if (t->ops->unsent(t))
+            interest |= LH_EV_WRITE;
+        lh_socket_await(c->socket, interest);
+    }
+}
+
+/* 0 or a negative errno; the descriptor is the socket's, or closed. */
+static int use_descriptor(const struct lh_connecting *c, int fd)
+{
+    struct lh_socket *s = c->socket;
+    struct lh_net_pools *pools = &s->vm->ctx->outward->pools;
+    struct lh_transport *t =
+        c->trust ? lh_tls_client_new(pools, fd, c->trust, c->name)
+                 : lh_tcp_new(pools, fd);
 
     if (!t) {
         lh_sock_close(fd);
@@ -82,8 +109,11 @@ static void dialled(struct lh_dial *dial)
 
     c->dials = false;
     if (error == 0)
-        error = use_descriptor(c->socket, dial->fd);
-    connecting_over(c, NULL, error);
+        error = use_descriptor(c, dial->fd);
+    if (error == 0 && c->trust)
+        shake_hands(c);
+    else
+        connecting_over(c, NULL, error);
 }
 
 static void begin_dial(struct lh_connecting *c)
@@ -131,6 +161,8 @@ static enum lh_outcome poll_connect(struct lh_task *task, lua_State *L)
     (void)L;
     if (!s->connecting)
         return LH_OUTCOME_CLOSED;
+    if (!s->connecting->over && s->transport)
+        shake_hands(s->connecting);
     if (s->connecting->over)
         return LH_OUTCOME_DONE;
     if (task->cut)
@@ -194,8 +226,9 @@ static int push_connected(lua_State *L, struct lh_task *task)
         lh_socket_end(s);
         return lh_api_answer(L, task, task->outcome);
     }
-    if (!s->transport)
+    if (!s->transport || c->why || c->error)
         return push_connect_failure(L, task, s);
+    s->is_tls = c->trust != NULL;
     if (!c->keeps)
         lh_list_append(&task->bound, &s->bound.link);
     s->connecting = NULL;
@@ -221,6 +254,8 @@ struct wish {
     bool local; /* a unix socket */
     uint64_t timeout_ms;
     bool keeps;
+    bool tls;
+    const char *ca, *server_name; /* or NULL */
 };
 
 /* Pushes the option; false: it is not there.  No metamethod runs meanwhile. */
@@ -229,6 +264,20 @@ static bool push_connect_option(lua_State *L, int options, const char *name)
     lua_pushstring(L, name);
     lua_rawget(L, options);
     return !lua_isnil(L, -1);
+}
+
+/* NULL: it is not there. */
+static const char *text_option(lua_State *L, int options, const char *name)
+{
+    size_t n = 0;
+
+    if (!push_connect_option(L, options, name))
+        return NULL;
+    const char *text =
+        lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : "";
+    if (n == 0 || strlen(text) != n)
+        lh_api_error(L, "httpd.connect: %s is a string", name);
+    return text;
 }
 
 static void read_connect_options(lua_State *L, int options, struct wish *w)
@@ -243,6 +292,15 @@ static void read_connect_options(lua_State *L, int options, struct wish *w)
             lh_api_timeout(L, lua_gettop(L), "httpd.connect: timeout");
     if (push_connect_option(L, options, "keep"))
         w->keeps = lua_toboolean(L, -1) != 0;
+    if (push_connect_option(L, options, "tls"))
+        w->tls = lua_toboolean(L, -1) != 0;
+    w->ca = text_option(L, options, "ca");
+    w->server_name = text_option(L, options, "server_name");
+    if (!w->tls && (w->ca || w->server_name))
+        lh_api_error(L, "httpd.connect: ca and server_name are for tls = true");
+    if (w->tls && w->local && !w->server_name)
+        lh_api_error(L, "httpd.connect: TLS on a unix socket needs a "
+                        "server_name");
 }
 
 static void read_connect_port(lua_State *L, struct wish *w)
@@ -296,10 +354,34 @@ static int too_many_sockets(lua_State *L)
     return 2;
 }
 
+/* Its two strings stand behind it. */
+static struct lh_connecting *connecting_new(const struct wish *w)
+{
+    const char *name = w->server_name ? w->server_name : w->host;
+    size_t n = strlen(w->host) + 1, name_n = strlen(name) + 1;
+    struct lh_connecting *c = lh_calloc(1, sizeof(*c) + n + name_n);
+
+    if (!c)
+        return NULL;
+    memcpy(c->host, w->host, n);
+    c->name = c->host + n;
+    memcpy(c->name, name, name_n);
+    return c;
+}
+
+static int no_trust(lua_State *L, struct lh_socket *s, const struct lh_err *err)
+{
+    lh_socket_end(s);
+    lua_pushnil(L);
+    lua_pushstring(L, err->text);
+    return 2;
+}
+
 static int connect_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.connect");
     struct wish w = {.port = 0};
+    struct lh_err err;
     bool too_many;
 
     if (!task)
@@ -312,15 +394,16 @@ static int connect_begin(lua_State *L)
     struct lh_socket *s = lh_socket_push(L, task->vm, &too_many);
     if (too_many)
         return too_many_sockets(L);
-    size_t n = strlen(w.host) + 1;
-    struct lh_connecting *c = s ? lh_calloc(1, sizeof(*c) + n) : NULL;
+    struct lh_connecting *c = s ? connecting_new(&w) : NULL;
     if (!c)
         return lh_api_error(L, "not enough memory");
-    memcpy(c->host, w.host, n);
     c->socket = s;
     s->connecting = c;
     s->give_up = connecting_free;
     lua_insert(L, 1);
+    if (w.tls &&
+        lh_outward_trust(task->vm->ctx->outward, w.ca, &c->trust, &err))
+        return no_trust(L, s, &err);
     int r = set_address(c, &w);
     if (r < 0)
         connecting_over(c, NULL, r);

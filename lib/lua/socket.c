@@ -486,6 +486,11 @@ static int shut_socket(lua_State *L, struct lh_socket *s)
     if (s->writer)
         return lh_api_error(L, "httpd.close: another handler writes to the "
                                "socket");
+    if (s->is_tls) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "TLS 1.2 knows no end of one side alone");
+        return 2;
+    }
     s->shut = true;
     (void)s->transport->ops->shutdown(s->transport);
     lua_pushboolean(L, 1);

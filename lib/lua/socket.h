@@ -28,7 +28,8 @@ struct lh_socket {
     bool counted;          /* among the worker's */
     bool ended;            /* the peer has ended its side */
     bool shut;             /* we have ended ours */
-    bool lost;             /* it has failed */
+    bool is_tls;
+    bool lost; /* it has failed */
 };
 
 extern const luaL_Reg lh_socket_begins[], lh_connect_begins[];

@@ -4,6 +4,8 @@
  */
 #include "net/certificate.h"
 
+#include "base/str.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +13,9 @@
 
 static const uint8_t oid_extended_usage[] = {0x55, 0x1D, 0x25};
 static const uint8_t oid_any_usage[] = {0x55, 0x1D, 0x25, 0x00};
+static const uint8_t oid_alternatives[] = {0x55, 0x1D, 0x11};
+static const uint8_t oid_server_auth[] = {0x2B, 0x06, 0x01, 0x05,
+                                          0x05, 0x07, 0x03, 0x01};
 static const uint8_t oid_client_auth[] = {0x2B, 0x06, 0x01, 0x05,
                                           0x05, 0x07, 0x03, 0x02};
 
@@ -65,12 +70,12 @@ static bool take_time(struct lh_der *from, int64_t *unix_s)
 }
 
 /* A list of purposes. */
-static bool allows_clients(struct lh_der list)
+static bool allows(struct lh_der list, const uint8_t purpose[8])
 {
     struct lh_der oid;
 
     while (lh_der_expect(&list, LH_DER_OID, &oid)) {
-        if (lh_der_is(oid, oid_client_auth, sizeof(oid_client_auth)) ||
+        if (lh_der_is(oid, purpose, sizeof(oid_client_auth)) ||
             lh_der_is(oid, oid_any_usage, sizeof(oid_any_usage)))
             return true;
     }
@@ -90,12 +95,17 @@ static bool take_extensions(struct lh_der list,
             return false;
         if (tag == LH_DER_BOOLEAN && !lh_der_next(&extension, &tag, &value))
             return false;
+        if (lh_der_is(oid, oid_alternatives, sizeof(oid_alternatives)) &&
+            tag == LH_DER_OCTETS)
+            (void)lh_der_expect(&value, LH_DER_SEQUENCE,
+                                &certificate->alternatives);
         if (!lh_der_is(oid, oid_extended_usage, sizeof(oid_extended_usage)))
             continue;
         if (tag != LH_DER_OCTETS ||
             !lh_der_expect(&value, LH_DER_SEQUENCE, &purposes))
             return false;
-        certificate->for_clients = allows_clients(purposes);
+        certificate->for_clients = allows(purposes, oid_client_auth);
+        certificate->for_servers = allows(purposes, oid_server_auth);
     }
     return true;
 }
@@ -123,7 +133,8 @@ bool lh_certificate_read(const uint8_t *der, size_t n,
     struct lh_der all = {der, n}, outer, tbs, part, validity;
     uint8_t tag;
 
-    certificate->for_clients = true;
+    certificate->for_clients = certificate->for_servers = true;
+    certificate->alternatives = (struct lh_der){NULL, 0};
     return lh_der_expect(&all, LH_DER_SEQUENCE, &outer) &&
            lh_der_expect(&outer, LH_DER_SEQUENCE, &tbs) &&
            lh_der_next(&tbs, &tag, &part) && /* the version, or ... */
@@ -137,6 +148,72 @@ bool lh_certificate_read(const uint8_t *der, size_t n,
            lh_der_expect(&tbs, LH_DER_SEQUENCE, &certificate->subject) &&
            lh_der_next(&tbs, &tag, &part) && /* public key */
            take_rest(tbs, certificate);
+}
+
+/* --- whose a server's is -------------------------------------------------- */
+
+/* Of a name's general form (RFC 5280, 4.2.1.6). */
+#define TAG_DNS     0x82
+#define TAG_ADDRESS 0x87
+
+void lh_host_read(struct lh_host *host, const char *text)
+{
+    size_t n = strlen(text);
+
+    *host = (struct lh_host){.is_address = false};
+    host->is_address = lh_ip_parse(lh_str_of(text), &host->address);
+    if (n && text[n - 1] == '.')
+        n--;
+    if (n < sizeof(host->name))
+        memcpy(host->name, text, n);
+}
+
+/* Names have no zero, and are ASCII. */
+static bool is_dns_name_of(struct lh_str own, struct lh_str host)
+{
+    const char *dot;
+
+    if (own.n == 0 || own.p[0] != '*')
+        return own.n > 0 && lh_str_equal_nocase(own, host);
+    if (own.n < 3 || own.p[1] != '.')
+        return false;
+    dot = memchr(host.p, '.', host.n);
+    if (!dot || dot == host.p)
+        return false;
+    own = (struct lh_str){own.p + 1, own.n - 1};
+    return lh_str_equal_nocase(
+        own, (struct lh_str){dot, host.n - (size_t)(dot - host.p)});
+}
+
+static bool is_address_of(struct lh_der own, const struct lh_ip *address)
+{
+    struct lh_ip ip = {{0}};
+
+    if (own.n != 4 && own.n != sizeof(ip.octets))
+        return false;
+    if (own.n == 4)
+        ip = lh_ip_of_v4(own.p);
+    else
+        memcpy(ip.octets, own.p, own.n);
+    return memcmp(ip.octets, address->octets, sizeof(ip.octets)) == 0;
+}
+
+bool lh_certificate_is_of(const struct lh_certificate *certificate,
+                          const struct lh_host *host)
+{
+    struct lh_der list = certificate->alternatives, one;
+    struct lh_str name = lh_str_of(host->name);
+    uint8_t tag;
+
+    while (lh_der_next(&list, &tag, &one)) {
+        struct lh_str own = {(const char *)one.p, one.n};
+        if (tag == TAG_ADDRESS && host->is_address &&
+            is_address_of(one, &host->address))
+            return true;
+        if (tag == TAG_DNS && !host->is_address && is_dns_name_of(own, name))
+            return true;
+    }
+    return false;
 }
 
 /* --- names ---------------------------------------------------------------- */

@@ -148,7 +148,12 @@ static enum lh_client_fault describe(struct lh_client_auth *auth)
         cert->subject[0] = '\0';
         return LH_CLIENT_TOO_LONG;
     }
-    return leaf.for_clients ? LH_CLIENT_OK : LH_CLIENT_USAGE;
+    if (auth->ca)
+        return leaf.for_clients ? LH_CLIENT_OK : LH_CLIENT_USAGE;
+    if (!leaf.for_servers)
+        return LH_CLIENT_NOT_FOR_SERVERS;
+    return lh_certificate_is_of(&leaf, &auth->host) ? LH_CLIENT_OK
+                                                    : LH_CLIENT_OTHER_NAME;
 }
 
 /* BearSSL's word first, then what it does not look at. */
@@ -163,7 +168,9 @@ static enum lh_client_fault judge(struct lh_client_auth *auth)
     enum lh_client_fault own = describe(auth);
     if (is_too_long(auth))
         return LH_CLIENT_TOO_LONG;
-    return error ? fault_of(auth, error) : own;
+    enum lh_client_fault fault = error ? fault_of(auth, error) : own;
+    return fault == LH_CLIENT_USAGE && !auth->ca ? LH_CLIENT_NOT_FOR_SERVERS
+                                                 : fault;
 }
 
 /* 0: the handshake goes on, and the client has to prove that it has the key of
@@ -180,7 +187,8 @@ static unsigned end_chain(const br_x509_class **self)
     auth->cert.verify = fault ? LH_CLIENT_FAILED : LH_CLIENT_SUCCESS;
     if (!fault)
         return 0;
-    if (!auth->ca->optional || br_x509_decoder_last_error(&auth->leaf))
+    if (!auth->ca || !auth->ca->optional ||
+        br_x509_decoder_last_error(&auth->leaf))
         return BR_ERR_X509_NOT_TRUSTED;
     auth->uses_leaf = true;
     return 0;
@@ -212,10 +220,9 @@ static const br_x509_class auth_class = {
 
 /* What certificates are signed with: as we sign, nothing below SHA-256. */
 static void set_up_chain(br_x509_minimal_context *chain,
-                         const struct lh_client_ca *ca)
+                         const struct lh_anchors *anchors)
 {
-    br_x509_minimal_init(chain, &br_sha256_vtable, ca->anchors->list,
-                         ca->anchors->n);
+    br_x509_minimal_init(chain, &br_sha256_vtable, anchors->list, anchors->n);
     br_x509_minimal_set_hash(chain, br_sha256_ID, &br_sha256_vtable);
     br_x509_minimal_set_hash(chain, br_sha384_ID, &br_sha384_vtable);
     br_x509_minimal_set_hash(chain, br_sha512_ID, &br_sha512_vtable);
@@ -225,15 +232,33 @@ static void set_up_chain(br_x509_minimal_context *chain,
     br_x509_minimal_set_minrsa(chain, RSA_BYTES_MIN);
 }
 
-struct lh_client_auth *lh_client_auth_new(struct lh_client_ca *ca)
+static struct lh_client_auth *auth_new(const struct lh_anchors *anchors)
 {
     struct lh_client_auth *auth = lh_calloc(1, sizeof(*auth));
 
     if (!auth)
         return NULL;
     auth->vtable = &auth_class;
-    auth->ca = lh_client_ca_share(ca);
-    set_up_chain(&auth->chain, ca);
+    set_up_chain(&auth->chain, anchors);
+    return auth;
+}
+
+struct lh_client_auth *lh_client_auth_new(struct lh_client_ca *ca)
+{
+    struct lh_client_auth *auth = auth_new(ca->anchors);
+
+    if (auth)
+        auth->ca = lh_client_ca_share(ca);
+    return auth;
+}
+
+struct lh_client_auth *lh_server_auth_new(const struct lh_anchors *anchors,
+                                          const char *host)
+{
+    struct lh_client_auth *auth = auth_new(anchors);
+
+    if (auth)
+        lh_host_read(&auth->host, host);
     return auth;
 }
 

@@ -20,6 +20,9 @@ static const struct {
     [LH_CLIENT_UNSUPPORTED] = {"a key or signature of an unsupported kind", 43},
     [LH_CLIENT_TOO_LONG] = {"its chain or its subject is too long", 42},
     [LH_CLIENT_DAMAGED] = {"damaged", 42},
+    [LH_CLIENT_OTHER_NAME] = {"it is for another name", 42},
+    [LH_CLIENT_NOT_FOR_SERVERS] = {"its usage does not allow it for servers",
+                                   43},
     [LH_CLIENT_NO_MEMORY] = {"no memory", 80},
 };
 

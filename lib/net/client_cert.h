@@ -25,6 +25,8 @@ enum lh_client_fault {
     LH_CLIENT_UNSUPPORTED,
     LH_CLIENT_TOO_LONG,
     LH_CLIENT_DAMAGED,
+    LH_CLIENT_OTHER_NAME, /* these two: of a server's that we ask */
+    LH_CLIENT_NOT_FOR_SERVERS,
     LH_CLIENT_NO_MEMORY, /* the handshake fails, optional or not */
 };
 

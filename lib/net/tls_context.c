@@ -32,7 +32,6 @@ struct lh_tls_shared {
     /* Written at three places only, so most of its pages are never touched. */
     const char **protocols;
     uint16_t protocols_n;
-    bool has_aes;
 };
 
 /* The suites that are spoken: forward secret and authenticated, all of them
@@ -84,8 +83,6 @@ int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
     if (!shared)
         return lh_err_memory(err);
     shared->creds = creds;
-    shared->has_aes = br_aes_x86ni_ctr_get_vtable() != NULL ||
-                      br_aes_pwr8_ctr_get_vtable() != NULL;
     shared->sessions = lh_sessions_new(lh_creds_client_ca(creds) != NULL);
     shared->protocols = protocols_new(http2, &shared->protocols_n);
     if (!shared->sessions || !shared->protocols) {
@@ -161,8 +158,10 @@ void lh_tls_worker_take(struct lh_tls_worker *worker)
 /* --- contexts ------------------------------------------------------------- */
 
 /* Ours are AES-GCM first where the CPU has it, else ChaCha20 first. */
-static void set_suites(br_ssl_engine_context *engine, bool has_aes)
+static void set_suites(br_ssl_engine_context *engine)
 {
+    bool has_aes = br_aes_x86ni_ctr_get_vtable() != NULL ||
+                   br_aes_pwr8_ctr_get_vtable() != NULL;
     uint16_t ids[SUITES];
 
     for (size_t i = 0; i < SUITES; i++)
@@ -183,6 +182,13 @@ static void set_algorithms(br_ssl_engine_context *engine)
     br_ssl_engine_set_ec(engine, br_ec_get_default());
 }
 
+void lh_tls_engine_set_up(br_ssl_engine_context *engine)
+{
+    br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
+    set_suites(engine);
+    set_algorithms(engine);
+}
+
 /* All that stays the same from client to client.  The context points to its
  * own policy and session, which is why it is never moved. */
 static void context_init(struct lh_tls_context *context,
@@ -191,9 +197,7 @@ static void context_init(struct lh_tls_context *context,
     br_ssl_engine_context *engine = &context->server.eng;
 
     br_ssl_server_zero(&context->server);
-    br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
-    set_suites(engine, shared->has_aes);
-    set_algorithms(engine);
+    lh_tls_engine_set_up(engine);
     br_ssl_engine_set_all_flags(engine, BR_OPT_ENFORCE_SERVER_PREFERENCES |
                                             BR_OPT_NO_RENEGOTIATION |
                                             BR_OPT_FAIL_ON_ALPN_MISMATCH);

@@ -27,6 +27,10 @@ struct lh_tls_context {
     struct lh_tls_context *next;  /* while it waits for its next client */
 };
 
+/* What is spoken, as a server and as a client: TLS 1.2, its suites in our
+ * order, and the algorithms for them. */
+void lh_tls_engine_set_up(br_ssl_engine_context *engine);
+
 struct lh_tls_worker {
     struct lh_tls_shared *shared;
     struct lh_creds *creds;           /* a share, for handshakes that begin */

@@ -47,7 +47,7 @@ static const struct {
 };
 
 /* Clients may send numbers that are not in the table. */
-static const char *alert_name(int number)
+const char *lh_tls_alert_name(int number)
 {
     for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++) {
         if (alerts[i].number == number)
@@ -164,8 +164,8 @@ void lh_tls_failure_words(char *out, size_t room, int error,
         sent ? refusal_text(alert, known->no_pair) : engine_words(error);
 
     if (received)
-        snprintf(out, room, "%s (alert %d) from the client", alert_name(alert),
-                 alert);
+        snprintf(out, room, "%s (alert %d) from the client",
+                 lh_tls_alert_name(alert), alert);
     else if (error == BR_ERR_X509_NOT_TRUSTED && known->client)
         snprintf(out, room, "the client's certificate: %s", known->client);
     else if (known->is_garbage)
@@ -175,8 +175,8 @@ void lh_tls_failure_words(char *out, size_t room, int error,
     else if (words)
         snprintf(out, room, "%s", words);
     else if (sent)
-        snprintf(out, room, "%s (alert %d) to the client", alert_name(alert),
-                 alert);
+        snprintf(out, room, "%s (alert %d) to the client",
+                 lh_tls_alert_name(alert), alert);
     else
         snprintf(out, room, "error %d of BearSSL", error);
 }

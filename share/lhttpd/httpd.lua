@@ -318,6 +318,9 @@ function httpd.websocket(options) end
 ---@class httpd.connect_options
 ---@field timeout? number seconds for all of it; 30
 ---@field keep? boolean it is not closed with its handler
+---@field tls? boolean with a certificate that verifies
+---@field ca? string a file of authorities, instead of the system's
+---@field server_name? string whom the certificate is for, instead of the host
 
 ---Connects to a host by its name or address, or to "unix:/path" without a port.
 ---@param host string

@@ -245,6 +245,60 @@ static void purposes_are_read(void **state)
     }
 }
 
+/* --- whose a server's is -------------------------------------------------- */
+
+static bool is_of(const char *text)
+{
+    static const struct {
+        uint8_t tag;
+        const char *p;
+        size_t n;
+    } names[] = {
+        {0x82, "a.test", 6},
+        {0x82, "*.wild.test", 11},
+        {0x82, "*", 1},
+        {0x82, "*.", 2},
+        {0x82, "", 0},
+        {0x82, "zero.test\0.b", 12},
+        {0x82, "w*.part.test", 12},
+        {0x81, "mail.test", 9},
+        {0x82, "192.0.2.9", 9},
+        {0x87, "\xC0\x00\x02\x01", 4},
+        {0x87, "\xC0\x00\x02", 3},
+        {0x87, "\xFE\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16},
+    };
+    struct lh_certificate c = {.for_servers = true};
+    struct octets list = {.n = 0};
+    struct lh_host host;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        put(&list, names[i].tag, names[i].p, names[i].n);
+    c.alternatives = (struct lh_der){list.p, list.n};
+    lh_host_read(&host, text);
+    return lh_certificate_is_of(&c, &host);
+}
+
+static void hosts_are_matched(void **state)
+{
+    static const char *const its[] = {"a.test",      "A.TEST.",
+                                      "x.wild.test", "192.0.2.1",
+                                      "fe80::1",     "::ffff:192.0.2.1"};
+    static const char *const others[] = {
+        "b.test",    "a.test..",  "wild.test", ".wild.test", "x.y.wild.test",
+        "test",      "",          "*",         "zero.test",  "web.part.test",
+        "mail.test", "192.0.2.9", "192.0.2.2", "fe80::2",    "x.test"};
+    char many[400];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(its) / sizeof(its[0]); i++)
+        assert_true(is_of(its[i]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(is_of(others[i]));
+    memset(many, 'a', sizeof(many));
+    many[sizeof(many) - 1] = '\0';
+    assert_false(is_of(many));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +309,7 @@ int main(void)
         cmocka_unit_test(times_are_read),
         cmocka_unit_test(other_times_are_refused),
         cmocka_unit_test(purposes_are_read),
+        cmocka_unit_test(hosts_are_matched),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

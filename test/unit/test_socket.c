@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,12 +121,75 @@ static void test_allocations_of_a_look_up_fail(void **state)
     fail_each("/named", 40);
 }
 
+/* --- TLS ------------------------------------------------------------------ */
+
+#define PAIR TEST_DATA "/tls/ec256"
+
+static const char tls_script[] =
+    "httpd.register_handler('/plain', function()\n"
+    "  httpd.write(nil, 'ok')\n"
+    "end)\n"
+    "httpd.register_handler('/ask', function()\n"
+    "  local s = assert(httpd.connect('127.0.0.1', TLS, {tls = true,\n"
+    "    ca = '" TEST_DATA "/tls/root.pem', server_name = 'a.example.org'}))\n"
+    "  assert(httpd.write(s, 'GET /plain HTTP/1.0\\r\\n\\r\\n'))\n"
+    "  local all = assert(httpd.read(s, 'a'))\n"
+    "  assert(all:sub(-2) == 'ok')\n"
+    "  httpd.write(nil, 'ok')\n"
+    "end)\n";
+
+static void start_with_tls(void)
+{
+    lhttpd_config_t config = lhttpd_config_init();
+    lhttpd_certificate_t pair = lhttpd_certificate_init();
+    char script_text[2048];
+
+    live.fds = test_live_fds();
+    config.workers = 1;
+    pair.chain_file = PAIR ".pem";
+    pair.key_file = PAIR ".key";
+    assert_int_equal(lhttpd_server_create(&live.server, &config), 0);
+    assert_int_equal(lhttpd_server_listen(live.server, "127.0.0.1", 0, 0), 0);
+    assert_int_equal(
+        lhttpd_server_listen(live.server, "127.0.0.1", 0, LHTTPD_LISTEN_TLS),
+        1);
+    assert_int_equal(lhttpd_server_add_certificate(live.server, &pair), 0);
+    snprintf(script_text, sizeof(script_text), "TLS = %d\n%s",
+             lhttpd_server_port(live.server, 1), tls_script);
+    assert_int_equal(lhttpd_server_map_source(live.server, "/", "tls.lua",
+                                              script_text, strlen(script_text)),
+                     0);
+    assert_int_equal(lhttpd_server_start(live.server), 0);
+    live.port = lhttpd_server_port(live.server, 0);
+}
+
+static void test_allocations_of_tls_fail(void **state)
+{
+    (void)state;
+    for (unsigned long n = 1; n < 60; n++) {
+        test_heap_install(); /* while no other thread uses the heap */
+        start_with_tls();
+        test_live_expect(&live, "/plain", "ok");
+        test_heap_fail_at(n);
+        int fd = test_live_ask(&live, "/ask");
+        char answer[4096];
+        while (read(fd, answer, sizeof(answer)) > 0)
+            continue;
+        close(fd);
+        test_heap_fail_at(0);
+        test_live_expect(&live, "/ask", "ok");
+        stop_after_look_ups();
+        test_heap_uninstall();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_asks_itself),
         cmocka_unit_test(test_allocations_fail),
         cmocka_unit_test(test_allocations_of_a_look_up_fail),
+        cmocka_unit_test(test_allocations_of_tls_fail),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -1,0 +1,418 @@
+/*
+ * TLS as a client, by BearSSL: see tls_client.h.
+ *
+ * What came from the socket lies in a chunk of the pool until the engine takes
+ * it; what the engine has to say is sent from its own record.  The record
+ * buffers are a part of each connection: there are few of these.
+ *
+ * What always holds: in HANDSHAKE there is `auth`, BearSSL's X.509 engine, and
+ * after a failure `words` say why.
+ */
+#include "net/tls_client.h"
+
+#include "net/anchors_bearssl.h"
+#include "net/chunk.h"
+#include "net/client_auth.h"
+#include "net/cred.h"
+#include "net/der.h"
+#include "net/tls_context.h"
+#include "net/tls_failure.h"
+#include "net/trust.h"
+#include "os/entropy.h"
+#include "os/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SEED_BYTES   32
+#define WORDS_BYTES  128
+#define RECORD_ALERT 21 /* RFC 5246, A.1 */
+#define RECORD_HELLO 22
+
+struct lh_trust {
+    struct lh_anchors *anchors;
+    bool lenient; /* what is not understood is left out */
+};
+
+struct client {
+    struct lh_transport base;
+    br_ssl_client_context tls;
+    struct lh_client_auth *auth; /* of the handshake; NULL: it is over */
+    struct lh_chunk raw;         /* what the engine did not take yet */
+    enum lh_tls_client_state state;
+    bool heard; /* the first octets of the server have come */
+    bool old;   /* ... in a record of a former version */
+    bool ended; /* it has said its goodbye */
+    char words[WORDS_BYTES];
+    uint8_t records[BR_SSL_BUFSIZE_BIDI];
+};
+
+/* --- authorities ---------------------------------------------------------- */
+
+static int take_trusted(void *context, const uint8_t *der, size_t n)
+{
+    struct lh_trust *trust = context;
+    struct lh_der rest = {der, n}, content;
+    int r = LHTTPD_ECERT;
+
+    if (lh_der_expect(&rest, LH_DER_SEQUENCE, &content))
+        r = lh_anchors_add(trust->anchors, der, n - rest.n);
+    return r == LHTTPD_ECERT && trust->lenient ? 0 : r;
+}
+
+int lh_trust_new(struct lh_trust **out, const char *file, struct lh_err *err)
+{
+    const char *path = lh_trust_file(file);
+    struct lh_trust *trust = lh_calloc(1, sizeof(*trust));
+
+    if (!trust || !(trust->anchors = lh_anchors_new())) {
+        lh_free(trust);
+        return lh_err_memory(err);
+    }
+    trust->lenient = file == NULL;
+    int r = path ? lh_cred_each(path, NULL, 0, take_trusted, trust, err)
+                 : lh_err_set(err, LHTTPD_ECERT,
+                              "the system has no file of authorities where "
+                              "they usually are: give one as `ca`");
+    if (r) {
+        lh_trust_free(trust);
+        return r;
+    }
+    *out = trust;
+    return 0;
+}
+
+void lh_trust_free(struct lh_trust *trust)
+{
+    if (!trust)
+        return;
+    lh_anchors_free(trust->anchors);
+    lh_free(trust);
+}
+
+/* --- failures ------------------------------------------------------------- */
+
+static struct client *client_of(struct lh_transport *t)
+{
+    return (struct client *)t;
+}
+
+static enum lh_net lose_client(struct client *c, const char *words)
+{
+    if (c->state == LH_TLS_CLIENT_FAILED)
+        return LH_NET_LOST;
+    c->state = LH_TLS_CLIENT_FAILED;
+    snprintf(c->words, sizeof(c->words), "%s", words);
+    return LH_NET_LOST;
+}
+
+/* What the engine found wrong in what the server sent. */
+static const char *client_fault_text(int error)
+{
+    switch (error) {
+    case BR_ERR_UNSUPPORTED_VERSION:
+    case BR_ERR_BAD_VERSION:
+        return "the server's protocol is older than TLS 1.2";
+    case BR_ERR_BAD_CIPHER_SUITE:
+    case BR_ERR_BAD_COMPRESSION:
+        return "the server chose what was not offered";
+    case BR_ERR_BAD_SIGNATURE:
+        return "the server has not shown that it has its certificate's key";
+    case BR_ERR_BAD_MAC:
+        return "a record that was changed on its way";
+    default:
+        return NULL;
+    }
+}
+
+/* The server's alert says most; of ours only that about its certificate was
+ * found by more than BearSSL. */
+static void engine_failed(struct client *c, int error)
+{
+    int alert = error - BR_ERR_RECV_FATAL_ALERT;
+    const char *text = client_fault_text(error);
+    char words[WORDS_BYTES];
+
+    if (error == BR_ERR_X509_NOT_TRUSTED && c->auth)
+        snprintf(words, sizeof(words), "certificate: %s",
+                 lh_client_fault_words(c->auth->cert.fault));
+    else if (alert == BR_ALERT_HANDSHAKE_FAILURE && c->old)
+        snprintf(words, sizeof(words),
+                 "the server's protocol is older than TLS 1.2 (alert 40)");
+    else if (alert == BR_ALERT_PROTOCOL_VERSION)
+        snprintf(words, sizeof(words),
+                 "the server does not speak TLS 1.2 (alert 70)");
+    else if (alert >= 0 && error < BR_ERR_SEND_FATAL_ALERT)
+        snprintf(words, sizeof(words), "%s (alert %d) from the server",
+                 lh_tls_alert_name(alert), alert);
+    else if (text)
+        snprintf(words, sizeof(words), "%s", text);
+    else
+        snprintf(words, sizeof(words),
+                 "the server's handshake cannot be understood (error %d)",
+                 error);
+    lose_client(c, words);
+}
+
+/* BearSSL closes without a word where it is about a certificate.  Neither side
+ * has keys then, so that an alert is seven octets in the clear. */
+static void send_client_alert(struct client *c)
+{
+    if (!c->auth || c->auth->cert.fault == LH_CLIENT_OK)
+        return;
+    const uint8_t alert = lh_client_fault_alert(c->auth->cert.fault);
+    const uint8_t record[] = {RECORD_ALERT, 3, 3, 0, 2, 2, alert};
+    (void)lh_net_send(&c->base, record, sizeof(record));
+}
+
+/* The engine is closed: by an error, or after both sides said goodbye. */
+static enum lh_net client_engine_ended(struct client *c)
+{
+    int error = br_ssl_engine_last_error(&c->tls.eng);
+
+    if (error == 0 && c->state == LH_TLS_CLIENT_READY) {
+        c->ended = true;
+        return LH_NET_EOF;
+    }
+    if (error == 0)
+        return lose_client(c, "the server ended the handshake");
+    if (error == BR_ERR_X509_NOT_TRUSTED)
+        send_client_alert(c);
+    engine_failed(c, error);
+    return LH_NET_LOST;
+}
+
+/* --- octets --------------------------------------------------------------- */
+
+static enum lh_net client_send(struct lh_transport *t)
+{
+    struct client *c = client_of(t);
+    size_t n;
+    uint8_t *p;
+
+    if (c->state == LH_TLS_CLIENT_FAILED)
+        return LH_NET_LOST;
+    while ((p = br_ssl_engine_sendrec_buf(&c->tls.eng, &n)) != NULL) {
+        ssize_t sent = lh_net_send(t, p, n);
+        if (sent < 0 && sent != LH_SYS_EAGAIN)
+            return lose_client(c, lh_sys_text((int)sent));
+        if (sent > 0)
+            br_ssl_engine_sendrec_ack(&c->tls.eng, (size_t)sent);
+        if (sent < (ssize_t)n)
+            return LH_NET_AGAIN;
+    }
+    return c->ended ? LH_NET_LOST : LH_NET_OK;
+}
+
+/* Once a handshake is over what only that needs is given up. */
+static void note_progress(struct client *c)
+{
+    unsigned state = br_ssl_engine_current_state(&c->tls.eng);
+
+    if (c->state != LH_TLS_CLIENT_HANDSHAKE ||
+        !(state & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)))
+        return;
+    c->state = LH_TLS_CLIENT_READY;
+    br_ssl_engine_set_x509(&c->tls.eng, NULL);
+    lh_client_auth_free(c->auth);
+    c->auth = NULL;
+}
+
+/* As much as the engine wants next; what came first tells whether it is TLS at
+ * all. */
+static bool feed_engine(struct client *c)
+{
+    size_t n, have = c->raw.to - c->raw.from;
+    uint8_t *to = br_ssl_engine_recvrec_buf(&c->tls.eng, &n);
+    const uint8_t *from = c->raw.p + c->raw.from;
+
+    if (!c->heard && *from != RECORD_HELLO && *from != RECORD_ALERT) {
+        lose_client(c, "what the server sent is not TLS");
+        return false;
+    }
+    if (!c->heard)
+        c->old = have > 2 && (from[1] < 3 || (from[1] == 3 && from[2] < 3));
+    c->heard = true;
+    n = have < n ? have : n;
+    memcpy(to, from, n);
+    c->raw.from += n;
+    lh_chunk_give_if_empty(c->base.pools, &c->raw);
+    br_ssl_engine_recvrec_ack(&c->tls.eng, n);
+    return true;
+}
+
+/* A FIN without TLS's goodbye may be anybody's, so it is no end. */
+static enum lh_net fill_chunk(struct client *c)
+{
+    if (!lh_chunk_hold(c->base.pools, &c->raw))
+        return lose_client(c, "no memory");
+    ssize_t n = lh_net_receive(&c->base, c->raw.p, LH_NET_CHUNK_BYTES);
+    if (n > 0) {
+        c->raw.to = (size_t)n;
+        return LH_NET_OK;
+    }
+    lh_chunk_give(c->base.pools, &c->raw);
+    if (n == LH_SYS_EAGAIN)
+        return LH_NET_AGAIN;
+    return lose_client(c, n ? lh_sys_text((int)n)
+                            : "the server closed the connection");
+}
+
+static enum lh_net client_receive(struct lh_transport *t)
+{
+    struct client *c = client_of(t);
+
+    while (c->state != LH_TLS_CLIENT_FAILED && !c->ended) {
+        enum lh_net r = client_send(t);
+        unsigned state = br_ssl_engine_current_state(&c->tls.eng);
+        note_progress(c);
+        if (state == BR_SSL_CLOSED)
+            return client_engine_ended(c);
+        if (state & BR_SSL_RECVAPP)
+            return LH_NET_OK;
+        if (!(state & BR_SSL_RECVREC))
+            return r == LH_NET_LOST ? r : LH_NET_AGAIN;
+        if (!lh_chunk_waits(&c->raw) && (r = fill_chunk(c)) != LH_NET_OK)
+            return r;
+        if (!feed_engine(c))
+            return LH_NET_LOST;
+    }
+    return c->ended ? LH_NET_EOF : LH_NET_LOST;
+}
+
+static const uint8_t *client_peek(struct lh_transport *t, size_t *n)
+{
+    struct client *c = client_of(t);
+    const uint8_t *p = br_ssl_engine_recvapp_buf(&c->tls.eng, n);
+
+    if (!p)
+        *n = 0;
+    return p;
+}
+
+static void client_consume(struct lh_transport *t, size_t n)
+{
+    br_ssl_engine_recvapp_ack(&client_of(t)->tls.eng, n);
+}
+
+static uint8_t *client_buf(struct lh_transport *t, size_t *room)
+{
+    struct client *c = client_of(t);
+    uint8_t *p = NULL;
+
+    *room = 0;
+    if (c->state == LH_TLS_CLIENT_READY)
+        p = br_ssl_engine_sendapp_buf(&c->tls.eng, room);
+    return p;
+}
+
+static void client_ack(struct lh_transport *t, size_t n)
+{
+    struct client *c = client_of(t);
+
+    br_ssl_engine_sendapp_ack(&c->tls.eng, n);
+    br_ssl_engine_flush(&c->tls.eng, 0);
+}
+
+static enum lh_net client_shutdown(struct lh_transport *t)
+{
+    struct client *c = client_of(t);
+
+    if (client_send(t) == LH_NET_OK && c->state == LH_TLS_CLIENT_READY) {
+        br_ssl_engine_close(&c->tls.eng);
+        (void)client_send(t);
+    }
+    lh_sock_shutdown(t->fd);
+    return LH_NET_OK;
+}
+
+static bool client_unsent(const struct lh_transport *t)
+{
+    const struct client *c = (const struct client *)t;
+    size_t n;
+
+    return c->state == LH_TLS_CLIENT_FAILED ||
+           br_ssl_engine_sendrec_buf(&c->tls.eng, &n) != NULL;
+}
+
+static void client_rest(struct lh_transport *t)
+{
+    lh_chunk_give_if_empty(t->pools, &client_of(t)->raw);
+}
+
+static void client_free(struct lh_transport *t)
+{
+    struct client *c = client_of(t);
+
+    lh_chunk_give(t->pools, &c->raw);
+    lh_client_auth_free(c->auth);
+    explicit_bzero(c, sizeof(*c));
+    lh_free(c);
+}
+
+static const struct lh_transport_ops client_ops = {
+    .receive = client_receive,
+    .discard = lh_net_discard,
+    .peek = client_peek,
+    .consume = client_consume,
+    .buf = client_buf,
+    .ack = client_ack,
+    .send = client_send,
+    .shutdown = client_shutdown,
+    .unsent = client_unsent,
+    .rest = client_rest,
+    .free = client_free,
+};
+
+/* --- beginning ------------------------------------------------------------ */
+
+/* TLS 1.2 with the suites that are served, too.  An address is no server name
+ * (RFC 6066, 3).  False: no memory, or no entropy. */
+static bool start_engine(struct client *c, const struct lh_trust *trust,
+                         const char *host)
+{
+    br_ssl_engine_context *engine = &c->tls.eng;
+    uint8_t seed[SEED_BYTES];
+
+    c->auth = lh_server_auth_new(trust->anchors, host);
+    if (!c->auth || lh_entropy(seed, sizeof(seed)))
+        return false;
+    br_ssl_client_zero(&c->tls);
+    lh_tls_engine_set_up(engine);
+    br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
+    br_ssl_engine_set_default_rsavrfy(engine);
+    br_ssl_engine_set_default_ecdsa(engine);
+    br_ssl_engine_set_x509(engine, &c->auth->vtable);
+    br_ssl_engine_set_buffer(engine, c->records, sizeof(c->records), 1);
+    br_ssl_engine_inject_entropy(engine, seed, sizeof(seed));
+    explicit_bzero(seed, sizeof(seed));
+    return br_ssl_client_reset(
+        &c->tls, c->auth->host.is_address ? NULL : c->auth->host.name, 0);
+}
+
+struct lh_transport *lh_tls_client_new(struct lh_net_pools *pools, int fd,
+                                       const struct lh_trust *trust,
+                                       const char *host)
+{
+    struct client *c = lh_calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->base =
+        (struct lh_transport){.ops = &client_ops, .pools = pools, .fd = fd};
+    if (!start_engine(c, trust, host)) {
+        client_free(&c->base);
+        return NULL;
+    }
+    return &c->base;
+}
+
+enum lh_tls_client_state lh_tls_client_state(const struct lh_transport *t)
+{
+    return ((const struct client *)t)->state;
+}
+
+const char *lh_tls_client_failure(const struct lh_transport *t)
+{
+    return ((const struct client *)t)->words;
+}

@@ -1,0 +1,250 @@
+"""httpd.connect with TLS: whose certificate is believed, and who is refused in
+which words.  The servers are openssl's and Python's."""
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import subprocess
+
+import harness
+from harness import PATIENCE, Server, script
+from test_client_certs import Authority, new_key
+from test_connect import Peer, echo
+
+
+class Issuer(Authority):
+    """Signs for servers."""
+
+    def server(self, name, alternatives, begin=-1, end=7, kind="P-256",
+               usage="serverAuth"):
+        """The paths of a certificate and its key."""
+        pem, key = self.path(name + ".pem"), self.path(name + ".key")
+        with open(self.path("conf"), "a") as f:
+            f.write(f"[{name}]\nextendedKeyUsage = {usage}\n")
+            if alternatives:
+                f.write(f"subjectAltName = {alternatives}\n")
+        new_key(key, kind)
+        self._request(key, f"/CN={name}")
+        self._sign(self.path("csr"), pem, name, begin, end)
+        return pem, key
+
+
+class TlsPeer(Peer):
+    def __init__(self, certificate, serve=echo):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(*certificate)
+
+        def wrapped(client):
+            try:
+                with context.wrap_socket(client, server_side=True,
+                                         suppress_ragged_eofs=False) as tls:
+                    serve(tls)
+            except ssl.SSLError:
+                pass  # those who refuse us are looked at from their side
+        super().__init__(wrapped)
+
+
+@contextlib.contextmanager
+def s_server(*options):
+    """openssl's, for what Python's cannot be made to do; its port."""
+    with harness.free_port() as port:
+        process = subprocess.Popen(
+            ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-quiet",
+             *options], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE)
+        try:
+            def listens():
+                assert process.poll() is None, process.stderr.read()
+                with socket.socket() as s:
+                    return s.connect_ex(("127.0.0.1", port)) == 0
+            harness.wait_until(listens, "for s_server")
+            yield port
+        finally:
+            process.kill()
+            process.communicate()
+
+
+class Certificates(harness.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        harness.need_built_in("bearssl")
+        cls.ca, cls.other = Issuer("good"), Issuer("other")
+        cls.good = cls.ca.server("good", "DNS:a.test,DNS:*.wild.test,"
+                                         "IP:127.0.0.1,IP:::1")
+        cls.server = Server("/", script("run.lua"), workers=1)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def lua(self, code, server=None):
+        with (server or self.server).client() as c:
+            r = c.ask("POST", "/", body=code.encode())
+        self.assertEqual(r.status, 200, (server or self.server).log()[-2000:])
+        return r.text.split("\n")
+
+    def connect(self, port, name="a.test", server=None):
+        name = f"server_name = '{name}'," if name else ""
+        return self.lua(f"""
+            local s, why = httpd.connect("127.0.0.1", {port},
+                {{tls = true, ca = "{self.ca.pem}", {name} timeout = 60}})
+            return s, why""", server)
+
+    def refused(self, certificate, name="a.test"):
+        with TlsPeer(certificate) as p:
+            found = self.connect(p.port, name)
+        self.assertEqual(found[0], "nil")
+        return found[1]
+
+    def test_octets_there_and_back(self):
+        n = 3000000
+        for kind in ("P-256", "P-384", "rsa"):
+            with self.subTest(kind=kind), TlsPeer(self.ca.server(
+                    "kind" + kind.replace("-", ""), "DNS:a.test",
+                    kind=kind)) as p:
+                self.assertEqual(self.lua(f"""
+                    local s = assert(httpd.connect("127.0.0.1", {p.port}, {{
+                        tls = true, ca = "{self.ca.pem}",
+                        server_name = "a.test"}}))
+                    httpd.write(s, "line\\n")
+                    assert(httpd.read(s, "l") == "line")
+                    httpd.spawn(function()
+                        httpd.write(s, ("x"):rep({n}))
+                    end)
+                    local got = httpd.read(s, {n})
+                    local ok, why = httpd.close(s, "write")
+                    httpd.close(s)
+                    return #got, got == ("x"):rep({n}), ok, why"""),
+                    [str(n), "true", "nil",
+                     "TLS 1.2 knows no end of one side alone"])
+
+    def test_names_and_addresses(self):
+        with TlsPeer(self.good) as p:
+            for name in ("a.test", "A.Test", "a.test.", "b.wild.test", None):
+                self.assertEqual(self.connect(p.port, name)[0],
+                                 "socket (open)", name)
+            for name in ("b.test", "wild.test", "c.b.wild.test", "127.0.0.2",
+                         "::2", "xa.test", ".wild.test"):
+                self.assertEqual(self.connect(p.port, name)[:2],
+                                 ["nil", "127.0.0.1: certificate: it is for "
+                                         "another name"], name)
+
+    def test_the_common_name_is_not_enough(self):
+        self.assertIn("it is for another name",
+                      self.refused(self.ca.server("a.test", "")))
+
+    def test_who_is_refused_and_why(self):
+        for why, certificate in (
+                ("expired", self.ca.server("old", "DNS:a.test", -9, -2)),
+                ("not yet valid", self.ca.server("young", "DNS:a.test", 2, 9)),
+                ("unknown issuer", self.other.server("o", "DNS:a.test")),
+                ("its usage does not allow it for servers",
+                 self.ca.server("c", "DNS:a.test", usage="clientAuth"))):
+            self.assertEqual(self.refused(certificate),
+                             "127.0.0.1: certificate: " + why)
+
+    def test_a_self_signed_one_is_nobodys(self):
+        self.assertIn("unknown issuer", self.refused(
+            harness.certificate("ec", "a.test")))
+
+    def test_old_protocols(self):
+        for version in ("-tls1", "-tls1_1"):
+            with s_server("-cert", self.good[0], "-key", self.good[1], version,
+                          "-cipher", "ALL:@SECLEVEL=0") as port:
+                found = self.connect(port)
+            self.assertEqual(found[0], "nil")
+            self.assertRegex(found[1], "older than TLS 1.2|not speak TLS 1.2")
+
+    def test_no_suite_in_common(self):
+        with s_server("-cert", self.good[0], "-key", self.good[1], "-tls1_2",
+                      "-cipher", "ECDHE-ECDSA-AES256-SHA") as port:
+            self.assertEqual(self.connect(port)[1],
+                             "127.0.0.1: handshake failure (alert 40) from the "
+                             "server")
+
+    def test_what_is_not_tls(self):
+        def http(client):
+            client.recv(1000)
+            client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        with Peer(http) as p:
+            self.assertEqual(self.connect(p.port)[1],
+                             "127.0.0.1: what the server sent is not TLS")
+        with Peer(lambda client: client.recv(1000)) as p:
+            self.assertEqual(self.connect(p.port)[1],
+                             "127.0.0.1: the server closed the connection")
+        with Peer(lambda client: client.recv(1) and client.recv(100000) and
+                  client.sendall(b"\x16\x03\x03\x00\x04\x02\x00\x00\xff")) as p:
+            self.assertEqual(self.connect(p.port)[0], "nil")
+
+    def test_one_that_is_silent_is_timed_out(self):
+        with Peer(lambda client: client.recv(100000) and
+                  client.recv(100000)) as p:
+            self.assertEqual(self.lua(f"""
+                return httpd.connect("127.0.0.1", {p.port}, {{tls = true,
+                    ca = "{self.ca.pem}", timeout = 0.3}})""")[:2],
+                ["nil", "timeout"])
+
+    def test_an_end_without_a_goodbye_is_none(self):
+        def cut(tls):
+            tls.sendall(b"half of it")
+            tls.recv(1)
+            tls.shutdown(socket.SHUT_RDWR)
+
+        def goodbye(tls):
+            tls.sendall(b"half of it")
+            tls.unwrap()
+        for serve, end in ((cut, "closed"), (goodbye, "nil")):
+            with TlsPeer(self.good, serve) as p:
+                self.assertEqual(self.lua(f"""
+                    local s = assert(httpd.connect("127.0.0.1", {p.port}, {{
+                        tls = true, ca = "{self.ca.pem}",
+                        server_name = "a.test"}}))
+                    local half = httpd.read(s, 10)
+                    if "{end}" == "closed" then httpd.write(s, "x") end
+                    local rest, why = httpd.read(s)
+                    return half, rest, why""")[:3],
+                    ["half of it", "nil", end])
+
+    def test_authorities(self):
+        with TlsPeer(self.good) as p:
+            code = f"""
+                local s, why = httpd.connect("127.0.0.1", {p.port}, {{
+                    tls = true, timeout = 60}})
+                return s, why"""
+            os.environ["SSL_CERT_FILE"] = self.ca.pem
+            try:
+                with Server("/", script("run.lua"), workers=1) as s:
+                    self.assertEqual(self.lua(code, s)[0], "socket (open)")
+            finally:
+                del os.environ["SSL_CERT_FILE"]
+            if os.path.exists("/etc/ssl/certs/ca-certificates.crt"):
+                self.assertIn("unknown issuer", self.lua(code)[1])
+            for ca in ("/nonexistent.pem", script("run.lua")):
+                found = self.lua(code.replace("tls = true",
+                                              f"tls = true, ca = '{ca}'"))
+                self.assertEqual(found[0], "nil")
+                self.assertIn(ca, found[1])
+
+    def test_mistakes_raise(self):
+        for call, words in (
+                ('"a", 1, {ca = "x"}', "are for tls = true"),
+                ('"a", 1, {tls = true, ca = 1}', "ca is a string"),
+                ('"a", 1, {tls = true, server_name = ""}', "is a string"),
+                ('"unix:/a", {tls = true}', "needs a server_name")):
+            self.assertIn(words, self.lua(
+                "return select(2, pcall(function() "
+                f"httpd.connect({call}) end))")[0])
+
+
+class Without(harness.TestCase):
+    def test_a_build_without_it_says_so(self):
+        if "bearssl" in harness.built_in():
+            self.skipTest("it is built in")
+        with Server("/", script("run.lua"), workers=1) as s, s.client() as c:
+            r = c.ask("POST", "/", body=b'return httpd.connect("127.0.0.1", 1,'
+                                        b'{tls = true})')
+            self.assertEqual(r.text.split("\n")[:2],
+                             ["nil", "TLS for sockets is not in this build"])
