@@ -3,12 +3,19 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-# Which systems call their pkg-config modules otherwise than Debian.
+# Other systems call their pkg-config modules otherwise than Debian; OpenWrt and
+# Yocto say "lua" of the version that they have.
+pkg_check_modules(LHTTPD_PLAIN_LUA QUIET lua)
 function(lhttpd_vm_modules vm modules)
     string(REGEX REPLACE "^lua([0-9])" "lua-\\1" dashed ${vm})
     string(REPLACE "." "" plain ${vm})
     set(names ${vm} ${dashed} ${plain})
     list(REMOVE_DUPLICATES names)
+    string(REGEX REPLACE "^lua" "" version ${vm})
+    string(FIND "${LHTTPD_PLAIN_LUA_VERSION}" "${version}" at)
+    if(at EQUAL 0)
+        list(APPEND names lua)
+    endif()
     set(${modules} ${names} PARENT_SCOPE)
 endfunction()
 

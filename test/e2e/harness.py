@@ -76,6 +76,12 @@ def vm_module():
         return re.search(r"^Requires: (\S+)$", f.read(), re.M).group(1)
 
 
+def over_libkqueue():
+    """Whether events come by that library, which has descriptors of its own."""
+    with open(os.path.join(BUILD, "lhttpd.pc")) as f:
+        return "libkqueue" in f.read()
+
+
 def built_by_musl():
     with open(os.path.join(BUILD, "CMakeCache.txt")) as f:
         return "/musl/toolchain.cmake" in f.read()

@@ -264,6 +264,37 @@ class CMake(Consumer):
             COMPONENTS="static", LHTTPD_TLS_LIBRARY="OFF"))
 
 
+class OtherNames(harness.TestCase):
+    """What Debian calls otherwise than other systems."""
+
+    def found(self, vm):
+        """What cmake says where pkg-config knows Lua 5.1 as "lua"."""
+        harness.need("cmake")
+        known = os.path.join(harness.directory(), "known")
+        os.makedirs(known, exist_ok=True)
+        for module in ("lua5.1", "liburing"):
+            where = run("pkg-config", "--variable=pcfiledir", module).stdout
+            if not where:
+                self.skipTest(f"{module} is not installed")
+            shutil.copy(f"{where.strip()}/{module}.pc", known)
+        os.rename(known + "/lua5.1.pc", known + "/lua.pc")
+        out = os.path.join(harness.directory(), "configured-" + vm)
+        done = run("cmake", "-G", "Ninja", "-S", SOURCE, "-B", out,
+                   "-DLHTTPD_TLS=none", "-DLHTTPD_HTTP2=OFF", "-DLHTTPD_LUA=" + vm,
+                   env={**os.environ, "PKG_CONFIG_LIBDIR": known})
+        return done.returncode, done.stdout + done.stderr
+
+    def test_lua_without_its_version(self):
+        for vm in ("auto", "lua5.1"):
+            with self.subTest(vm=vm):
+                status, said = self.found(vm)
+                self.assertIn("-- Lua: lua5.1 5.1.5\n", said)
+                self.assertEqual(status, 0, said)
+        status, said = self.found("lua5.4")
+        self.assertNotEqual(status, 0)
+        self.assertIn("lua5.1 is there: -DLHTTPD_LUA=lua5.1\n", said)
+
+
 class Subproject(Consumer):
     """The library's sources inside another project; built with the release
     only, since it is compiled anew each time."""

@@ -23,6 +23,12 @@ EXTRA_OECMAKE = "-DLHTTPD_LUA=auto -DBUILD_SHARED_LIBS=ON"
 do_install:append() {
     install -d ${D}${sysconfdir}/lhttpd
     install -m 0644 ${S}/share/packaging/debian/main.lua ${D}${sysconfdir}/lhttpd/
+    # The build puts units below the prefix, where not every distribution has them.
+    if [ ${systemd_system_unitdir} != ${prefix}/lib/systemd/system ]; then
+        install -d ${D}${systemd_system_unitdir}
+        mv ${D}${prefix}/lib/systemd/system/* ${D}${systemd_system_unitdir}/
+        rm -r ${D}${prefix}/lib/systemd
+    fi
 }
 
 USERADD_PACKAGES = "${PN}"
