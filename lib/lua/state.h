@@ -92,7 +92,8 @@ struct lh_vm {
     struct lh_input spare_input;
     struct lh_input socket_input; /* a socket's that become a string */
     char *loaded_answer; /* of a shared value, while the script loads */
-    struct lh_publication *given; /* the message that becomes a string */
+    struct lh_publication *given;        /* the message that becomes a string */
+    struct lh_ws_message *left_messages; /* see websocket.c */
 
     /* References in the registry. */
     int anchors, handlers, threads, constants;

@@ -126,6 +126,7 @@ void lh_vm_free(struct lh_vm *vm)
     lh_free(vm->socket_input.p);
     lh_free(vm->loaded_answer);
     lh_publication_drop(vm->given);
+    lh_websocket_free_left(vm);
     lh_free(vm->prefix);
     uncount_vm(vm);
     lh_free(vm);

@@ -48,7 +48,8 @@ struct lh_websocket {
     bool sends_text; /* what httpd.write sends */
     bool close_due, close_sent;
     bool told;                  /* httpd.read has told the end */
-    bool gives;                 /* a message is being made a string */
+    bool gives;                 /* a message is being made a string, or could
+                                   not be for lack of memory */
     uint16_t close_code;        /* to send; LH_WS_NO_CODE: none */
     struct lh_str close_reason; /* the same, at most LH_WS_REASON_BYTES; ours
                                    to free */
@@ -343,9 +344,30 @@ void lh_websocket_leave(struct lh_websocket *ws, bool failed)
         lh_exchange_end(task->ex);
 }
 
-/* Twice is once.  A finalizer that does this while a message becomes a string
- * leaves the message. */
-static void end_websocket(struct lh_websocket *ws)
+/* Messages that were left to their VM, see end_websocket(). */
+void lh_websocket_free_left(struct lh_vm *vm)
+{
+    struct lh_ws_reader all = {.first = vm->left_messages};
+
+    vm->left_messages = NULL;
+    lh_ws_reader_deinit(&all);
+}
+
+/* A finalizer that does this while a message becomes a string leaves the
+ * message to the VM. */
+static void leave_messages(struct lh_websocket *ws, struct lh_vm *vm)
+{
+    struct lh_ws_reader *r = &ws->reader;
+
+    if (!ws->gives || !r->first)
+        return;
+    r->last->next = vm->left_messages;
+    vm->left_messages = r->first;
+    r->first = r->last = NULL;
+}
+
+/* Twice is once. */
+static void end_websocket(struct lh_websocket *ws, struct lh_vm *vm)
 {
     lh_list_remove(&ws->bound.link);
     lh_timer_disarm(&ws->timer);
@@ -355,14 +377,16 @@ static void end_websocket(struct lh_websocket *ws)
         ws->task->websocket = NULL;
     }
     ws->task = NULL;
-    if (!ws->gives)
-        lh_ws_reader_deinit(&ws->reader);
+    leave_messages(ws, vm);
+    ws->gives = false;
+    lh_ws_reader_deinit(&ws->reader);
 }
 
 static void websocket_ended(struct lh_bound *bound)
 {
-    LH_OF(bound, struct lh_websocket, bound)->gives = false;
-    end_websocket(LH_OF(bound, struct lh_websocket, bound));
+    struct lh_websocket *ws = LH_OF(bound, struct lh_websocket, bound);
+
+    end_websocket(ws, ws->task->vm);
 }
 
 /* The collector's, 5.4's at the end of a block, and any script's that finds it
@@ -373,7 +397,7 @@ static int collect_websocket(lua_State *L)
 
     if (!ws)
         return 0;
-    end_websocket(ws);
+    end_websocket(ws, lh_vm_of(L));
     free_words(&ws->reason);
     free_words(&ws->close_reason);
     lh_free(ws->pong);
@@ -655,11 +679,13 @@ static int push_ws_message(lua_State *L, struct lh_task *task)
     const struct lh_ws_message *m = ws->reader.first;
     bool more;
     size_t n = message_part(ws, &more);
+    lh_websocket_free_left(task->vm);
     ws->gives = true;
     lua_pushlstring(L, n ? (const char *)m->p + m->at : "", n);
     lua_pushstring(L, m->text ? "text" : "binary");
+    if (ws->gives)
+        lh_ws_take(&ws->reader, n);
     ws->gives = false;
-    lh_ws_take(&ws->reader, n);
     if (more)
         lua_pushboolean(L, true);
     return more ? 3 : 2;

@@ -13,6 +13,9 @@ extern const luaL_Reg lh_websocket_functions[], lh_websocket_begins[];
 /* Makes the metatable.  It may raise; while the VM loads. */
 void lh_websocket_prepare(lua_State *L, struct lh_vm *vm);
 
+/* What the VM still has of them; none is in use any more. */
+void lh_websocket_free_left(struct lh_vm *vm);
+
 /* The value at `index`, or NULL if it is none. */
 struct lh_websocket *lh_websocket_at(lua_State *L, int index);
 

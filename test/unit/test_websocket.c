@@ -4,6 +4,7 @@
 #include "base/hub.h"
 #include "lhttpd.h"
 
+#include "lib/heap.h"
 #include "lib/script.h"
 #include "lib/ws.h"
 
@@ -17,6 +18,7 @@
 static struct test_script s;
 static struct lh_channels channels;
 static struct lh_hub hub;
+static uint64_t vm_bytes = LHTTPD_UNLIMITED; /* of the next one */
 
 static int post(struct lh_hub *h, struct lh_str name, struct lh_str data)
 {
@@ -66,6 +68,7 @@ static void start(const char *code)
     test_script_init(&s);
     s.t.ctx.channels = &channels;
     s.t.ctx.hub = &hub;
+    s.t.limits.vm_memory_bytes = vm_bytes;
     test_script_load(&s, "test.lua", all);
     if (s.error)
         fail_msg("%s", s.err.text);
@@ -595,6 +598,79 @@ static void test_waits_of_channels_alone(void **state)
     end();
 }
 
+/* --- memory --------------------------------------------------------------- */
+
+/* Each allocation of a conversation fails once: that ends the websocket at
+ * most, and nothing is lost.  On 5.4 the websocket is closed by its block. */
+static const char whole_conversation[] =
+    "local function talk(ws)\n"
+    "  local a = httpd.subscribe('a')\n"
+    "  while true do\n"
+    "    local r = httpd.wait{ws, a}\n"
+    "    local text, kind, more = httpd.read(r, r == ws and 3 or nil)\n"
+    "    if not text then break end\n"
+    "    if r == ws then httpd.write(ws, text, kind) end\n"
+    "  end\n"
+    "  httpd.close(ws, 4000, 'because')\n"
+    "end\n"
+    "local open = function(f, options) f(httpd.websocket(options)) end\n"
+    "if _VERSION == 'Lua 5.4' then\n"
+    "  open = load('local f, options = ...; local ws <close> = '..\n"
+    "              'httpd.websocket(options); f(ws)')\n"
+    "end\n"
+    "pcall(open, talk, {protocols = {'c'}})\n"
+    "httpd.read()\n";
+
+static void test_each_allocation_fails(void **state)
+{
+    bool failed = true;
+
+    (void)state;
+    for (unsigned long n = 1; failed && n < 400; n++) {
+        test_heap_install();
+        start(whole_conversation);
+        struct test_loopback *l =
+            test_script_request(&s, "GET", "/", upgrade, false);
+        test_heap_fail_at(n);
+        test_script_run(&s);
+        if (l->ex && l->status == 101)
+            send(l, "01:one 89:ping 80:two 82*5000 88=1001,bye");
+        failed = test_heap_count() >= n;
+        test_heap_fail_at(0);
+        test_script_run(&s);
+        assert_true(l->ended || l->aborted);
+        end();
+        assert_int_equal(test_heap_live(), 0);
+        test_heap_uninstall();
+    }
+    assert_false(failed);
+}
+
+/* A message for which the VM has no room, in a block of 5.4 that closes the
+ * websocket: the message is freed. */
+static void test_a_message_without_room(void **state)
+{
+    (void)state;
+    test_heap_install();
+    vm_bytes = 4 << 20;
+    start("local read = function(ws) return httpd.read(ws) end\n"
+          "if _VERSION == 'Lua 5.4' then\n"
+          "  read = load('local w <close> = ...; return httpd.read(w)')\n"
+          "end\n"
+          "local ws = httpd.websocket{message_bytes = 1e8}\n"
+          "local ok, why = pcall(read, ws)\n"
+          "say(ok, why)\n"
+          "debug.getmetatable(ws).__gc(ws)\n");
+    vm_bytes = LHTTPD_UNLIMITED;
+    struct test_loopback *l = open_one();
+    send(l, "82*5000000");
+    assert_true(l->ended);
+    expect_said("false not enough memory |");
+    end();
+    assert_int_equal(test_heap_live(), 0);
+    test_heap_uninstall();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -618,6 +694,8 @@ int main(void)
         cmocka_unit_test(test_one_that_is_collected),
         cmocka_unit_test(test_a_websocket_and_a_channel),
         cmocka_unit_test(test_waits_of_channels_alone),
+        cmocka_unit_test(test_each_allocation_fails),
+        cmocka_unit_test(test_a_message_without_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
