@@ -2,6 +2,8 @@
 -- `device` to this script's VM.  What the device does is published on the channel
 -- "device", by the program and by this script: each page that is open shows it.
 
+local style = require "style"
+
 local page = [[
 <!DOCTYPE html>
 <html lang="en">
@@ -9,6 +11,8 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Appliance</title>
+]] .. style.head .. [[
+
 <script src="script.js" defer></script>
 </head>
 <body>
@@ -87,3 +91,5 @@ httpd.register_handler("/signal", function()
     httpd.header { ["content-type"] = "text/plain" }
     httpd.write(nil, (answer or why) .. "\n")
 end)
+
+style.serve()

@@ -3,14 +3,17 @@
 --
 --     lhttpd -f -p 8080 -l / chat.lua
 
+local style = require "style"
+
 local page = [[
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<link rel="icon" href="data:,">
 <title>Chat</title>
+]] .. style.head .. [[
+
 <script src="chat.js" defer></script>
 </head>
 <body>
@@ -89,3 +92,5 @@ httpd.register_handler("/socket", function(env, header)
     end
     httpd.publish("chat", name .. " has left")
 end)
+
+style.serve()

@@ -5,6 +5,8 @@
 --
 --     lhttpd -f -p 8080 -l / console.lua
 
+local style = require "style"
+
 local page = [[
 <!DOCTYPE html>
 <html lang="en">
@@ -12,8 +14,9 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
 <title>Console</title>
+]] .. style.head .. [[
+
 <script src="console.js" defer></script>
 </head>
 <body>
@@ -158,3 +161,5 @@ httpd.register_handler("/socket", function(env, header)
         directory = line and run(ws, line, directory)
     end
 end)
+
+style.serve()

@@ -1,6 +1,6 @@
 -- The page that examples/quickstart.sh serves.  Everything on it comes from the
--- handlers below: the page, its style, script and icon, a stream of events and
--- two small functions for the script to call.
+-- handlers below: the page, its style, script and icon, a stream of events, and what
+-- its buttons do.  Nothing here holds up anything else; the chart shows it.
 
 local page = [[
 <!DOCTYPE html>
@@ -15,42 +15,56 @@ local page = [[
 </head>
 <body>
 <header>
+<div>
 <p class="brand"><img src="icon.svg" alt="" width="28" height="28"> lhttpd</p>
 <h1>It works.</h1>
+</div>
+<div>
 <p class="lead">A Lua handler wrote this page for you, over $protocol$tls.
 Handlers may wait as long as they like: no thread waits with them.</p>
 <p class="pills"><span>$protocol</span><span>$security</span><span>worker
 $worker</span><span id="state">connecting</span></p>
+</div>
 </header>
 <main>
 <section class="wide">
-<h2>Live from worker <b id="worker">$worker</b></h2>
-<p>One handler, one coroutine, asleep between two events.</p>
-<svg id="chart" viewBox="0 0 600 120" preserveAspectRatio="none" role="img"
- aria-label="Round trips of the last minute">
-<polyline id="area"></polyline><polyline id="line"></polyline></svg>
+<h2>The last minute, told to every browser at once</h2>
+<p class="legend"><span class="late">how late the server's clock ticks</span>
+<span class="rate">messages to browsers and streams, a second</span></p>
+<div id="frame"><svg id="chart" viewBox="0 0 960 200" preserveAspectRatio="none"
+ role="img" aria-label="How late the server ticks, and messages a second">
+<path id="grid" d="M0 50H960M0 100H960M0 150H960M0 199H960"></path>
+<polygon id="area"></polygon><polyline id="rate"></polyline>
+<polyline id="late"></polyline></svg>
+<span id="top-late">40 ms</span><span id="top-rate"></span></div>
 <dl class="figures">
-<div><dt>round trip</dt><dd id="trip">&ndash;</dd></div>
-<div><dt>requests here</dt><dd id="requests">&ndash;</dd></div>
-<div><dt>open streams</dt><dd id="streams">&ndash;</dd></div>
-<div><dt>server time</dt><dd id="time">&ndash;</dd></div>
+<div><dt>late by</dt><dd id="now">&ndash;</dd></div>
+<div><dt>your round trip</dt><dd id="trip">&ndash;</dd></div>
+<div><dt>streams</dt><dd id="streams">&ndash;</dd></div>
+<div><dt>connections</dt><dd id="connections">&ndash;</dd></div>
+<div><dt>memory of all scripts</dt><dd id="memory">&ndash;</dd></div>
+<div><dt>requests</dt><dd id="requests">&ndash;</dd></div>
 </dl>
 </section>
 <section>
-<h2>Your request</h2>
-<p>What the handler was told about it.</p>
-<table>
-$rows</table>
+<h2>500 more streams</h2>
+<p>Each is a coroutine that hears every message, for half a minute.</p>
+<button id="open">Open 500 streams</button>
+<output id="opened">&nbsp;</output>
 </section>
 <section>
-<h2>Send something</h2>
-<p>The server reads it and writes it back, turned round.</p>
-<form id="form" action="reverse" method="post">
-<textarea id="text" name="text" rows="3" maxlength="2000"
- aria-label="Text to send">Nothing blocks here</textarea>
-<button>Send</button>
-</form>
-<output id="answer" for="text"></output>
+<h2>A slow modem</h2>
+<p>It takes 300 ms to answer, and the handler just waits for it.</p>
+<button id="call">Call the 300 ms modem</button>
+<output id="called">&nbsp;</output>
+</section>
+<section>
+<h2>A large file</h2>
+<p>It streams to the disk in small steps, and is removed again.</p>
+<form id="form"><label class="button">Choose a file
+<input type="file" id="file" name="file"></label></form>
+<progress id="progress" value="0" max="1" aria-label="Progress"></progress>
+<output id="uploaded">&nbsp;</output>
 </section>
 <section class="wide">
 <h2>Your own handler</h2>
@@ -82,26 +96,29 @@ local style = [[
 }
 * { box-sizing: border-box; }
 body {
-  margin: 0; padding: 0 clamp(1rem, 4vw, 3rem) 3rem;
+  margin: 0; padding: 0 clamp(1rem, 3vw, 2rem) 2rem;
   background: var(--page); color: var(--text);
-  font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
 }
-header, main, footer { max-width: 62rem; margin: 0 auto; }
-header { padding: clamp(2rem, 7vw, 5rem) 0 2rem; }
+header, main, footer { max-width: 72rem; margin: 0 auto; }
+header {
+  display: grid; gap: 0 3rem; align-items: end; padding: 2rem 0 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
+}
 .brand {
   display: flex; gap: .6rem; align-items: center;
   margin: 0; font-weight: 650; letter-spacing: .01em;
 }
 h1 {
-  margin: .4em 0 .2em; font-size: clamp(3rem, 11vw, 5.5rem);
-  line-height: 1; letter-spacing: -.045em;
+  margin: .15em 0 0; font-size: clamp(3rem, 8vw, 5rem);
+  line-height: 1.1; letter-spacing: -.045em;
   background: linear-gradient(100deg, var(--accent), var(--accent-2));
   background-clip: text; -webkit-background-clip: text; color: transparent;
 }
-.lead { max-width: 38rem; font-size: 1.2rem; color: var(--soft); }
-.pills { display: flex; flex-wrap: wrap; gap: .5rem; }
+.lead { margin: 0 0 .8rem; font-size: 1.1rem; color: var(--soft); }
+.pills { display: flex; flex-wrap: wrap; gap: .5rem; margin: 0 0 .5rem; }
 .pills span {
-  padding: .15rem .8rem; border: 1px solid var(--edge); border-radius: 2rem;
+  padding: .1rem .8rem; border: 1px solid var(--edge); border-radius: 2rem;
   background: var(--card); font-size: .9rem;
 }
 #state::before {
@@ -111,85 +128,92 @@ h1 {
 #state.live::before { background: #22b573; }
 #state.lost::before { background: #e5484d; }
 main {
-  display: grid; gap: 1.25rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
+  display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr));
 }
 section {
-  padding: 1.5rem; border: 1px solid var(--edge); border-radius: 1rem;
+  padding: 1.25rem 1.5rem; border: 1px solid var(--edge); border-radius: 1rem;
   background: var(--card); min-width: 0;
 }
 .wide { grid-column: 1 / -1; }
 h2 { margin: 0; font-size: 1.15rem; }
-section > p { margin: .2rem 0 1rem; color: var(--soft); }
-#chart { display: block; width: 100%; height: 7.5rem; }
-#line {
-  fill: none; stroke: var(--accent); stroke-width: 2;
+section > p { margin: .2rem 0 .8rem; color: var(--soft); }
+.legend { display: flex; flex-wrap: wrap; gap: 0 1.5rem; font-size: .9rem; }
+.legend span::before {
+  content: ""; display: inline-block; width: 1.2rem; height: .25rem;
+  margin-right: .5rem; border-radius: 1rem; vertical-align: middle;
+  background: var(--accent);
+}
+.legend .rate::before { background: var(--accent-2); }
+#frame { position: relative; font-size: .8rem; color: var(--soft); }
+#frame span { position: absolute; top: -.1rem; line-height: 1; }
+#top-late { left: 0; }
+#top-rate { right: 0; }
+#chart { display: block; width: 100%; height: 12.5rem; }
+#grid { stroke: var(--edge); fill: none; vector-effect: non-scaling-stroke; }
+#late, #rate {
+  fill: none; stroke: var(--accent); stroke-width: 2.5;
   vector-effect: non-scaling-stroke; stroke-linejoin: round;
 }
-#area { fill: var(--accent); opacity: .12; stroke: none; }
+#rate { stroke: var(--accent-2); stroke-width: 1.5; }
+#area { fill: var(--accent-2); opacity: .16; }
 .figures {
-  display: grid; gap: 1rem; margin: 1rem 0 0;
-  grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr));
+  display: grid; gap: .5rem 1rem; margin: 1rem 0 0;
+  grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr));
 }
 .figures dt { color: var(--soft); font-size: .85rem; }
 .figures dd {
-  margin: 0; font-size: 1.5rem; font-weight: 600;
+  margin: 0; font-size: 1.4rem; font-weight: 600;
+  font-variant-numeric: tabular-nums; white-space: nowrap;
+}
+button, .button {
+  display: block; width: 100%; padding: .6rem .9rem; border: 0;
+  border-radius: .6rem; background: var(--accent); color: var(--card);
+  font: inherit; font-weight: 600; text-align: center; cursor: pointer;
+}
+button:hover, .button:hover { filter: brightness(1.08); }
+input[type=file] { position: absolute; width: 1px; height: 1px; opacity: 0; }
+:focus-visible, .button:focus-within {
+  outline: 2px solid var(--accent-2); outline-offset: 2px;
+}
+progress {
+  display: block; width: 100%; height: .4rem; margin-top: .5rem;
+  accent-color: var(--accent-2);
+}
+output {
+  display: block; margin-top: .6rem; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums;
 }
-table { width: 100%; border-collapse: collapse; font-size: .92rem; }
-th, td {
-  padding: .4rem 0; border-top: 1px solid var(--edge);
-  text-align: left; vertical-align: top;
-}
-th { padding-right: 1rem; color: var(--soft); font-weight: 500; }
-td { overflow-wrap: anywhere; }
-textarea, button {
-  width: 100%; padding: .7rem .9rem; border-radius: .6rem; font: inherit;
-}
-textarea {
-  border: 1px solid var(--edge); resize: vertical;
-  background: var(--code); color: inherit;
-}
-button {
-  margin-top: .6rem; border: 0; cursor: pointer; font-weight: 600;
-  background: var(--accent); color: var(--card);
-}
-button:hover { filter: brightness(1.08); }
-:focus-visible { outline: 2px solid var(--accent-2); outline-offset: 2px; }
-output { display: block; margin-top: .8rem; overflow-wrap: anywhere; }
+progress + output { margin-top: .2rem; }
 pre {
   margin: 0 0 1rem; padding: 1rem; border-radius: .6rem; overflow-x: auto;
-  background: var(--code); font-size: .9rem; line-height: 1.5;
+  background: var(--code); font-size: .9rem;
 }
 pre:last-child { margin-bottom: 0; }
-footer { padding-top: 2rem; color: var(--soft); font-size: .9rem; }
+footer { padding-top: 1.5rem; color: var(--soft); font-size: .9rem; }
 ]]
 
 local script = [[
 "use strict";
 const $ = (id) => document.getElementById(id);
-const trips = [];
+const KEPT = 240; // a minute
+let samples = []; // [ms late, messages a second]
 
+const megabytes = (n) => `${(n / 1e6).toFixed(1)} MB`;
+
+// What there is of the last minute fills the chart.
 function draw() {
-    const top = Math.max(...trips, 1) * 1.2;
-    const points = trips.map((ms, i) =>
-        [600 - (trips.length - 1 - i) * 10, 118 - ms / top * 110]);
-    const line = points.map((p) => p.join(",")).join(" ");
-    $("line").setAttribute("points", line);
-    $("area").setAttribute("points",
-        `${points[0][0]},120 ${line} ${points.at(-1)[0]},120`);
-}
-
-async function measure() {
-    const start = performance.now();
-    const answer = await fetch("ping", { cache: "no-store" });
-    await answer.text();
-    const ms = performance.now() - start;
-    trips.push(ms);
-    if (trips.length > 61)
-        trips.shift();
-    $("trip").textContent = `${ms.toFixed(1)} ms`;
-    draw();
+    if (samples.length < 2) return;
+    const top = Math.max(40, ...samples.map((s) => s[0] * 1.1));
+    const most = Math.max(20, ...samples.map((s) => s[1] * 1.25));
+    const points = (i, max) => samples.map((s, n) =>
+        [n / (samples.length - 1) * 960, 198 - s[i] / max * 190]
+            .map((x) => x.toFixed(1)).join(",")).join(" ");
+    $("late").setAttribute("points", points(0, top));
+    $("rate").setAttribute("points", points(1, most));
+    $("area").setAttribute("points", `0,200 ${points(1, most)} 960,200`);
+    $("top-late").textContent = `${Math.round(top)} ms`;
+    $("top-rate").textContent = `${Math.round(most)} a second`;
 }
 
 function state(name, words) {
@@ -200,23 +224,83 @@ function state(name, words) {
 const events = new EventSource("events");
 events.addEventListener("open", () => state("live", "live"));
 events.addEventListener("error", () => state("lost", "not connected"));
+events.addEventListener("past", (event) => {
+    samples = event.data.split(" ").filter(Boolean)
+        .map((pair) => pair.split(",").map(Number));
+    draw();
+});
 events.addEventListener("tick", (event) => {
     const tick = JSON.parse(event.data);
-    for (const name of ["worker", "requests", "streams", "time"])
-        $(name).textContent = tick[name];
-    measure().catch(() => state("lost", "not connected"));
+    samples.push([tick.late, tick.rate]);
+    samples = samples.slice(-KEPT);
+    $("now").textContent = `${tick.late} ms`;
+    $("streams").textContent = tick.streams;
+    $("connections").textContent = tick.connections;
+    $("memory").textContent = megabytes(tick.memory);
+    $("requests").textContent = tick.requests;
+    draw();
 });
 
-$("form").addEventListener("submit", async (event) => {
-    event.preventDefault();
+async function post(path) {
+    const answer = await fetch(path, { method: "POST" });
+    if (!answer.ok) throw new Error(`the server says ${answer.status}`);
+    return answer.text();
+}
+
+setInterval(async () => {
+    const start = performance.now();
     try {
-        const answer = await fetch("reverse",
-            { method: "POST",
-              body: new URLSearchParams(new FormData($("form"))) });
-        $("answer").textContent = await answer.text();
+        await (await fetch("ping", { cache: "no-store" })).text();
+        const ms = performance.now() - start;
+        $("trip").textContent = `${ms.toFixed(1)} ms`;
     } catch (error) {
-        $("answer").textContent = "The server did not answer.";
+        state("lost", "not connected");
     }
+}, 1000);
+
+function button(id, output, work) {
+    $(id).addEventListener("click", async () => {
+        try {
+            $(output).textContent = await work();
+        } catch (error) {
+            $(output).textContent = `It failed: ${error.message}`;
+        }
+    });
+}
+
+button("open", "opened", () => post("streams"));
+
+let calls = 0;
+button("call", "called", async () => {
+    calls++;
+    $("called").textContent = `${calls} at once ...`;
+    const start = performance.now();
+    try {
+        const text = await post("modem");
+        return `${text} after ${Math.round(performance.now() - start)} ms`;
+    } finally {
+        calls--;
+    }
+});
+
+$("file").addEventListener("change", () => {
+    const request = new XMLHttpRequest(), start = performance.now();
+    request.open("POST", "upload");
+    request.upload.onprogress = ({ loaded, total }) => {
+        $("progress").value = loaded / total;
+        $("uploaded").textContent = `${megabytes(loaded)} of ${megabytes(total)}`;
+    };
+    request.onload = () => {
+        const seconds = ((performance.now() - start) / 1000).toFixed(1);
+        $("uploaded").textContent = request.status === 200
+            ? `${request.responseText} in ${seconds} s`
+            : `The server has refused it: ${request.status}`;
+    };
+    request.onerror = () => {
+        $("uploaded").textContent = "The connection was lost.";
+    };
+    request.send(new FormData($("form")));
+    $("form").reset();
 });
 ]]
 
@@ -230,16 +314,38 @@ local icon = [[
 <circle cx="21" cy="11" r="3.2" fill="#fff"/></svg>
 ]]
 
--- Of this worker alone: each has a VM, and so variables, of its own.
-local requests, streams = 0, 0
+-- --- what the server measures ---------------------------------------------------
 
--- Registers a handler and counts its requests.
-local function handler(name, fn)
-    httpd.register_handler(name, function(env, header)
-        requests = requests + 1
-        return fn(env, header)
-    end)
+local EVERY = 0.25 -- seconds
+local KEPT = 240 -- samples, a minute
+
+-- Of the one worker that ticks.
+local past, last_ms = {}, nil
+
+-- How late it is, and how many hear of it: for everybody who listens, and kept for those
+-- who come later.
+local function tick()
+    local stats = httpd.stats()
+    local now, streams = stats.uptime_ms, stats.channels.subscribers
+
+    if last_ms then
+        local late = math.max(0, now - last_ms - EVERY * 1000)
+        local rate = streams / (now - last_ms) * 1000
+        past[#past + 1] = ("%.0f,%.0f"):format(late, rate)
+        if #past > KEPT then table.remove(past, 1) end
+        httpd.shared.set("demo-past", table.concat(past, " "))
+        httpd.publish("demo", ('{"late":%.0f,"rate":%.0f,"streams":%.0f,' ..
+            '"connections":%.0f,"memory":%.0f,"requests":%.0f}'):format(late,
+            rate, streams, stats.connections.open,
+            stats.vms.memory_bytes, stats.protocols.http10 +
+            stats.protocols.http11 + stats.protocols.http2))
+    end
+    last_ms = now
 end
+
+httpd.every(EVERY, tick)
+
+-- --- the page -------------------------------------------------------------------
 
 local function start(kind, status)
     httpd.header {
@@ -253,42 +359,19 @@ local function start(kind, status)
 end
 
 local function static(name, kind, body)
-    handler(name, function()
+    httpd.register_handler(name, function()
         start(kind)
         httpd.write(nil, body)
     end)
 end
 
-local function rows(env, header)
-    local shown = {
-        { "method", env.REQUEST_METHOD },
-        { "path", header[":path"] },
-        { "host", header[":authority"] },
-        { "from", env.CLIENT_ADDR .. " port " .. env.CLIENT_PORT },
-        { "cipher", env.SSL_CIPHER },
-        { "language", header["accept-language"] },
-        { "browser", header["user-agent"] },
-    }
-    local out = {}
-
-    for i = 1, 7 do
-        local name, value = shown[i][1], shown[i][2]
-        if value then
-            out[#out + 1] = ("<tr><th>%s</th><td>%s</td></tr>\n"):format(name,
-                httpd.escape_html(value))
-        end
-    end
-    return table.concat(out)
-end
-
-handler("/", function(env, header)
+httpd.register_handler("/", function(env)
     local values = {
         protocol = env.SERVER_PROTOCOL,
         tls = env.HTTPS and " and TLS" or "",
         security = env.HTTPS and (env.SSL_PROTOCOL or "TLS") or "not encrypted",
         worker = env.WORKER,
         script = httpd.escape_html(env.SCRIPT_FILENAME),
-        rows = rows(env, header),
     }
 
     start("text/html")
@@ -300,37 +383,85 @@ static("/script.js", "text/javascript", script)
 static("/icon.svg", "image/svg+xml", icon)
 static("/ping", "text/plain", "pong\n")
 
-handler("/reverse", function(env)
-    if env.REQUEST_METHOD ~= "POST" then
-        return httpd.header { [":status"] = "405", allow = "POST" }
+-- Until the client has gone or the server stops: write and read return nil.
+httpd.register_handler("/events", function()
+    local news = httpd.subscribe("demo")
+    local name, data = "past", httpd.shared.get("demo-past") or ""
+
+    start("text/event-stream")
+    while data and httpd.write(nil, ("event: %s\ndata: %s\n\n"):format(name,
+                                                                       data)) do
+        name, data = "tick", httpd.read(news)
     end
-    local text = httpd.query(httpd.read(nil, 16384)).text or ""
-    local characters = {}
-    -- By characters of UTF-8: an octet and those that continue it.
-    for character in text:gmatch("[%z\1-\127\192-\255][\128-\191]*") do
-        table.insert(characters, 1, character)
-    end
-    start("text/plain")
-    httpd.write(nil, table.concat(characters))
 end)
 
--- Until the client has gone or the server stops: write and sleep return nil.
-local function send_ticks(worker)
-    repeat
-        local tick = ('{"worker":%d,"requests":%d,"streams":%d,"time":"%s"}')
-            :format(worker, requests, streams, os.date("!%H:%M:%S"))
-        local sent = httpd.write(nil, "event: tick\ndata: " .. tick .. "\n\n")
-    until not sent or not httpd.sleep(1)
+-- --- the buttons ----------------------------------------------------------------
+
+-- A handler that takes POST alone.
+local function action(name, fn)
+    httpd.register_handler(name, function(env)
+        if env.REQUEST_METHOD ~= "POST" then
+            return httpd.header { [":status"] = "405", allow = "POST" }
+        end
+        local text, status = fn(env)
+        start("text/plain", status)
+        httpd.write(nil, text)
+    end)
 end
 
-handler("/events", function(env)
-    start("text/event-stream")
-    streams = streams + 1
-    send_ticks(env.WORKER)
-    streams = streams - 1
+-- One of 500: hears what a browser would.
+local function listen()
+    local news = httpd.subscribe("demo")
+
+    for _ = 1, 30 / EVERY do
+        if not httpd.read(news, nil, 10) then return end
+    end
+end
+
+action("/streams", function()
+    for n = 1, 500 do
+        if not httpd.spawn(listen) then
+            return ("%d more, and that is enough for one worker"):format(n - 1)
+        end
+    end
+    return "500 more: look at the line"
 end)
 
-handler("/notfound", function()
+-- The appliance has one (examples/appliance.c); elsewhere it is played.
+action("/modem", function()
+    if device then return device.modem("AT+CSQ") or "busy" end
+    httpd.sleep(0.3)
+    return "+CSQ: 17,0"
+end)
+
+-- To a file as far as this build and the disk have one; returns its length.
+local function copy(part, f)
+    local bytes = 0
+
+    while true do
+        local data, why, words = httpd.read(part, 65536)
+        if not data then
+            assert(not why, words or why)
+            return bytes
+        end
+        if f then assert(httpd.write(f, data)) end
+        bytes = bytes + #data
+    end
+end
+
+action("/upload", function()
+    local bytes = 0
+
+    for part in httpd.multipart { part_bytes = 1e9, parts = 10 } do
+        -- It has no name any more, so it goes with its handle.
+        local f = io and io.tmpfile and httpd.open and io.tmpfile()
+        bytes = bytes + copy(part, f)
+        if f then f:close() end
+    end
+    return ("%.1f MB"):format(bytes / 1e6)
+end)
+
+httpd.register_handler("/notfound", function()
     start("text/plain", "404")
     httpd.write(nil, "There is no such page here.\n")
 end)

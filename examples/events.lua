@@ -6,6 +6,8 @@
 --     curl -N 'http://127.0.0.1:8080/stream?count=3'
 --     curl -d 'text=Hello' http://127.0.0.1:8080/say
 
+local style = require "style"
+
 local page = [[
 <!DOCTYPE html>
 <html lang="en">
@@ -13,6 +15,8 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Events</title>
+]] .. style.head .. [[
+
 <script src="script.js" defer></script>
 </head>
 <body>
@@ -94,3 +98,5 @@ httpd.register_handler("/say", function(env)
     httpd.publish("said", (text:sub(1, 200):gsub("%c", " ")))
     httpd.header { [":status"] = "204" }
 end)
+
+style.serve()

@@ -3,6 +3,8 @@
 --
 --     lhttpd -f -p 8080 -l / handler.lua
 
+local style = require "style"
+
 local function rows(values)
     local names, out = {}, {}
 
@@ -25,6 +27,8 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>A request</title>
+]] .. style.head .. [[
+
 </head>
 <body>
 <h1>env</h1>
@@ -45,3 +49,5 @@ httpd.register_handler("/", function(env, header)
     }
     httpd.write(nil, page:format(rows(env), rows(header)))
 end)
+
+style.serve()

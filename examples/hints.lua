@@ -12,6 +12,7 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Hinted</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="style.css">
 </head>
 <body>

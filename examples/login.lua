@@ -4,6 +4,7 @@
 --
 --     lhttpd -f -p 8080 -l / login.lua
 
+local style = require "style"
 local passwords = { guest = "lhttpd" } -- a real site stores hashes
 local session_seconds = 3600
 
@@ -59,6 +60,8 @@ local function page(status, title, body)
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>%s</title>
+]] .. style.head .. [[
+
 </head>
 <body>
 <h1>%s</h1>
@@ -118,3 +121,5 @@ httpd.register_handler("/logout", function(env)
     end
     go_home(cookie(env, "", 0))
 end)
+
+style.serve()

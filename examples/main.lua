@@ -10,6 +10,7 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>A small site</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="style.css">
 <script src="script.js" defer></script>
 </head>
@@ -45,6 +46,7 @@ local missing = [[
 <head>
 <meta charset="utf-8">
 <title>Not found</title>
+<link rel="icon" href="data:,">
 </head>
 <body>
 <h1>Not found</h1>

@@ -13,6 +13,7 @@ local page = [[
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Pushed</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="style.css">
 <script src="script.js" defer></script>
 </head>

@@ -116,7 +116,7 @@ end
 
 local page = [[<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>lhttpd</title>
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="5"><style>
 :root { color-scheme: light dark; --edge: #8884; --weak: #888 }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;

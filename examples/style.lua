@@ -31,6 +31,7 @@ body {
   font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
 }
 h1 { margin: 0 0 .6em; font-size: 2rem; line-height: 1.2; letter-spacing: -.02em; }
+* + h1 { margin-top: 1.2em; }
 a { color: var(--accent); }
 input, textarea, button {
   padding: .5rem .9rem; border: 1px solid var(--edge); border-radius: .6rem;
@@ -57,8 +58,8 @@ local style = {
     css = css,
     icon = icon,
     -- The icon is in the page itself, so that nobody asks for it.
-    head = ([[<link rel="icon" href="data:image/svg+xml,%s">
-<link rel="stylesheet" href="style.css">]]):format(httpd.escape(icon)),
+    head = ([[<link rel="icon" href="data:image/svg+xml;base64,%s">
+<link rel="stylesheet" href="style.css">]]):format(httpd.base64(icon)),
 }
 
 function style.serve()

@@ -295,12 +295,23 @@ class Scripts(harness.TestCase):
             for link in re.findall(r'(?:src|href)="([^"]*)"', page.text):
                 self.assertEqual(self.get(s, "/" + link).status, 200)
             with s.client() as c:
-                r = c.ask("POST", "/reverse", body=b"text=a+%C3%A4%3Cb")
-                self.assertEqual(r.text, "b<ä a")
-                self.assertEqual(c.ask(path="/reverse").status, 405)
+                r = c.ask("POST", "/modem", body=b"")
+                self.assertEqual(r.text, "+CSQ: 17,0")
+                self.assertEqual(c.ask(path="/modem").status, 405)
+                form = ["content-type: multipart/form-data; boundary=b"]
+                part = (b"--b\r\nContent-Disposition: form-data; name=file; "
+                        b"filename=a\r\n\r\n")
+                r = c.ask("POST", "/upload", form,
+                          part + b"x" * 1500000 + b"\r\n--b--")
+                self.assertEqual(r.text, "1.5 MB")
+                r = c.ask("POST", "/upload", form, part + b"x")
+                self.assertEqual(r.status, 400)
+                r = c.ask("POST", "/streams", body=b"")
+                self.assertEqual(r.text, "500 more: look at the line")
                 self.assertEqual(c.ask(path="/nope").status, 404)
                 c.request(path="/events")
-                self.assertIn(b'event: tick', c.until(b'"worker":0'))
+                self.assertIn(b"event: past\ndata: ", c.until(b"event: tick"))
+                self.assertIn(b'"streams":501', c.until(b"\n\n"))
 
 
 class Installed(installed.TestCase):
