@@ -11,7 +11,7 @@
 
 /* What all streams have together. */
 struct sums {
-    unsigned requests, pushes;
+    unsigned requests, pushes, handlers, waiting;
     size_t held, growth, queued, header_bytes;
 };
 
@@ -28,6 +28,8 @@ static void check_stream(const struct lh_h2 *c, const struct lh_h2_stream *s)
     assert(s->recv_size >= LH_H2_RECV_BYTES &&
            s->recv_size <= LH_H2_RECV_MAX_BYTES);
     assert(s->held >= s->ex->body.n);
+    assert(!s->waits || (!closed && !s->served && s->ex->accepted));
+    assert(!s->runs || s->served);
     /* The connection looks at no stream before the earliest of their times. */
     assert(closed || c->streams_due <= lh_h2_stream_due(s));
     lh_exchange_check(s->ex);
@@ -37,6 +39,8 @@ static void add_stream(struct sums *sums, const struct lh_h2_stream *s)
 {
     sums->requests += !s->pushed;
     sums->pushes += s->pushed;
+    sums->handlers += s->runs;
+    sums->waiting += s->waits;
     sums->held += s->held;
     sums->growth += s->recv_size - LH_H2_RECV_BYTES;
     sums->queued += s->ex->response.bytes.n + s->header_bytes;
@@ -53,6 +57,7 @@ static void check_sums(const struct lh_h2 *c)
         add_stream(&sums, s);
     }
     assert(sums.requests == c->requests_now && sums.pushes == c->pushes_now);
+    assert(sums.handlers == c->handlers && sums.waiting == c->waiting);
     assert(sums.held == c->held && sums.growth == c->growth);
     assert(sums.queued == c->queued && sums.header_bytes == c->header_bytes);
 }

@@ -29,6 +29,7 @@ static void free_stream(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_list_remove(&s->all);
     lh_h2_flow_release(c, s);
     lh_h2_flow_shrink(c, s);
+    lh_h2_handler_ends(c, s);
     c->header_bytes -= s->header_bytes;
     c->queued -= s->header_bytes;
     *(s->pushed ? &c->pushes_now : &c->requests_now) -= 1;
@@ -74,6 +75,8 @@ static void begin_discarding(struct lh_h2 *c, struct lh_h2_stream *s)
  * left, where it was whole. */
 static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 {
+    if (handler_has_ended(s))
+        lh_h2_handler_ends(c, s);
     if (s->state == LH_H2_CLOSED) {
         bool told = !s->whole || !lh_list_linked(&s->turn);
         if (handler_has_ended(s) && (told || c->life == LH_H2_ENDED))
@@ -96,8 +99,12 @@ static void h2_settle_changed(struct lh_h2 *c)
 {
     struct lh_list *link;
 
-    while ((link = lh_list_take(&c->changed)) != NULL)
-        settle_stream(c, LH_OF(link, struct lh_h2_stream, changed));
+    for (;;) {
+        while ((link = lh_list_take(&c->changed)) != NULL)
+            settle_stream(c, LH_OF(link, struct lh_h2_stream, changed));
+        if (!c->waiting || !lh_h2_serve_waiting(c))
+            return;
+    }
 }
 
 /* The connection's own window and clock depend on all of its streams, so they
@@ -118,6 +125,7 @@ static int h2_feed(void *vc, const uint8_t *p, size_t n, size_t *used)
 
     h2_settle(c);
     *used = lh_h2_read_frames(c, p, n);
+    c->received += *used;
     h2_settle(c);
     return c->life == LH_H2_ENDED ? -1 : 0;
 }

@@ -314,6 +314,8 @@ void lh_h2_close(struct lh_h2 *c, struct lh_h2_stream *s, enum lh_h2_past past)
     if (!s->served)
         lh_exchange_let_go_handler(s->ex);
     s->served = true;
+    c->waiting -= s->waits;
+    s->waits = false;
     lh_h2_mark_changed(c, s);
 }
 
@@ -346,23 +348,67 @@ void lh_h2_remote_ends(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_mark_changed(c, s);
 }
 
+/* --- handlers ------------------------------------------------------------- */
+
+/* The shortest requests have 13 octets, and hold less than a hundred for each:
+ * but with the handlers of all of them it would be twice as much. */
+static bool may_run_another(const struct lh_h2 *c)
+{
+    uint64_t requests = (uint64_t)c->requests_now + c->pushes_now;
+    uint64_t handlers = (uint64_t)c->handlers + 1;
+    uint64_t held =
+        requests * LH_H2_REQUEST_BYTES + handlers * LH_H2_HANDLER_BYTES;
+
+    return handlers <= LH_H2_HANDLERS_LEAST ||
+           held <= c->received * LH_H2_HELD_FOR_OCTET;
+}
+
 /* From here on the handler's side of the exchange has an owner, who lets go
  * by itself. */
+static void hand_over(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    s->served = s->runs = true;
+    c->handlers++;
+    c->host->request(c->host, s->ex);
+    lh_h2_mark_changed(c, s);
+}
+
 void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status)
 {
     struct lh_exchange *ex = s->ex;
 
-    s->served = true;
     s->refused = status != 0;
     s->expects_continue = c->block.reader.expects_continue && !s->pushed;
     lh_exchange_accept(ex);
     if (status) {
+        s->served = true;
         lh_exchange_fail(ex, status);
         lh_exchange_let_go_handler(ex);
+        lh_h2_mark_changed(c, s);
+    } else if (!c->waiting && may_run_another(c)) {
+        hand_over(c, s);
     } else {
-        c->host->request(c->host, ex);
+        s->waits = true;
+        c->waiting++;
     }
-    lh_h2_mark_changed(c, s);
+}
+
+/* In the order in which they came. */
+bool lh_h2_serve_waiting(struct lh_h2 *c)
+{
+    unsigned before = c->waiting;
+    struct lh_list *link = c->all.next;
+
+    while (c->waiting && may_run_another(c)) {
+        struct lh_h2_stream *s = LH_OF(link, struct lh_h2_stream, all);
+        link = link->next;
+        if (!s->waits)
+            continue;
+        s->waits = false;
+        c->waiting--;
+        hand_over(c, s);
+    }
+    return c->waiting < before;
 }
 
 /* --- news ----------------------------------------------------------------- */

@@ -49,6 +49,16 @@
 /* From too much body that nobody reads to the stream's reset. */
 #define LH_H2_RESET_MS 200
 
+/* A request is handed to its handler once its connection has sent enough for
+ * all that it has then: for each octet so much is held, of requests this, with
+ * short answers, and of handlers that, with their coroutines and tables,
+ * besides what they themselves hold.  A few run whatever was sent. */
+#define LH_H2_HELD_FOR_OCTET ((uint64_t)100)
+#define LH_H2_REQUEST_BYTES                                                    \
+    ((uint64_t)sizeof(struct lh_exchange) + sizeof(struct lh_h2_stream) + 176)
+#define LH_H2_HANDLER_BYTES  ((uint64_t)2048)
+#define LH_H2_HANDLERS_LEAST 8
+
 /* PRIORITY_UPDATE for requests that have not come yet: so many are kept, if as
  * many streams may be open. */
 #define LH_H2_EARLY_MOST 256
@@ -122,6 +132,9 @@ struct lh_h2 {
     struct lh_pool streams; /* memory for a few */
     unsigned requests_now;  /* the client's, closed ones with a handler too */
     unsigned pushes_now;
+    unsigned handlers;   /* that run, of all of these */
+    unsigned waiting;    /* that wait until theirs may */
+    uint64_t received;   /* octets of the connection's */
     size_t header_bytes; /* what the sections of all streams take */
     uint64_t requests;
     uint32_t last_id;     /* the highest of the client's */
@@ -216,8 +229,17 @@ static inline void lh_h2_mark_changed(struct lh_h2 *c, struct lh_h2_stream *s)
 
 /* It waits for nothing any more: neither in `heads` nor in `send`. */
 void lh_h2_unschedule(struct lh_h2 *c, struct lh_h2_stream *s);
-/* Hands the exchange to its handler, or answers with `status` (0: none). */
+/* Hands the exchange to its handler, or lets it wait for that, or answers with
+ * `status` (0: none). */
 void lh_h2_serve(struct lh_h2 *c, struct lh_h2_stream *s, unsigned status);
+/* Hands over those that have waited for long enough; false: none has. */
+bool lh_h2_serve_waiting(struct lh_h2 *c);
+/* The stream's handler has ended, or is not waited for. */
+static inline void lh_h2_handler_ends(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    c->handlers -= s->runs;
+    s->runs = false;
+}
 
 void lh_h2_drain(void *c);
 void lh_h2_drain_ends(struct lh_h2 *c);

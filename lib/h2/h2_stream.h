@@ -43,23 +43,25 @@ struct lh_h2_stream {
     int64_t send_window; /* negative after a lower SETTINGS value */
     int64_t recv_window; /* what the client may still send */
     uint32_t recv_size;  /* the window's full size; it grows */
+    uint8_t urgency;     /* RFC 9218 */
+    bool incremental;
+    bool slow;           /* the client did not take what it was sent */
     size_t held;         /* octets received that the handler has not read */
     uint64_t received;   /* octets of body */
     size_t header_bytes; /* what of its decoded sections counts, see h2_block */
 
     uint64_t served_bytes; /* octets of body that left in DATA frames */
 
-    uint8_t urgency; /* RFC 9218 */
-    bool incremental;
     size_t turn_bytes; /* sent since it was put behind its equals */
 
     bool pushed;
-    bool served;           /* it was handed to its handler */
+    bool waits;            /* the request is whole, and not begun yet */
+    bool served;           /* it was handed to its handler, */
+    bool runs;             /* ... which has not ended */
     bool refused;          /* ... but by us: its answer earns nothing */
     bool whole;            /* the last octet of the response was pulled */
     bool expects_continue; /* expect: 100-continue, not answered yet */
     bool discards;         /* nobody reads the rest of the body */
-    bool slow;             /* the client did not take what it was sent */
     size_t discard_left;
 
     /* Times, LH_NEVER or when something is too late. */

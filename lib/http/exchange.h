@@ -27,6 +27,11 @@ enum lh_http_version { LH_HTTP_1_0, LH_HTTP_1_1, LH_HTTP_2 };
 
 struct lh_request {
     enum lh_http_version version;
+    bool head;                 /* method is HEAD */
+    bool accepts_push;         /* HTTP/2 with SETTINGS_ENABLE_PUSH 1 */
+    bool half_close_allowed;   /* a FIN does not mean that nobody listens */
+    bool extended_connect : 1; /* RFC 8441 */
+    bool to_websocket : 1;     /* ... by the protocol "websocket" */
     struct lh_str method;
     struct lh_str scheme;      /* "http" or "https" */
     struct lh_str authority;   /* .p NULL: absent (HTTP/1.0) */
@@ -36,11 +41,6 @@ struct lh_request {
     struct lh_fields fields;   /* without host, names in lower case */
     struct lh_fields trailers; /* complete once the body has ended */
     uint64_t content_length;   /* or LH_LENGTH_UNKNOWN */
-    bool head;                 /* method is HEAD */
-    bool accepts_push;         /* HTTP/2 with SETTINGS_ENABLE_PUSH 1 */
-    bool half_close_allowed;   /* a FIN does not mean that nobody listens */
-    bool extended_connect;     /* RFC 8441 */
-    bool to_websocket;         /* ... by the protocol "websocket" */
 };
 
 /* How far the request's body is. */
@@ -88,14 +88,16 @@ struct lh_response {
     struct lh_buf bytes;     /* copied, they go first */
     const uint8_t *lent;     /* borrowed, they follow; see lh_exchange_lend */
     size_t lent_n;
-    bool is_page; /* what is lent is a page of ours, and lasts for ever */
-    int pipe;     /* or octets in a pipe follow; see lh_exchange_pipe */
-    size_t piped_n;
+    int pipe;       /* or octets in a pipe follow; see lh_exchange_pipe */
+    bool is_page;   /* what is lent is a page of ours, and lasts for ever */
     bool no_body;   /* HEAD, 204, 304: body octets are counted and dropped */
     bool released;  /* may leave now, see lh_exchange_release */
     bool head_left; /* the protocol has pulled the final header */
+    size_t piped_n;
 };
 
+/* A client may have many for an octet or two each: so its members stand where
+ * they leave no gaps. */
 struct lh_exchange {
     struct lh_context *ctx;
     struct lh_arena arena;
@@ -103,22 +105,24 @@ struct lh_exchange {
     struct lh_request request;
     struct lh_buf body; /* of the request, not read yet */
     enum lh_body_state body_state;
-    bool body_wanted; /* the handler waits in read */
+    bool body_wanted;      /* the handler waits in read */
+    bool splices;          /* the protocol takes octets from a pipe */
+    uint16_t usual_status; /* where the handler gives none; 0: 200 */
     struct lh_response response;
-    bool splices;              /* the protocol takes octets from a pipe */
-    bool upgraded;             /* see lh_exchange_upgrade */
-    uint16_t usual_status;     /* where the handler gives none; 0: 200 */
-    bool blamed;               /* see lh_exchange_blame_body */
-    bool gone;                 /* the client is gone, or was cut off */
-    bool fin;                  /* see lh_exchange_fin */
-    bool sent;                 /* the kernel has the whole response */
     size_t *connection_queued; /* what its connection holds, see room */
+    bool gone;                 /* the client is gone, or was cut off */
+    bool sent;                 /* the kernel has the whole response */
+    bool upgraded : 1;         /* see lh_exchange_upgrade */
+    bool fin : 1;              /* see lh_exchange_fin */
+    bool blamed : 1;           /* see lh_exchange_blame_body */
 
     /* What is told at its end, see lh_exchange_accept. */
-    bool accepted, over;
+    bool over : 1;
+    bool accepted;
     enum lh_ending ending;  /* once over */
     unsigned refused;       /* the status that the protocol answered with */
-    uint64_t refused_bytes; /* ... and how long its body was */
+    unsigned owners;        /* 2, 1; the second one that lets go frees it */
+    uint64_t refused_bytes; /* how long the body of `refused` was */
     uint64_t body_received; /* octets of the request's, as far as taken */
     uint64_t begun_us;      /* as ctx->now_us */
     uint64_t head_us;       /* when the final header left; 0: it has not */
@@ -133,7 +137,6 @@ struct lh_exchange {
     void (*on_output)(struct lh_exchange *ex);
     void *handler;
     void (*on_news)(struct lh_exchange *ex);
-    unsigned owners;
 
     /* What a short request and its answer need; a client may ask for many by
      * a few octets each, so it is little.  Longer ones take blocks. */

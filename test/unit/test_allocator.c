@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -197,7 +198,7 @@ static void log_nothing(void *context, const lhttpd_log_entry_t *entry)
 }
 
 /* NULL: it has failed, as `r` says. */
-static lhttpd_server_t *attach(int *r)
+static lhttpd_server_t *attach_script(const char *source, int *r)
 {
     lhttpd_config_t config = lhttpd_config_init();
     lhttpd_server_t *s;
@@ -211,8 +212,7 @@ static lhttpd_server_t *attach(int *r)
     if (*r == 0)
         *r = lhttpd_server_listen(s, "127.0.0.1", 0, 0);
     if (*r == 0)
-        *r = lhttpd_server_map_source(s, "/", "a.lua", script,
-                                      sizeof(script) - 1);
+        *r = lhttpd_server_map_source(s, "/", "a.lua", source, strlen(source));
     if (*r == 0)
         *r = lhttpd_server_attach(s);
     if (*r == 0)
@@ -224,6 +224,11 @@ static lhttpd_server_t *attach(int *r)
         print_message("%s\n", lhttpd_server_error(s));
     lhttpd_server_destroy(s);
     return NULL;
+}
+
+static lhttpd_server_t *attach(int *r)
+{
+    return attach_script(script, r);
 }
 
 /* Turns until the client has read to the end; how many octets. */
@@ -525,6 +530,103 @@ static void test_threads_fail(void **state)
     fails_while(false, answer_threads);
 }
 
+/* --- what a client may hold ----------------------------------------------- */
+
+static const char holding[] =
+    "httpd.register_handler('/short', function()\n"
+    "  httpd.header{['content-type'] = 'text/plain'}\n"
+    "  httpd.write(nil, 'Hello, world')\n"
+    "end)\n"
+    "httpd.register_handler('/plain', function() httpd.sleep(60) end)\n"
+    "httpd.register_handler('/table', function(env, header)\n"
+    "  local path, agent = env.REQUEST_URI, header['user-agent']\n"
+    "  httpd.sleep(60)\n"
+    "end)\n"
+    "httpd.register_handler('/collect', function()\n"
+    "  collectgarbage() collectgarbage() httpd.write(nil, 'done')\n"
+    "end)\n";
+
+/* The preface, SETTINGS with a window of zero for answers, and GET of a path of
+ * six octets as stream 1, whose fields go into the table. */
+static const char h2_first[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                               "\0\0\6\4\0\0\0\0\0\0\4\0\0\0\0"
+                               "\0\0\x0d\1\5\0\0\0\1\x82\x86\x41\1a\x44\6";
+
+/* The same again: 13 octets. */
+#define H2_AGAIN_BYTES 13
+
+static void send_again(int client, unsigned id)
+{
+    char frame[] = "\0\0\4\1\5\0\0\0\0\x82\x86\xbf\xbe";
+
+    frame[7] = (char)(id >> 8);
+    frame[8] = (char)id;
+    assert_int_equal(send(client, frame, H2_AGAIN_BYTES, 0), H2_AGAIN_BYTES);
+}
+
+/* Turns until so many requests have come and nothing moves any more. */
+static void settle(lhttpd_server_t *s, uint64_t requests)
+{
+    lhttpd_stats_t stats = lhttpd_stats_init();
+
+    for (int turns = 0; turns < 10000; turns++) {
+        struct pollfd p = {lhttpd_server_fd(s), POLLIN, 0};
+        int ready = poll(&p, 1, stats.requests_open == requests ? 50 : 20000);
+        if (ready == 0)
+            return;
+        assert_int_equal(lhttpd_server_run_once(s, 0), 1);
+        assert_int_equal(lhttpd_server_stats(s, &stats), 0);
+    }
+    fail_msg("it never settles");
+}
+
+/* What is asked for, and what the system's allocator adds to a block; without
+ * what is garbage. */
+static long held_octets(lhttpd_server_t *s)
+{
+    char out[4096];
+    int client = test_client_connect(lhttpd_server_port(s, 0));
+
+    test_client_send(client, "GET /collect HTTP/1.0\r\nhost: a\r\n\r\n");
+    serve(s, client, out, sizeof(out));
+    close(client);
+    return heap.octets + 16 * heap.blocks;
+}
+
+/* The shortest requests there are, as many as a connection may have: how many
+ * octets each of theirs holds, of whatever kind, but for what the handlers
+ * themselves keep. */
+static void hold_requests(const char *path)
+{
+    int r;
+    lhttpd_server_t *s = attach_script(holding, &r);
+    int client = test_client_connect(lhttpd_server_port(s, 0));
+    const size_t n = sizeof(h2_first) - 1, sent = n + 6 + 127 * H2_AGAIN_BYTES;
+
+    assert_int_equal(send(client, h2_first, n, 0), n);
+    assert_int_equal(send(client, path, 6, 0), 6);
+    settle(s, 1);
+    long before = held_octets(s);
+    for (unsigned id = 3; id < 256; id += 2)
+        send_again(client, id);
+    settle(s, 128);
+    long held = (held_octets(s) - before) / (long)sent;
+    print_message("%s: %ld octets for each\n", path, held);
+    assert_in_range(held, 50, 100);
+    close(client);
+    lhttpd_server_destroy(s);
+    expect_nothing_left();
+}
+
+static void test_held_by_requests(void **state)
+{
+    (void)state;
+    hold_requests("/short");
+    hold_requests("/plain");
+    hold_requests("/table");
+    hold_requests("/other"); /* 404 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_handler_fails),
         cmocka_unit_test(test_reload_fails),
         cmocka_unit_test(test_threads_fail),
+        cmocka_unit_test(test_held_by_requests),
     };
     lhttpd_allocator_t a = counting();
 

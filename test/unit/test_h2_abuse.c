@@ -395,6 +395,31 @@ static void test_memory_for_each_octet(void **state)
     hold_small("/hold", 3);
 }
 
+/* Sixty requests of 13 octets whose handlers wait: as many run as were paid
+ * for, and the end of one of them makes room for the next, as further octets
+ * do. */
+static void test_handlers_for_each_octet(void **state)
+{
+    struct test_h2 h;
+    unsigned id, ran;
+
+    (void)state;
+    begin(&h);
+    test_h2_say(&h, "HEADERS eh 1 x8286 x4109 'localhost' x44 x05 '/hold'");
+    for (id = 3; id < 121; id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u x8286bfbe", id);
+    ran = h.d.requests;
+    assert_in_range(ran, LH_H2_HANDLERS_LEAST, 20);
+    assert_int_equal(((struct lh_h2 *)h.d.c)->waiting, 60 - ran);
+    test_h2_say(&h, "RST_STREAM - 3 u8\n-\nRST_STREAM - 119 u8");
+    assert_in_range(h.d.requests, ran + 1, ran + 4);
+    say_large(&h, "HEADERS eh 121 GET");
+    assert_true(test_h2_got(&h, "DATA 121 end"));
+    assert_int_equal(h.d.requests, 60); /* 119 was never begun */
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    test_h2_deinit(&h);
+}
+
 /* Trailers are no way around it, ... */
 static void test_trailer_memory(void **state)
 {
@@ -850,6 +875,7 @@ int main(void)
         cmocka_unit_test(test_header_memory),
         cmocka_unit_test(test_memory_together),
         cmocka_unit_test(test_memory_for_each_octet),
+        cmocka_unit_test(test_handlers_for_each_octet),
         cmocka_unit_test(test_trailer_memory),
         cmocka_unit_test(test_header_memory_is_given_back),
         cmocka_unit_test(test_long_target),
