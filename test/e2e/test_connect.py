@@ -26,6 +26,7 @@ class Peer:
         self.met = 0
         self.failure = None
         self.threads = []
+        self.clients = []
         self.acceptor = threading.Thread(target=self._accept, daemon=True)
         if serve:
             self.acceptor.start()
@@ -38,6 +39,7 @@ class Peer:
                 return
             self.met += 1
             client.settimeout(PATIENCE)
+            self.clients.append(client)
             thread = threading.Thread(target=self._serve, args=(client,),
                                       daemon=True)
             thread.start()
@@ -62,6 +64,12 @@ class Peer:
         self.socket.close()
         if self.serve:
             self.acceptor.join(PATIENCE)
+        # Who is left waits for a connection that is kept for later.
+        for thread in self.threads:
+            thread.join(0.2)
+        for client in self.clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
         for thread in self.threads:
             thread.join(PATIENCE)
         if kind is None and self.failure:

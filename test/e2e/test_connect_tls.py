@@ -41,6 +41,7 @@ class TlsPeer(Peer):
             try:
                 with context.wrap_socket(client, server_side=True,
                                          suppress_ragged_eofs=False) as tls:
+                    self.clients.append(tls)
                     serve(tls)
             except ssl.SSLError:
                 pass  # those who refuse us are looked at from their side

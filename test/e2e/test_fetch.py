@@ -1,0 +1,341 @@
+"""share/lhttpd/fetch.lua: requests to servers of every kind, hostile ones too."""
+
+import socket
+import threading
+
+import harness
+from harness import PATIENCE, Server, script
+from test_connect import Peer
+from test_connect_tls import Issuer, TlsPeer
+
+
+def read_head(client):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = client.recv(1)
+        if not more:
+            return None
+        data += more
+    return data.decode("latin-1")
+
+
+def answering(*answers, seen=None, then=None):
+    """Serves one answer for each request on a connection, then `then`, or the
+    end."""
+    def serve(client):
+        for answer in answers:
+            head = read_head(client)
+            if head is None:
+                return
+            if seen is not None:
+                seen.append(head)
+            client.sendall(answer)
+        if then:
+            then(client)
+    return serve
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class Fetch(harness.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("/", script("fetch.lua"), workers=1)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def lua(self, code):
+        with self.server.client() as c:
+            r = c.ask("POST", "/",
+                      body=("local fetch = ...\n" + code).encode())
+        self.assertEqual(r.status, 200, self.server.log()[-2000:])
+        return r.text.split("\n")
+
+    def fetch(self, port, options="", path="/"):
+        """Status, or nil; body, or why; and the fields `a` and the URL."""
+        return self.lua(f"""
+            local r, why = fetch("http://127.0.0.1:{port}{path}",
+                                 {{timeout = 60, {options}}})
+            if not r then return nil, why end
+            return r.status, r.body, r.fields.a, r.url""")
+
+    def answer(self, data, options="", then=None):
+        with Peer(answering(data, then=then)) as p:
+            return self.fetch(p.port, options)
+
+    def test_lengths(self):
+        self.assertEqual(self.answer(OK)[:2], ["200", "ok"])
+        self.assertEqual(self.answer(
+            b"HTTP/1.1 404 Not Found\r\nA:  x \r\na: y\r\n"
+            b"Content-Length: 0\r\n\r\n")[:3], ["404", "", "x, y"])
+        self.assertEqual(self.answer(b"HTTP/1.0 200 OK\r\n\r\nto the end")[1],
+                         "to the end")
+        self.assertEqual(self.answer(b"HTTP/1.1 204 No\r\n\r\n")[:2],
+                         ["204", ""])
+        self.assertEqual(self.answer(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok")[1], "ok")
+        self.assertEqual(self.answer(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nl: x\r\n\r\n" +
+            OK)[:2], ["200", "ok"])
+        self.assertEqual(self.answer(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n",
+            "method = 'HEAD'")[:2], ["200", ""])
+
+    CHUNKED = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+               b"3;x=y\r\none\r\n0a\r\n, two, thr\r\n2 \r\nee\r\n"
+               b"0\r\ntrailer: x\r\n\r\n")
+
+    def test_chunks(self):
+        self.assertEqual(self.answer(self.CHUNKED)[1], "one, two, three")
+
+    def test_one_byte_at_a_time(self):
+        def trickle(client):
+            read_head(client)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for c in self.CHUNKED:
+                client.sendall(bytes([c]))
+        with Peer(trickle) as p:
+            self.assertEqual(self.fetch(p.port)[1], "one, two, three")
+
+    def test_what_is_asked(self):
+        seen = []
+        with Peer(answering(OK, OK, seen=seen)) as p:
+            self.fetch(p.port, "fields = {['X-A'] = 'b', b = {1, 2}, "
+                               "Host = 'evil', ['content-length'] = 9}",
+                       "/a%20b?c=d#e")
+            self.fetch(p.port, "method = 'POST', body = 'text', reuse = false")
+        self.assertEqual(seen[0].split("\r\n")[0], "GET /a%20b?c=d HTTP/1.1")
+        for line in (f"host: 127.0.0.1:{p.port}", "X-A: b", "b: 1", "b: 2"):
+            self.assertIn(line, seen[0].split("\r\n"))
+        self.assertNotIn("evil", seen[0])
+        self.assertNotIn("content-length", seen[0])
+        self.assertIn("content-length: 4", seen[1])
+        self.assertIn("connection: close", seen[1])
+
+    def test_a_body_in_pieces(self):
+        got = []
+
+        def serve(client):
+            got.append(read_head(client))
+            data = b""
+            while not data.endswith(b"0\r\n\r\n"):
+                data += client.recv(1000)
+            got.append(data)
+            client.sendall(OK)
+        with Peer(serve) as p:
+            self.assertEqual(self.lua(f"""
+                local n = 0
+                return fetch("http://127.0.0.1:{p.port}/", {{method = "PUT",
+                    body = function()
+                        n = n + 1
+                        if n < 4 then return n == 2 and "" or "piece" .. n end
+                    end}}).status""")[0], "200")
+        self.assertIn("transfer-encoding: chunked", got[0])
+        self.assertEqual(got[1],
+                         b"6\r\npiece1\r\n6\r\npiece3\r\n0\r\n\r\n")
+
+    def test_an_answer_that_streams(self):
+        go = threading.Event()
+
+        def serve(client):
+            read_head(client)
+            client.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked"
+                           b"\r\n\r\n3\r\none\r\n")
+            go.wait(PATIENCE)
+            client.sendall(b"3\r\ntwo\r\n0\r\n\r\n")
+        with Peer(serve) as p:
+            timer = threading.Timer(0.3, go.set)
+            timer.start()
+            self.assertEqual(self.lua(f"""
+                local r = assert(fetch("http://127.0.0.1:{p.port}/",
+                                       {{stream = true}}))
+                return r:read(), r:read(60), r:read()""")[:3],
+                ["one", "two", "nil"])
+            timer.join()
+
+    def test_connections_are_used_again(self):
+        with Peer(answering(*[self.CHUNKED] * 3)) as p:
+            for _ in range(3):
+                self.assertEqual(self.fetch(p.port)[1], "one, two, three")
+            self.assertEqual(p.met, 1)
+            # The server has closed it meanwhile, which is no failure.
+            self.assertEqual(self.fetch(p.port)[1], "one, two, three")
+            self.assertEqual(p.met, 2)
+
+    def test_who_closes_is_not_asked_again(self):
+        for answer in (b"HTTP/1.1 200 OK\r\nconnection: close\r\n"
+                       b"content-length: 2\r\n\r\nok",
+                       b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+                       OK + b"HTTP/1.1 200 OK\r\n"):
+            with Peer(answering(answer, answer)) as p:
+                self.assertEqual(self.fetch(p.port)[1], "ok")
+                self.assertEqual(self.fetch(p.port)[1], "ok")
+                self.assertEqual(p.met, 2)
+
+    def test_one_that_goes_as_it_is_asked(self):
+        """An idle connection ends once it has a request: GET is asked again, POST
+        is not."""
+        for method, status in (("GET", "200"), ("POST", "nil")):
+            with Peer(answering(OK, then=lambda c: read_head(c))) as p:
+                self.assertEqual(self.fetch(p.port)[0], "200")
+                self.assertEqual(self.fetch(p.port, f"method = '{method}'")[0],
+                                 status)
+                self.assertEqual(p.met, 2 if method == "GET" else 1)
+
+    def test_redirects(self):
+        seen = []
+        with Peer(answering(OK, seen=seen)) as other:
+            left = [b"303 See\r\nlocation: b?c#d",
+                    b"307 T\r\nlocation: /x/y",
+                    b"301 M\r\nlocation: http://127.0.0.1:%d/end" % other.port]
+
+            def turn(client):
+                head = read_head(client)
+                if "content-length: 4" in head:
+                    client.recv(4)
+                seen.append(head)
+                client.sendall(b"HTTP/1.1 " + left.pop(0) +
+                               b"\r\ncontent-length: 0\r\n\r\n")
+            with Peer(turn) as p:
+                found = self.fetch(p.port, "method = 'POST', body = 'text', "
+                                   "fields = {authorization = 'secret'}",
+                                   "/a/start")
+            self.assertEqual(found[:2], ["200", "ok"])
+            self.assertEqual(found[3], f"http://127.0.0.1:{other.port}/end")
+        self.assertEqual([head.split(" HTTP")[0] for head in seen],
+                         ["POST /a/start", "GET /a/b?c", "GET /x/y",
+                          "GET /end"])
+        self.assertEqual([("secret" in head) for head in seen],
+                         [True, True, True, False])
+
+    def test_redirects_are_bounded(self):
+        loop = (b"HTTP/1.1 302 F\r\nlocation: /\r\ncontent-length: 0\r\n\r\n")
+        with Peer(answering(loop)) as p:
+            self.assertEqual(self.fetch(p.port)[1], "too many redirects")
+            self.assertEqual(p.met, 6)
+            self.assertEqual(self.fetch(p.port, "redirects = 1")[1],
+                             "too many redirects")
+            self.assertEqual(self.fetch(p.port, "redirects = false")[0], "302")
+        for location in (b"ftp://a/", b"http://", b"http://u@a/", b"a b"):
+            self.assertIn("redirect: ", self.answer(
+                b"HTTP/1.1 302 F\r\nlocation: " + location + b"\r\n\r\n")[1])
+
+    def test_malformed_answers(self):
+        for data in (b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n",
+                     b"HTTP/2.0 200 OK\r\n\r\n", b"\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\na : b\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\na: b\r\n folded\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\na: b\0c\r\n\r\n",
+                     b"HTTP/1.1 101 Up\r\n\r\n",
+                     b"HTTP/1.1 100 C\r\n\r\n" * 20,
+                     b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\nok",
+                     b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999"
+                     b"\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked"
+                     b"\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+                     b"x\r\n",
+                     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+                     b"1\r\nabc\r\n0\r\n\r\n",
+                     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+                     b"fffffffffffff\r\n"):
+            with self.subTest(data=data):
+                self.assertEqual(self.answer(data)[:2], ["nil", "malformed"])
+
+    def test_early_ends(self):
+        for data in (b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\na: b\r\n",
+                     b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok",
+                     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+                     b"5\r\nhal",
+                     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+                     b"2\r\nok\r\n"):
+            with self.subTest(data=data):
+                self.assertEqual(self.answer(data)[:2], ["nil", "closed"])
+
+    def test_endless_answers(self):
+        def endless(begin, again):
+            def serve(client):
+                read_head(client)
+                client.sendall(begin)
+                while True:
+                    client.sendall(again)
+            return serve
+        head = b"HTTP/1.1 200 OK\r\n"
+        chunked = head + b"transfer-encoding: chunked\r\n\r\n"
+        for begin, again, why in (
+                (head, b"a: b\r\n" * 100, "header too large"),
+                (b"", b"x" * 1000, "header too large"),
+                (chunked, b"1" * 1000, "too large"),
+                (chunked + b"1;", b"x" * 1000, "too large"),
+                (chunked + b"0\r\n", b"a: b\r\n" * 100, "too large"),
+                (chunked, b"5\r\nhello\r\n" * 100, "body too large"),
+                (head + b"\r\n", b"x" * 100000, "body too large")):
+            with Peer(endless(begin, again)) as p:
+                self.assertEqual(self.fetch(p.port, "body_bytes = 1000000")[:2],
+                                 ["nil", why], begin + again[:20])
+
+    def test_times_out(self):
+        with Peer(lambda c: c.recv(100000) and c.recv(1)) as p:
+            self.assertEqual(self.fetch(p.port, "timeout = 0.3")[:2],
+                             ["nil", "timeout"])
+
+    def test_a_slow_trickle_times_out_in_all(self):
+        stop = threading.Event()
+
+        def trickle(client):
+            read_head(client)
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not stop.wait(0.05):
+                client.sendall(b"x")
+        with Peer(trickle) as p:
+            self.assertEqual(self.lua(f"""
+                local r, why = fetch("http://127.0.0.1:{p.port}/",
+                                     {{timeout = 1}})
+                return r, why""")[:2], ["nil", "timeout"])
+            stop.set()
+
+    def test_an_early_answer_to_a_long_body(self):
+        def refuse(client):
+            read_head(client)
+            client.sendall(b"HTTP/1.1 413 Large\r\ncontent-length: 2\r\n\r\nno")
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
+        with Peer(refuse) as p:
+            self.assertEqual(self.fetch(p.port, "method = 'POST', "
+                                        "body = ('x'):rep(3000000)")[:2],
+                             ["413", "no"])
+
+    def test_wrong_urls(self):
+        for url in ("ftp://a/", "a", "http://", "http:///x", "http://a b/",
+                    "http://u:p@a/", "http://a:0/", "http://a:99999/",
+                    "http://[::1/", "http://a\\r\\nb/"):
+            self.assertEqual(self.lua(f'return fetch("{url}")')[0], "nil", url)
+        self.assertIn("has a line end", self.lua(
+            "return select(2, pcall(fetch, 'http://127.0.0.1:1/', "
+            "{fields = {a = 'b\\r\\nc: d'}}))")[0])
+
+    def test_nobody_is_there(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.assertEqual(self.fetch(s.getsockname()[1])[1],
+                             "127.0.0.1: Connection refused")
+
+    def test_https(self):
+        harness.need_built_in("bearssl")
+        ca = Issuer("fetch")
+        with TlsPeer(ca.server("fetched", "IP:127.0.0.1"),
+                     answering(OK, OK)) as p:
+            self.assertEqual(self.lua(f"""
+                local o = {{ca = "{ca.pem}"}}
+                local a = assert(fetch("https://127.0.0.1:{p.port}/", o))
+                local b = assert(fetch("https://127.0.0.1:{p.port}/", o))
+                local c, why = fetch("https://127.0.0.1:{p.port}/")
+                return a.body, b.status, c, why""")[:3], ["ok", "200", "nil"])
+            self.assertEqual(p.met, 2)
