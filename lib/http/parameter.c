@@ -111,9 +111,12 @@ size_t lh_parameter_form_name(char *out, struct lh_str text)
 
     for (size_t i = 0; i < text.n; i++) {
         int octet = octet_at(text, i);
-        bool written = octet == '"' || octet == '\r' || octet == '\n';
-        out[n++] = written ? (char)octet : text.p[i];
-        i += written ? 2 : 0;
+        char c = text.p[i];
+        if (octet == '"' || octet == '\r' || octet == '\n') {
+            c = (char)octet;
+            i += 2;
+        }
+        out[n++] = c;
     }
     return n;
 }
@@ -136,10 +139,14 @@ bool lh_parameter_extended(char *out, struct lh_str value, size_t *n)
     s = without_first(s, (size_t)(language_end - s.p) + 1);
     for (size_t i = 0; i < s.n; i++) {
         int octet = octet_at(s, i);
-        if (octet < 0 && s.p[i] == '%')
+        char c = s.p[i];
+        if (octet < 0 && c == '%')
             return false;
-        out[(*n)++] = octet < 0 ? s.p[i] : (char)octet;
-        i += octet < 0 ? 0 : 2;
+        if (octet >= 0) {
+            c = (char)octet;
+            i += 2;
+        }
+        out[(*n)++] = c;
     }
     return !lh_has_control((const uint8_t *)out, *n) &&
            lh_utf8_feed(&utf8, (const uint8_t *)out, *n) && lh_utf8_ends(&utf8);

@@ -297,9 +297,10 @@ static void test_content_types(void **state)
 /* The longest one, and all of its octets; curl's and browsers' own. */
 static void test_boundaries(void **state)
 {
+    static const char longest[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ01234567";
     static const char *const fine[] = {
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456"
-        "7",
+        longest,
         "----WebKitFormBoundary7MA4YWxkTrZu0gW",
         "---------------------------9051914041544843365972754266",
         "------------------------d74496d66958873e",
