@@ -30,12 +30,12 @@ pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
 libglib2.0-dev
 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux groff-base man-db python3-prometheus-client
-python3-websockets python3-h2 nodejs node-ws'
+python3-websockets python3-h2 nodejs node-ws redis-server lua-cjson'
 
 # What only the variant `clients` needs.
 client_packages='wget aria2 golang-go golang-golang-x-net-dev
 openjdk-17-jdk-headless python3-requests python3-httpx
-python3-aiohttp python3-grpcio haproxy nginx-light'
+python3-aiohttp python3-grpcio haproxy nginx-light chromium chromium-driver'
 
 # Prints those of $1 that are not installed.
 missing() {
@@ -63,6 +63,10 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y \
         --no-install-recommends $install
 }
+
+# A browser takes the machine for most of a minute: the variant `clients` asks
+# for it.
+export LHTTPD_BROWSER=no
 
 passed=0
 failed=0
@@ -144,9 +148,11 @@ refused() {
         -R '^test_(aio|child|fd|file|lines|pipe|popen|process)$'
 }
 
-# Runs the real clients on the binary of build/$1; adds to the totals.
+# Runs the real clients, a browser among them, on the binary of build/$1; adds to
+# the totals.
 clients() {
     install_packages "$client_packages"
+    LHTTPD_BROWSER=yes e2e "$1" test_browser
     run_and_add "$1: clients" "build/$1-clients.log" \
         test/clients/run "build/$1"
 }

@@ -26,6 +26,8 @@ class Browsers(harness.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        if os.environ.get("LHTTPD_BROWSER") == "no":
+            raise unittest.SkipTest("LHTTPD_BROWSER says no")
         if harness.of_another_processor():
             raise unittest.SkipTest("the pages are the same there")
         cls.driver = browser.Driver()
