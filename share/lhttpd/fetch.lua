@@ -11,7 +11,7 @@
 --   method      "GET"
 --   fields      header fields by name; a value is a string, a number or an array
 --   body        a string, or a function that returns pieces and then nil: sent in
---               chunks
+--               chunks (nil and why: the request is given up)
 --   timeout     seconds for all of it, 30; of an answer that streams until its header
 --   stream      true: the body is not read; answer:read() and answer:close() do that
 --   body_bytes  the most that a body may have that is read, 8 MiB
@@ -257,7 +257,8 @@ local function send(c, head, body)
     end
     local ok, why = write(c, head)
     while ok do
-        local piece = body()
+        local piece, problem = body()
+        if piece == nil and problem then return nil, "body: " .. problem end
         if piece == nil then return write(c, "0\r\n\r\n") end
         if type(piece) ~= "string" then
             drop(c)

@@ -1,10 +1,17 @@
 """share/lhttpd/fetch.lua: requests to servers of every kind, hostile ones too."""
 
+import contextlib
+import hashlib
+import hmac
+import json
+import os
 import socket
+import subprocess
+import tempfile
 import threading
 
 import harness
-from harness import PATIENCE, Server, script
+from harness import EXAMPLES, PATIENCE, Server, script, wait_until
 from test_connect import Peer
 from test_connect_tls import Issuer, TlsPeer
 
@@ -136,6 +143,18 @@ class Fetch(harness.TestCase):
         self.assertIn("transfer-encoding: chunked", got[0])
         self.assertEqual(got[1],
                          b"6\r\npiece1\r\n6\r\npiece3\r\n0\r\n\r\n")
+
+    def test_a_body_that_fails_is_no_end(self):
+        got = []
+
+        def serve(client):
+            while data := client.recv(1000):
+                got.append(data)
+        with Peer(serve) as p:
+            self.assertEqual(self.fetch(p.port, """method = "PUT", body =
+                function() return nil, "no more" end""")[:2],
+                ["nil", "body: no more"])
+        self.assertFalse(b"".join(got).endswith(b"0\r\n\r\n"))
 
     def test_an_answer_that_streams(self):
         go = threading.Event()
@@ -339,3 +358,202 @@ class Fetch(harness.TestCase):
                 local c, why = fetch("https://127.0.0.1:{p.port}/")
                 return a.body, b.status, c, why""")[:3], ["ok", "200", "nil"])
             self.assertEqual(p.met, 2)
+
+
+@contextlib.contextmanager
+def environment(**values):
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
+
+
+def example(name):
+    return os.path.join(EXAMPLES, name)
+
+
+class Proxy(harness.TestCase):
+    """examples/proxy.lua, in front of servers of every kind."""
+
+    @contextlib.contextmanager
+    def before(self, port, **more):
+        with environment(UPSTREAM=f"http://127.0.0.1:{port}"):
+            server = Server("/", example("proxy.lua"), workers=1, **more)
+        with server:
+            yield server
+
+    def test_what_is_passed_on(self):
+        seen = []
+        answer = (b"HTTP/1.1 201 Made\r\nset-cookie: a\r\nset-cookie: b\r\n"
+                  b"connection: x-hop\r\nx-hop: 1\r\nx-end: 2\r\n"
+                  b"content-length: 2\r\n\r\nok")
+        with Peer(answering(answer, answer, seen=seen)) as p, \
+                self.before(p.port) as s, s.client() as c:
+            r = c.ask(path="/a/b?c=%20", fields=["x-mine: 1", "te: trailers",
+                                                  "connection: x-other",
+                                                  "x-other: 2"])
+        self.assertEqual((r.status, r.text), (201, "ok"))
+        self.assertEqual([v for n, v in r.fields if n == "set-cookie"],
+                         ["a", "b"])
+        self.assertEqual((r.get("x-end"), r.get("x-hop")), ("2", None))
+        lines = seen[0].split("\r\n")
+        self.assertEqual(lines[0], "GET /a/b?c=%20 HTTP/1.1")
+        self.assertIn("x-mine: 1", lines)
+        self.assertIn("x-forwarded-for: 127.0.0.1", lines)
+        self.assertIn("x-forwarded-host: localhost", lines)
+        for name in ("te:", "x-other:", "connection:"):
+            self.assertNotIn("\r\n" + name, seen[0])
+
+    def test_streams_both_ways(self):
+        """More than anybody keeps, up and down, over a server of ours."""
+        up = os.urandom(1 << 20) * 8
+        with Peer(self.mirror) as p, self.before(p.port) as s, \
+                s.client() as c:
+            r = c.ask("PUT", "/x", body=up)
+            self.assertEqual(r.status, 200)
+            self.assertEqual(hashlib.sha256(r.body).digest(),
+                             hashlib.sha256(up).digest())
+            self.assertLess(s.peak_kib(), 400 << 10)
+
+    @staticmethod
+    def mirror(client):
+        """Reads a chunked body whole, and sends it back in chunks."""
+        if not read_head(client):
+            return
+        f = client.makefile("rb")
+        pieces = []
+        while n := int(f.readline(), 16):
+            pieces.append(f.read(n))
+            f.readline()
+        f.readline()
+        client.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked"
+                       b"\r\n\r\n")
+        for piece in pieces:
+            client.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        client.sendall(b"0\r\n\r\n")
+
+    def test_a_cut_answer_is_not_whole(self):
+        with Peer(answering(b"HTTP/1.1 200 OK\r\ncontent-length: 100000"
+                            b"\r\n\r\n" + b"x" * 70000)) as p, \
+                self.before(p.port) as s, s.client() as c:
+            c.request()
+            self.assertLess(len(c.closed()), 100000)
+
+    def test_nobody_behind(self):
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            with self.before(nobody.getsockname()[1]) as s:
+                self.assertEqual(self.get(s).status, 502)
+
+    def test_a_client_that_goes_while_it_sends(self):
+        got = []
+
+        def serve(client):
+            while data := client.recv(1000):
+                got.append(data)
+        with Peer(serve) as p, self.before(p.port) as s:
+            with s.client() as c:
+                c.send("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n"
+                       "\r\nhalf")
+                wait_until(lambda: b"half" in b"".join(got), "for the half")
+            for thread in p.threads:
+                thread.join(PATIENCE)
+            self.assertFalse(b"".join(got).endswith(b"0\r\n\r\n"))
+
+
+class Webhook(harness.TestCase):
+    def test_delivers_at_the_second_attempt(self):
+        got = []
+
+        def serve(client):
+            head = read_head(client)
+            n = int(head.lower().split("content-length: ")[1].split("\r")[0])
+            body = b""
+            while len(body) < n:
+                body += client.recv(n - len(body))
+            got.append((head, body))
+            client.sendall(b"HTTP/1.1 %s\r\ncontent-length: 0\r\n\r\n" %
+                           (b"500 No" if len(got) == 1 else b"204 Yes"))
+        with Peer(serve) as p:
+            with environment(HOOK=f"http://127.0.0.1:{p.port}/hook?a",
+                             SECRET="key"):
+                server = Server("/", example("webhook.lua"))
+            with server as s:
+                with s.client() as c:
+                    r = c.ask("POST", "/tell", body=b'a "quoted"\n')
+                    self.assertEqual((r.status, r.text), (202, "delivery 1\n"))
+                    self.assertEqual(c.ask(path="/tell").status, 405)
+                wait_until(lambda: "delivery 1: delivered" in self.get(s).text,
+                           "for the second attempt")
+        head, body = got[1]
+        self.assertEqual(json.loads(body), {"id": 1, "text": 'a "quoted"\n'})
+        self.assertIn("POST /hook?a HTTP/1.1", head)
+        self.assertIn("x-signature: sha256=" + hmac.new(
+            b"key", body, hashlib.sha256).hexdigest(), head)
+
+
+class Redis(harness.TestCase):
+    """examples/redis.lua, by a real server."""
+
+    @contextlib.contextmanager
+    def redis(self):
+        harness.need("redis-server")
+        with tempfile.TemporaryDirectory(dir=harness.directory()) as d:
+            os.chmod(d, 0o755)
+            path = d + "/redis.sock"
+            process = subprocess.Popen(
+                ["redis-server", "--port", "0", "--unixsocket", path,
+                 "--unixsocketperm", "777", "--save", "", "--dir", d],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            try:
+                wait_until(lambda: os.path.exists(path), "for redis-server")
+                yield path
+            finally:
+                process.kill()
+                process.wait()
+
+    def test_counts_and_keeps(self):
+        value = os.urandom(200000)
+        with self.redis() as path:
+            with environment(REDIS="unix:" + path):
+                server = Server("/", example("redis.lua"), workers=1)
+            with server as s, s.client() as c:
+                for n in (1, 2, 3):
+                    self.assertEqual(c.ask().text, f"visit {n}, {n} of them at "
+                                                   "worker 0\n")
+                self.assertEqual(c.ask(path="/key/a").status, 404)
+                self.assertEqual(c.ask("PUT", "/key/a", body=value).status, 204)
+                self.assertEqual(c.ask(path="/key/a").body, value)
+                r = c.ask(path="/key/workers")  # of another type
+                self.assertEqual(r.status, 502)
+                self.assertIn("WRONGTYPE", r.text)
+
+    def test_many_at_once(self):
+        with self.redis() as path:
+            with environment(REDIS="unix:" + path):
+                server = Server("/", example("redis.lua"), workers=2)
+            with server as s:
+                clients = [s.client() for _ in range(20)]
+                for c in clients:
+                    c.request()
+                seen = sorted(int(c.response().text.split()[1][:-1])
+                              for c in clients)
+                for c in clients:
+                    c.close()
+                self.assertEqual(seen, list(range(1, 21)))
+
+    def test_what_is_no_redis(self):
+        for answer in (b"HTTP/1.1 400 Bad\r\n", b"$x\r\n", b"$5\r\nab",
+                       b"*2\r\n:1\r\n", b""):
+            def serve(client, answer=answer):
+                client.recv(1000)
+                client.sendall(answer)
+            with Peer(serve) as p:
+                with environment(REDIS=f"127.0.0.1:{p.port}"):
+                    server = Server("/", example("redis.lua"), workers=1)
+                with server as s:
+                    r = self.get(s, "/key/a")
+                    self.assertEqual(r.status, 502)
+                    self.assertRegex(r.text, "redis: (malformed|closed)")
