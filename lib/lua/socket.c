@@ -57,8 +57,23 @@ static void close_transport(struct lh_socket *s)
     lh_sock_close(fd);
 }
 
+/* What became no string, for lack of memory, is the socket's again. */
+static void take_back(struct lh_vm *vm)
+{
+    struct lh_socket *s = vm->socket_giving;
+
+    if (s)
+        s->ahead = vm->socket_input;
+    else
+        lh_free(vm->socket_input.p);
+    vm->socket_input = (struct lh_input){.p = NULL};
+    vm->socket_giving = NULL;
+}
+
 void lh_socket_end(struct lh_socket *s)
 {
+    if (s->vm->socket_giving == s)
+        s->vm->socket_giving = NULL;
     lh_list_remove(&s->bound.link);
     lh_timer_disarm(&s->pause);
     if (s->connecting)
@@ -254,6 +269,7 @@ static enum lh_outcome read_octets(struct lh_task *task, struct lh_socket *s)
     const uint8_t *p;
     size_t n;
 
+    take_back(task->vm);
     while ((outcome = lh_read_enough(task->vm, &task->read, &s->ahead)) ==
            LH_OUTCOME_PENDING) {
         if (!s->transport)
@@ -311,17 +327,17 @@ static void stop_socket_read(struct lh_task *task)
 static int push_octets(lua_State *L, struct lh_socket *s,
                        const struct lh_read *read)
 {
-    struct lh_input *given = &s->vm->socket_input;
+    struct lh_vm *vm = s->vm;
+    struct lh_input *given = &vm->socket_input;
 
-    lh_free(given->p);
+    take_back(vm);
     *given = s->ahead;
     s->ahead = (struct lh_input){.p = NULL};
+    vm->socket_giving = s;
     int results = lh_read_push(L, read, given);
-    if (s->transport && (given->n || given->room <= KEEP_BYTES))
-        s->ahead = *given;
-    else
-        lh_free(given->p);
-    *given = (struct lh_input){.p = NULL};
+    if (!given->n && given->room > KEEP_BYTES)
+        vm->socket_giving = NULL;
+    take_back(vm);
     return results;
 }
 

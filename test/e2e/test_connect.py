@@ -131,6 +131,28 @@ class Sockets(harness.TestCase):
                 httpd.write(s, "six")
                 return httpd.read(s, 3)"""), "six")
 
+    def test_octets_for_which_there_was_no_memory(self):
+        # What could not become a string is still there.
+        sent = b"".join(b"%9d\n" % i for i in range(4000))
+        with Peer(lambda client: client.sendall(sent)) as p, \
+                Server("/", script("run.lua"), workers=1,
+                       limits={"vm_memory_bytes": 3000000}) as s:
+            self.assertEqual(self.lua(f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                local first, full = httpd.read(s, 10), {{}}
+                pcall(function()
+                    while true do
+                        full[#full + 1] = ("x"):rep(1000) .. #full
+                    end
+                end)
+                local ok, data = pcall(httpd.read, s, 2000)
+                full = nil
+                collectgarbage()
+                if ok then first = first .. data end
+                first = first .. httpd.read(s, "a")
+                return #first, first:sub(11, 19)""", server=s)[:2],
+                [str(len(sent)), "        1"])
+
     def test_unix_sockets(self):
         with tempfile.TemporaryDirectory(dir=harness.directory()) as d, \
                 Peer(echo, path=d + "/s") as _:
