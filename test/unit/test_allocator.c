@@ -447,6 +447,36 @@ static bool answer_busy(lhttpd_server_t *s)
     return n && strstr(out, body);
 }
 
+/* The same by HTTP/2 over TLS: handshake, settings, header compression. */
+static bool answer_h2(lhttpd_server_t *s)
+{
+    static const char *names[] = {"h2"};
+    static struct test_tls_client c;
+    size_t sent = 0, n = sizeof(h2_request) - 1;
+    int fd = test_client_connect(lhttpd_server_port(s, 1));
+    bool answered = false;
+
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    test_tls_client_init(&c, fd);
+    br_ssl_engine_set_protocol_names(&c.ssl.eng, names, 1);
+    test_tls_client_start(&c, "localhost", false, 0);
+    for (int turns = 0; turns < 10000 && !answered && !c.eof; turns++) {
+        struct pollfd p[2] = {{lhttpd_server_fd(s), POLLIN, 0},
+                              {fd, POLLIN, 0}};
+        if (test_tls_client_open(&c) && sent < n)
+            sent += test_tls_client_write(&c, h2_request + sent, n - sent);
+        if (!test_tls_client_pump(&c))
+            assert_true(poll(p, 2, 20000) > 0);
+        assert_int_equal(lhttpd_server_run_once(s, 0), 1);
+        answered = memmem(c.got, c.got_n, body, sizeof(body) - 1);
+        if (memmem(c.got, c.got_n, "\0\0\4\3\0\0\0\0\1", 9) ||
+            memmem(c.got, c.got_n, "<h1>5", 5))
+            break; /* reset, or a page of ours */
+    }
+    close(fd);
+    return answered;
+}
+
 static bool answer_reload(lhttpd_server_t *s)
 {
     int r = lhttpd_server_reload(s);
@@ -516,6 +546,12 @@ static void test_handler_fails(void **state)
 {
     (void)state;
     fails_while(true, answer_busy);
+}
+
+static void test_h2_over_tls_fails(void **state)
+{
+    (void)state;
+    fails_while(true, answer_h2);
 }
 
 static void test_reload_fails(void **state)
@@ -636,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_all_fail_from_each),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_handler_fails),
+        cmocka_unit_test(test_h2_over_tls_fails),
         cmocka_unit_test(test_reload_fails),
         cmocka_unit_test(test_threads_fail),
         cmocka_unit_test(test_held_by_requests),
