@@ -445,18 +445,25 @@ int lhttpd_server_add_client_ca(lhttpd_server_t *s,
     return r < 0 ? r : lh_settings_add_client_ca(s, &all, &s->err);
 }
 
-int lhttpd_server_map_script(lhttpd_server_t *s, const char *prefix,
-                             const char *path)
+/* What all that map something have alike: a prefix, and what is mapped, which
+ * is called `name`. */
+static int need_mapping(lhttpd_server_t *s, const char *prefix,
+                        const char *mapped, const char *function,
+                        const char *name)
 {
-    const char *function = "lhttpd_server_map_script";
-
     if (!s)
         return LHTTPD_EINVAL;
     int r = need_setup(s, function);
     if (r == 0)
         r = need_argument(s, prefix, function, "prefix");
-    if (r == 0)
-        r = need_argument(s, path, function, "path");
+    return r ? r : need_argument(s, mapped, function, name);
+}
+
+int lhttpd_server_map_script(lhttpd_server_t *s, const char *prefix,
+                             const char *path)
+{
+    int r = need_mapping(s, prefix, path, "lhttpd_server_map_script", "path");
+
     return r < 0 ? r
                  : lh_mappings_add_script(&s->mappings, prefix, path, &s->err);
 }
@@ -465,14 +472,8 @@ int lhttpd_server_map_source(lhttpd_server_t *s, const char *prefix,
                              const char *name, const void *bytes, size_t size)
 {
     const char *function = "lhttpd_server_map_source";
+    int r = need_mapping(s, prefix, name, function, "name");
 
-    if (!s)
-        return LHTTPD_EINVAL;
-    int r = need_setup(s, function);
-    if (r == 0)
-        r = need_argument(s, prefix, function, "prefix");
-    if (r == 0)
-        r = need_argument(s, name, function, "name");
     if (r == 0 && size)
         r = need_argument(s, bytes, function, "bytes");
     return r < 0 ? r
@@ -486,14 +487,8 @@ int lhttpd_server_map_directory(lhttpd_server_t *s, const char *prefix,
 {
     const char *function = "lhttpd_server_map_directory";
     lhttpd_directory_t all = lhttpd_directory_init();
+    int r = need_mapping(s, prefix, directory, function, "directory");
 
-    if (!s)
-        return LHTTPD_EINVAL;
-    int r = need_setup(s, function);
-    if (r == 0)
-        r = need_argument(s, prefix, function, "prefix");
-    if (r == 0)
-        r = need_argument(s, directory, function, "directory");
     if (r == 0 && options)
         r = take_struct(s, &all, options, function, "directory");
     return r < 0 ? r
