@@ -70,18 +70,29 @@ if(LHTTPD_HTTP2)
             "(Debian: libnghttp2-dev); -DLHTTPD_HTTP2=OFF does without")
     endif()
 endif()
-if(LHTTPD_TLS STREQUAL bearssl)
+function(lhttpd_find_bearssl)
     find_path(LHTTPD_BEARSSL_INCLUDE_DIR bearssl.h)
     find_library(LHTTPD_BEARSSL_LIBRARY bearssl)
     if(NOT LHTTPD_BEARSSL_INCLUDE_DIR OR NOT LHTTPD_BEARSSL_LIBRARY)
         message(FATAL_ERROR "There is no BearSSL (Debian: libbearssl-dev); "
             "-DLHTTPD_TLS=none does without TLS")
     endif()
+endfunction()
+if(LHTTPD_TLS STREQUAL bearssl)
+    lhttpd_find_bearssl()
     set(LHTTPD_TLS_INCLUDE_DIR ${LHTTPD_BEARSSL_INCLUDE_DIR})
     set(LHTTPD_TLS_LIBRARY ${LHTTPD_BEARSSL_LIBRARY})
+elseif(LHTTPD_TLS STREQUAL openssl)
+    pkg_check_modules(LHTTPD_OPENSSL QUIET IMPORTED_TARGET GLOBAL
+        openssl>=3.0)
+    if(NOT LHTTPD_OPENSSL_FOUND)
+        message(FATAL_ERROR "pkg-config knows no OpenSSL from 3.0 on (Debian: "
+            "libssl-dev); -DLHTTPD_TLS=bearssl and =none do without")
+    endif()
+    set(LHTTPD_TLS_LIBRARY PkgConfig::LHTTPD_OPENSSL)
 elseif(NOT LHTTPD_TLS STREQUAL none)
     message(FATAL_ERROR "LHTTPD_TLS=${LHTTPD_TLS}: there is no such choice; take "
-        "bearssl or none")
+        "bearssl, openssl or none")
 endif()
 
 # Some processors, as riscv64, have no instruction for atomics of an octet.

@@ -43,6 +43,9 @@ if(LHTTPD_HTTP2)
 endif()
 if(LHTTPD_TLS STREQUAL bearssl)
     lhttpd_sbom_add(BearSSL "" MIT https://bearssl.org/)
+elseif(LHTTPD_TLS STREQUAL openssl)
+    lhttpd_sbom_add(OpenSSL "${LHTTPD_OPENSSL_VERSION}" Apache-2.0
+        https://www.openssl.org/)
 endif()
 string(UUID id NAMESPACE 6ba7b811-9dad-11d1-80b4-00c04fd430c8
     NAME "${PROJECT_VERSION} ${created} ${packages}" TYPE SHA1)

@@ -1208,7 +1208,7 @@ LHTTPD_API const char *lhttpd_version(void);
  * What the library was built with, words with spaces between them:
  *
  * - "luajit", "lua5.4", "lua5.3" or "lua5.1": the VM
- * - "tls", and "bearssl", which it is by
+ * - "tls", and "bearssl" or "openssl", which it is by; "tls1.3"
  * - "http2"
  * - "files": scripts have files and processes
  *

@@ -102,6 +102,14 @@ check_third_party() {
     files -path './net/*' ! -path './net/engine.h' |
         found 'a private member of BearSSL outside net/engine.h' \
             '(->|\.)(ibuf|obuf|ox[abc]|ix[abc]|shutdown_recv|selected_protocol|protocol_names|version_(in|out)|client_(max_version|suites|random))|(->|\.)(in|out)\.vtable|eng(ine)?(\.|->)(in|out|session|err|iomode)\b'
+    files ! -path './net/openssl.h' |
+        found 'OpenSSL outside net/openssl.h' "${include}openssl/"
+    files ! -path './net/*openssl*' |
+        found 'OpenSSL in a file that is not named after it' \
+            "${include}net/[a-z_]*openssl\.h"
+    files -path './net/*openssl*' |
+        found 'BearSSL in a file of OpenSSL' \
+            "${include}net/([a-z_]*bearssl|session|policy|engine|tls_context|client_auth|tls_failure)\.h"
     files ! -path './h2/h2_hpack.c' |
         found 'nghttp2 outside h2/h2_hpack.c' "${include}nghttp2"
     files ! -path './lua/*' | found 'Lua outside lua/' \
@@ -154,6 +162,12 @@ plant os/x.c '#include "../base/mem.h"'
 plant other/x.c 'int x;'
 plant os/x.c '#include <bearssl.h>'
 plant net/x.c '    if (engine->oxa == engine->oxc)'
+plant net/x_openssl.c '#include <openssl/ssl.h>'
+plant net/x.c '#include "net/openssl.h"'
+plant net/x.c '#include "net/key_openssl.h"'
+plant server/x.c '#include "net/key_openssl.h"'
+plant net/x_openssl.c '#include "net/key_bearssl.h"'
+plant net/x_openssl.c '#include "net/session.h"'
 plant net/x.h '    context->server.eng.ibuf = p;'
 plant net/x.c '    memset(&context->server.eng.session, 0, 9);'
 plant h2/h2_conn.c '#include <nghttp2/nghttp2.h>'
@@ -193,6 +207,9 @@ fine lhttpd.c 'const char *lhttpd_strerror(int error)'
 fine lhttpd.c '#include "server/server.h"'
 fine base/x.c '#include "lhttpd.h"'
 fine net/x.c '#include <bearssl.h>'
+fine net/openssl.h '#include <openssl/ssl.h>'
+fine net/x_openssl.c '#include "net/openssl.h"'
+fine net/x_openssl.c '#include "net/tls_context_openssl.h"'
 fine net/x.c '    br_ssl_engine_close(&context->server.eng);'
 fine net/engine.h '    return engine->shutdown_recv;'
 fine h2/h2_hpack.c '#include <nghttp2/nghttp2.h>'

@@ -5,7 +5,8 @@
  *
  * This header and cred.h are all that a TLS library has to give: each is files
  * of its own, which CMakeLists.txt chooses by LHTTPD_TLS, and nobody above net/
- * knows which.  tls.c and what it includes is BearSSL, tls_none.c no TLS.
+ * knows which.  tls.c and what it includes is BearSSL, tls_openssl.c OpenSSL,
+ * tls_none.c no TLS.
  */
 #ifndef LH_NET_TLS_H
 #define LH_NET_TLS_H
@@ -17,11 +18,11 @@
 
 #include <stdbool.h>
 
-/* The library's name, "bearssl"; NULL: there is no TLS in this build, listeners
- * that want it are refused, and so are credentials. */
+/* The library's name, "bearssl" or "openssl"; NULL: there is no TLS in this
+ * build, listeners that want it are refused, and so are credentials. */
 const char *lh_tls_library(void);
 
-/* Shared by the workers: credentials and the resumption cache. */
+/* Shared by the workers: credentials, and what resumption needs. */
 struct lh_tls_shared;
 
 /* `creds` must last until all workers are made.  LHTTPD_ENOMEM, LHTTPD_ESYSTEM
@@ -56,7 +57,8 @@ enum lh_tls_state {
 enum lh_tls_state lh_tls_state(const struct lh_transport *t);
 bool lh_tls_is_h2(const struct lh_transport *t);
 bool lh_tls_is_resumed(const struct lh_transport *t); /* of a former session */
-const char *lh_tls_protocol(const struct lh_transport *t);    /* "TLSv1.2" */
+const char *
+lh_tls_protocol(const struct lh_transport *t); /* "TLSv1.2" or "TLSv1.3" */
 const char *lh_tls_cipher(const struct lh_transport *t);      /* IANA name */
 const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
 

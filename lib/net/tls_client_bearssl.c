@@ -10,6 +10,7 @@
  */
 #include "net/tls_client.h"
 
+#include "net/alert.h"
 #include "net/anchors_bearssl.h"
 #include "net/chunk.h"
 #include "net/client_auth.h"
@@ -144,7 +145,7 @@ static void engine_failed(struct client *c, int error)
                  "the server does not speak TLS 1.2 (alert 70)");
     else if (alert >= 0 && error < BR_ERR_SEND_FATAL_ALERT)
         snprintf(words, sizeof(words), "%s (alert %d) from the server",
-                 lh_tls_alert_name(alert), alert);
+                 lh_alert_name(alert), alert);
     else if (text)
         snprintf(words, sizeof(words), "%s", text);
     else

@@ -15,9 +15,6 @@ struct lh_tls_circumstances {
     bool is_garbage;    /* what came first was no ClientHello */
 };
 
-/* "handshake failure"; or that it is unknown. */
-const char *lh_tls_alert_name(int number);
-
 /* error: as br_ssl_engine_last_error() gives it, not 0.  At most `room` octets
  * with the NUL; the longest words have 100. */
 void lh_tls_failure_words(char *out, size_t room, int error,

@@ -1,5 +1,6 @@
 """TLS as openssl's client sees it: versions, resumption, server names."""
 
+import itertools
 import os
 import re
 import socket
@@ -24,6 +25,14 @@ def s_client(port, *args, request="GET / HTTP/1.0\r\n\r\n"):
     return done.stdout
 
 
+def versions():
+    """(option of s_client, name of the version) of those that are spoken."""
+    spoken = [("-tls1_2", "TLSv1.2")]
+    if "tls1.3" in harness.built_in():
+        spoken.append(("-tls1_3", "TLSv1.3"))
+    return spoken
+
+
 def session_file(name):
     return os.path.join(harness.directory(), name + ".session")
 
@@ -33,16 +42,18 @@ class Resumption(harness.TestCase):
         harness.need("openssl")
 
     def test_resumed(self):
-        for kind in ("rsa", "ec"):
-            with self.subTest(kind=kind), Server(*TOOLS, tls=(kind,)) as s:
+        for kind, (option, version) in itertools.product(("rsa", "ec"),
+                                                         versions()):
+            with (self.subTest(kind=kind, version=version),
+                  Server(*TOOLS, tls=(kind,)) as s):
                 path = session_file(kind)
-                first = s_client(s.port, "-sess_out", path)
-                self.assertIn("New, TLSv1.2", first)
+                first = s_client(s.port, option, "-sess_out", path)
+                self.assertIn("New, " + version, first)
                 self.assertIn("hello", first)
                 # On whichever worker the client lands.
                 for _ in range(6):
-                    again = s_client(s.port, "-sess_in", path)
-                    self.assertIn("Reused, TLSv1.2", again)
+                    again = s_client(s.port, option, "-sess_in", path)
+                    self.assertIn("Reused, " + version, again)
                     self.assertIn("hello", again)
 
     def test_unknown_protocol_does_not_crash(self):
@@ -60,6 +71,11 @@ class Resumption(harness.TestCase):
     def test_another_name(self):
         """A session is not carried over to another name (RFC 6066, 3): a
         full handshake follows, with the certificate of that name."""
+        for option, version in versions():
+            with self.subTest(version=version):
+                self.go_to_another_name(option, version)
+
+    def go_to_another_name(self, option, version):
         one, two = (harness.certificate("ec", n)
                     for n in ("one.test", "two.test"))
         with Server(*TOOLS, options=["-c", one[0], "-k", one[1], "-c",
@@ -67,7 +83,7 @@ class Resumption(harness.TestCase):
             path, other = session_file("name"), session_file("none")
             for out, name in ((path, ["-servername", "one.test"]),
                               (other, ["-noservername"])):
-                self.assertIn("hello", s_client(s.port, *name,
+                self.assertIn("hello", s_client(s.port, option, *name,
                                                 "-sess_out", out))
             for _ in range(2):
                 for way, name, cn, file in (
@@ -79,9 +95,9 @@ class Resumption(harness.TestCase):
                         ("Reused", ["-servername", "ONE.Test"], "one", path),
                         ("Reused", ["-servername", "one.test."], "one",
                          path)):
-                    out = s_client(s.port, *name, "-sess_in", file)
+                    out = s_client(s.port, option, *name, "-sess_in", file)
                     self.assertIn("hello", out)
-                    self.assertIn(way + ", TLSv1.2", out)
+                    self.assertIn(f"{way}, {version}", out)
                     self.assertIn(f"subject=CN = {cn}.test", out)
 
     def test_nginx_resumes_for_another_name(self):
@@ -131,13 +147,14 @@ http {{
                                      two[0], "-k", two[1]]) as s:
             path = session_file("records")
             options = ["-max_send_frag", "512", "-alpn", long]
-            for name, more, way in (("two", ["-sess_out", path], "New"),
-                                    ("two", ["-sess_in", path], "Reused"),
-                                    ("one", ["-sess_in", path], "New")):
-                out = s_client(s.port, *options, *more, "-servername",
-                               name + ".test")
+            for (option, version), (name, more, way) in itertools.product(
+                    versions(), (("two", ["-sess_out", path], "New"),
+                                 ("two", ["-sess_in", path], "Reused"),
+                                 ("one", ["-sess_in", path], "New"))):
+                out = s_client(s.port, option, *options, *more,
+                               "-servername", name + ".test")
                 self.assertIn("hello", out)
-                self.assertIn(way + ", TLSv1.2", out)
+                self.assertIn(f"{way}, {version}", out)
                 self.assertIn(f"subject=CN = {name}.test", out)
 
     def test_hello_octet_by_octet(self):
@@ -158,16 +175,17 @@ http {{
                         break
                     except ssl.SSLWantReadError:
                         c.sendall(out.read())
-                self.assertEqual(tls.version(), "TLSv1.2")
+                self.assertEqual(tls.version(), versions()[-1][1])
 
     def test_session_of_an_earlier_server(self):
         path = session_file("earlier")
-        with Server(*TOOLS, tls=("ec",)) as s:
-            s_client(s.port, "-sess_out", path)
-        with Server(*TOOLS, tls=("ec",)) as s:
-            out = s_client(s.port, "-sess_in", path)
-            self.assertIn("New, TLSv1.2", out)
-            self.assertIn("hello", out)
+        for option, version in versions():
+            with Server(*TOOLS, tls=("ec",)) as s:
+                s_client(s.port, option, "-sess_out", path)
+            with Server(*TOOLS, tls=("ec",)) as s:
+                out = s_client(s.port, option, "-sess_in", path)
+                self.assertIn("New, " + version, out)
+                self.assertIn("hello", out)
 
 
 class Handshake(harness.TestCase):
@@ -176,8 +194,10 @@ class Handshake(harness.TestCase):
 
     def test_versions(self):
         with Server(*TOOLS, tls=("rsa",)) as s:
-            self.assertIn("hello", s_client(s.port, "-tls1_2"))
-            for version in ("-tls1", "-tls1_1", "-tls1_3"):
+            spoken = [option for option, _ in versions()]
+            for version in spoken:
+                self.assertIn("hello", s_client(s.port, version))
+            for version in {"-tls1", "-tls1_1", "-tls1_3"} - set(spoken):
                 out = s_client(s.port, version, "-cipher",
                                "ALL:@SECLEVEL=0")
                 self.assertNotIn("hello", out, version)

@@ -1,7 +1,11 @@
 /* A TLS client for tests: see tls_client.h. */
 #include "lib/tls_client.h"
 
+#include "net/pem.h"
+
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -143,4 +147,47 @@ bool test_tls_client_open(struct test_tls_client *c)
     size_t n;
 
     return br_ssl_engine_sendapp_buf(&c->ssl.eng, &n);
+}
+
+static int take_object(void *context, const struct lh_pem_object *object)
+{
+    struct test_pair *pair = context;
+
+    if (strcmp(object->label, "CERTIFICATE") == 0) {
+        br_x509_certificate *to = &pair->chain[pair->chain_n++];
+        to->data = malloc(object->n);
+        memcpy(to->data, object->der, object->n);
+        to->data_len = object->n;
+    } else if (strstr(object->label, "PRIVATE KEY")) {
+        br_skey_decoder_push(&pair->key, object->der, object->n);
+    }
+    return 0;
+}
+
+void test_pair_read(struct test_pair *pair, const char *name)
+{
+    static char text[16384];
+    const char *const kinds[] = {"pem", "key"};
+    char path[512];
+    struct lh_err err;
+
+    memset(pair, 0, sizeof(*pair));
+    br_skey_decoder_init(&pair->key);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), TEST_DATA "/tls/%s.%s", name, kinds[i]);
+        FILE *file = fopen(path, "rb");
+        assert(file);
+        size_t n = fread(text, 1, sizeof(text), file);
+        fclose(file);
+        int r = lh_pem_each(text, n, take_object, pair, &err);
+        assert(r == 0);
+        (void)r;
+    }
+    assert(br_skey_decoder_last_error(&pair->key) == 0);
+}
+
+void test_pair_free(struct test_pair *pair)
+{
+    for (size_t i = 0; i < pair->chain_n; i++)
+        free(pair->chain[i].data);
 }

@@ -25,6 +25,18 @@ struct test_tls_client {
     size_t got_n;
 };
 
+/* A chain and its key, for a client that shows them. */
+struct test_pair {
+    br_x509_certificate chain[2];
+    size_t chain_n;
+    br_skey_decoder_context key;
+};
+
+/* From the PEM files of this name in test/data/tls, which have one or two
+ * certificates. */
+void test_pair_read(struct test_pair *pair, const char *name);
+void test_pair_free(struct test_pair *pair);
+
 /* Everything but its start; the caller may change suites, names and so on. */
 void test_tls_client_init(struct test_tls_client *c, int fd);
 

@@ -131,11 +131,11 @@ static void says_what_is_wrong(void **state)
 
 static void refuses_other_kinds(void **state)
 {
-    static const char *const kinds[] = {"ed25519", "secp256k1"};
+    static const char *const kinds[] = {"secp256k1", "ed25519"};
     char chain[32], key[32];
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < (TEST_BEARSSL ? 2 : 1); i++) {
         struct lh_creds *creds = lh_creds_new();
         struct lh_err err = {""};
         snprintf(chain, sizeof(chain), "%s.pem", kinds[i]);

@@ -87,7 +87,13 @@ static void finds_faults(void **state)
         {"rsa2048", "ec256", LH_KEYPAIR_OTHER_KEY},
         {"order", "ec256", LH_KEYPAIR_WRONG_ORDER},
         {"rsa1024", "rsa1024", LH_KEYPAIR_WEAK},
+        {"secp256k1", "ec256", LH_KEYPAIR_CERT_KIND},
+#if TEST_BEARSSL
         {"ed25519", "ec256", LH_KEYPAIR_CERT_KIND},
+#else
+        {"ed25519", "ec256", LH_KEYPAIR_OTHER_KEY},
+        {"ed25519", "ed25519", LH_KEYPAIR_OK},
+#endif
     };
 
     (void)state;

@@ -1,0 +1,46 @@
+/*
+ * What a handshake by OpenSSL knows of its client, and the decisions in it:
+ * which certificate the client gets, and what its own is worth.
+ */
+#ifndef LH_NET_HANDSHAKE_OPENSSL_H
+#define LH_NET_HANDSHAKE_OPENSSL_H
+
+#include "net/client_cert.h"
+#include "net/cred.h"
+#include "net/hello.h"
+#include "net/key_openssl.h"
+#include "net/openssl.h"
+
+/* Of one connection, from its ClientHello to the end of its handshake.  The SSL
+ * object has it as its application data. */
+struct lh_handshake {
+    struct lh_creds *creds; /* a share */
+    struct lh_hello hello;
+    const struct lh_key *chosen;   /* of `creds`; NULL: none yet */
+    bool no_pair;                  /* none fitted the client, */
+    bool no_suite;                 /* for it has no suite of ours */
+    struct lh_client_cert *client; /* NULL: it has shown none */
+    enum lh_client_fault fault;    /* why its certificate does not verify */
+};
+
+/* NULL: no memory.  Takes a share of the credentials. */
+struct lh_handshake *lh_handshake_new(struct lh_creds *creds,
+                                      const struct lh_hello *hello);
+void lh_handshake_free(struct lh_handshake *handshake); /* NULL allowed */
+
+/* For SSL_CTX_set_cert_cb(). */
+int lh_handshake_choose(SSL *ssl, void *unused);
+
+/* Asks the client of this handshake for its certificate, if the credentials
+ * want one.  False: no memory. */
+bool lh_handshake_ask(const struct lh_handshake *handshake, SSL *ssl);
+
+/* For SSL_CTX_set_cert_verify_callback(). */
+int lh_handshake_verify(X509_STORE_CTX *store, void *unused);
+
+/* At the end: takes what is known of the client's certificate into *out, which
+ * is NULL where none was asked for.  False: no memory. */
+bool lh_handshake_take_client(struct lh_handshake *handshake, SSL *ssl,
+                              struct lh_client_cert **out);
+
+#endif

@@ -1,0 +1,330 @@
+/*
+ * OpenSSL's contexts: see tls_context_openssl.h.  Each worker has one, so that
+ * workers do not count in each other's memory; they differ in nothing but their
+ * addresses, and tickets are sealed with keys that all share.
+ */
+#include "net/tls_context_openssl.h"
+
+#include "base/digest.h"
+#include "base/str.h"
+#include "net/client_ca.h"
+#include "net/suites_openssl.h"
+#include "os/clock.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define RECORDS_KEPT     128
+#define SESSION_S        3600
+#define CLIENT_CHAIN_MAX 65536 /* octets of a client's certificates */
+
+#define SIGNATURES                                                             \
+    "ECDSA+SHA256:ed25519:ECDSA+SHA384:ECDSA+SHA512:"                          \
+    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"                            \
+    "RSA+SHA256:RSA+SHA384:RSA+SHA512"
+#define GROUPS "X25519:P-256:P-384:P-521"
+
+struct lh_tls_shared {
+    struct lh_creds *creds; /* of the workers that are made from now on */
+    struct lh_ticket_keys *tickets;
+    BIO_METHOD *bio;
+    bool http2;
+};
+
+int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
+                      bool http2, struct lh_err *err)
+{
+    struct lh_tls_shared *shared = lh_calloc(1, sizeof(*shared));
+    struct lh_ticket_key first;
+
+    if (!shared)
+        return lh_err_memory(err);
+    shared->creds = creds;
+    shared->http2 = http2;
+    shared->tickets = lh_ticket_keys_new();
+    shared->bio = lh_tls_bio_method_new();
+    if (!shared->tickets || !shared->bio) {
+        lh_tls_shared_free(shared);
+        return lh_err_memory(err);
+    }
+    if (!lh_ticket_keys_now(shared->tickets, lh_clock_ms(), &first)) {
+        lh_tls_shared_free(shared);
+        return lh_err_set(err, LHTTPD_ESYSTEM,
+                          "the kernel gives no random bytes");
+    }
+    OPENSSL_cleanse(&first, sizeof(first));
+    *out = shared;
+    return 0;
+}
+
+void lh_tls_shared_free(struct lh_tls_shared *shared)
+{
+    if (!shared)
+        return;
+    lh_ticket_keys_free(shared->tickets);
+    BIO_meth_free(shared->bio);
+    lh_free(shared);
+}
+
+void lh_tls_clear_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
+/* --- what OpenSSL asks ---------------------------------------------------- */
+
+static bool offers(const uint8_t *list, unsigned n, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (unsigned at = 0; at < n; at += 1u + list[at]) {
+        if (list[at] == size && n - at > size &&
+            memcmp(list + at + 1, name, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ALPN (RFC 7301), by our order; http/1.0 is what curl -0 offers. */
+static int choose_protocol(SSL *ssl, const unsigned char **out,
+                           unsigned char *out_n, const unsigned char *list,
+                           unsigned n, void *context)
+{
+    static const char *const names[] = {"h2", "http/1.1", "http/1.0"};
+    const struct lh_tls_worker *worker = context;
+
+    (void)ssl;
+    for (size_t i = worker->shared->http2 ? 0 : 1; i < 3; i++) {
+        if (offers(list, n, names[i])) {
+            *out = (const unsigned char *)names[i];
+            *out_n = (unsigned char)strlen(names[i]);
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* The present key.  Where it cannot be had at this moment the last one serves,
+ * which is good for long still. */
+static const struct lh_ticket_key *sealing_key(struct lh_tls_worker *worker)
+{
+    struct lh_ticket_key key;
+    uint64_t now = lh_clock_ms();
+
+    if (now / LH_TICKET_PERIOD_MS + 1 != worker->sealing.period &&
+        lh_ticket_keys_now(worker->shared->tickets, now, &key))
+        worker->sealing = key;
+    OPENSSL_cleanse(&key, sizeof(key));
+    return worker->sealing.period ? &worker->sealing : NULL;
+}
+
+static bool use_key(const struct lh_ticket_key *key, EVP_CIPHER_CTX *cipher,
+                    EVP_MAC_CTX *mac, const unsigned char *iv, bool seals)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(
+            OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->mac, sizeof(key->mac)),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                         (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_end(),
+    };
+
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv,
+                             seals) == 1 &&
+           EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+/* 0: no ticket for who has shown a certificate that does not verify. */
+static int seal_ticket(struct lh_tls_worker *worker, const SSL *ssl,
+                       unsigned char *name, unsigned char *iv,
+                       EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+{
+    const struct lh_handshake *h = SSL_get_app_data(ssl);
+    const struct lh_ticket_key *key = sealing_key(worker);
+
+    if (!key || !h || h->fault)
+        return 0;
+    memcpy(name, key->name, LH_TICKET_NAME_BYTES);
+    if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+        return -1;
+    return use_key(key, cipher, mac, iv, true) ? 1 : -1;
+}
+
+/* 2: good, but due to be made anew. */
+static int open_ticket(struct lh_tls_worker *worker, const unsigned char *name,
+                       const unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                       EVP_MAC_CTX *mac)
+{
+    uint64_t now = lh_clock_ms();
+    struct lh_ticket_key key;
+    int result = 0;
+
+    if (lh_ticket_keys_find(worker->shared->tickets, now, name, &key)) {
+        result = use_key(&key, cipher, mac, iv, false) ? 1 : -1;
+        if (result == 1 && key.period < now / LH_TICKET_PERIOD_MS + 1)
+            result = 2;
+    }
+    OPENSSL_cleanse(&key, sizeof(key));
+    return result;
+}
+
+static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
+                      EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seals)
+{
+    struct lh_tls_worker *worker = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+    return seals ? seal_ticket(worker, ssl, name, iv, cipher, mac)
+                 : open_ticket(worker, name, iv, cipher, mac);
+}
+
+/* --- contexts ------------------------------------------------------------- */
+
+/* No session is kept here: a client brings its own in a ticket. */
+static void set_options(SSL_CTX *ctx)
+{
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_clear_options(ctx, SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET |
+                                   SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION |
+                                   SSL_OP_ALLOW_NO_DHE_KEX |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_timeout(ctx, SESSION_S);
+    SSL_CTX_set_max_early_data(ctx, 0);
+    SSL_CTX_set_max_cert_list(ctx, CLIENT_CHAIN_MAX);
+}
+
+/* The lists say all that there is to choose from; so OpenSSL's level adds
+ * nothing, and what a system has configured is overruled. */
+static bool set_choices(SSL_CTX *ctx)
+{
+    SSL_CTX_set_security_level(ctx, 0);
+    return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
+           SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
+           lh_suites_set(ctx) && SSL_CTX_set1_groups_list(ctx, GROUPS) &&
+           SSL_CTX_set1_sigalgs_list(ctx, SIGNATURES) &&
+           SSL_CTX_set1_client_sigalgs_list(ctx, SIGNATURES);
+}
+
+static SSL_CTX *context_make(struct lh_tls_worker *worker)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+    if (!ctx || !set_choices(ctx)) {
+        SSL_CTX_free(ctx);
+        ERR_clear_error();
+        return NULL;
+    }
+    set_options(ctx);
+    SSL_CTX_set_app_data(ctx, worker);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, worker);
+    SSL_CTX_set_cert_cb(ctx, lh_handshake_choose, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, lh_handshake_verify, NULL);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
+    return ctx;
+}
+
+struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared)
+{
+    struct lh_tls_worker *worker = lh_calloc(1, sizeof(*worker));
+
+    if (!worker)
+        return NULL;
+    worker->shared = shared;
+    worker->creds = lh_creds_share(shared->creds);
+    atomic_init(&worker->given, NULL);
+    lh_pool_init(&worker->records, LH_TLS_RECORD_BYTES, RECORDS_KEPT);
+    worker->ctx = context_make(worker);
+    if (!worker->ctx || !sealing_key(worker)) {
+        lh_tls_worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+/* No connection may be left. */
+void lh_tls_worker_free(struct lh_tls_worker *worker)
+{
+    if (!worker)
+        return;
+    assert(worker->out == 0);
+    lh_creds_free(atomic_exchange(&worker->given, NULL));
+    lh_creds_free(worker->creds);
+    SSL_CTX_free(worker->ctx);
+    lh_pool_deinit(&worker->records);
+    OPENSSL_cleanse(&worker->sealing, sizeof(worker->sealing));
+    lh_free(worker);
+}
+
+/* --- other credentials ---------------------------------------------------- */
+
+void lh_tls_worker_give(struct lh_tls_worker *worker, struct lh_creds *creds)
+{
+    lh_creds_free(atomic_exchange(&worker->given, lh_creds_share(creds)));
+}
+
+void lh_tls_worker_take(struct lh_tls_worker *worker)
+{
+    if (!atomic_load_explicit(&worker->given, memory_order_acquire))
+        return;
+    lh_creds_free(worker->creds);
+    worker->creds = atomic_exchange(&worker->given, NULL);
+}
+
+/* --- one connection's ----------------------------------------------------- */
+
+/* What a session was made for, which OpenSSL compares before it resumes one:
+ * the server name in lower case (RFC 6066, 3), and where clients have
+ * certificates of whom they have to be from. */
+static bool set_session_id(SSL *ssl, const struct lh_handshake *h)
+{
+    const struct lh_client_ca *ca = lh_creds_client_ca(h->creds);
+    uint8_t both[2 * LH_SHA256_BYTES + 1] = {0}, id[LH_SHA256_BYTES];
+    char name[LH_HELLO_NAME_BYTES];
+    size_t n = strlen(h->hello.name);
+
+    for (size_t i = 0; i < n; i++)
+        name[i] = lh_lower(h->hello.name[i]);
+    lh_sha256(name, n, both);
+    if (ca) {
+        memcpy(both + LH_SHA256_BYTES, ca->digest, LH_SHA256_BYTES);
+        both[sizeof(both) - 1] = ca->optional ? 'o' : 'r';
+    }
+    lh_sha256(both, sizeof(both), id);
+    return SSL_set_session_id_context(ssl, id, sizeof(id)) == 1;
+}
+
+SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
+                    struct lh_tls_ends *ends)
+{
+    BIO *bio = lh_tls_bio_new(worker->shared->bio, ends);
+    SSL *ssl = bio ? SSL_new(worker->ctx) : NULL;
+
+    if (!ssl) {
+        BIO_free(bio);
+        ERR_clear_error();
+        return NULL;
+    }
+    worker->out++;
+    SSL_set_bio(ssl, bio, bio);
+    SSL_set_accept_state(ssl);
+    SSL_set_app_data(ssl, h);
+    if (!set_session_id(ssl, h) || !lh_handshake_ask(h, ssl)) {
+        lh_tls_ssl_free(worker, ssl);
+        ERR_clear_error();
+        return NULL;
+    }
+    return ssl;
+}
+
+void lh_tls_ssl_free(struct lh_tls_worker *worker, SSL *ssl)
+{
+    if (!ssl)
+        return;
+    assert(worker->out > 0);
+    worker->out--;
+    SSL_free(ssl);
+}
