@@ -151,10 +151,11 @@ static int seal_ticket(struct lh_tls_worker *worker, const SSL *ssl,
     return use_key(key, cipher, mac, iv, true) ? 1 : -1;
 }
 
-/* 2: good, but due to be made anew. */
-static int open_ticket(struct lh_tls_worker *worker, const unsigned char *name,
-                       const unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                       EVP_MAC_CTX *mac)
+/* 2: good, and another is made: in TLS 1.3 always, since a client there uses
+ * each ticket once (RFC 8446, C.4). */
+static int open_ticket(struct lh_tls_worker *worker, const SSL *ssl,
+                       const unsigned char *name, const unsigned char *iv,
+                       EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
     uint64_t now = lh_clock_ms();
     struct lh_ticket_key key;
@@ -162,7 +163,8 @@ static int open_ticket(struct lh_tls_worker *worker, const unsigned char *name,
 
     if (lh_ticket_keys_find(worker->shared->tickets, now, name, &key)) {
         result = use_key(&key, cipher, mac, iv, false) ? 1 : -1;
-        if (result == 1 && key.period < now / LH_TICKET_PERIOD_MS + 1)
+        if (result == 1 && (SSL_version(ssl) == TLS1_3_VERSION ||
+                            key.period < now / LH_TICKET_PERIOD_MS + 1))
             result = 2;
     }
     OPENSSL_cleanse(&key, sizeof(key));
@@ -175,7 +177,7 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
     struct lh_tls_worker *worker = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
     return seals ? seal_ticket(worker, ssl, name, iv, cipher, mac)
-                 : open_ticket(worker, name, iv, cipher, mac);
+                 : open_ticket(worker, ssl, name, iv, cipher, mac);
 }
 
 /* --- contexts ------------------------------------------------------------- */
@@ -213,13 +215,12 @@ static SSL_CTX *context_make(struct lh_tls_worker *worker)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
-    if (!ctx || !set_choices(ctx)) {
+    if (!ctx || !set_choices(ctx) || !SSL_CTX_set_app_data(ctx, worker)) {
         SSL_CTX_free(ctx);
         ERR_clear_error();
         return NULL;
     }
     set_options(ctx);
-    SSL_CTX_set_app_data(ctx, worker);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, worker);
     SSL_CTX_set_cert_cb(ctx, lh_handshake_choose, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, lh_handshake_verify, NULL);
@@ -311,8 +312,8 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
     worker->out++;
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
-    SSL_set_app_data(ssl, h);
-    if (!set_session_id(ssl, h) || !lh_handshake_ask(h, ssl)) {
+    if (!SSL_set_app_data(ssl, h) || !set_session_id(ssl, h) ||
+        !lh_handshake_ask(h, ssl)) {
         lh_tls_ssl_free(worker, ssl);
         ERR_clear_error();
         return NULL;

@@ -1,0 +1,613 @@
+/* The TLS transport by OpenSSL, against OpenSSL's client on a socket pair. */
+#include "net/tls_context_openssl.h"
+#include "net/transport.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DATA TEST_DATA "/tls/"
+
+#define STEPS_MAX 2000 /* of a loop that must come to an end */
+
+static struct lh_creds *creds;
+static struct lh_tls_shared *shared;
+static struct lh_net_pools pools;
+static struct lh_transport *server;
+static SSL_CTX *client_ctx;
+static SSL *client;
+static SSL_SESSION *session; /* the newest that came, or NULL */
+static int client_fd;
+
+static void add_cert(const char *name)
+{
+    lhttpd_certificate_t from = lhttpd_certificate_init();
+    struct lh_err err;
+    char chain[512], key[512];
+
+    snprintf(chain, sizeof(chain), DATA "%s.pem", name);
+    snprintf(key, sizeof(key), DATA "%s.key", name);
+    from.chain_file = chain;
+    from.key_file = key;
+    assert_int_equal(lh_creds_add(creds, &from, &err), 0);
+}
+
+static int keep_session(SSL *ssl, SSL_SESSION *new)
+{
+    (void)ssl;
+    SSL_SESSION_free(session);
+    session = new;
+    return 1;
+}
+
+static void begin(const char *ca, bool optional)
+{
+    lhttpd_client_ca_t from = lhttpd_client_ca_init();
+    struct lh_err err;
+
+    creds = lh_creds_new();
+    add_cert("ec256");
+    add_cert("rsa2048");
+    add_cert("ed25519");
+    from.file = ca;
+    if (ca)
+        assert_int_equal(lh_creds_add_client_ca(creds, &from, &err), 0);
+    lh_creds_set_client_optional(creds, optional);
+    assert_int_equal(lh_tls_shared_new(&shared, creds, true, &err), 0);
+    lh_net_pools_init(&pools);
+    pools.tls = lh_tls_worker_new(shared);
+    assert_non_null(pools.tls);
+    client_ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_session_cache_mode(client_ctx, SSL_SESS_CACHE_CLIENT);
+    SSL_CTX_sess_set_new_cb(client_ctx, keep_session);
+}
+
+static void end(void)
+{
+    SSL_SESSION_free(session);
+    session = NULL;
+    SSL_CTX_free(client_ctx);
+    assert_int_equal(pools.chunks.out, 0);
+    lh_tls_worker_free(pools.tls); /* asserts that nothing is out */
+    lh_net_pools_deinit(&pools);
+    lh_tls_shared_free(shared);
+    lh_creds_free(creds);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    begin(NULL, false);
+    return 0;
+}
+
+static void hang_up(void)
+{
+    int fd = server->fd;
+
+    server->ops->free(server);
+    server = NULL;
+    SSL_set_shutdown(client, SSL_SENT_SHUTDOWN); /* else its session is bad */
+    SSL_free(client);
+    close(fd);
+    close(client_fd);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (server) /* the test failed */
+        hang_up();
+    end();
+    return 0;
+}
+
+/* A client that is not started yet; `name` NULL: it sends none. */
+static void connect_client(int version, const char *name)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds),
+                     0);
+    server = lh_tls_new(&pools, fds[0]);
+    assert_non_null(server);
+    client_fd = fds[1];
+    client = SSL_new(client_ctx);
+    SSL_set_fd(client, client_fd);
+    SSL_set_connect_state(client);
+    SSL_set_min_proto_version(client, version);
+    SSL_set_max_proto_version(client, version);
+    if (name)
+        SSL_set_tlsext_host_name(client, name);
+}
+
+/* What the server found in one step. */
+static enum lh_net step(void)
+{
+    enum lh_net got = LH_NET_OK;
+    size_t n;
+
+    if (!server->ops->peek(server, &n))
+        got = server->ops->receive(server);
+    if (server->ops->send(server) == LH_NET_LOST)
+        got = LH_NET_LOST;
+    return got;
+}
+
+static bool shake(void)
+{
+    for (int i = 0; i < STEPS_MAX; i++) {
+        int done = SSL_do_handshake(client);
+        ERR_clear_error();
+        enum lh_net got = step();
+        if (got == LH_NET_LOST)
+            return false;
+        if (done == 1 && lh_tls_state(server) == LH_TLS_READY)
+            return true;
+    }
+    fail_msg("the handshake does not end");
+    return false;
+}
+
+static void serve(const char *s)
+{
+    size_t room;
+    uint8_t *p = server->ops->buf(server, &room);
+
+    assert_non_null(p);
+    memcpy(p, s, strlen(s));
+    server->ops->ack(server, strlen(s));
+    assert_int_equal(server->ops->send(server), LH_NET_OK);
+}
+
+/* "ping" from the client, "pong" from the server; tickets come before it. */
+static void exchange(void)
+{
+    char in[16];
+    size_t n = 0;
+
+    assert_int_equal(SSL_write(client, "ping", 4), 4);
+    for (int i = 0; i < 10 && !server->ops->peek(server, &n); i++)
+        assert_int_not_equal(step(), LH_NET_LOST);
+    assert_int_equal(n, 4);
+    server->ops->consume(server, 4);
+    serve("pong");
+    assert_int_equal(SSL_read(client, in, sizeof(in)), 4);
+    assert_memory_equal(in, "pong", 4);
+}
+
+static void says(const char *words)
+{
+    char why[LH_TLS_FAILURE_BYTES];
+
+    assert_true(lh_tls_failure(server, why));
+    assert_string_equal(why, words);
+}
+
+/* --- Handshakes -------------------------------------------------------- */
+
+static void every_suite_works(void **state)
+{
+    static const char *const suites[] = {"TLS_AES_128_GCM_SHA256",
+                                         "TLS_AES_256_GCM_SHA384",
+                                         "TLS_CHACHA20_POLY1305_SHA256"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        connect_client(TLS1_3_VERSION, "a.example.org");
+        SSL_set_ciphersuites(client, suites[i]);
+        assert_true(shake());
+        assert_string_equal(lh_tls_protocol(server), "TLSv1.3");
+        assert_string_equal(lh_tls_cipher(server), suites[i]);
+        assert_string_equal(lh_tls_server_name(server), "a.example.org");
+        exchange();
+        hang_up();
+    }
+}
+
+/* The first pair in our order that the client can verify. */
+static void picks_what_the_client_can_verify(void **state)
+{
+    static const struct {
+        int version;
+        const char *schemes;
+        int type;
+    } cases[] = {
+        {TLS1_3_VERSION, "ed25519:ECDSA+SHA256", EVP_PKEY_EC},
+        {TLS1_3_VERSION, "ed25519", EVP_PKEY_ED25519},
+        {TLS1_3_VERSION, "ed25519:RSA-PSS+SHA256", EVP_PKEY_RSA},
+        {TLS1_3_VERSION, "ECDSA+SHA384:RSA-PSS+SHA512", EVP_PKEY_RSA},
+        {TLS1_2_VERSION, "ECDSA+SHA384:RSA-PSS+SHA512", EVP_PKEY_EC},
+        {TLS1_2_VERSION, "ed25519", EVP_PKEY_ED25519},
+        {TLS1_2_VERSION, "RSA+SHA256:ed25519", EVP_PKEY_RSA},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        connect_client(cases[i].version, NULL);
+        assert_int_equal(SSL_set1_sigalgs_list(client, cases[i].schemes), 1);
+        assert_true(shake());
+        X509 *leaf = SSL_get0_peer_certificate(client);
+        assert_int_equal(EVP_PKEY_get_base_id(X509_get0_pubkey(leaf)),
+                         cases[i].type);
+        exchange();
+        hang_up();
+    }
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        connect_client(version, NULL);
+        assert_int_equal(SSL_set1_sigalgs_list(client, "ECDSA+SHA384"), 1);
+        if (version == TLS1_2_VERSION)
+            SSL_set1_groups_list(client, "P-384");
+        assert_false(shake());
+        says("no certificate here fits what the client can verify");
+        hang_up();
+    }
+}
+
+static void agrees_on_a_protocol(void **state)
+{
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    SSL_set_alpn_protos(client, (const uint8_t *)"\x8http/1.1\2h2", 12);
+    assert_true(shake());
+    assert_true(lh_tls_is_h2(server));
+    hang_up();
+    connect_client(TLS1_3_VERSION, NULL);
+    SSL_set_alpn_protos(client, (const uint8_t *)"\6spdy/3", 7);
+    assert_false(shake());
+    says("no application protocol in common (ALPN)");
+    hang_up();
+}
+
+/* --- Resumption -------------------------------------------------------- */
+
+static bool shake_again(int version, const char *name)
+{
+    connect_client(version, name);
+    SSL_set_session(client, session);
+    assert_true(shake());
+    exchange();
+    assert_int_equal(lh_tls_is_resumed(server), SSL_session_reused(client));
+    return lh_tls_is_resumed(server);
+}
+
+static void resumes_on_any_worker(void **state)
+{
+    struct lh_tls_worker *first = pools.tls;
+
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        connect_client(version, "a.example.org");
+        assert_true(shake());
+        exchange();
+        assert_non_null(session);
+        hang_up();
+        assert_true(shake_again(version, "A.example.org"));
+        hang_up();
+        pools.tls = lh_tls_worker_new(shared);
+        assert_true(shake_again(version, "a.example.org"));
+        hang_up();
+        lh_tls_worker_free(pools.tls);
+        pools.tls = first;
+    }
+}
+
+/* RFC 6066, 3: under another name a full handshake follows. */
+static void resumes_for_the_same_name_only(void **state)
+{
+    static const struct {
+        const char *first, *then;
+        bool resumes;
+    } cases[] = {
+        {"a.example.org", "b.example.org", false},
+        {"a.example.org", NULL, false},
+        {NULL, "a.example.org", false},
+        {NULL, NULL, true},
+        {"a.example.org", "A.EXAMPLE.ORG", true},
+        {"a.example.org", "a.example.org.", true},
+    };
+
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            connect_client(version, cases[i].first);
+            assert_true(shake());
+            exchange();
+            hang_up();
+            assert_int_equal(shake_again(version, cases[i].then),
+                             cases[i].resumes);
+            hang_up();
+        }
+    }
+}
+
+static void forgets_sessions_of_another_server(void **state)
+{
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    exchange();
+    hang_up();
+    SSL_SESSION *old = session;
+    session = NULL;
+    end();
+    begin(NULL, false);
+    session = old;
+    assert_false(shake_again(TLS1_3_VERSION, NULL));
+    hang_up();
+}
+
+/* --- Client certificates ----------------------------------------------- */
+
+static void show(const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof(path), DATA "%s.pem", name);
+    assert_int_equal(SSL_use_certificate_chain_file(client, path), 1);
+    snprintf(path, sizeof(path), DATA "%s.key", name);
+    assert_int_equal(SSL_use_PrivateKey_file(client, path, SSL_FILETYPE_PEM),
+                     1);
+}
+
+static void a_session_keeps_what_was_verified(void **state)
+{
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        begin(DATA "root.pem", false);
+        connect_client(version, NULL);
+        show("ec384");
+        assert_true(shake());
+        exchange();
+        hang_up();
+        assert_true(shake_again(version, NULL));
+        const struct lh_client_cert *cert = lh_tls_client(server);
+        assert_int_equal(cert->verify, LH_CLIENT_SUCCESS);
+        assert_string_equal(cert->subject, "CN=ec384,O=lhttpd test");
+        lh_tls_forget_client(server);
+        assert_null(lh_tls_client(server));
+        hang_up();
+        end();
+    }
+}
+
+/* One that does not verify is told, and judged each time; and no session of
+ * other authorities is taken. */
+static void a_session_is_of_its_authorities(void **state)
+{
+    lhttpd_client_ca_t from = lhttpd_client_ca_init();
+    struct lh_err err;
+
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        begin(DATA "common.pem", true);
+        connect_client(version, NULL);
+        show("ec384");
+        assert_true(shake());
+        assert_int_equal(lh_tls_client(server)->fault,
+                         LH_CLIENT_UNKNOWN_ISSUER);
+        exchange();
+        hang_up();
+        if (session) { /* one of TLS 1.2 has no ticket */
+            assert_false(shake_again(version, NULL));
+            hang_up();
+        }
+        connect_client(version, NULL);
+        assert_true(shake());
+        assert_int_equal(lh_tls_client(server)->verify, LH_CLIENT_NONE);
+        exchange();
+        hang_up();
+        assert_true(shake_again(version, NULL));
+        hang_up();
+        struct lh_creds *old = creds;
+        creds = lh_creds_new();
+        add_cert("ec256");
+        from.file = DATA "root.pem";
+        assert_int_equal(lh_creds_add_client_ca(creds, &from, &err), 0);
+        lh_creds_set_client_optional(creds, true);
+        lh_tls_worker_give(pools.tls, creds);
+        lh_creds_free(old);
+        assert_false(shake_again(version, NULL));
+        hang_up();
+        end();
+    }
+}
+
+/* --- Application data -------------------------------------------------- */
+
+/* RFC 8446, 6.1: it closes one side, and is answered. */
+static void answers_behind_a_goodbye(void **state)
+{
+    char in[16];
+
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    exchange();
+    SSL_shutdown(client);
+    assert_int_equal(server->ops->receive(server), LH_NET_EOF);
+    assert_true(server->ended);
+    assert_false(server->ops->unsent(server));
+    serve("answer");
+    assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+    assert_int_equal(SSL_read(client, in, sizeof(in)), 6);
+    assert_int_equal(SSL_read(client, in, sizeof(in)), 0);
+    assert_int_equal(SSL_get_error(client, 0), SSL_ERROR_ZERO_RETURN);
+    hang_up();
+}
+
+static void changes_keys_when_asked(void **state)
+{
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED), 1);
+        exchange();
+    }
+    hang_up();
+}
+
+/* A client that asks for answers without end and does not read them. */
+static void loses_who_does_not_read_answers(void **state)
+{
+    bool lost = false;
+
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    for (int i = 0; i < 200000 && !lost; i++) {
+        SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED);
+        SSL_do_handshake(client);
+        ERR_clear_error();
+        lost = step() == LH_NET_LOST;
+    }
+    assert_true(lost);
+    hang_up();
+}
+
+/* Somebody else's error in this thread is not taken for the connection's. */
+static void is_not_misled_by_errors_of_others(void **state)
+{
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    for (int i = 0; i < 3; i++) {
+        ERR_raise(ERR_LIB_USER, 42);
+        assert_int_equal(server->ops->receive(server), LH_NET_AGAIN);
+        assert_int_equal(ERR_peek_error(), 0);
+        exchange();
+    }
+    hang_up();
+}
+
+static void holds_nothing_at_rest(void **state)
+{
+    size_t n, room;
+
+    (void)state;
+    connect_client(TLS1_3_VERSION, "a.example.org");
+    assert_true(shake());
+    for (int i = 0; i < 3; i++) {
+        exchange();
+        server->ops->rest(server);
+        assert_int_equal(pools.chunks.out, 0);
+        assert_int_equal(pools.tls->records.out, 0);
+    }
+    assert_int_equal(SSL_write(client, "ping", 4), 4);
+    assert_int_equal(step(), LH_NET_OK);
+    memcpy(server->ops->buf(server, &room), "pong", 4);
+    server->ops->ack(server, 4);
+    server->ops->rest(server);
+    assert_int_equal(pools.tls->records.out, 1); /* what is peeked at */
+    assert_int_equal(pools.chunks.out, 1);       /* what is unsent */
+    assert_memory_equal(server->ops->peek(server, &n), "ping", 4);
+    server->ops->consume(server, 4);
+    assert_int_equal(server->ops->send(server), LH_NET_OK);
+    server->ops->rest(server);
+    assert_int_equal(pools.chunks.out, 0);
+    assert_int_equal(pools.tls->records.out, 0);
+    hang_up();
+}
+
+/* --- Memory of OpenSSL ------------------------------------------------- */
+
+static long fail_in; /* the next allocation but so many fails; 0: none */
+
+static void *take(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return fail_in && --fail_in == 0 ? NULL : malloc(n);
+}
+
+static void *change(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return fail_in && --fail_in == 0 ? NULL : realloc(p, n);
+}
+
+static void give(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(p);
+}
+
+/* The server's side of a handshake in which the n-th allocation of OpenSSL
+ * fails; the client's are good.  False: it has failed. */
+static bool shake_without(long n, long *left)
+{
+    bool lost = false;
+
+    *left = n;
+    for (int i = 0; i < STEPS_MAX && !lost; i++) {
+        int done = SSL_do_handshake(client);
+        if (done != 1 && SSL_get_error(client, done) != SSL_ERROR_WANT_READ)
+            break;
+        fail_in = *left;
+        lost = step() == LH_NET_LOST;
+        *left = fail_in;
+        fail_in = 0;
+        if (done == 1 && lh_tls_state(server) == LH_TLS_READY)
+            return true;
+    }
+    ERR_clear_error();
+    return false;
+}
+
+static void survives_lack_of_memory(void **state)
+{
+    char why[LH_TLS_FAILURE_BYTES];
+    long left = 0;
+
+    (void)state;
+    for (long n = 1; n < 3000 && left == 0; n += n < 300 ? 1 : 7) {
+        connect_client(TLS1_3_VERSION, "a.example.org");
+        if (!shake_without(n, &left) && lh_tls_failure(server, why))
+            assert_string_not_equal(why, "");
+        assert_int_equal(ERR_peek_error(), 0);
+        hang_up();
+    }
+    assert_true(left > 0); /* a handshake that needed no more than so many */
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    exchange();
+    hang_up();
+}
+
+#define WITH_SERVER(test)                                                      \
+    cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SERVER(every_suite_works),
+        WITH_SERVER(picks_what_the_client_can_verify),
+        WITH_SERVER(agrees_on_a_protocol),
+        WITH_SERVER(resumes_on_any_worker),
+        WITH_SERVER(resumes_for_the_same_name_only),
+        WITH_SERVER(forgets_sessions_of_another_server),
+        cmocka_unit_test(a_session_keeps_what_was_verified),
+        cmocka_unit_test(a_session_is_of_its_authorities),
+        WITH_SERVER(answers_behind_a_goodbye),
+        WITH_SERVER(changes_keys_when_asked),
+        WITH_SERVER(loses_who_does_not_read_answers),
+        WITH_SERVER(is_not_misled_by_errors_of_others),
+        WITH_SERVER(holds_nothing_at_rest),
+        WITH_SERVER(survives_lack_of_memory),
+    };
+
+    if (!CRYPTO_set_mem_functions(take, change, give))
+        return 1;
+    return cmocka_run_group_tests_name("tls13", tests, NULL, NULL);
+}
