@@ -362,8 +362,9 @@ void lh_form_prepare(lua_State *L, struct lh_vm *vm)
 
 static char *put_text(char *to, struct lh_str s)
 {
-    if (s.n)
-        memcpy(to, s.p, s.n);
+    if (!s.p)
+        return to;
+    memcpy(to, s.p, s.n);
     return to + s.n;
 }
 
@@ -519,29 +520,33 @@ static void take_limits(lua_State *L, struct lh_multipart_limits *limits)
 }
 
 /* What is in the way of a form is the client's fault, too. */
-static void make_form(lua_State *L, struct lh_task *task,
-                      const struct lh_multipart_limits *limits)
+static struct lh_form *make_form(lua_State *L, struct lh_task *task,
+                                 const struct lh_multipart_limits *limits)
 {
-    struct lh_str type;
-    bool failed = false;
     struct lh_exchange *ex = task->ex;
-    struct lh_multipart parser;
-
-    type = lh_fields_join(&ex->request.fields, &ex->arena,
-                          LH_STR("content-type"), &failed);
-    if (!lh_multipart_init(&parser, type, limits)) {
-        lh_exchange_blame_body(ex, parser.status);
-        lh_api_error(L, "httpd.multipart: %s", parser.why);
-    }
+    bool failed = false;
+    struct lh_str type = lh_fields_join(&ex->request.fields, &ex->arena,
+                                        LH_STR("content-type"), &failed);
     struct lh_form *form = failed ? NULL : lh_calloc(1, sizeof(*form));
-    if (!form)
+
+    if (!form) {
         lh_api_error(L, "not enough memory");
-    form->parser = parser;
+        return NULL;
+    }
+    if (!lh_multipart_init(&form->parser, type, limits)) {
+        unsigned status = form->parser.status;
+        const char *why = form->parser.why; /* it is for ever */
+        lh_free(form);
+        lh_exchange_blame_body(ex, status);
+        lh_api_error(L, "httpd.multipart: %s", why);
+        return NULL;
+    }
     form->task = task;
     form->serial = ++task->vm->forms_n;
     form->bound.on_task_end = form_ended;
     lh_list_append(&task->bound, &form->bound.link);
     task->form = form;
+    return form;
 }
 
 /* multipart_begin(limits, timeout): the first header has come, or there is no
@@ -560,8 +565,9 @@ static int multipart_begin(lua_State *L)
         return lh_api_error(L, "httpd.multipart: called before");
     if (!task->ex || task->websocket)
         return lh_api_error(L, "httpd.multipart: there is no request body");
-    make_form(L, task, &limits);
-    task->form->timeout_ms = timeout_ms;
+    struct lh_form *form = make_form(L, task, &limits);
+    if (form)
+        form->timeout_ms = timeout_ms;
     return lh_api_begin(L, task, &first_wait, timeout_ms);
 }
 

@@ -123,6 +123,7 @@ const char *lh_check_task(const struct lh_task *task)
         {!idle || lh_list_empty(&task->bound),
          "a task: idle, and something has not ended with it"},
         {!idle || !lh_list_linked(&task->ready_link), "a task: idle and ready"},
+        {!idle || !task->form, "a task: idle and with a form"},
         {!task->ex || task->ex->handler == task,
          "a task: its request is another's"},
     };
