@@ -133,6 +133,25 @@ static enum lh_multipart_event take_delimiter(struct lh_multipart *m)
     return in_part ? LH_MULTIPART_PART_END : LH_MULTIPART_MORE;
 }
 
+/* How many octets come before what may be a delimiter, as far as it is there.
+ * Looking at more than its first octet keeps data of many line ends cheap. */
+static size_t plain_octets(const struct lh_multipart *m, const uint8_t *p,
+                           size_t n)
+{
+    size_t i = 0;
+
+    while (i < n) {
+        const uint8_t *cr = memchr(p + i, '\r', n - i);
+        if (!cr)
+            return n;
+        i = (size_t)(cr - p);
+        if (memcmp(cr, m->delimiter, lh_min(n - i, m->delimiter_n)) == 0)
+            return i;
+        i++;
+    }
+    return n;
+}
+
 /* The preamble, or a part. */
 static enum lh_multipart_event
 read_text(struct lh_multipart *m, const uint8_t *p, size_t n, size_t *used)
@@ -140,8 +159,7 @@ read_text(struct lh_multipart *m, const uint8_t *p, size_t n, size_t *used)
     size_t most = m->delimiter_n + 2u, i = 0;
 
     if (m->matched == 0) {
-        const uint8_t *cr = memchr(p, '\r', n);
-        *used = cr ? (size_t)(cr - p) : n;
+        *used = plain_octets(m, p, n);
         if (*used)
             return give_data(m, p, *used);
     }

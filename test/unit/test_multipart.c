@@ -471,6 +471,31 @@ static void test_limits(void **state)
                    "!no boundary within header_bytes");
 }
 
+/* What only begins like a boundary is told together: a body of it costs no more
+ * than another one. */
+static void test_many_line_ends(void **state)
+{
+    static const char *const patterns[] = {"\r", "\r\n", "\r\n--",
+                                           "\r\n--a\r\n--"};
+    static char body[60000];
+    struct told t;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+        size_t n = strlen(patterns[i]), used;
+        for (size_t at = 0; at < sizeof(body); at++)
+            body[at] = patterns[i][at % n];
+        memset(&t, 0, sizeof(t));
+        assert_true(lh_multipart_init(&t.m, lh_str_of(NORMAL), &usual));
+        feed(&t, PART("a"), strlen(PART("a")));
+        assert_int_equal(
+            lh_multipart_read(&t.m, (const uint8_t *)body, sizeof(body), &used),
+            LH_MULTIPART_DATA);
+        assert_true(used >= sizeof(body) - 10);
+        lh_multipart_deinit(&t.m);
+    }
+}
+
 /* Without memory for a header that is a fault, and nothing is lost. */
 static void test_memory(void **state)
 {
@@ -500,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_many_line_ends),
         cmocka_unit_test(test_memory),
     };
 
