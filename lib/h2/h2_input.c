@@ -96,6 +96,7 @@ static void discard_body_octets(struct lh_h2 *c, struct lh_h2_stream *s,
     }
     s->discard_left = 0;
     s->discard_due = lh_min64(s->discard_due, soon);
+    lh_h2_mark_changed(c, s); /* the frame's end may never come */
 }
 
 /* What is over body_bytes fails the body for its handler; the stream goes on,

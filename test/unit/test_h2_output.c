@@ -493,6 +493,27 @@ static void test_unread_rest(void **state)
     test_h2_deinit(&h);
 }
 
+/* The client stops in the middle of the frame that is too much. */
+static void test_unread_rest_in_mid_frame(void **state)
+{
+    static const uint8_t head[] = {0, 0x40, 0, LH_H2_DATA, 0, 0, 0, 0, 1};
+    static const uint8_t octets[16383];
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, empty);
+    h.t.limits.linger_bytes = 10000;
+    test_h2_say(&h, "HEADERS h 1 POST");
+    test_h2_octets(&h, head, sizeof(head));
+    test_h2_octets(&h, octets, sizeof(octets));
+    test_h2_run(&h);
+    test_h2_advance(&h, 199);
+    assert_false(test_h2_got(&h, "RST"));
+    test_h2_advance(&h, 1);
+    assert_true(test_h2_got(&h, "RST_STREAM 1 NO_ERROR"));
+    test_h2_deinit(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -510,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_promised_methods),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_unread_rest),
+        cmocka_unit_test(test_unread_rest_in_mid_frame),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
