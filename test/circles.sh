@@ -4,7 +4,9 @@
 # circles.  An arrow leads from a file to another one of its folder whose
 # function or variable it uses, as the symbols of the object files tell.  First
 # it proves on a planted circle that it finds one.  The same symbols tell that
-# nothing is allocated but by base/mem.c.
+# nothing is allocated but by base/mem.c.  Static functions, which have no symbol
+# any more once they are inlined, are read from the sources: no two files of the
+# library have one of the same name, so that a name in a backtrace is enough.
 #
 # Usage: test/circles.sh BUILD_DIRECTORY
 #
@@ -26,6 +28,34 @@ pending=''
 # file:symbol of arrows that do not count.  os/aio.c has the list of ways to do
 # file operations, which call back into it; every way but this list is below.
 excused='os/aio.c:lh_aio_all_ways'
+
+# Names of static functions that several files have still.  None joins this
+# list, so that it only gets shorter.
+shared="add_stream allows begins_with check_name check_octets compare cookie \
+drop_body give_data give_up is_over is_space keep note_fault \
+on_answer on_news place push_option put put_entry put_head put_hex \
+put_number put_text read_options set_end start_list start_open \
+start_read take_head take_limits take_octets take_word"
+
+# Prints "name files" for each static function that several of the files $2 of
+# the directory $1 define.  A declaration before counts as the same file's.
+twins() {
+    (cd "$1" && awk '
+        !/^static .*[(]/ { next }
+        {
+            name = $0
+            sub(/[(].*/, "", name)
+            if (name ~ /=/) next
+            sub(/.*[ *]/, "", name)
+            if (name != "" && !((name, FILENAME) in seen)) {
+                seen[name, FILENAME] = 1
+                files[name] = files[name] " " FILENAME
+                count[name]++
+            }
+        }
+        END { for (name in count) if (count[name] > 1) print name files[name] }
+    ' $2 | sort)
+}
 
 # Prints the objects below the directory $1 whose sources are in the directory
 # $2 still; a build directory keeps objects of files that were renamed.
@@ -217,6 +247,31 @@ for folder in $pending; do
         wrong=1
     fi
 done
+# Two of the same name are found, one that is declared before is not.
+rm -rf "${planted:?}"/*
+mkdir "$planted/x"
+printf '%s\n' 'static int a(void);' 'static int a(void) { return 1; }' \
+    'static int b[] = {(1)};' >"$planted/x/a.c"
+printf '%s\n' 'static int b(void) { return a(2); }' \
+    'static void *' >"$planted/x/b.c"
+printf '%s\n' 'static const char *b(int n)' '{' >"$planted/x/c.c"
+seen=$(twins "$planted" 'x/a.c x/b.c x/c.c')
+[ "$seen" = 'b x/b.c x/c.c' ] || {
+    echo "of planted static functions was found '$seen'"
+    exit 1
+}
+sources=$(objects "$tree/lib" "$root/lib" | sed 's|\.o$||')
+twins "$root/lib" "$sources" >"$planted/twins" || exit 1
+while read -r name files; do
+    case " $shared " in
+    *" $name "*) ;;
+    *)
+        echo "static functions of one name, $name: $files"
+        wrong=1
+        ;;
+    esac
+done <"$planted/twins"
+
 # A static function with a name of the C library's would mislead who reads a
 # backtrace, and hide that function from its file.
 libc=$("${CC:-cc}" -print-file-name=libc.so.6)

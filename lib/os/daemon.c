@@ -155,7 +155,7 @@ static void wait_until_ready(int fd)
 
 /* How the background process has ended before it was ready, for the first
  * parent.  Does not return. */
-static void tell_end(pid_t child, int fd)
+static void tell_parent(pid_t child, int fd)
 {
     unsigned char code = EXIT_FAILURE;
     int status;
@@ -180,7 +180,7 @@ static int leave_session_to_nobody(int fd, struct lh_err *err)
     if (child < 0)
         return fail_call(err, "fork", "", -errno);
     if (child > 0)
-        tell_end(child, fd);
+        tell_parent(child, fd);
     return 0;
 }
 

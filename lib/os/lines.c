@@ -197,7 +197,7 @@ static void file_moved(struct lh_lines *l, struct lh_lines_part *part, size_t n)
     part->resumes = l->within;
 }
 
-static void begin_part(const struct lh_lines *l, struct lh_lines_part *part)
+static void begin_lines(const struct lh_lines *l, struct lh_lines_part *part)
 {
     if (l->within && !part->resumes)
         part->p[--part->at] = '\n';
@@ -237,7 +237,7 @@ static void leave_by_operation(struct lh_lines *l)
 
     l->leaving = l->waiting;
     l->waiting = part;
-    begin_part(l, &l->leaving);
+    begin_lines(l, &l->leaving);
     l->op.kind = LH_AIO_WRITE;
     l->op.offset = LH_AIO_NO_OFFSET;
     l->op.complete = complete_write;
@@ -265,7 +265,7 @@ static void leave_now(struct lh_lines *l)
 {
     struct lh_lines_part *part = &l->waiting;
 
-    begin_part(l, part);
+    begin_lines(l, part);
     while (left_of(part)) {
         size_t n = next_piece(part);
         ssize_t r = lh_write_now(l->file->fd, part->p + part->at, n);

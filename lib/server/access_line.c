@@ -152,8 +152,8 @@ static char *put_hex_octet(char *to, uint8_t c)
     return to;
 }
 
-static const char *date_of(struct lh_access_dates *dates, int64_t unix_s,
-                           bool iso)
+static const char *line_date(struct lh_access_dates *dates, int64_t unix_s,
+                             bool iso)
 {
     if (dates->unix_s != unix_s) {
         dates->unix_s = unix_s;
@@ -198,7 +198,7 @@ static char *put_common(char *to, const lhttpd_access_t *e,
 
     to = put_terminated(to, e->client);
     to = PUT(to, " - - [");
-    to = put_n(to, date_of(dates, unix_s, false), LH_CLOCK_CLF_BYTES - 1);
+    to = put_n(to, line_date(dates, unix_s, false), LH_CLOCK_CLF_BYTES - 1);
     to = put_request_line(PUT(to, "] "), e);
     to = put_decimal(PUT(to, " "), e->status ? e->status : NO_STATUS);
     return put_decimal(PUT(to, " "), e->sent_bytes);
@@ -274,7 +274,7 @@ static char *put_line_time(char *to, int64_t unix_us,
     unsigned us = (unsigned)(unix_us % 1000000);
 
     to = PUT(to, "{\"begun\":\"");
-    to = put_n(to, date_of(dates, unix_us / 1000000, true),
+    to = put_n(to, line_date(dates, unix_us / 1000000, true),
                LH_CLOCK_ISO_BYTES - 2);
     to = put_pair(PUT(to, "."), us / 10000);
     to = put_pair(to, us / 100 % 100);

@@ -144,7 +144,7 @@ int lh_server_reload(struct lhttpd_server_t *s, struct lh_err *err)
 /* --- on a thread of its own ----------------------------------------------- */
 
 /* False: the server stops. */
-static bool take_changes(struct lhttpd_server_t *s)
+static bool claim_changes(struct lhttpd_server_t *s)
 {
     while (atomic_flag_test_and_set(&s->changes)) {
         if (atomic_load(&s->stop_at_ms) != LH_NEVER)
@@ -158,7 +158,7 @@ static void reload_once(struct lhttpd_server_t *s)
 {
     struct lh_err err;
 
-    if (!take_changes(s))
+    if (!claim_changes(s))
         return;
     if (lh_server_reload(s, &err) < 0)
         lh_log(&s->log, LHTTPD_LOG_ERROR, NULL, "%s", err.text);

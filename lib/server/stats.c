@@ -60,7 +60,7 @@ static const struct count_field sums[] = {
     {FROM(by_version[LH_HTTP_2]), TO(requests_http2)},
 };
 
-static uint64_t *number_at(void *base, size_t offset)
+static uint64_t *value_at(void *base, size_t offset)
 {
     return (uint64_t *)(void *)((char *)base + offset);
 }
@@ -71,7 +71,7 @@ static void add_counters(lhttpd_stats_t *to, const struct lh_counters *from)
         const char *base = (const char *)from;
         const lh_count *count =
             (const lh_count *)(const void *)(base + sums[i].from);
-        *number_at(to, sums[i].to) += lh_count_get(count);
+        *value_at(to, sums[i].to) += lh_count_get(count);
     }
 }
 

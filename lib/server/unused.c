@@ -61,8 +61,8 @@ static bool has_subject(const struct lhttpd_server_t *s, enum subject subject)
     return true;
 }
 
-static void tell(const struct lhttpd_server_t *s, const char *what,
-                 enum subject subject)
+static void tell_unused(const struct lhttpd_server_t *s, const char *what,
+                        enum subject subject)
 {
     lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s, and %s", what,
            missing[subject]);
@@ -74,9 +74,9 @@ static void tell_of_tls(const struct lhttpd_server_t *s)
     uint64_t usual = lh_limits_resolve(NULL).handshake_timeout_ms;
 
     if (!lh_creds_empty(s->creds))
-        tell(s, "a certificate is given", TLS);
+        tell_unused(s, "a certificate is given", TLS);
     if (s->limits.handshake_timeout_ms != usual)
-        tell(s, "handshake_timeout_ms is set", TLS);
+        tell_unused(s, "handshake_timeout_ms is set", TLS);
 }
 
 void lh_unused_tell(const struct lhttpd_server_t *s)
@@ -88,7 +88,7 @@ void lh_unused_tell(const struct lhttpd_server_t *s)
             has_subject(s, needs[i].subject))
             continue;
         snprintf(what, sizeof(what), "%s is set", needs[i].name);
-        tell(s, what, needs[i].subject);
+        tell_unused(s, what, needs[i].subject);
     }
     if (!has_subject(s, TLS))
         tell_of_tls(s);

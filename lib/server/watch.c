@@ -70,7 +70,8 @@ static void tell_late(const struct lh_watch *w, unsigned number,
 }
 
 /* "At most", since the pause may have come at any time after the last look. */
-static void tell_end(const struct lh_watch *w, unsigned number, uint64_t now_ms)
+static void tell_pause(const struct lh_watch *w, unsigned number,
+                       uint64_t now_ms)
 {
     const struct lh_watched *worker = &w->workers[number];
     struct lh_log_about about = about_late(worker);
@@ -174,7 +175,7 @@ static uint64_t look_at_worker(struct lh_watch *w, unsigned number,
     if (worker->is_late && (!runs || run.since_ms != worker->late_ms)) {
         worker->is_late = false;
         if (worker->told)
-            tell_end(w, number, now_ms);
+            tell_pause(w, number, now_ms);
     }
     if (!runs)
         return LH_NEVER;

@@ -201,8 +201,8 @@ static enum lh_ws_event begin_data(struct lh_ws_reader *r)
     return LH_WS_MORE;
 }
 
-static enum lh_ws_event data_octets(struct lh_ws_reader *r, const uint8_t *p,
-                                    size_t n)
+static enum lh_ws_event take_ws_data(struct lh_ws_reader *r, const uint8_t *p,
+                                     size_t n)
 {
     struct lh_ws_message *m = r->last;
 
@@ -254,7 +254,7 @@ static enum lh_ws_event take_payload(struct lh_ws_reader *r, const uint8_t *p,
     }
     n = lh_min(n, most - r->held);
     *used += n;
-    return data_octets(r, p, n);
+    return take_ws_data(r, p, n);
 }
 
 static bool is_in_data(const struct lh_ws_reader *r)
