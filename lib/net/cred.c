@@ -9,6 +9,7 @@
 #include "net/anchors.h"
 #include "net/key.h"
 #include "net/pem.h"
+#include "net/staple.h"
 #include "os/error.h"
 #include "os/read_file.h"
 
@@ -347,6 +348,8 @@ int lh_cred_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
         code = key_read(pair, &key, err);
     if (!code)
         code = refuse_fault(err, &chain, &key, lh_keypair_check(pair));
+    if (!code && from->chain_file)
+        code = lh_staple_read(pair, from->chain_file, err);
     source_close(&key);
     source_close(&chain);
     return code;

@@ -118,6 +118,7 @@ void lh_key_free(struct lh_key *key)
 {
     if (!key)
         return;
+    lh_staple_free(key->staple);
     EVP_PKEY_free(key->pkey);
     X509_free(key->leaf);
     sk_X509_pop_free(key->others, X509_free);

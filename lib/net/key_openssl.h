@@ -4,6 +4,7 @@
 
 #include "net/key.h"
 #include "net/openssl.h"
+#include "net/staple_openssl.h"
 
 enum lh_key_type { LH_KEY_OTHER, LH_KEY_RSA, LH_KEY_EC, LH_KEY_ED25519 };
 
@@ -15,7 +16,8 @@ struct lh_key {
     enum lh_key_type type;
     int curve; /* an EC key's, by OpenSSL's number */
     X509 *leaf;
-    STACK_OF(X509) * others; /* what follows the leaf */
+    STACK_OF(X509) * others;  /* what follows the leaf */
+    struct lh_staple *staple; /* or NULL */
 };
 
 #endif

@@ -225,6 +225,7 @@ static SSL_CTX *context_make(struct lh_tls_worker *worker)
     SSL_CTX_set_cert_cb(ctx, lh_handshake_choose, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, lh_handshake_verify, NULL);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
+    SSL_CTX_set_tlsext_status_cb(ctx, lh_staple_send);
     return ctx;
 }
 

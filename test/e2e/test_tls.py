@@ -301,6 +301,81 @@ class Handshake(harness.TestCase):
             self.assertNotIn("TLS connection failed", s.log())
 
 
+class Staple(harness.TestCase):
+    """An OCSP response from the file beside the certificate."""
+
+    def setUp(self):
+        harness.need("openssl")
+        harness.need_built_in("openssl")
+        self.where = tempfile.mkdtemp(dir=harness.directory())
+        pem, key = harness.certificate("ec", "staple.test")
+        self.pem, self.key = self.where + "/pem", key
+        with open(pem) as f, open(self.pem, "w") as out:
+            out.write(f.read() * 2)  # its issuer is itself
+        self.response = self.pem + ".ocsp"
+
+    def respond(self, status):
+        """By an authority's list, in which a certificate has this status."""
+        shown = harness.run("openssl", "x509", "-in", self.pem, "-noout",
+                            "-serial").stdout
+        serial = shown.strip().split("=")[1]
+        revoked = "260101000000Z" if status == "R" else ""
+        with open(self.where + "/index", "w") as f:
+            f.write(f"{status}\t350101000000Z\t{revoked}\t{serial}\tunknown"
+                    "\t/CN=staple.test\n")
+        done = harness.run(
+            "openssl", "ocsp", "-index", self.where + "/index", "-CA",
+            self.pem, "-rsigner", self.pem, "-rkey", self.key, "-issuer",
+            self.pem, "-cert", self.pem, "-ndays", "3", "-respout",
+            self.response)
+        self.assertTrue(os.path.exists(self.response), done.stderr)
+
+    def serve(self):
+        return Server(*TOOLS, options=["-c", self.pem, "-k", self.key])
+
+    def ask_for_it(self, port, *args):
+        return s_client(port, "-status", *args)
+
+    def test_sent(self):
+        self.respond("V")
+        with self.serve() as s:
+            for option, _ in versions():
+                out = self.ask_for_it(s.port, option)
+                self.assertIn("OCSP Response Status: successful", out)
+                self.assertIn("Cert Status: good", out)
+                self.assertIn("hello", out)
+            self.assertNotIn("OCSP Response Status", s_client(s.port))
+
+    def test_none(self):
+        with self.serve() as s:
+            self.assertIn("no response sent", self.ask_for_it(s.port))
+            self.respond("V")
+            s.signal(1)
+            s.wait_for_log("reloaded")
+            self.assertIn("successful", self.ask_for_it(s.port))
+
+    def test_of_another(self):
+        """A certificate was renewed before its response."""
+        self.respond("V")
+        pem, self.key = harness.certificate("ec", "other.test")
+        with open(pem) as f, open(self.pem, "w") as out:
+            out.write(f.read() * 2)
+        with self.serve() as s:
+            out = self.ask_for_it(s.port)
+            self.assertIn("no response sent", out)
+            self.assertIn("hello", out)
+
+    def test_refused(self):
+        self.respond("R")
+        for words in ("revoked", "no OCSP response in DER"):
+            done = harness.lhttpd("-t", "-c", self.pem, "-k", self.key,
+                                  "-l", *TOOLS)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(words, done.stderr)
+            with open(self.response, "w") as out:
+                out.write("damaged")
+
+
 class HalfClose(harness.TestCase):
     """Clients that end their side behind a request and wait for the answer:
     by close_notify, by FIN, by both."""
