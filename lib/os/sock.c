@@ -126,6 +126,11 @@ static int stream_socket(int family)
     return lh_fd_above(socket(family, type, 0));
 }
 
+/* What the kernel holds of a response beyond what is on its way.  More of it
+ * would be memory for nothing; and on loopback a client that is slower than the
+ * server would have to send it on to itself, which halves what gets through. */
+#define UNSENT_BYTES (64 << 10)
+
 /* A peer that is silent for a minute is asked whether it is still there, four
  * times within another one.  Accepted sockets inherit all of it from their
  * listener, which saves calls for each. */
@@ -136,6 +141,9 @@ static void set_tcp_options(int fd)
     set_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
     set_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
     set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+#ifdef TCP_NOTSENT_LOWAT
+    set_flag(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+#endif
 }
 
 /* SO_REUSEADDR: a server that is started again need not wait until the

@@ -148,6 +148,12 @@ static void test_ipv4(void **state)
     assert_true(alive);
     assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &n), 0);
     assert_int_equal(idle_s, 60);
+#ifdef TCP_NOTSENT_LOWAT
+    int unsent = 0;
+    assert_int_equal(
+        getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, &n), 0);
+    assert_int_equal(unsent, 64 << 10);
+#endif
     lh_sock_close(fd);
     close(client);
     lh_sock_address_deinit(&a, listener, &err);
