@@ -11,6 +11,7 @@
 #   lua5.4   the same on PUC Lua 5.4
 #   lua5.3   the unit tests of lua/ on PUC Lua 5.3; serving, files
 #   lua5.1   the same as dev on PUC Lua 5.1
+#   openssl  the same as dev with OpenSSL instead of BearSSL: what TLS can break
 #   clang    LuaJIT, clang, the same sanitizers; clang-tidy
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
@@ -26,7 +27,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages='gcc g++ clang libclang-rt-14-dev clang-format clang-tidy cmake ninja-build
-pkg-config libbearssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
+pkg-config libbearssl-dev libssl-dev libnghttp2-dev liburing-dev libcmocka-dev libuv1-dev
 libglib2.0-dev
 liblua5.4-dev liblua5.3-dev liblua5.1-0-dev curl openssl wrk nghttp2-client strace python3
 binutils procps util-linux groff-base man-db python3-prometheus-client
@@ -161,6 +162,10 @@ clients() {
 tests_of_lua='^test_(allocator|api|env|file|gc|handler|kill|lhttpd|native|popen'
 tests_of_lua=$tests_of_lua'|process|reload|subscription|task|traces|turn|vm)'
 
+# What another TLS library can break.
+tests_of_tls='^test_(certificate|client_auth|conn|cred|hello|keypair|lhttpd|pem'
+tests_of_tls=$tests_of_tls'|reload|serve|session|ticket_keys|tls|tls13|tls_openssl)$'
+
 # What the C library can break: files, processes, signals, sockets, TLS.
 musl() {
     install_packages "$musl_packages"
@@ -234,6 +239,11 @@ run_variant() {
         build lua5.3 dev -DLHTTPD_LUA=lua5.3 && unit lua5.3 -R "$tests_of_lua" &&
             e2e lua5.3 test_serve test_files
         ;;
+    openssl)
+        build openssl openssl && unit openssl -R "$tests_of_tls" &&
+            e2e openssl test_tls test_client_certs test_h2 test_serve test_reload \
+                test_stop test_files test_limits test_connect_tls
+        ;;
     clang)
         build clang dev -DCMAKE_C_COMPILER=clang && unit clang &&
             check clang-tidy tidy clang
@@ -272,7 +282,7 @@ run_variant() {
 install_packages "$packages"
 mkdir -p build
 check format format
-for variant in ${*:-dev lua5.4 lua5.3 lua5.1 clang tsan release parts musl \
+for variant in ${*:-dev lua5.4 lua5.3 lua5.1 openssl clang tsan release parts musl \
     processors clients}; do
     began=$(date +%s)
     if ! run_variant "$variant"; then
