@@ -97,12 +97,14 @@ static void check_name(lua_State *L, struct lh_str name)
     check_octets(L, "name", name, i);
 }
 
-/* Pushes the option's value; false: there is none, and nothing is pushed. */
+/* Pushes the option's value; false: there is none, and nothing is pushed.  No
+ * metamethod is asked, whose second answer may be another than its first. */
 static bool push_option(lua_State *L, const char *name)
 {
     if (!lua_istable(L, 3))
         return false;
-    lua_getfield(L, 3, name);
+    lua_pushstring(L, name);
+    lua_rawget(L, 3);
     if (lua_toboolean(L, -1))
         return true;
     lua_pop(L, 1);
