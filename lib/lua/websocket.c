@@ -453,7 +453,8 @@ void lh_websocket_prepare(lua_State *L, struct lh_vm *vm)
 
 /* --- httpd.websocket ------------------------------------------------------ */
 
-/* Of the table at index 1, as a message's limit; raises for what is none. */
+/* Of the table at index 1, as a message's limit; raises for what is none.  No
+ * metamethod is asked: it could open another one. */
 static uint64_t bytes_option(lua_State *L, const struct lh_vm *vm)
 {
     uint64_t limit = vm->ctx->limits->ws_message_bytes;
@@ -461,7 +462,8 @@ static uint64_t bytes_option(lua_State *L, const struct lh_vm *vm)
 
     if (!lua_istable(L, 1))
         return limit;
-    lua_getfield(L, 1, "message_bytes");
+    lua_pushliteral(L, "message_bytes");
+    lua_rawget(L, 1);
     if (!lua_isnil(L, -1)) {
         n = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
         if (!(n >= 1 && n <= 9e15))
@@ -483,7 +485,8 @@ static void push_protocol(lua_State *L, struct lh_exchange *ex)
         lua_pushnil(L);
         return;
     }
-    lua_getfield(L, 1, "protocols");
+    lua_pushliteral(L, "protocols");
+    lua_rawget(L, 1);
     int list = lua_gettop(L);
     if (!lua_istable(L, list) && !lua_isnil(L, list))
         lh_api_error(L, "bad argument #1 to 'httpd.websocket' (protocols is an "

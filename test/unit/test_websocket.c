@@ -267,6 +267,21 @@ static void test_wrong_uses(void **state)
     end();
 }
 
+/* A metamethod of its options is not asked, which could open another one. */
+static void test_options_with_a_metatable(void **state)
+{
+    (void)state;
+    start("local other\n"
+          "local function open(_, key)\n"
+          "  if key == 'protocols' then other = httpd.websocket() end\n"
+          "end\n"
+          "local ws = httpd.websocket(setmetatable({}, {__index = open}))\n"
+          "say(other, httpd.write(ws, 'x'))");
+    EXPECT(open_one(), "\x81\x01x\x88\x02\x03\xe8");
+    expect_said("nil 1 |");
+    end();
+}
+
 /* --- messages ------------------------------------------------------------- */
 
 static const char echo[] = "local ws = httpd.websocket()\n"
@@ -678,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_handshake),
         cmocka_unit_test(test_a_page_instead),
         cmocka_unit_test(test_wrong_uses),
+        cmocka_unit_test(test_options_with_a_metatable),
         cmocka_unit_test(test_messages_both_ways),
         cmocka_unit_test(test_a_client_that_breaks_rules),
         cmocka_unit_test(test_a_client_that_vanishes),
