@@ -431,6 +431,10 @@ class Sockets(harness.TestCase):
 
 
 class Stops(harness.TestCase):
+    def setUp(self):
+        self.over = threading.Event()
+        self.addCleanup(self.over.set)
+
     def wait_with(self, serve, what):
         with Peer(serve) as p, \
                 Server("/", script("run.lua"), workers=1) as s:
@@ -442,15 +446,14 @@ class Stops(harness.TestCase):
                 time.sleep(0.05)
                 s.signal(signal.SIGTERM)
                 self.assertEqual(c.response().text.split("\n")[0], "stopping")
+            self.over.set()
             s.wait()
 
     def test_a_reader_learns_of_a_stop(self):
         self.wait_with(echo, "httpd.read(s, nil, 600)")
 
     def test_a_writer_learns_of_a_stop(self):
-        done = threading.Event()
-        self.addCleanup(done.set)
-        self.wait_with(lambda client: done.wait(2),
+        self.wait_with(lambda client: self.over.wait(PATIENCE),
                        "httpd.write(s, ('x'):rep(50000000), 600)")
 
     def test_descriptors_run_out(self):
