@@ -523,7 +523,7 @@ local function request(url, options)
     if not method:find("^[A-Z]+$") then error("fetch: no such method", 3) end
     local at, why = parse_url(url)
     if not at then return nil, why end
-    local most = o.redirects == nil and 5 or o.redirects or 0
+    local most = o.redirects or (o.redirects == nil and 5 or 0)
     for hop = 0, most do
         local answer, problem = ask_once(at, o, method)
         if not answer then return nil, problem end
@@ -544,6 +544,33 @@ local function request(url, options)
     return nil, "too many redirects"
 end
 
+local kinds = {method = "string", fields = "table", body = "string or function",
+               timeout = "number", stream = "boolean", body_bytes = "number",
+               redirects = "number or false", reuse = "boolean",
+               unix = "string", ca = "string", server_name = "string"}
+
+-- Raises for what a call has wrong, with the line of the script that calls.
+local function check_call(url, options)
+    if type(url) ~= "string" then
+        error("fetch: a URL is a string, not a " .. type(url), 3)
+    end
+    if options ~= nil and type(options) ~= "table" then
+        error("fetch: the options are a table, not a " .. type(options), 3)
+    end
+    for name, value in pairs(options or {}) do
+        local kind = kinds[name]
+        if not kind then
+            error("fetch: there is no option '" .. tostring(name) .. "'", 3)
+        end
+        if not kind:find(type(value), 1, true) and
+           not (value == false and name == "redirects") then
+            error("fetch: the option '" .. name .. "' is a " .. type(value) ..
+                  ", not a " .. kind, 3)
+        end
+    end
+end
+
 return setmetatable(fetch, {__call = function(_, url, options)
+    check_call(url, options)
     return request(url, options)
 end})

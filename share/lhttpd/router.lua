@@ -130,6 +130,9 @@ end
 -- may follow, and more fields.
 local function answer(value, status, fields)
     if value == nil and status == nil then return end
+    if fields ~= nil and type(fields) ~= "table" then
+        error("router: a handler's fields are a table, not a " .. type(fields), 0)
+    end
     local header, body = {}, value
     if type(value) == "table" then
         header["content-type"] = "application/json"
@@ -184,6 +187,9 @@ end
 
 -- Mistakes are those of the line that has called the caller.
 local function add(self, methods, pattern, handler)
+    if type(methods) ~= "string" or not methods:find("^[^%l]*[^%l%s][^%l]*$") then
+        error("router: methods are a string in capitals, as 'GET POST'", 3)
+    end
     local parts = compile(pattern)
     if type(handler) ~= "function" then
         error("router: the handler of " .. pattern .. " is no function", 3)
@@ -213,6 +219,9 @@ end
 
 -- What answers a path that no pattern fits; it is called like other handlers.
 function app:otherwise(handler)
+    if type(handler) ~= "function" then
+        error("router: what answers otherwise is no function", 2)
+    end
     self.fallback = handler
     return self
 end
@@ -285,6 +294,9 @@ end
 
 -- Registers it for everything below `prefix`, "/" unless given.
 function app:serve(prefix)
+    if prefix ~= nil and type(prefix) ~= "string" then
+        error("router: a prefix is a string, not a " .. type(prefix), 2)
+    end
     prefix = (prefix or "/"):gsub("/*$", "")
     httpd.register_handler(prefix == "" and "/" or prefix, function(env, header)
         return self:handle("/", env, header)

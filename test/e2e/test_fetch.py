@@ -340,6 +340,27 @@ class Fetch(harness.TestCase):
             "return select(2, pcall(fetch, 'http://127.0.0.1:1/', "
             "{fields = {a = 'b\\r\\nc: d'}}))")[0])
 
+    def test_wrong_calls(self):
+        for call, words in (
+                ("5", "a URL is a string, not a number"),
+                ("nil", "a URL is a string, not a nil"),
+                ("'http://[::1]/', 'POST'",
+                 "the options are a table, not a string"),
+                ("'http://[::1]/', {metod = 'POST'}",
+                 "there is no option 'metod'"),
+                ("'http://[::1]/', {5}", "there is no option '1'"),
+                ("'http://[::1]/', {body = {}}",
+                 "the option 'body' is a table, not a string or function"),
+                ("'http://[::1]/', {redirects = true}",
+                 "the option 'redirects' is a boolean, not a number or false"),
+                ("'http://[::1]/', {timeout = '5'}",
+                 "the option 'timeout' is a string, not a number")):
+            why = self.lua("return select(2, pcall(function() local a = fetch("
+                           f"{call}) return a end))")[0]
+            self.assertRegex(why, r":\d+: fetch: ")
+            self.assertTrue(why.endswith(words), why)
+            self.assertNotIn("fetch.lua", why.split("fetch: ")[0])
+
     def test_nobody_is_there(self):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))

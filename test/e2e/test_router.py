@@ -96,6 +96,11 @@ class Router(harness.TestCase):
             self.assertEqual(self.get(s, "/items/1").status, 500)
             s.wait_for_log("JSON needs lua-cjson or dkjson")
 
+    def test_fields_are_a_table(self):
+        with self.serve() as s:
+            self.assertEqual(self.get(s, "/no-fields").status, 500)
+            s.wait_for_log("a handler's fields are a table, not a string")
+
     def test_mistakes_have_their_line(self):
         with self.serve() as s:
             lines = self.get(s, "/mistakes").text.splitlines()
@@ -105,7 +110,13 @@ class Router(harness.TestCase):
                 "router: {a*} is the last part",
                 "router: 'a{b}' is neither text nor {name}",
                 "router: the handler of / is no function",
-                "router: GET / is there already")):
+                "router: GET / is there already",
+                "router: methods are a string in capitals, as 'GET POST'",
+                "router: methods are a string in capitals, as 'GET POST'",
+                "router: methods are a string in capitals, as 'GET POST'",
+                "router: what answers otherwise is no function",
+                "router: a prefix is a string, not a number"),
+                strict=True):
             self.assertRegex(line, r"^router\.lua:\d+: ")
             self.assertTrue(line.endswith(words), line)
-        self.assertEqual(len({line.split(":")[1] for line in lines}), 6)
+        self.assertEqual(len({line.split(":")[1] for line in lines}), 11)

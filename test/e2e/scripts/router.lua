@@ -51,6 +51,7 @@ app:route("GET POST", "/both", function(request)
 end)
 app:route("*", "/any", function(request) return request.method .. "\n" end)
 app:get("/fails", function() return {f = print} end)
+app:get("/no-fields", function() return "x", 200, "text/plain" end)
 app:serve()
 
 -- What a program may get wrong says so while the script loads, with its line.
@@ -67,6 +68,11 @@ local mistakes = {
     wrong(function() bad:get("/a{b}", print) end),
     wrong(function() bad:get("/") end),
     wrong(function() app:route("PUT GET", "/", print) end),
+    wrong(function() bad:route("get", "/", print) end),
+    wrong(function() bad:route({"GET"}, "/", print) end),
+    wrong(function() bad:route(" ", "/", print) end),
+    wrong(function() bad:otherwise("x") end),
+    wrong(function() bad:serve(5) end),
 }
 httpd.register_handler("/mistakes", function()
     httpd.write(nil, (table.concat(mistakes, "\n")
