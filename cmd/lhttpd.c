@@ -110,7 +110,7 @@ static void parse(int argc, char *argv[])
     if (given['c'].n != given['k'].n)
         errx(2, "each certificate (-c) needs its key (-k)");
     if (!given['l'].n && !given['s'].n)
-        errx(2, "nothing to serve: give -l prefix script");
+        errx(2, "nothing to serve: give -l prefix script or -s prefix dir");
     for (unsigned i = 0; i < given['p'].n; i++)
         check_port(given['p'].v[i]);
     config.workers = last('w') ? (unsigned)number('w', last('w'), 1, 1024) : 0;
