@@ -36,6 +36,7 @@ struct lh_form {
     double serial;         /* no other form of the VM has it */
     double given;          /* the part that the script has; 0: none yet */
     uint64_t timeout_ms;   /* of the iterator */
+    bool begun;            /* the script has its iterator */
     bool next, whole;
     bool over, faulty;
     bool no_memory;
@@ -402,7 +403,7 @@ static enum lh_outcome poll_next(struct lh_task *task, lua_State *L)
     if (!task->ex)
         return LH_OUTCOME_CLOSED;
     parse_body(form, 0);
-    if (form->faulty)
+    if (form->faulty || form->no_memory)
         return form_fault(form);
     return has_come_far(form) ? LH_OUTCOME_DONE : body_failure(task);
 }
@@ -432,12 +433,22 @@ static int raise_failure(lua_State *L, struct lh_task *task)
     return lh_api_error(L, "httpd.multipart: %s", failures[task->outcome].text);
 }
 
+/* It has come after all: a time-out before is forgiven. */
+static void forgive_body(struct lh_exchange *ex)
+{
+    if (!ex || !ex->blamed)
+        return;
+    ex->blamed = false;
+    ex->usual_status = 0;
+}
+
 static int push_next(lua_State *L, struct lh_task *task)
 {
     struct lh_form *form = task->form;
 
     if (task->outcome != LH_OUTCOME_DONE)
         return raise_failure(L, task);
+    forgive_body(task->ex);
     if (form->next)
         push_part(L, form);
     else
@@ -450,6 +461,8 @@ static int push_begun(lua_State *L, struct lh_task *task)
 {
     if (task->outcome != LH_OUTCOME_DONE)
         return raise_failure(L, task);
+    forgive_body(task->ex);
+    task->form->begun = true;
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -550,7 +563,8 @@ static struct lh_form *make_form(lua_State *L, struct lh_task *task,
 }
 
 /* multipart_begin(limits, timeout): the first header has come, or there is no
- * part. */
+ * part.  Again is allowed after a call that could not wait, or not for long
+ * enough. */
 static int multipart_begin(lua_State *L)
 {
     struct lh_task *task = lh_api_task(L, "httpd.multipart");
@@ -561,11 +575,12 @@ static int multipart_begin(lua_State *L)
     lua_settop(L, 2);
     take_limits(L, &limits);
     uint64_t timeout_ms = lh_api_timeout(L, 2, "httpd.multipart");
-    if (task->form)
+    if (task->form && task->form->begun)
         return lh_api_error(L, "httpd.multipart: called before");
     if (!task->ex || task->websocket)
         return lh_api_error(L, "httpd.multipart: there is no request body");
-    struct lh_form *form = make_form(L, task, &limits);
+    struct lh_form *form =
+        task->form ? task->form : make_form(L, task, &limits);
     if (form)
         form->timeout_ms = timeout_ms;
     return lh_api_begin(L, task, &first_wait, timeout_ms);

@@ -436,6 +436,38 @@ static void test_iterators_of_5_1(void **state)
     test_script_deinit(&s);
 }
 
+/* What could not wait, or not for long enough, may be called again. */
+static void test_once_more(void **state)
+{
+    (void)state;
+    start("table.sort({2, 1}, function(a, b)\n"
+          "  put(try(httpd.multipart))\n"
+          "  return a < b\n"
+          "end)\n"
+          "local parts\n"
+          "if _VERSION == 'Lua 5.1' and not jit then\n"
+          "  parts = httpd.multipart()\n"
+          "else\n"
+          "  put(try(httpd.multipart, nil, 1))\n"
+          "  parts = httpd.multipart()\n"
+          "end\n"
+          "put(httpd.read(parts(), 'a'))\n"
+          "put(try(httpd.multipart))");
+    struct test_loopback *l = post(form_fields);
+    test_script_advance(&s, 1001);
+    test_script_run(&s);
+    send(l, two, SIZE_MAX);
+#if LH_LUA_51
+    expect_answer(l, 200,
+                  "cannot suspend here|one|httpd.multipart: called before|");
+#else
+    expect_answer(l, 200,
+                  "cannot suspend here|httpd.multipart: timeout|one|"
+                  "httpd.multipart: called before|");
+#endif
+    test_script_deinit(&s);
+}
+
 /* A finalizer that asks for the form gets nothing, and disturbs nobody. */
 static void test_finalizers(void **state)
 {
@@ -478,6 +510,35 @@ static void test_memory(void **state)
     }
 }
 
+#if !LH_LUA_51
+/* A script that catches the error of a read does not take the form for whole.
+ */
+static void test_memory_of_a_part(void **state)
+{
+    unsigned failures = 0;
+
+    (void)state;
+    for (unsigned long n = 1; n < 40; n++) {
+        start("for part in httpd.multipart() do\n"
+              "  if not pcall(httpd.read, part, 'a') then put('failed') end\n"
+              "end\n"
+              "put('end')");
+        struct test_loopback *l = post(form_fields);
+        test_heap_install();
+        test_heap_fail_at(n);
+        send(l, two, SIZE_MAX);
+        test_heap_fail_at(0);
+        test_script_run(&s);
+        assert_false(l->body && strstr(l->body, "failed|end|"));
+        failures += l->status == 500;
+        test_script_done(&s);
+        test_script_deinit(&s);
+        test_heap_uninstall();
+    }
+    assert_true(failures > 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -496,8 +557,12 @@ int main(void)
         cmocka_unit_test(test_the_client_goes),
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_iterators_of_5_1),
+        cmocka_unit_test(test_once_more),
         cmocka_unit_test(test_finalizers),
         cmocka_unit_test(test_memory),
+#if !LH_LUA_51
+        cmocka_unit_test(test_memory_of_a_part),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
