@@ -116,6 +116,30 @@ int lh_api_argument_error(lua_State *L, int index, const char *function,
 
 /* --- arguments ------------------------------------------------------------ */
 
+static bool is_listed(const char *name, const char *const *names)
+{
+    while (*names && strcmp(name, *names) != 0)
+        names++;
+    return *names != NULL;
+}
+
+bool lh_api_options(lua_State *L, int index, const char *function,
+                    const char *const *names)
+{
+    if (lua_isnoneornil(L, index))
+        return false;
+    if (!lua_istable(L, index))
+        lh_api_argument_error(L, index, function, "table");
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            lh_api_error(L, "%s: an option that is no name", function);
+        if (!is_listed(lua_tostring(L, -2), names))
+            lh_api_error(L, "%s: there is no option '%s'", function,
+                         lua_tostring(L, -2));
+    }
+    return true;
+}
+
 static const char *const too_long =
     "the handler ran for too long without a pause";
 

@@ -43,6 +43,12 @@ int lh_api_error(lua_State *L, const char *format, ...);
 int lh_api_argument_error(lua_State *L, int index, const char *function,
                           const char *expected);
 
+/* Is there a table of options at the index?  Raises for what is neither one nor
+ * nil, and for a name that is not in the list, which ends with NULL: what is
+ * misspelt would have no effect, and nobody would know why. */
+bool lh_api_options(lua_State *L, int index, const char *function,
+                    const char *const *names);
+
 /* Pushes "script.lua:12: ", or "" where no line of the script runs. */
 void lh_api_push_place(lua_State *L);
 

@@ -52,29 +52,8 @@ static int cookies(lua_State *L)
 /* --- one for the response ------------------------------------------------- */
 
 /* The third argument's names. */
-static const char *const options[] = {"max_age", "path",      "domain",
-                                      "secure",  "http_only", "same_site"};
-
-/* One that is misspelt would be missed by nobody but attackers. */
-static void check_options(lua_State *L)
-{
-    if (lua_isnoneornil(L, 3))
-        return;
-    if (!lua_istable(L, 3))
-        lh_api_argument_error(L, 3, "httpd.cookie", "table");
-    for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
-        bool known = false;
-        for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-            known |= lua_type(L, -2) == LUA_TSTRING &&
-                     strcmp(lua_tostring(L, -2), options[i]) == 0;
-        if (known)
-            continue;
-        if (lua_type(L, -2) == LUA_TSTRING)
-            lh_api_error(L, "httpd.cookie: there is no option '%s'",
-                         lua_tostring(L, -2));
-        lh_api_error(L, "httpd.cookie: an option that is no name");
-    }
-}
+static const char *const options[] = {
+    "max_age", "path", "domain", "secure", "http_only", "same_site", NULL};
 
 static void check_octets(lua_State *L, const char *what, struct lh_str s,
                          size_t valid)
@@ -210,7 +189,7 @@ static int cookie(lua_State *L)
     struct lh_str value = lh_api_string(L, 2, "httpd.cookie");
 
     lua_settop(L, 3);
-    check_options(L);
+    lh_api_options(L, 3, "httpd.cookie", options);
     check_name(L, name);
     check_octets(L, "value", value, lh_cookie_value_valid(value));
     if (name.n + value.n > LH_COOKIE_BYTES_MAX)

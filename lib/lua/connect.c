@@ -282,11 +282,12 @@ static const char *text_option(lua_State *L, int options, const char *name)
 
 static void read_connect_options(lua_State *L, int options, struct wish *w)
 {
+    static const char *const names[] = {"timeout", "keep",        "tls",
+                                        "ca",      "server_name", NULL};
+
     w->timeout_ms = TIMEOUT_MS;
-    if (lua_isnoneornil(L, options))
+    if (!lh_api_options(L, options, "httpd.connect", names))
         return;
-    if (!lua_istable(L, options))
-        lh_api_argument_error(L, options, "httpd.connect", "table");
     if (push_connect_option(L, options, "timeout"))
         w->timeout_ms =
             lh_api_timeout(L, lua_gettop(L), "httpd.connect: timeout");
@@ -327,6 +328,9 @@ static void read_wish(lua_State *L, struct wish *w)
         lh_api_error(L, "bad argument #1 to 'httpd.connect' (no name of a host "
                         "is empty or has a zero)");
     w->local = strncmp(w->host, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0;
+    if (w->local && n == sizeof(UNIX_PREFIX) - 1)
+        lh_api_error(L, "bad argument #1 to 'httpd.connect' (no path is behind "
+                        "unix:)");
     if (!w->local)
         read_connect_port(L, w);
     read_connect_options(L, w->local ? 2 : 3, w);

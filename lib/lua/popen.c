@@ -138,10 +138,11 @@ static bool push_option(lua_State *L, const char *name)
 /* The table at index 2.  Raises for an option that is wrong. */
 static void read_options(lua_State *L, struct options *o)
 {
-    if (lua_isnoneornil(L, 2))
+    static const char *const names[] = {"mode",      "stdin",  "stderr", "env",
+                                        "directory", "detach", NULL};
+
+    if (!lh_api_options(L, 2, "httpd.popen", names))
         return;
-    if (!lua_istable(L, 2))
-        lh_api_argument_error(L, 2, "httpd.popen", "table");
     if (push_option(L, "mode"))
         o->start.reads = mode_reads(L, string_item(L, "mode"), "httpd.popen");
     if (push_option(L, "directory"))

@@ -98,10 +98,10 @@ static bool name_job(struct lh_job *job, int line)
 /* The third argument. */
 static bool is_everywhere(lua_State *L)
 {
-    if (lua_isnoneornil(L, 3))
+    static const char *const names[] = {"everywhere", NULL};
+
+    if (!lh_api_options(L, 3, "httpd.every", names))
         return false;
-    if (!lua_istable(L, 3))
-        lh_api_argument_error(L, 3, "httpd.every", "table");
     lua_getfield(L, 3, "everywhere");
     bool everywhere = lua_toboolean(L, -1);
     lua_pop(L, 1);

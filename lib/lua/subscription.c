@@ -147,12 +147,11 @@ static int too_large(lua_State *L)
 /* Of the table at index 2; raises for what is no such number. */
 static unsigned queue_option(lua_State *L)
 {
+    static const char *const names[] = {"queue", NULL};
     lua_Number n = QUEUE_DEFAULT;
 
-    if (lua_isnoneornil(L, 2))
+    if (!lh_api_options(L, 2, "httpd.subscribe", names))
         return QUEUE_DEFAULT;
-    if (!lua_istable(L, 2))
-        lh_api_argument_error(L, 2, "httpd.subscribe", "table");
     lua_getfield(L, 2, "queue");
     if (lua_type(L, -1) == LUA_TNUMBER)
         n = lua_tonumber(L, -1);

@@ -457,10 +457,11 @@ void lh_websocket_prepare(lua_State *L, struct lh_vm *vm)
  * metamethod is asked: it could open another one. */
 static uint64_t bytes_option(lua_State *L, const struct lh_vm *vm)
 {
+    static const char *const names[] = {"protocols", "message_bytes", NULL};
     uint64_t limit = vm->ctx->limits->ws_message_bytes;
     lua_Number n;
 
-    if (!lua_istable(L, 1))
+    if (!lh_api_options(L, 1, "httpd.websocket", names))
         return limit;
     lua_pushliteral(L, "message_bytes");
     lua_rawget(L, 1);

@@ -236,9 +236,27 @@ class Sockets(harness.TestCase):
                 ('httpd.connect("a", 1, 2)', "bad argument #3"),
                 ('httpd.connect("unix:/a", 1)', "bad argument #2"),
                 ('httpd.connect("a", 1, {timeout = -1})', "not negative"),
+                ('httpd.connect("unix:")', "no path is behind unix:"),
         ):
             self.assertIn(words, self.lua(
                 f"return select(2, pcall(function() {call} end))")[0])
+
+    def test_options_that_there_are_not(self):
+        """Here, and of whatever else takes options: none is left out silently."""
+        for name, arguments, option in (
+                ("connect", '"127.0.0.1", 1', "timout"),
+                ("connect", '"unix:/a"', "timout"),
+                ("popen", '{"true"}', "stdrr"),
+                ("subscribe", '"a"', "que"),
+                ("websocket", None, "protocol")):
+            before = arguments + ", " if arguments else ""
+            for options, words in (
+                    (f'{{{option} = 1}}', f"there is no option '{option}'"),
+                    ('{true}', "an option that is no name"),
+                    ('"x"', "table expected, got string")):
+                self.assertIn(words, self.lua(
+                    "return select(2, pcall(function() "
+                    f"httpd.{name}({before}{options}) end))")[0], name)
 
     def test_one_byte_at_a_time(self):
         def trickle(client):

@@ -216,6 +216,8 @@ static void test_arguments(void **state)
     refused("httpd.every(nil, print)", "number expected, got nil");
     refused("httpd.every(1)", "function expected, got no value");
     refused("httpd.every(1, print, true)", "table expected, got boolean");
+    refused("httpd.every(1, print, {everwhere = true})",
+            "httpd.every: there is no option 'everwhere'");
     refused("httpd.spawn(print)", "not while the script loads");
 }
 
