@@ -16,9 +16,13 @@ from harness import PATIENCE, Server, script
 class Peer:
     """Listens, and runs `serve` with each client in a thread of its own."""
 
-    def __init__(self, serve, family=socket.AF_INET, path=None, backlog=16):
+    def __init__(self, serve, family=socket.AF_INET, path=None, backlog=16,
+                 receive_buffer=None):
         self.serve = serve
         self.socket = socket.socket(socket.AF_UNIX if path else family)
+        if receive_buffer:  # those who are accepted have it, too
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                   receive_buffer)
         self.socket.bind(path or ("::1" if family == socket.AF_INET6 else
                                   "127.0.0.1", 0))
         self.socket.listen(backlog)
@@ -454,14 +458,21 @@ class Stops(harness.TestCase):
         self.addCleanup(self.over.set)
 
     def wait_with(self, serve, what):
-        with Peer(serve) as p, \
+        began = threading.Event()
+
+        def told(client):
+            client.recv(1)
+            began.set()
+            serve(client)
+        with Peer(told, receive_buffer=4096) as p, \
                 Server("/", script("run.lua"), workers=1) as s:
             with s.client() as c:
                 c.request("POST", "/", body=f"""
                     local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                    local much = ("x"):rep(8000):rep(1000)
+                    httpd.write(s, "!")
                     return select(2, {what})""".encode())
-                harness.wait_until(lambda: p.met, "for the handler")
-                time.sleep(0.05)
+                self.assertTrue(began.wait(PATIENCE))
                 s.signal(signal.SIGTERM)
                 self.assertEqual(c.response().text.split("\n")[0], "stopping")
             self.over.set()
@@ -472,7 +483,7 @@ class Stops(harness.TestCase):
 
     def test_a_writer_learns_of_a_stop(self):
         self.wait_with(lambda client: self.over.wait(PATIENCE),
-                       "httpd.write(s, ('x'):rep(50000000), 600)")
+                       "httpd.write(s, much, 600)")
 
     def test_descriptors_run_out(self):
         with Peer(echo) as p, \
