@@ -661,6 +661,7 @@ static void test_each_allocation_fails(void **state)
     assert_false(failed);
 }
 
+#if !LH_LUA_51 /* which cannot wait inside of pcall */
 /* A message for which the VM has no room, in a block of 5.4 that closes the
  * websocket: the message is freed. */
 static void test_a_message_without_room(void **state)
@@ -685,6 +686,7 @@ static void test_a_message_without_room(void **state)
     assert_int_equal(test_heap_live(), 0);
     test_heap_uninstall();
 }
+#endif
 
 int main(void)
 {
@@ -711,7 +713,9 @@ int main(void)
         cmocka_unit_test(test_a_websocket_and_a_channel),
         cmocka_unit_test(test_waits_of_channels_alone),
         cmocka_unit_test(test_each_allocation_fails),
+#if !LH_LUA_51
         cmocka_unit_test(test_a_message_without_room),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
