@@ -341,14 +341,17 @@ static void client_rest(struct lh_transport *t)
     lh_chunk_give_if_empty(t->pools, &client_of(t)->raw);
 }
 
-static void client_free(struct lh_transport *t)
+static void free_client(struct client *c)
 {
-    struct client *c = client_of(t);
-
-    lh_chunk_give(t->pools, &c->raw);
+    lh_chunk_give(c->base.pools, &c->raw);
     lh_client_auth_free(c->auth);
     explicit_bzero(c, sizeof(*c));
     lh_free(c);
+}
+
+static void client_free(struct lh_transport *t)
+{
+    free_client(client_of(t));
 }
 
 static const struct lh_transport_ops client_ops = {
@@ -402,7 +405,7 @@ struct lh_transport *lh_tls_client_new(struct lh_net_pools *pools, int fd,
     c->base =
         (struct lh_transport){.ops = &client_ops, .pools = pools, .fd = fd};
     if (!start_engine(c, trust, host)) {
-        client_free(&c->base);
+        free_client(c);
         return NULL;
     }
     return &c->base;
