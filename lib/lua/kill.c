@@ -46,9 +46,9 @@ void lh_kill_push_message(lua_State *L, lua_State *of, const struct lh_vm *vm)
 }
 
 /* Raises at every instruction, so what catches the error gets another one at
- * once, until nothing of the run is left.  Where that takes too many, since 5.4
- * allows pcalls inside each other without end, the coroutine is left where it
- * is. */
+ * once, until nothing of the run is left.  Where that takes too many, since 5.3
+ * and 5.4 allow pcalls inside each other without end, the coroutine is left
+ * where it is. */
 static void end_script(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
@@ -60,7 +60,7 @@ static void end_script(lua_State *L, lua_Debug *ar)
         return;
     }
     lh_count_add(&vm->ctx->counters.scripts_ended, vm->kill.raised == 0);
-    if (++vm->kill.raised > RAISED_MAX && LH_LUA_54 && vm->kill.n > 1 &&
+    if (++vm->kill.raised > RAISED_MAX && LH_LUA_53 && vm->kill.n > 1 &&
         lh_lua_can_yield(L)) {
         lua_yield(L, 0);
         return;

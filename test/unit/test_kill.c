@@ -125,7 +125,7 @@ static void loops_that_catch_the_error_end(void **state)
     ends_at("s.lua:", "local function f() pcall(f) end\n"
                       "while true do pcall(function() while true do f() end "
                       "end) end");
-    /* 5.4 allows pcalls inside each other without end. */
+    /* 5.3 and 5.4 allow pcalls inside each other without end. */
     ends_at("s.lua:2:",
             "local function f() pcall(f) while true do pcall(f) end end f()");
 }
