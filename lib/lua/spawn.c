@@ -102,7 +102,8 @@ static bool is_everywhere(lua_State *L)
 
     if (!lh_api_options(L, 3, "httpd.every", names))
         return false;
-    lua_getfield(L, 3, "everywhere");
+    lua_pushliteral(L, "everywhere");
+    lua_rawget(L, 3);
     bool everywhere = lua_toboolean(L, -1);
     lua_pop(L, 1);
     return everywhere;

@@ -152,7 +152,8 @@ static unsigned queue_option(lua_State *L)
 
     if (!lh_api_options(L, 2, "httpd.subscribe", names))
         return QUEUE_DEFAULT;
-    lua_getfield(L, 2, "queue");
+    lua_pushliteral(L, "queue");
+    lua_rawget(L, 2);
     if (lua_type(L, -1) == LUA_TNUMBER)
         n = lua_tonumber(L, -1);
     else if (!lua_isnil(L, -1))
