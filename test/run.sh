@@ -282,14 +282,14 @@ run_variant() {
 install_packages "$packages"
 mkdir -p build
 check format format
-for variant in ${*:-dev lua5.4 lua5.3 lua5.1 openssl clang tsan release parts musl \
+for asked in ${*:-dev lua5.4 lua5.3 lua5.1 openssl clang tsan release parts musl \
     processors clients}; do
     began=$(date +%s)
-    if ! run_variant "$variant"; then
-        echo "FAILED: $variant"
+    if ! run_variant "$asked"; then
+        echo "FAILED: $asked"
         failed=$((failed + 1))
     fi
-    echo "$variant: $(($(date +%s) - began)) s"
+    echo "$asked: $(($(date +%s) - began)) s"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
