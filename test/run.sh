@@ -178,10 +178,10 @@ musl() {
         e2e musl-lua5.4 test_examples
 }
 
-# What takes an emulator minutes, its time is short, or its threads are counted; or
-# what looks at sources alone.
+# What takes an emulator minutes, its time is short, or its threads or descriptors
+# are counted; or what looks at sources alone.
 not_emulated='^(layers|circles|covered|headers|manual|docs'
-not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|loop|popen|publish|serving))$'
+not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|loop|opened|popen|publish|serving))$'
 
 # Another processor: what byte order, the sizes of words and the VM can break.
 processor() {
