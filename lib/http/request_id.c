@@ -51,13 +51,15 @@ static char *put_hex_word(char *to, uint64_t word)
     return to;
 }
 
-/* Two hashes of 64 bits, which differ by an octet behind the number. */
+/* Two hashes of 64 bits, which differ by an octet behind the number, whose own
+ * are in the same order on any processor. */
 static void make_id(const struct lh_ids *ids, uint64_t number,
                     char id[LH_REQUEST_ID_BYTES])
 {
     char octets[sizeof(number) + 1], *to = id;
 
-    memcpy(octets, &number, sizeof(number));
+    for (size_t i = 0; i < sizeof(number); i++)
+        octets[i] = (char)(uint8_t)(number >> 8 * i);
     for (char half = 0; half < 2; half++) {
         octets[sizeof(number)] = half;
         to = put_hex_word(
