@@ -579,7 +579,7 @@ static enum lh_net tls_discard(struct lh_transport *t)
     lh_chunk_give(tls->base.pools, &tls->raw);
     if (tls->plain)
         return tls->plain->ops->discard(tls->plain);
-    return tls->phase == PHASE_LOST ? LH_NET_LOST : lh_net_discard(t);
+    return lh_net_discard(t);
 }
 
 /* Input is what the engine has deciphered, where it lies in the record; with
@@ -711,14 +711,15 @@ static enum lh_net engine_close(struct tls *tls)
 }
 
 /* First all that was acked, then close_notify, then the FIN of the socket;
- * each may have to wait for the socket, and then the call is repeated. */
+ * each may have to wait for the socket, and then the call is repeated.  After a
+ * failure the FIN is all there is. */
 static enum lh_net tls_shutdown(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
     if (tls->plain)
         return tls->plain->ops->shutdown(tls->plain);
-    enum lh_net sent = send_records(tls);
+    enum lh_net sent = tls->phase == PHASE_LOST ? LH_NET_OK : send_records(tls);
     if (sent == LH_NET_OK && !tls->closing) {
         bool speaks = tls->phase == PHASE_OPEN && !is_over(tls);
         tls->closing = true;
@@ -742,7 +743,7 @@ static bool tls_unsent(const struct lh_transport *t)
     if (tls->plain)
         return tls->plain->ops->unsent(tls->plain);
     if (tls->phase == PHASE_LOST || is_over(tls))
-        return true;
+        return !tls->shut;
     return has_engine(tls) &&
            (lh_chunk_waits(&tls->flight) ||
             (tls->output && br_ssl_engine_sendrec_buf(tls->engine, &n)));
@@ -758,7 +759,7 @@ static void tls_rest(struct lh_transport *t)
         tls->plain->ops->rest(tls->plain);
         return;
     }
-    if (tls->phase == PHASE_CLOSED) {
+    if (tls->phase == PHASE_CLOSED || tls->phase == PHASE_LOST) {
         input_give(tls);
         output_give(tls);
     }

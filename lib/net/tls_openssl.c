@@ -429,7 +429,7 @@ static enum lh_net tls_discard(struct lh_transport *t)
     lh_chunk_give(tls->base.pools, &tls->ends.raw);
     if (tls->plain)
         return tls->plain->ops->discard(tls->plain);
-    return tls->phase == PHASE_LOST ? LH_NET_LOST : lh_net_discard(t);
+    return lh_net_discard(t);
 }
 
 /* With plain HTTP, input is in the chunk. */
@@ -533,19 +533,18 @@ static enum lh_net tls_send(struct lh_transport *t)
 }
 
 /* First all that was acked, then close_notify, then the FIN of the socket;
- * each may have to wait for the socket, and then the call is repeated. */
+ * each may have to wait for the socket, and then the call is repeated.  After a
+ * failure the FIN is all there is. */
 static enum lh_net tls_shutdown(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
     if (tls->plain)
         return tls->plain->ops->shutdown(tls->plain);
-    if (tls->phase == PHASE_LOST)
-        return LH_NET_LOST;
     if (!tls->closing && tls->phase == PHASE_OPEN && SSL_shutdown(tls->ssl) < 0)
         return tls_lose_openssl(tls);
     tls->closing = true;
-    enum lh_net sent = flight_send(tls);
+    enum lh_net sent = tls->phase == PHASE_LOST ? LH_NET_OK : flight_send(tls);
     if (sent == LH_NET_OK && !tls->shut) {
         lh_sock_shutdown(t->fd);
         tls->shut = true;
@@ -559,7 +558,9 @@ static bool tls_unsent(const struct lh_transport *t)
 
     if (tls->plain)
         return tls->plain->ops->unsent(tls->plain);
-    return tls->phase == PHASE_LOST || lh_chunk_waits(&tls->ends.flight);
+    if (tls->phase == PHASE_LOST)
+        return !tls->shut;
+    return lh_chunk_waits(&tls->ends.flight);
 }
 
 /* --- Beginning, rest and end ------------------------------------------ */

@@ -16,7 +16,7 @@ enum lh_net {
     LH_NET_OK,
     LH_NET_AGAIN, /* nothing more now: wait for the event */
     LH_NET_EOF,   /* FIN, or TLS's close_notify */
-    LH_NET_LOST,  /* reset, a TLS failure: close without a word */
+    LH_NET_LOST,  /* reset, a TLS failure: nothing is said any more */
 };
 
 #define LH_NET_CHUNK_BYTES 65536
@@ -43,9 +43,9 @@ struct lh_transport_ops {
      * EOF and LOST end input; what came before is still there to peek. */
     enum lh_net (*receive)(struct lh_transport *t);
 
-    /* After shutdown: throws away what was not consumed and what the socket
-     * has, at most one chunk, undeciphered.  OK: something came; else as
-     * receive. */
+    /* After shutdown, that of a failed TLS too: throws away what was not
+     * consumed and what the socket has, at most one chunk, undeciphered.  OK:
+     * something came; else as receive. */
     enum lh_net (*discard)(struct lh_transport *t);
 
     /* Input not consumed yet, in one piece; NULL: none.  After a consume there
@@ -68,7 +68,7 @@ struct lh_transport_ops {
                           size_t *sent);
 
     /* Ends our sending side (close_notify, FIN) after everything acked; as
-     * send. */
+     * send.  After a failure of TLS the FIN alone, behind its alert. */
     enum lh_net (*shutdown)(struct lh_transport *t);
 
     /* Is output waiting that was acked (or belongs to TLS itself)?  Also true

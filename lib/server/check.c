@@ -14,10 +14,10 @@
 
 static void check_state(const struct lh_conn *c)
 {
-    bool has_protocol = c->state == LH_CONN_OPEN || c->state == LH_CONN_LINGER;
 
     assert(c->state > LH_CONN_SPARE && c->state < LH_CONN_CLOSED);
-    assert((c->protocol != NULL) == has_protocol);
+    if (c->state != LH_CONN_LINGER) /* with none, a handshake has failed */
+        assert((c->protocol != NULL) == (c->state == LH_CONN_OPEN));
     assert(c->fd >= 0 && c->transport && c->host.peer);
     assert(lh_list_linked(&c->all));
     assert(!c->feeding); /* its step is over */

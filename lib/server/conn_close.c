@@ -2,6 +2,7 @@
 #include "server/conn_close.h"
 
 #include "server/conn_time.h"
+#include "server/negotiate.h"
 
 /* The client is given as long as it sends, within bounds. */
 static void linger_on(struct lh_conn *c)
@@ -38,12 +39,27 @@ void lh_conn_shut(struct lh_conn *c)
 
 void lh_conn_begin_close(struct lh_conn *c, bool lingers)
 {
-    c->protocol->gone(c->p);
+    if (c->protocol)
+        c->protocol->gone(c->p);
     if (c->tail)
         lh_conn_end_tail(c);
     lh_conn_move(c, LH_CONN_LINGER);
     c->lingers = lingers;
     lh_conn_shut(c);
+}
+
+/* TLS has said why in an alert, behind which the client may go on sending: in
+ * TLS 1.3 its first request follows the certificate that is refused. */
+void lh_conn_fail(struct lh_conn *c)
+{
+    if (lh_negotiate_log_loss(c)) {
+        lh_conn_count_failure(c);
+        c->blocked = c->pulled = false; /* nothing waits to be sent now */
+        c->send_deadline = LH_NEVER;
+        lh_conn_begin_close(c, true);
+    } else {
+        lh_conn_lose(c);
+    }
 }
 
 /* Closing while the client sends would be a reset, which may take the answer

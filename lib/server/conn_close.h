@@ -12,6 +12,10 @@
 /* The protocol has said its last word.  `lingers`: waits for the client. */
 void lh_conn_begin_close(struct lh_conn *c, bool lingers);
 
+/* After LH_NET_LOST: says why, if it was TLS that failed, and waits for the
+ * client to read its alert; else nothing can be said any more. */
+void lh_conn_fail(struct lh_conn *c);
+
 /* Goes on with it, once output leaves or input has come. */
 void lh_conn_shut(struct lh_conn *c);
 void lh_conn_discard(struct lh_conn *c);

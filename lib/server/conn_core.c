@@ -22,7 +22,8 @@ static const unsigned legal_moves[] = {
         TO(LH_CONN_PROXY) | TO(LH_CONN_HANDSHAKE) | TO(LH_CONN_SNIFF),
     [LH_CONN_PROXY] =
         TO(LH_CONN_HANDSHAKE) | TO(LH_CONN_SNIFF) | TO(LH_CONN_CLOSED),
-    [LH_CONN_HANDSHAKE] = TO(LH_CONN_OPEN) | TO(LH_CONN_CLOSED),
+    [LH_CONN_HANDSHAKE] =
+        TO(LH_CONN_OPEN) | TO(LH_CONN_LINGER) | TO(LH_CONN_CLOSED),
     [LH_CONN_SNIFF] = TO(LH_CONN_OPEN) | TO(LH_CONN_CLOSED),
     [LH_CONN_OPEN] = TO(LH_CONN_LINGER) | TO(LH_CONN_CLOSED),
     [LH_CONN_LINGER] = TO(LH_CONN_CLOSED),
@@ -155,14 +156,17 @@ void lh_conn_settle_as(struct lh_conn *c, unsigned now)
 
 /* --- the end -------------------------------------------------------------- */
 
+void lh_conn_count_failure(struct lh_conn *c)
+{
+    if (c->state == LH_CONN_HANDSHAKE && c->heard)
+        lh_count_add(&c->worker->ctx.counters.handshakes_failed, 1);
+}
+
 static void count_lost(struct lh_conn *c)
 {
-    struct lh_counters *counters = &c->worker->ctx.counters;
-
-    lh_count_sub(&counters->idle, c->counts_idle);
+    lh_count_sub(&c->worker->ctx.counters.idle, c->counts_idle);
     c->counts_idle = false;
-    if (c->state == LH_CONN_HANDSHAKE && c->heard)
-        lh_count_add(&counters->handshakes_failed, 1);
+    lh_conn_count_failure(c);
 }
 
 /* Whatever could call it back is taken away here. */

@@ -93,6 +93,9 @@ void lh_conn_settle(struct lh_conn *c);
 /* The same for one that is not closed and whose lh_conn_status() is `now`. */
 void lh_conn_settle_as(struct lh_conn *c, unsigned now);
 
+/* Its handshake fails, if it is in one. */
+void lh_conn_count_failure(struct lh_conn *c);
+
 /* Closes without a further word.  What it holds is freed by lh_conns_reap(),
  * since a caller up the stack may still look at it. */
 void lh_conn_lose(struct lh_conn *c);

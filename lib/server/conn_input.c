@@ -48,9 +48,7 @@ static void receive_input(struct lh_conn *c)
     lh_worker_look(c->worker);
     if (lh_conn_has_read(c, outcome))
         return;
-    c->transport->ops->send(c->transport); /* TLS says why in an alert */
-    lh_negotiate_log_loss(c);
-    lh_conn_lose(c);
+    lh_conn_fail(c);
 }
 
 /* A pipelined request can only be used once the answer before it has been

@@ -47,8 +47,7 @@ static bool has_left(struct lh_conn *c, enum lh_net outcome)
     case LH_NET_LOST:
         break;
     }
-    lh_negotiate_log_loss(c);
-    lh_conn_lose(c);
+    lh_conn_fail(c);
     return false;
 }
 

@@ -166,15 +166,17 @@ void lh_negotiate_handshake(struct lh_conn *c)
 /* A client that resets an open connection has gone, as it may over plain TCP:
  * that is no failure.  A handshake that it cuts off may well be one, for the
  * client may not have liked what it was shown. */
-void lh_negotiate_log_loss(const struct lh_conn *c)
+bool lh_negotiate_log_loss(const struct lh_conn *c)
 {
     char why[LH_TLS_FAILURE_BYTES];
 
     if (!(c->listener->flags & LHTTPD_LISTEN_TLS) ||
         !lh_tls_failure(c->transport, why))
-        return;
+        return false;
+    bool cut = lh_tls_is_cut(c->transport);
     if (c->state == LH_CONN_HANDSHAKE)
         LH_CONN_LOG(c, LH_LOG_HANDSHAKES, "TLS handshake failed: %s", why);
-    else if (!lh_tls_is_cut(c->transport))
+    else if (!cut)
         LH_CONN_LOG(c, LH_LOG_CLIENTS, "TLS connection failed: %s", why);
+    return !cut;
 }

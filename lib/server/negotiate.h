@@ -15,7 +15,8 @@ void lh_negotiate_begin(struct lh_conn *c);
 void lh_negotiate_handshake(struct lh_conn *c);
 void lh_negotiate_sniff(struct lh_conn *c);
 
-/* After LH_NET_LOST: logs why, if it was TLS that failed. */
-void lh_negotiate_log_loss(const struct lh_conn *c);
+/* After LH_NET_LOST: logs why, if it was TLS that failed.  True: it failed by
+ * what the client has sent, and the socket is sound. */
+bool lh_negotiate_log_loss(const struct lh_conn *c);
 
 #endif

@@ -269,6 +269,25 @@ class Handshake(harness.TestCase):
                 ("127.0.0.1", s.port)).strip(),
                 open(harness.certificate("rsa")[0]).read().strip())
 
+    def test_an_alert_reaches_who_still_sends(self):
+        """Closing at once would be a reset, which takes the alert away."""
+        context = harness.tls_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("AES128-SHA256")
+        out = ssl.MemoryBIO()
+        tls = context.wrap_bio(ssl.MemoryBIO(), out)
+        self.assertRaises(ssl.SSLWantReadError, tls.do_handshake)
+        hello = out.read()
+        with Server(*TOOLS, tls=("ec",)) as s:
+            for more in (1, 1000, 200_000):
+                with harness.Client(s.port) as c:
+                    c.send(hello + b"\x17\x03\x03\x40\0" + bytes(more))
+                    self.assertEqual(c.socket.recv(7, socket.MSG_WAITALL),
+                                     b"\x15\x03\x03\0\x02\x02\x28")
+                    self.assertEqual(c.socket.recv(1), b"")
+                    c.send(bytes(1000))
+                    s.wait_for_log("no cipher suite in common")
+            self.assertEqual(self.get(s).text, "hello\n")
 
     def test_failures_are_logged(self):
         """Who fails, and why, for an operator who asks for it."""
