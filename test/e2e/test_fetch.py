@@ -395,6 +395,93 @@ def example(name):
     return os.path.join(EXAMPLES, name)
 
 
+class Upstreams(harness.TestCase):
+    """A handler that asks five upstreams, each of which answers only when the
+    test says so: what has to come before what is a matter of order."""
+    N = 5
+
+    def setUp(self):
+        self.asked = threading.Semaphore(0)
+        self.go = [threading.Event() for _ in range(self.N)]
+        self.addCleanup(lambda: [e.set() for e in self.go])
+
+    def slow(self, i):
+        def serve(client):
+            if not read_head(client):
+                return
+            self.asked.release()
+            self.go[i].wait(PATIENCE)
+            client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+                           b"u%d" % i)
+        return serve
+
+    def ask(self, c, urls, options=""):
+        """The answer: what each upstream said, in the order of their ends."""
+        c.request("POST", "/", body=f"""
+            local fetch = ...
+            local ends = httpd.subscribe("ends")
+            for _, url in ipairs{{{urls}}} do
+                httpd.spawn(function()
+                    local r, why = fetch(url, {{timeout = 600, {options}}})
+                    httpd.publish("ends", r and r.body or why)
+                end)
+            end
+            local all = {{}}
+            for i = 1, {self.N} do all[i] = httpd.read(ends) end
+            return table.concat(all, " ")""".encode())
+
+    def five(self, kind, scheme, options=""):
+        with contextlib.ExitStack() as stack:
+            peers = [stack.enter_context(kind(self.slow(i)))
+                     for i in range(self.N)]
+            s = stack.enter_context(Server("/", script("fetch.lua"),
+                                           workers=1))
+            c = stack.enter_context(s.client())
+            self.ask(c, ", ".join(f"'{scheme}://127.0.0.1:{p.port}/'"
+                                  for p in peers), options)
+            # All are asked while none has answered: so they take as long as
+            # the slowest.
+            for _ in range(self.N):
+                self.assertTrue(self.asked.acquire(timeout=PATIENCE))
+            with s.client() as neighbour:
+                for n in range(100):
+                    if n % 20 == 0:  # new clients too
+                        self.assertEqual(self.get(s, "/neighbour").text,
+                                         "here")
+                    self.assertEqual(neighbour.ask(path="/neighbour").text,
+                                     "here")
+            self.assertFalse(c.readable())
+            self.release_in_turn(s, [3, 0, 4, 1])
+            self.assertFalse(c.readable())
+            self.go[2].set()
+            self.assertEqual(c.response().text.split("\n")[0], "u3 u0 u4 u1 u2")
+
+    def release_in_turn(self, s, order):
+        with s.client() as watcher:
+            watcher.request("POST", "/", body=f"""
+                local ends = httpd.subscribe("ends")
+                httpd.header{{["content-type"] = "text/plain"}}
+                httpd.flush()
+                for i = 1, {len(order)} do
+                    httpd.write(nil, httpd.read(ends))
+                    httpd.flush()
+                end""".encode())
+            watcher.head()
+            for i in order:
+                self.go[i].set()
+                watcher.until(b"u%d" % i)
+
+    def test_neighbours_do_not_notice_five_slow_ones(self):
+        self.five(Peer, "http")
+
+    def test_neither_by_tls(self):
+        harness.need_built_in("bearssl")
+        ca = Issuer("upstreams")
+        pair = ca.server("upstream", "IP:127.0.0.1")
+        self.five(lambda serve: TlsPeer(pair, serve), "https",
+                  f"ca = '{ca.pem}'")
+
+
 class Proxy(harness.TestCase):
     """examples/proxy.lua, in front of servers of every kind."""
 

@@ -10,3 +10,5 @@ httpd.register_handler("/", function()
     for i = 1, 4 do values[i] = tostring(values[i]) end
     httpd.write(nil, table.concat(values, "\n", 1, 4))
 end)
+
+httpd.register_handler("/neighbour", function() httpd.write(nil, "here") end)
