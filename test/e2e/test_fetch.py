@@ -614,9 +614,12 @@ class Redis(harness.TestCase):
             process = subprocess.Popen(
                 ["redis-server", "--port", "0", "--unixsocket", path,
                  "--unixsocketperm", "777", "--save", "", "--dir", d],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+                preexec_fn=lambda: os.umask(0), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            def listens():
+                with socket.socket(socket.AF_UNIX) as s:
+                    return s.connect_ex(path) == 0
             try:
-                wait_until(lambda: os.path.exists(path), "for redis-server")
+                wait_until(listens, "for redis-server")
                 yield path
             finally:
                 process.kill()

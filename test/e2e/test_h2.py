@@ -168,13 +168,11 @@ class Flow(harness.TestCase):
 
     def test_stop_answers_what_was_accepted(self):
         with Server("/", script("h2.lua")) as s:
-            before = s.descriptors()
             client = subprocess.Popen(
                 ["curl", "-sS", "-m", str(harness.PATIENCE), *PLAIN,
-                 s.url + "/slow"],
+                 s.url + "/told"],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            harness.wait_until(lambda: s.descriptors() > before,
-                               "for an accept")
+            s.wait_for_log("told begins")
             s.signal()
             out, err = client.communicate(timeout=harness.PATIENCE)
             self.assertEqual((out, err), ("at last\n", ""))

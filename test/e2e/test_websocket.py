@@ -154,7 +154,7 @@ class Frames(harness.TestCase):
 
     def test_silence_is_pinged_and_ended(self):
         with Server("/", script("websocket.lua"),
-                    limits={"ws_ping_ms": 300}) as s:
+                    limits={"ws_ping_ms": 1000}) as s:
             ws = self.open(s, "/echo")
             self.expect(ws, PING, b"")
             ws.send(frame(PONG))

@@ -54,6 +54,13 @@ httpd.register_handler("/big", function(env)
     end
 end)
 
+-- The same, and the log says that it has begun.
+httpd.register_handler("/told", function()
+    httpd.log("told begins")
+    httpd.sleep(1)
+    httpd.write(nil, "at last\n")
+end)
+
 httpd.register_handler("/slow", function()
     httpd.sleep(1)
     httpd.write(nil, "at last\n")
