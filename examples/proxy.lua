@@ -1,6 +1,7 @@
 -- A reverse proxy: passes requests on to another server, and its answers back,
 -- both as they come, however large they are.  Who is slow on either side holds
--- back the other, and nobody else.
+-- back the other, and nobody else.  A request with a body has an hour until its
+-- answer begins, one without a minute.
 --
 --     UPSTREAM=http://127.0.0.1:3000 lhttpd -f -p 8080 -l / proxy.lua
 
@@ -43,24 +44,33 @@ local function pass_header(answer)
     local fields = {[":status"] = answer.status}
     for _, field in ipairs(answer.list) do
         local name, value = field[1], field[2]
-        if name == "content-length" or
-           not is_ours(name, answer.fields.connection) then
+        if not is_ours(name, answer.fields.connection) then
             fields[name] = fields[name] or {}
             table.insert(fields[name], value)
         end
     end
+    -- It may be repeated, and beside chunks it says nothing (RFC 9112, 6.3).
+    local length = answer.fields["content-length"]
+    if length and not answer.fields["transfer-encoding"] then
+        fields["content-length"] = length:match("^%d+")
+    end
     httpd.header(fields)
 end
 
+local failures = {timeout = "408", ["too large"] = "413"}
+
 httpd.register_handler("/*", function(env, header)
-    local body
-    if httpd.read(nil, 0) then
-        -- nil and why where the client goes: that is no end of the body.
-        body = function() return httpd.read(nil) end
+    -- nil and why where the client goes: that is no end of the body, and never
+    -- looks like one to the other server.
+    local first, gone = httpd.read(nil, 0)
+    if gone then
+        return httpd.header{[":status"] = failures[gone] or "400"}
     end
+    local body = first and function() return httpd.read(nil) end
     local answer, why = fetch(upstream .. header[":path"], {
         method = header[":method"], fields = fields_for_upstream(env, header),
-        body = body, stream = true, redirects = false, timeout = 60})
+        body = body or nil, stream = true, redirects = false,
+        timeout = body and 3600 or 60})
     if not answer then
         httpd.log("warning", "upstream: ", why)
         httpd.header{[":status"] = why == "timeout" and "504" or "502"}

@@ -115,7 +115,12 @@ httpd.register_handler("/key/*", function(env, header)
         if reply then return httpd.header{[":status"] = "204"} end
     else
         reply, why = redis("GET", key)
-        if reply then return httpd.write(nil, reply) end
+        if reply then
+            -- Anybody may have put it there: it is no page of ours.
+            httpd.header{["content-type"] = "application/octet-stream",
+                         ["x-content-type-options"] = "nosniff"}
+            return httpd.write(nil, reply)
+        end
         if reply == false then return httpd.header{[":status"] = "404"} end
     end
     fail(why)

@@ -108,8 +108,8 @@ end
 -- What a browser calls a file is not to be believed: no directories, no hidden
 -- files, nothing that leads elsewhere.
 local function plain_name(name)
-    name = name:match("[^/\\]*$"):gsub("[^%w._-]", "_"):gsub("^%.+", "")
-    return name ~= "" and name:sub(-100) or "unnamed"
+    name = name:match("[^/\\]*$"):gsub("[^%w._-]", "_"):sub(-100):gsub("^%.+", "")
+    return name ~= "" and name or "unnamed"
 end
 
 local function take_form()

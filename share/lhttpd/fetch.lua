@@ -8,7 +8,7 @@
 --     if answer and answer.status == 200 then ... answer.body ... end
 --
 -- fetch(url [, options]) returns the answer, or nil and why not.  Options:
---   method      "GET"
+--   method      "GET"; as it is written, since case counts
 --   fields      header fields by name; a value is a string, a number or an array
 --   body        a string, or a function that returns pieces and then nil: sent in
 --               chunks (nil and why: the request is given up)
@@ -204,8 +204,10 @@ end
 
 -- Requests -------------------------------------------------------------------
 
+local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
+
 local function check_field(name, value)
-    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    if type(name) ~= "string" or not name:find(TOKEN) then
         error("fetch: '" .. tostring(name) .. "' is no name of a field", 0)
     end
     value = tostring(value)
@@ -273,7 +275,9 @@ end
 
 -- Answers --------------------------------------------------------------------
 
+-- The values of one name are joined at the end, since there may be thousands.
 local function parse_fields(text, answer)
+    local values = {}
     for line in text:gmatch("([^\n]*)\n?") do
         line = line:gsub("\r$", "")
         if line ~= "" then
@@ -281,10 +285,13 @@ local function parse_fields(text, answer)
                 "^([%w!#$%%&'*+.^_`|~-]+):[ \t]*(.-)[ \t]*$")
             if not name or value:find("[%z\r]") then return nil, "malformed" end
             name = name:lower()
-            local before = answer.fields[name]
-            answer.fields[name] = before and before .. ", " .. value or value
+            values[name] = values[name] or {}
+            table.insert(values[name], value)
             answer.list[#answer.list + 1] = {name, value}
         end
+    end
+    for name, list in pairs(values) do
+        answer.fields[name] = table.concat(list, ", ")
     end
     return true
 end
@@ -519,8 +526,8 @@ end
 local function request(url, options)
     local o = {}
     for name, value in pairs(options or {}) do o[name] = value end
-    local method = (o.method or "GET"):upper()
-    if not method:find("^[A-Z]+$") then error("fetch: no such method", 3) end
+    local method = o.method or "GET"
+    if not method:find(TOKEN) then error("fetch: no such method", 3) end
     local at, why = parse_url(url)
     if not at then return nil, why end
     local most = o.redirects or (o.redirects == nil and 5 or 0)

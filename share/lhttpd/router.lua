@@ -21,7 +21,9 @@ local function load_json()
         null = module.null,
         encode = module.encode,
         decode = function(text)
-            local value, at, why = module.decode(text, 1, module.null)
+            -- It calls itself for what is inside, and so may run out of stack.
+            local fine, value, at, why = pcall(module.decode, text, 1, module.null)
+            if not fine then return nil, "too deep" end
             if why then return nil, why end
             -- It stops at the end of the value, and nothing may follow.
             if text:find("%S", at) then return nil, "more than one value" end

@@ -143,8 +143,10 @@ class Scripts(harness.TestCase):
                               self.get(s).text)
                 big = os.urandom(1 << 20)
                 body = b""
+                # The last one has a dot where a name of 100 octets begins.
                 for name, data in ((b"a b.bin", big), (b"../../.c", b"two"),
-                                   (b"", b"")):
+                                   (b"", b""),
+                                   (b"x." + b"d" * 99, b"four")):
                     body += (b"--b\r\nContent-Disposition: form-data; "
                              b'name="file"; filename="' + name + b'"\r\n\r\n' +
                              data + b"\r\n")
@@ -153,13 +155,15 @@ class Scripts(harness.TestCase):
                     r = c.ask("POST", "/", form, body + b"--b--\r\n")
                     self.assertEqual((r.status, r.text),
                                      (200, "a_b.bin: 1048576 bytes\n"
-                                           "c: 3 bytes\n"))
+                                           "c: 3 bytes\n" + "d" * 99 +
+                                           ": 4 bytes\n"))
                     r = c.ask("POST", "/", form, body[:1 << 19])
                     self.assertEqual(r.status, 400)
                     r = c.ask("POST", "/", form, b"--b--")
                     self.assertEqual(r.text, "no file was sent\n")
                     self.assertEqual(c.ask("POST", "/", (), b"x").status, 415)
-            self.assertEqual(sorted(os.listdir(where)), ["a_b.bin", "c"])
+            self.assertEqual(sorted(os.listdir(where)),
+                             ["a_b.bin", "c", "d" * 99])
             with open(where + "/a_b.bin", "rb") as f:
                 self.assertEqual(f.read(), big)
 

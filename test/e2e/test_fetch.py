@@ -514,6 +514,44 @@ class Proxy(harness.TestCase):
         for name in ("te:", "x-other:", "connection:"):
             self.assertNotIn("\r\n" + name, seen[0])
 
+    def test_methods_of_every_kind(self):
+        """They are the client's: case counts, and letters are not all."""
+        seen = []
+        with Peer(answering(*[OK] * 3, seen=seen)) as p, \
+                self.before(p.port) as s, s.client() as c:
+            for method in ("M-SEARCH", "get", "BREW"):
+                self.assertEqual(c.ask(method).text, "ok")
+        self.assertEqual([head.split()[0] for head in seen],
+                         ["M-SEARCH", "get", "BREW"])
+
+    def test_lengths_that_are_doubtful(self):
+        for head, body in (
+                (b"content-length: 2, 2\r\n", b"ok"),
+                (b"content-length: 2\r\ncontent-length: 2\r\n", b"ok"),
+                (b"content-length: 1\r\ntransfer-encoding: chunked\r\n",
+                 b"2\r\nok\r\n0\r\n\r\n")):
+            with self.subTest(head), Peer(answering(
+                    b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body)) as p, \
+                    self.before(p.port) as s:
+                self.assertEqual(self.get(s).text, "ok")
+
+    def test_a_client_that_goes_before_its_body(self):
+        """What it wanted to send is not taken for nothing."""
+        seen = []
+        with Peer(answering(OK, OK, seen=seen)) as p, \
+                self.before(p.port, limits={"body_timeout_ms": 300}) as s:
+            with s.client() as c:
+                c.send("PUT /late HTTP/1.1\r\nhost: a\r\n"
+                       "content-length: 10\r\n\r\n")
+                self.assertEqual(c.response().status, 408)
+            with s.client() as c:
+                c.send("PUT /gone HTTP/1.1\r\nhost: a\r\n"
+                       "content-length: 10\r\n\r\n")
+                c.socket.shutdown(socket.SHUT_WR)
+                c.closed()
+            self.assertEqual(self.get(s, "/next").text, "ok")
+        self.assertEqual([head.split()[1] for head in seen], ["/next"])
+
     def test_streams_both_ways(self):
         """More than anybody keeps, up and down, over a server of ours."""
         up = os.urandom(1 << 20) * 8
@@ -636,7 +674,11 @@ class Redis(harness.TestCase):
                                                    "worker 0\n")
                 self.assertEqual(c.ask(path="/key/a").status, 404)
                 self.assertEqual(c.ask("PUT", "/key/a", body=value).status, 204)
-                self.assertEqual(c.ask(path="/key/a").body, value)
+                r = c.ask(path="/key/a")
+                self.assertEqual(r.body, value)
+                self.assertEqual((r.get("content-type"),
+                                  r.get("x-content-type-options")),
+                                 ("application/octet-stream", "nosniff"))
                 r = c.ask(path="/key/workers")  # of another type
                 self.assertEqual(r.status, 502)
                 self.assertIn("WRONGTYPE", r.text)
