@@ -78,6 +78,27 @@ lh_engine_decrypt_copy(const br_ssl_engine_context *engine, uint8_t type,
     return plain;
 }
 
+/* Has a record not left whole?  An engine that has failed knows it still, but
+ * gives it to nobody. */
+static inline bool lh_engine_owes(const br_ssl_engine_context *engine)
+{
+    return engine->oxc > engine->oxa;
+}
+
+/* What a record has at most before its payload (header, nonce), and behind. */
+#define LH_ENGINE_MARGIN_BYTES 32
+
+/* Makes a record of `payload`, where it lies, with the present keys, or without
+ * any before there are some; also of an engine that has failed.  Gives where
+ * its *n octets begin. */
+static inline const uint8_t *lh_engine_encrypt(br_ssl_engine_context *engine,
+                                               uint8_t type, uint8_t *payload,
+                                               size_t *n)
+{
+    return engine->out.vtable->encrypt(&engine->out.vtable, type, BR_TLS12,
+                                       payload, n);
+}
+
 /* The master secret is all that a former client leaves which matters: the
  * traffic keys are overwritten by the next handshake or by freeing. */
 static inline void lh_engine_forget_secret(br_ssl_engine_context *engine)

@@ -295,16 +295,23 @@ static enum lh_net engine_drain(struct tls *tls)
     return sent;
 }
 
-/* BearSSL closes without a word where it is about the client's certificate.
- * Neither side has keys then, so that an alert is seven octets in the clear. */
+/* BearSSL closes without a word where the client has made a mistake that its
+ * handshake has no answer to. */
 static void send_alert(struct tls *tls)
 {
+    uint8_t room[LH_ENGINE_MARGIN_BYTES + 2 + LH_ENGINE_MARGIN_BYTES];
+    uint8_t *payload = room + LH_ENGINE_MARGIN_BYTES;
     int alert = lh_tls_context_alert(tls->context,
                                      br_ssl_engine_last_error(tls->engine));
-    const uint8_t record[] = {RECORD_ALERT, 3, 3, 0, 2, 2, (uint8_t)alert};
+    size_t n = 2;
 
-    if (alert >= 0 && tls->phase == PHASE_HANDSHAKE)
-        (void)lh_net_send(&tls->base, record, sizeof(record));
+    if (alert < 0 || lh_engine_owes(tls->engine))
+        return;
+    payload[0] = 2; /* fatal */
+    payload[1] = (uint8_t)alert;
+    const uint8_t *record =
+        lh_engine_encrypt(tls->engine, RECORD_ALERT, payload, &n);
+    (void)lh_net_send(&tls->base, record, n);
 }
 
 /* The engine is closed: by an error, or after both sides said goodbye. */

@@ -290,21 +290,37 @@ void lh_tls_context_end_auth(struct lh_tls_context *context)
 
 int lh_tls_context_alert(const struct lh_tls_context *context, int error)
 {
-    if (!context->auth)
+    static const uint8_t alerts[] = {
+        /* What it says of lengths in a message that do not fit. */
+        [BR_ERR_BAD_PARAM] = BR_ALERT_DECODE_ERROR,
+        [BR_ERR_UNSUPPORTED_VERSION] = BR_ALERT_PROTOCOL_VERSION,
+        [BR_ERR_BAD_VERSION] = BR_ALERT_PROTOCOL_VERSION,
+        [BR_ERR_BAD_LENGTH] = BR_ALERT_RECORD_OVERFLOW,
+        [BR_ERR_TOO_LARGE] = BR_ALERT_RECORD_OVERFLOW,
+        [BR_ERR_BAD_MAC] = BR_ALERT_BAD_RECORD_MAC,
+        [BR_ERR_UNKNOWN_TYPE] = BR_ALERT_UNEXPECTED_MESSAGE,
+        [BR_ERR_UNEXPECTED] = BR_ALERT_UNEXPECTED_MESSAGE,
+        [BR_ERR_BAD_CCS] = BR_ALERT_UNEXPECTED_MESSAGE,
+        [BR_ERR_BAD_ALERT] = BR_ALERT_DECODE_ERROR,
+        [BR_ERR_BAD_HANDSHAKE] = BR_ALERT_DECODE_ERROR,
+        [BR_ERR_OVERSIZED_ID] = BR_ALERT_DECODE_ERROR,
+        [BR_ERR_BAD_SNI] = BR_ALERT_DECODE_ERROR,
+        [BR_ERR_BAD_FRAGLEN] = BR_ALERT_ILLEGAL_PARAMETER,
+        [BR_ERR_BAD_SECRENEG] = BR_ALERT_HANDSHAKE_FAILURE,
+        [BR_ERR_BAD_FINISHED] = BR_ALERT_DECRYPT_ERROR,
+        [BR_ERR_INVALID_ALGORITHM] = BR_ALERT_ILLEGAL_PARAMETER,
+        [BR_ERR_BAD_SIGNATURE] = BR_ALERT_DECRYPT_ERROR,
+        [BR_ERR_WRONG_KEY_USAGE] = BR_ALERT_UNSUPPORTED_CERTIFICATE,
+        [BR_ERR_NO_CLIENT_AUTH] = BR_ALERT_HANDSHAKE_FAILURE,
+    };
+
+    if (error >= BR_ERR_RECV_FATAL_ALERT)
         return -1;
-    switch (error) {
-    case BR_ERR_NO_CLIENT_AUTH:
-        return BR_ALERT_HANDSHAKE_FAILURE;
-    case BR_ERR_BAD_SIGNATURE:
-    case BR_ERR_INVALID_ALGORITHM:
-        return BR_ALERT_DECRYPT_ERROR;
-    case BR_ERR_WRONG_KEY_USAGE:
-        return BR_ALERT_UNSUPPORTED_CERTIFICATE;
-    case BR_ERR_X509_NOT_TRUSTED: /* what client_auth.c says for all */
+    if (error == BR_ERR_X509_NOT_TRUSTED && context->auth)
         return lh_client_fault_alert(context->auth->cert.fault);
-    default:
-        return -1;
-    }
+    if (error < (int)sizeof(alerts) && alerts[error])
+        return alerts[error];
+    return BR_ALERT_INTERNAL_ERROR;
 }
 
 /* Without authorities no certificate is asked for.  False: no memory. */

@@ -72,8 +72,8 @@ bool lh_tls_context_lacks_memory(const struct lh_tls_context *context);
 bool lh_tls_context_is_goodbye(const struct lh_tls_context *context,
                                const uint8_t *record, size_t n);
 
-/* The alert for which the engine's error stands, of those about the client's
- * certificate, for which it sends none; -1: it is none of them. */
+/* The alert for which the engine's error stands (RFC 5246, 7.2.2), since the
+ * engine itself sends none; -1: one of the two sides has sent an alert. */
 int lh_tls_context_alert(const struct lh_tls_context *context, int error);
 
 /* Forgets what is known of the client's certificate. */

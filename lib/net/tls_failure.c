@@ -50,6 +50,7 @@ static const char *engine_words(int error)
         return "a record of an unknown type";
     case BR_ERR_UNEXPECTED:
         return "a message that is not expected there";
+    case BR_ERR_BAD_PARAM: /* so it says of lengths that do not fit */
     case BR_ERR_BAD_HANDSHAKE:
     case BR_ERR_OVERSIZED_ID:
     case BR_ERR_BAD_SNI:

@@ -1106,6 +1106,42 @@ static void hears_damage_behind_a_record(void **state)
     hang_up();
 }
 
+/* In the clear before there are keys, encrypted afterwards. */
+static void tells_the_client_its_fault(void **state)
+{
+    static const struct {
+        const char *octets;
+        size_t n;
+        uint8_t alert;
+    } cases[] = {
+        {"\x16\3\1\0\5\1\0\0\1\1", 10, 50},
+        {"\x16\3\3\xff\xff\1", 6, 22},
+#if TEST_BEARSSL /* OpenSSL is silent before a first handshake message */
+        {"\x17\3\3\0\1x", 6, 10},
+#endif
+    };
+    static const uint8_t forged[31] = {21, 3, 3, 0, 26, 0, 0};
+    uint8_t got[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const uint8_t record[] = {21, 3, 3, 0, 2, 2, cases[i].alert};
+        send_raw(cases[i].octets, cases[i].n, false);
+        assert_int_equal(read(client.fd, got, sizeof(got)), sizeof(record));
+        assert_memory_equal(got, record, sizeof(record));
+        hang_up();
+    }
+    connect_client();
+    assert_true(start_and_shake(NULL, false));
+    assert_int_equal(write(client.fd, forged, 31), 31);
+    assert_int_equal(server->ops->receive(server), LH_NET_LOST);
+    while (test_tls_client_pump(&client))
+        ;
+    assert_int_equal(br_ssl_engine_last_error(&client.ssl.eng),
+                     BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_RECORD_MAC);
+    hang_up();
+}
+
 static void takes_fin_for_an_end(void **state)
 {
     (void)state;
@@ -1406,6 +1442,7 @@ int main(void)
         WITH_SERVER(tells_alerts_apart),
         WITH_SERVER(gathers_an_alert_in_pieces),
         WITH_SERVER(is_lost_by_bad_alerts),
+        WITH_SERVER(tells_the_client_its_fault),
         WITH_SERVER(hears_damage_behind_a_record),
         WITH_SERVER(takes_fin_for_an_end),
         WITH_SERVER(refuses_renegotiation),
