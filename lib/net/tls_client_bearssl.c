@@ -16,6 +16,7 @@
 #include "net/client_auth.h"
 #include "net/cred.h"
 #include "net/der.h"
+#include "net/engine.h"
 #include "net/tls_context.h"
 #include "net/tls_failure.h"
 #include "net/trust.h"
@@ -242,9 +243,20 @@ static bool feed_engine(struct client *c)
     return true;
 }
 
-/* A FIN without TLS's goodbye may be anybody's, so it is no end. */
-static enum lh_net fill_chunk(struct client *c)
+/* The engine takes no output any more, but may still have to answer. */
+static bool hears_goodbye(struct client *c)
 {
+    c->ended |=
+        c->state == LH_TLS_CLIENT_READY && lh_engine_heard_close(&c->tls.eng);
+    return c->ended;
+}
+
+/* Once.  A FIN without TLS's goodbye may be anybody's, so it is no end. */
+static enum lh_net fill_chunk(struct client *c, bool *filled)
+{
+    if (*filled)
+        return LH_NET_AGAIN;
+    *filled = true;
     if (!lh_chunk_hold(c->base.pools, &c->raw))
         return lose_client(c, "no memory");
     ssize_t n = lh_net_receive(&c->base, c->raw.p, LH_NET_CHUNK_BYTES);
@@ -259,9 +271,13 @@ static enum lh_net fill_chunk(struct client *c)
                             : "the server closed the connection");
 }
 
+/* One chunk of the socket's at most: a server that sends without end does not
+ * hold the thread.  Behind the server's goodbye there is nothing to receive,
+ * though ours may have to wait for room. */
 static enum lh_net client_receive(struct lh_transport *t)
 {
     struct client *c = client_of(t);
+    bool filled = false;
 
     while (c->state != LH_TLS_CLIENT_FAILED && !c->ended) {
         enum lh_net r = client_send(t);
@@ -271,9 +287,11 @@ static enum lh_net client_receive(struct lh_transport *t)
             return client_engine_ended(c);
         if (state & BR_SSL_RECVAPP)
             return LH_NET_OK;
+        if (hears_goodbye(c))
+            break;
         if (!(state & BR_SSL_RECVREC))
             return r == LH_NET_LOST ? r : LH_NET_AGAIN;
-        if (!lh_chunk_waits(&c->raw) && (r = fill_chunk(c)) != LH_NET_OK)
+        if (!lh_chunk_waits(&c->raw) && (r = fill_chunk(c, &filled)))
             return r;
         if (!feed_engine(c))
             return LH_NET_LOST;

@@ -1,0 +1,163 @@
+/* TLS as a client, on a socket pair: what test/e2e/test_connect_tls.py cannot
+ * bring about.  The other end is the server's transport, or octets by hand. */
+#include "net/tls.h"
+#include "net/tls_client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DATA TEST_DATA "/tls/"
+
+#define STEPS_MAX 2000 /* of a loop that must come to an end */
+
+static struct lh_net_pools pools, server_pools;
+static struct lh_creds *creds;
+static struct lh_tls_shared *shared;
+static struct lh_trust *trust;
+static struct lh_transport *client, *server;
+static int far; /* the other end of the client's socket */
+
+static int set_up(void **state)
+{
+    lhttpd_certificate_t from = lhttpd_certificate_init();
+    struct lh_err err;
+    int fds[2];
+
+    (void)state;
+    from.chain_file = DATA "ec256.pem";
+    from.key_file = DATA "ec256.key";
+    creds = lh_creds_new();
+    assert_int_equal(lh_creds_add(creds, &from, &err), 0);
+    assert_int_equal(lh_tls_shared_new(&shared, creds, false, &err), 0);
+    assert_int_equal(lh_trust_new(&trust, DATA "root.pem", &err), 0);
+    lh_net_pools_init(&pools);
+    lh_net_pools_init(&server_pools);
+    server_pools.tls = lh_tls_worker_new(shared);
+    assert_non_null(server_pools.tls);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds),
+                     0);
+    far = fds[1];
+    client = lh_tls_client_new(&pools, fds[0], trust, "a.example.org");
+    assert_non_null(client);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    close(client->fd);
+    client->ops->free(client);
+    if (server)
+        server->ops->free(server);
+    server = NULL;
+    close(far);
+    lh_tls_worker_free(server_pools.tls); /* asserts that nothing is out */
+    lh_net_pools_deinit(&server_pools);
+    lh_net_pools_deinit(&pools);
+    lh_trust_free(trust);
+    lh_tls_shared_free(shared);
+    lh_creds_free(creds);
+    return 0;
+}
+
+static void shake_hands(void)
+{
+    server = lh_tls_new(&server_pools, far);
+    assert_non_null(server);
+    for (int i = 0; i < STEPS_MAX; i++) {
+        assert_int_not_equal(client->ops->receive(client), LH_NET_LOST);
+        assert_int_not_equal(server->ops->receive(server), LH_NET_LOST);
+        server->ops->send(server);
+        if (lh_tls_client_state(client) == LH_TLS_CLIENT_READY &&
+            lh_tls_state(server) == LH_TLS_READY)
+            return;
+    }
+    fail_msg("the handshake does not end");
+}
+
+/* A server that sends without end would hold its worker, however little there
+ * is in what it sends. */
+static void takes_one_chunk_at_a_time(void **state)
+{
+    static const uint8_t alert[] = {21, 3, 3, 0, 2, 1, 90};
+    size_t sent = 0, taken = 0;
+    uint8_t octets[sizeof(alert) * 512];
+    int room = 8 * LH_NET_CHUNK_BYTES;
+
+    (void)state;
+    setsockopt(far, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    for (size_t i = 0; i < sizeof(octets); i++)
+        octets[i] = alert[i % sizeof(alert)];
+    for (ssize_t n = 0; n >= 0; n = send(far, octets, sizeof(octets), 0))
+        sent += (size_t)n;
+    assert_true(sent > 2 * LH_NET_CHUNK_BYTES);
+    while (taken < sent) {
+        assert_int_equal(client->ops->receive(client), LH_NET_AGAIN);
+        size_t left = lh_sock_unread(client->fd);
+        assert_true(sent - left > taken);
+        assert_true(sent - left <= taken + LH_NET_CHUNK_BYTES);
+        taken = sent - left;
+    }
+}
+
+static void fill_client(void)
+{
+    size_t room;
+
+    for (int i = 0; i < STEPS_MAX; i++) {
+        uint8_t *p = client->ops->buf(client, &room);
+        if (p) {
+            memset(p, 'x', room);
+            client->ops->ack(client, room);
+        }
+        if (client->ops->send(client) == LH_NET_AGAIN)
+            return;
+    }
+    fail_msg("the socket takes all");
+}
+
+/* The server says goodbye while the client still has to be rid of a record:
+ * once that has left nothing can, and who writes learns it. */
+static void a_goodbye_ends_what_is_written(void **state)
+{
+    static char octets[65536];
+    size_t room;
+
+    (void)state;
+    shake_hands();
+    fill_client();
+    assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+    assert_int_equal(client->ops->receive(client), LH_NET_EOF);
+    for (int i = 0; i < STEPS_MAX; i++) {
+        while (read(far, octets, sizeof(octets)) > 0)
+            continue;
+        enum lh_net sent = client->ops->send(client);
+        if (sent == LH_NET_LOST) {
+            assert_null(client->ops->buf(client, &room));
+            return;
+        }
+        assert_true(sent == LH_NET_AGAIN || client->ops->unsent(client) ||
+                    client->ops->buf(client, &room));
+    }
+    fail_msg("nobody learns it");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(takes_one_chunk_at_a_time, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_goodbye_ends_what_is_written, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests_name("tls_client", tests, NULL, NULL);
+}
