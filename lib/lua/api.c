@@ -106,12 +106,22 @@ int lh_api_error(lua_State *L, const char *format, ...)
     return lua_error(L);
 }
 
+/* What it is called; this may push that. */
+static const char *kind_of(lua_State *L, int index)
+{
+    if (lua_isnone(L, index))
+        return "no value";
+    if (lua_type(L, index) == LUA_TUSERDATA &&
+        luaL_getmetafield(L, index, "__name") && lua_type(L, -1) == LUA_TSTRING)
+        return lua_tostring(L, -1);
+    return luaL_typename(L, index);
+}
+
 int lh_api_argument_error(lua_State *L, int index, const char *function,
                           const char *expected)
 {
-    return lh_api_error(
-        L, "bad argument #%d to '%s' (%s expected, got %s)", index, function,
-        expected, lua_isnone(L, index) ? "no value" : luaL_typename(L, index));
+    return lh_api_error(L, "bad argument #%d to '%s' (%s expected, got %s)",
+                        index, function, expected, kind_of(L, index));
 }
 
 /* --- arguments ------------------------------------------------------------ */
@@ -143,6 +153,21 @@ bool lh_api_options(lua_State *L, int index, const char *function,
 static const char *const too_long =
     "the handler ran for too long without a pause";
 
+const char *lh_api_gone_text(const struct lh_task *task)
+{
+    if (task->cut)
+        return "the time to stop is over, and the handler does not look";
+    if (task->spawned || task->job)
+        return "a function beside handlers has no client, and this one does "
+               "not look";
+    return "the client is gone, and the handler does not look";
+}
+
+static const char *end_text(const struct lh_task *task)
+{
+    return task->overran ? too_long : lh_api_gone_text(task);
+}
+
 /* A hook, called with each step of a handler that is to end. */
 static void raise_again(lua_State *L, lua_Debug *ar)
 {
@@ -152,8 +177,7 @@ static void raise_again(lua_State *L, lua_Debug *ar)
     lua_getfield(L, LUA_REGISTRYINDEX, "lhttpd.vm");
     vm = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    lh_api_error(L, "%s",
-                 vm->current && vm->current->overran ? too_long : LH_GONE_TEXT);
+    lh_api_error(L, "%s", vm->current ? end_text(vm->current) : too_long);
 }
 
 /* Ends a handler that cannot be left alone where it is, as by not resuming it:
@@ -163,7 +187,7 @@ static int end_by_error(lua_State *L, const struct lh_task *task)
 {
     lua_sethook(L, raise_again, LUA_MASKCOUNT, 1);
     lua_sethook(task->co, raise_again, LUA_MASKCOUNT, 1);
-    return lh_api_error(L, "%s", task->overran ? too_long : LH_GONE_TEXT);
+    return lh_api_error(L, "%s", end_text(task));
 }
 
 /* The first call after too long a stretch is logged and raises, so that a
@@ -198,13 +222,6 @@ struct lh_task *lh_api_task(lua_State *L, const char *function)
         lh_api_error(L, "%s: there is no request here", function);
     check_time(L, task, function);
     return task;
-}
-
-void lh_api_stream(lua_State *L, const char *function)
-{
-    if (lua_isnoneornil(L, 1))
-        return;
-    lh_api_argument_error(L, 1, function, "file or nil");
 }
 
 /* Fractions are rounded up: nobody is woken too early.  More than some 30,000

@@ -61,14 +61,12 @@ void lh_api_push_place_of(lua_State *L, lua_State *co);
  * has made that mistake once. */
 void lh_api_note_line(lua_State *L, struct lh_task *task, int level);
 
-/* Raises if the stream argument, the first one, is not the client. */
-void lh_api_stream(lua_State *L, const char *function);
-
 /* A time-out in seconds as milliseconds; LH_NEVER for none. */
 uint64_t lh_api_timeout(lua_State *L, int index, const char *function);
 
-/* Why a handler is ended that goes on without its client. */
-#define LH_GONE_TEXT "the client is gone, and the handler does not look"
+/* Why a handler is ended that goes on without its client, or a function beside
+ * handlers, which never had one. */
+const char *lh_api_gone_text(const struct lh_task *task);
 
 /* Does a stop end the task's wait, which has a time-out?  Once is enough: who
  * goes on waiting is not to do so in a busy loop. */

@@ -143,9 +143,8 @@ static int read_other_begin(lua_State *L, struct lh_task *task)
         return lh_part_read_begin(L, task);
     if (lh_socket_at(L, 1))
         return lh_socket_read_begin(L, task);
-    return lh_api_argument_error(L, 1, "httpd.read",
-                                 "file, socket, subscription, websocket, part "
-                                 "or nil");
+    return lh_file_no_stream(L, "httpd.read",
+                             "socket, subscription, websocket, part or nil");
 }
 
 static int read_begin(lua_State *L)

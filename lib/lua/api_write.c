@@ -181,7 +181,8 @@ static enum target find_target(lua_State *L, const struct lh_task *task)
         return TO_WEBSOCKET;
     if (lh_socket_at(L, 1))
         return TO_SOCKET;
-    lh_api_stream(L, "httpd.write");
+    if (!lua_isnoneornil(L, 1))
+        lh_file_no_stream(L, "httpd.write", "socket, websocket or nil");
     check_plain(L, task, "httpd.write");
     return TO_CLIENT;
 }

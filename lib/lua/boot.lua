@@ -456,9 +456,6 @@ function httpd.close(stream, timeout, reason)
     end
     local is_socket, closed, why, code = close_socket(stream, timeout)
     if is_socket then return results(closed, why, code) end
-    if not close_file then
-        error('httpd.close: this is no socket, subscription or websocket', 2)
-    end
     return close_file(stream, timeout)
 end
 

@@ -145,8 +145,6 @@ static int close_begin(lua_State *L)
     if (!lh_gc_runs_alone(L, vm))
         return lh_api_refuse(L);
     lua_settop(L, 2);
-    if (!lh_file_is_first(L))
-        return lh_api_argument_error(L, 1, "httpd.close", "file");
     file = lh_file_find(L, vm, 1);
     waits = file ? lh_file_wait_for_turn(L, file, timeout_ms) : 0;
     if (waits)

@@ -20,6 +20,8 @@
 #include "os/pipe.h"
 #include "os/stdio.h"
 
+#include <stdio.h>
+
 /* How long a response may wait for an operation on a file. */
 #define LATE_MS 20
 
@@ -372,6 +374,14 @@ void lh_file_open_handle(const struct lh_file *file, void *handle, FILE *fp)
 bool lh_file_is_first(lua_State *L)
 {
     return lh_lua_is_file(L, 1);
+}
+
+int lh_file_no_stream(lua_State *L, const char *function, const char *others)
+{
+    char expected[80];
+
+    snprintf(expected, sizeof(expected), "file, %s", others);
+    return lh_api_argument_error(L, 1, function, expected);
 }
 
 /* The order matters: what raises comes before the first change.  A write does

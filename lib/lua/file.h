@@ -107,6 +107,10 @@ bool lh_file_prepare(lua_State *L, struct lh_vm *vm);
 /* Is the first argument a file? */
 bool lh_file_is_first(lua_State *L);
 
+/* Raises: the first argument is no stream that the function takes, which are
+ * files, where the build has them, and `others`: "socket or nil". */
+int lh_file_no_stream(lua_State *L, const char *function, const char *others);
+
 /* The state of the first argument, which becomes ours.  NULL: it is another
  * task's turn, see lh_file_await_turn().  Raises if it is closed.  An error of
  * os/error.h is left in *error. */

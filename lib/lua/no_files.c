@@ -43,6 +43,11 @@ bool lh_file_is_first(lua_State *L)
     return false;
 }
 
+int lh_file_no_stream(lua_State *L, const char *function, const char *others)
+{
+    return lh_api_argument_error(L, 1, function, others);
+}
+
 int lh_file_read_begin(lua_State *L, struct lh_task *task)
 {
     (void)task;

@@ -86,7 +86,7 @@ static void abandon(struct lh_task *task, lua_State *L)
     if (task->vm->kill.on)
         lh_kill_push_message(L, task->co, task->vm);
     else
-        lua_pushliteral(L, LH_GONE_TEXT);
+        lua_pushstring(L, lh_api_gone_text(task));
     lh_lua_traceback(L, task->co);
     message.p = lua_tolstring(L, -1, &message.n);
     task->vm->current = NULL;

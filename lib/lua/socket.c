@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "lua/api.h"
+#include "lua/file.h"
 #include "lua/gc.h"
 #include "os/error.h"
 #include "os/evq.h"
@@ -513,13 +514,16 @@ static int shut_socket(lua_State *L, struct lh_socket *s)
     return 1;
 }
 
-/* socket_close(value, how): the part of httpd.close.  False: it is no socket;
- * else true and the results. */
+/* socket_close(value, how): the part of httpd.close.  False: it is a file; else
+ * true and the results.  Other kinds were asked for before. */
 static int socket_close(lua_State *L)
 {
     struct lh_socket *s = lh_socket_at(L, 1);
 
     lua_settop(L, 2);
+    if (!s && !lh_file_is_first(L))
+        return lh_file_no_stream(L, "httpd.close",
+                                 "socket, subscription or websocket");
     lua_pushboolean(L, s != NULL);
     if (!s)
         return 1;

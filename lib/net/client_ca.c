@@ -68,6 +68,8 @@ static int take_anchor(void *context, const uint8_t *der, size_t n)
 static int source_make(struct ca_source **out, const lhttpd_client_ca_t *from,
                        struct lh_err *err)
 {
+    struct lh_cred_from certificates = {"client CA", from->file, from->pem,
+                                        from->pem_size};
     struct ca_source *source = lh_calloc(1, sizeof(*source));
     int code = 0;
 
@@ -80,8 +82,7 @@ static int source_make(struct ca_source **out, const lhttpd_client_ca_t *from,
     if (!code && from->file && !(source->file = lh_strdup(from->file)))
         code = lh_err_memory(err);
     if (!code)
-        code = lh_cred_each(from->file, from->pem, from->pem_size, take_anchor,
-                            source, err);
+        code = lh_cred_each(&certificates, take_anchor, source, err);
     if (code)
         source_free(source);
     else

@@ -303,12 +303,13 @@ static int take_each(void *context, const struct lh_pem_object *object)
     return code;
 }
 
-int lh_cred_each(const char *file, const void *p, size_t n, lh_cred_take take,
+int lh_cred_each(const struct lh_cred_from *from, lh_cred_take take,
                  void *context, struct lh_err *err)
 {
     struct each each = {.take = take, .context = context, .err = err};
     struct source source;
-    int code = source_open(&source, "client CA", file, p, n, err);
+    int code =
+        source_open(&source, from->kind, from->file, from->p, from->n, err);
 
     if (!code) {
         code = read_with(&source, take_each, "CERTIFICATE", &each, err);

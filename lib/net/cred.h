@@ -61,12 +61,21 @@ struct lh_keypair;
 int lh_cred_read(struct lh_keypair *pair, const lhttpd_certificate_t *from,
                  struct lh_err *err);
 
-/* In cred.c too: calls `take` for each certificate of a PEM or DER file, or
- * memory where `file` is NULL.  It returns 0, LHTTPD_ENOMEM, or LHTTPD_ECERT
- * where the certificate cannot be used.  Errors as lh_creds_add(). */
+/* Certificates in PEM or DER: a file, or memory where `file` is NULL. */
+struct lh_cred_from {
+    const char *kind; /* what messages call it: "client CA" */
+    const char *file;
+    const void *p;
+    size_t n;
+};
+
+/* In cred.c too: calls `take` for each certificate.  It returns 0,
+ * LHTTPD_ENOMEM, or LHTTPD_ECERT where the certificate cannot be used.  Errors
+ * as lh_creds_add(). */
 typedef int (*lh_cred_take)(void *context, const uint8_t *der, size_t n);
-int lh_cred_each(const char *file, const void *p, size_t n, lh_cred_take take,
+int lh_cred_each(const struct lh_cred_from *from, lh_cred_take take,
                  void *context, struct lh_err *err);
+
 /* What a reload cannot read, and what then. */
 void lh_cred_log_unreadable(const struct lh_log *log, lhttpd_log_level_t level,
                             const char *words, const char *which, int error);

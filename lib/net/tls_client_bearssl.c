@@ -64,7 +64,7 @@ static int take_trusted(void *context, const uint8_t *der, size_t n)
 
 int lh_trust_new(struct lh_trust **out, const char *file, struct lh_err *err)
 {
-    const char *path = lh_trust_file(file);
+    struct lh_cred_from from = {"ca", lh_trust_file(file), NULL, 0};
     struct lh_trust *trust = lh_calloc(1, sizeof(*trust));
 
     if (!trust || !(trust->anchors = lh_anchors_new())) {
@@ -72,10 +72,11 @@ int lh_trust_new(struct lh_trust **out, const char *file, struct lh_err *err)
         return lh_err_memory(err);
     }
     trust->lenient = file == NULL;
-    int r = path ? lh_cred_each(path, NULL, 0, take_trusted, trust, err)
-                 : lh_err_set(err, LHTTPD_ECERT,
-                              "the system has no file of authorities where "
-                              "they usually are: give one as `ca`");
+    int r = from.file
+                ? lh_cred_each(&from, take_trusted, trust, err)
+                : lh_err_set(err, LHTTPD_ECERT,
+                             "the system has no file of authorities where "
+                             "they usually are: give one as `ca`");
     if (r) {
         lh_trust_free(trust);
         return r;

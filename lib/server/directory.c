@@ -125,7 +125,7 @@ int lh_directory_set_mime_types(struct lh_directory_settings *settings,
     int r = lh_read_file(path, MIME_TYPES_BYTES_MAX, &text, &n, err);
 
     if (r < 0)
-        return r == LHTTPD_ESYSTEM ? LHTTPD_EINVAL : r;
+        return r;
     if (lh_media_init(&media, text, n) < 0)
         return lh_err_memory(err);
     lh_media_deinit(&settings->media);

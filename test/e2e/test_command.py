@@ -128,10 +128,12 @@ class BadInput(harness.TestCase):
                 (["/no/such/a.log"], ("-o", "access_log=/no/such/a.log")),
                 (["/no/such/e.log"], ("-o", "log_file=/no/such/e.log")),
                 (["/no/such.pem"], ("-o", "client_ca=/no/such.pem", *pem)),
+                (["/no/such.types"], ("-o", "mime_types=/no/such.types")),
                 (["no-such-user"], ("-o", "unix_owner=no-such-user")),
                 (["no-such-group"], ("-o", "unix_group=no-such-group")),
                 (["no-such-user"], ("-u", "no-such-user")),
-                (["/no/such.lua"], ("-l", "/x", "/no/such.lua"))):
+                (["/no/such.lua"], ("-l", "/x", "/no/such.lua")),
+                (["/no/such.d"], ("-s", "/x", "/no/such.d"))):
             with self.subTest(args=args):
                 self.refused(1, names, "-f", "-a", "127.0.0.1", "-p", "0",
                              *args, *TOOLS)

@@ -227,7 +227,8 @@ class Certificates(harness.TestCase):
                 found = self.lua(code.replace("tls = true",
                                               f"tls = true, ca = '{ca}'"))
                 self.assertEqual(found[0], "nil")
-                self.assertIn(ca, found[1])
+                self.assertIn(f"ca '{ca}': ", found[1])
+                self.assertNotIn("client", found[1])
 
     def test_mistakes_raise(self):
         for call, words in (

@@ -316,7 +316,14 @@ static void writes(void **state)
          "httpd.write: the table has no item 1; only an array can be written"},
         {"httpd.write(nil, {}) httpd.write(nil, {'a', b = 1})", 200, "a"},
         {"httpd.write(nil, try(httpd.write, 'x', 'y'))", 200,
-         "bad argument #1 to 'httpd.write' (file or nil expected, got string)"},
+         "bad argument #1 to 'httpd.write' (file, socket, websocket or nil "
+         "expected, got string)"},
+        {"httpd.write(nil, try(httpd.close, 'x'))", 200,
+         "bad argument #1 to 'httpd.close' (file, socket, subscription or "
+         "websocket expected, got string)"},
+        {"httpd.write(nil, try(httpd.close))", 200,
+         "bad argument #1 to 'httpd.close' (file, socket, subscription or "
+         "websocket expected, got nil)"},
         {"httpd.write(nil, try(httpd.write, io.stdout, 'y'))", 200,
          "httpd.write: there is no server here"},
         {"httpd.write(nil, try(httpd.write, nil, 'y', 'soon'))", 200,

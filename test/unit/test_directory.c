@@ -131,7 +131,7 @@ static void mistakes(void **state)
     assert_int_equal(lhttpd_server_set(s, "cache_control", "a\nb"),
                      LHTTPD_EINVAL);
     assert_int_equal(lhttpd_server_set(s, "mime_types", "/nonexistent"),
-                     LHTTPD_EINVAL);
+                     LHTTPD_ESYSTEM);
     assert_non_null(strstr(lhttpd_server_error(s), "/nonexistent"));
     lhttpd_server_destroy(s);
 }

@@ -109,6 +109,29 @@ static void test_errors(void **state)
     end();
 }
 
+/* One that goes on without looking at its answers is ended, in words of its
+ * own: it never had a client that could be gone. */
+static void test_nobody_to_write_to(void **state)
+{
+    (void)state;
+    begin("httpd.register_handler('/', function()\n"
+          "  httpd.spawn(function()\n"
+          "    while true do httpd.write(nil, 'x') end end)\n"
+          "  httpd.write(nil, 'ok') end)\n"
+          "httpd.every(60, function()\n"
+          "  while true do httpd.write(nil, 'x') end end)");
+    expect("/", "ok");
+    test_script_turns(&s, 200);
+    assert_non_null(strstr(s.t.last_log, "beside handlers has no client"));
+    assert_int_equal(lh_vm_tasks(s.vm), 0);
+    s.t.last_log[0] = '\0';
+    test_script_advance(&s, 60000);
+    test_script_turns(&s, 200);
+    assert_non_null(strstr(s.t.last_log, "beside handlers has no client"));
+    assert_int_equal(lh_vm_tasks(s.vm), 0);
+    end();
+}
+
 static void test_limit(void **state)
 {
     (void)state;
@@ -251,11 +274,16 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spawn),       cmocka_unit_test(test_no_request),
-        cmocka_unit_test(test_errors),      cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_the_vm_goes), cmocka_unit_test(test_every),
-        cmocka_unit_test(test_where),       cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_spawn),
+        cmocka_unit_test(test_no_request),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_the_vm_goes),
+        cmocka_unit_test(test_every),
+        cmocka_unit_test(test_where),
+        cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_nobody_to_write_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

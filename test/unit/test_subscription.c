@@ -339,8 +339,8 @@ static void test_mistakes(void **state)
          "bad argument #2 to 'httpd.read' (nil expected: a subscription gives "
          "whole messages)"},
         {"httpd.write, httpd.subscribe('a'), 'x'",
-         "bad argument #1 to 'httpd.write' (file or nil expected, got "
-         "userdata)"},
+         "bad argument #1 to 'httpd.write' (file, socket, websocket or nil "
+         "expected, got subscription)"},
         {"httpd.subscribe('a').dropped, 1",
          "bad argument #1 to 'dropped' (subscription expected, got number)"},
     };

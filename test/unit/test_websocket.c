@@ -260,7 +260,7 @@ static void test_wrong_uses(void **state)
         "bad argument #3 to 'httpd.close' (a reason is UTF-8 of at most 123 "
         "bytes) |"
         "bad argument #1 to 'httpd.wait' (array of streams expected, got "
-        "userdata) |"
+        "websocket) |"
         "httpd.wait: the array has no streams |"
         "bad argument #1 to 'httpd.wait' (an array of sockets, websockets, "
         "subscriptions and one file expected) |");
