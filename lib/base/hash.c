@@ -26,7 +26,7 @@ static void sip_round(struct sip_state *s)
     v[2] = rotate(v[2], 32);
 }
 
-static void take_word(struct sip_state *s, uint64_t word)
+static void mix_word(struct sip_state *s, uint64_t word)
 {
     s->v[3] ^= word;
     sip_round(s);
@@ -57,8 +57,8 @@ uint64_t lh_hash(const struct lh_hash_key *key, struct lh_str s)
     if (!s.p)
         s = LH_STR(""); /* nothing may be added to NULL */
     for (; s.n - at >= 8; at += 8)
-        take_word(&state, word_of(s.p + at, 8));
-    take_word(&state, word_of(s.p + at, s.n - at) | (uint64_t)s.n << 56);
+        mix_word(&state, word_of(s.p + at, 8));
+    mix_word(&state, word_of(s.p + at, s.n - at) | (uint64_t)s.n << 56);
     state.v[2] ^= 0xff;
     for (int i = 0; i < 4; i++)
         sip_round(&state);

@@ -63,7 +63,7 @@ static struct lh_entry *find_entry(const struct lh_store *s, uint64_t hash,
     return e;
 }
 
-static void put_entry(struct lh_store *s, struct lh_entry *e)
+static void place_entry(struct lh_store *s, struct lh_entry *e)
 {
     struct lh_entry **at = entry_slot(s, e->hash);
 
@@ -82,7 +82,7 @@ static bool resize_store(struct lh_store *s, size_t slots_n)
     s->slots = slots;
     s->slots_n = slots_n;
     for (struct lh_list *l = s->ages.next; l != &s->ages; l = l->next)
-        put_entry(s, LH_OF(l, struct lh_entry, age));
+        place_entry(s, LH_OF(l, struct lh_entry, age));
     return true;
 }
 
@@ -154,7 +154,7 @@ static struct lh_entry *new_entry(struct lh_store *s, uint64_t hash,
 static void link_entry(struct lh_store *s, struct lh_entry *e,
                        uint64_t deadline_ms)
 {
-    put_entry(s, e);
+    place_entry(s, e);
     lh_list_append(&s->ages, &e->age);
     lh_timer_arm(&s->timers, &e->timer, deadline_ms);
     s->n++;

@@ -111,7 +111,7 @@ static enum progress take_result(struct lh_serving *s)
 }
 
 /* What is not in memory is read ahead of the room that the response has. */
-static enum progress start_read(struct lh_serving *s)
+static enum progress ask_read(struct lh_serving *s)
 {
     int r = lh_fetch_read(s, (size_t)lh_min64(s->left, READ_BYTES));
 
@@ -131,7 +131,7 @@ static enum progress give_cached(struct lh_serving *s)
     if (got == 0)
         return fail_shrunk(s);
     if (got < 0)
-        return start_read(s);
+        return ask_read(s);
     if (lh_exchange_write(s->ex, octets, (size_t)got) < 0)
         return fail_body(s, LH_SYS_ENOMEM);
     s->at += (uint64_t)got;

@@ -95,8 +95,8 @@ static int fetch_start(struct lh_serving *s, struct lh_fetch *fetch)
 
 /* The path is copied: the request's own may go before the kernel has read it.
  */
-static int start_open(struct lh_serving *s, const char *path,
-                      enum lh_beneath_what what)
+static int ask_open(struct lh_serving *s, const char *path,
+                    enum lh_beneath_what what)
 {
     size_t n = strlen(path) + 1;
     struct lh_fetch *fetch = fetch_new(s, LH_AIO_OPEN_BENEATH, s->root, n);
@@ -137,7 +137,7 @@ int lh_fetch_open(struct lh_serving *s, const char *path,
     } else if (!s->options->remote) {
         fd = open_now(s, path, what);
     }
-    return fd == LH_SYS_EAGAIN ? start_open(s, path, what) : fd;
+    return fd == LH_SYS_EAGAIN ? ask_open(s, path, what) : fd;
 }
 
 /* Into memory of the operation's, which the request then takes as it is. */

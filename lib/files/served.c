@@ -22,7 +22,7 @@ static void wake(struct lh_serving *s)
     queue(lh_serving_owner(s));
 }
 
-static void on_news(struct lh_exchange *ex)
+static void on_serving_news(struct lh_exchange *ex)
 {
     queue(ex->handler);
 }
@@ -55,7 +55,7 @@ void lh_served_begin(struct lh_served *served, struct lh_exchange *ex,
         return;
     }
     ex->handler = r;
-    ex->on_news = on_news;
+    ex->on_news = on_serving_news;
     step_request(r);
 }
 

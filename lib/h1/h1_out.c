@@ -103,7 +103,8 @@ void lh_h1_put_interim(struct lh_h1_out *o, const struct lh_interim *interim)
     lh_h1_put_str(o, LH_STR("\r\n"));
 }
 
-static void put_number(struct lh_h1_out *o, struct lh_str name, uint64_t n)
+static void put_number_field(struct lh_h1_out *o, struct lh_str name,
+                             uint64_t n)
 {
     char digits[20];
 
@@ -165,7 +166,7 @@ static void put_own_fields(struct lh_h1_out *o, const struct lh_context *ctx,
 static void put_framing(struct lh_h1_out *o, const struct lh_h1_framing *f)
 {
     if (f->content_length != LH_LENGTH_UNKNOWN)
-        put_number(o, LH_STR("content-length"), f->content_length);
+        put_number_field(o, LH_STR("content-length"), f->content_length);
     else if (f->chunked)
         lh_h1_put_str(o, LH_STR("transfer-encoding: chunked\r\n"));
     if (f->close)

@@ -114,7 +114,7 @@ static void begin_tunnel(struct lh_h1 *c)
 
 /* From here on the response cannot be replaced by an error any more: what
  * goes wrong later cuts the connection. */
-static void put_head(struct lh_h1 *c, struct lh_h1_out *o)
+static void put_response_head(struct lh_h1 *c, struct lh_h1_out *o)
 {
     struct lh_h1_framing f = choose_framing(c);
 
@@ -210,7 +210,7 @@ static void put_response(struct lh_h1 *c, struct lh_h1_out *o)
     if (!ex->response.head_left) {
         if (!lh_exchange_head_ready(ex))
             return;
-        put_head(c, o);
+        put_response_head(c, o);
     }
     put_body(c, o);
     if (!lh_exchange_complete(ex) || lh_exchange_out_bytes(ex))

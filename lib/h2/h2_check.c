@@ -35,7 +35,7 @@ static void check_stream(const struct lh_h2 *c, const struct lh_h2_stream *s)
     lh_exchange_check(s->ex);
 }
 
-static void add_stream(struct sums *sums, const struct lh_h2_stream *s)
+static void sum_stream(struct sums *sums, const struct lh_h2_stream *s)
 {
     sums->requests += !s->pushed;
     sums->pushes += s->pushed;
@@ -54,7 +54,7 @@ static void check_sums(const struct lh_h2 *c)
     for (const struct lh_list *l = c->all.next; l != &c->all; l = l->next) {
         const struct lh_h2_stream *s = LH_OF(l, struct lh_h2_stream, all);
         check_stream(c, s);
-        add_stream(&sums, s);
+        sum_stream(&sums, s);
     }
     assert(sums.requests == c->requests_now && sums.pushes == c->pushes_now);
     assert(sums.handlers == c->handlers && sums.waiting == c->waiting);

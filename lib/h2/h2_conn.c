@@ -53,7 +53,7 @@ static bool has_body(const struct lh_exchange *ex)
 }
 
 /* Nobody will read it, however long the response takes to leave. */
-static void drop_body(struct lh_h2 *c, struct lh_h2_stream *s)
+static void drop_stream_body(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     lh_exchange_body_end(s->ex, LH_BODY_CLOSED);
     lh_h2_flow_release(c, s);
@@ -84,7 +84,7 @@ static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
         return;
     }
     if (handler_has_ended(s) && has_body(s->ex))
-        drop_body(c, s);
+        drop_stream_body(c, s);
     if (s->state == LH_H2_HALF_LOCAL && handler_has_ended(s) && !s->discards)
         begin_discarding(c, s);
     if (s->expects_continue && s->ex->body_wanted)

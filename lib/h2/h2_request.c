@@ -21,7 +21,8 @@ void lh_h2_reader_init(struct lh_h2_reader *r, struct lh_request *request,
 }
 
 /* The first fault counts. */
-static void note_fault(struct lh_h2_reader *r, int what, const char *why)
+static void note_request_fault(struct lh_h2_reader *r, int what,
+                               const char *why)
 {
     if (r->fault)
         return;
@@ -40,7 +41,7 @@ static struct lh_str copy_to_arena(struct lh_h2_reader *r, struct lh_str s)
     struct lh_str made = lh_arena_copy(r->arena, s.p, s.n);
 
     if (!made.p)
-        note_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
+        note_request_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
     return made;
 }
 
@@ -72,8 +73,9 @@ static void pseudo_field(struct lh_h2_reader *r, struct lh_str name,
     struct lh_str *to = pseudo_of(r, name);
 
     if (!to || to->p || r->regular || r->trailers)
-        note_fault(r, LH_H2_REQUEST_MALFORMED,
-                   "a pseudo-field that is unknown, twice or out of place");
+        note_request_fault(
+            r, LH_H2_REQUEST_MALFORMED,
+            "a pseudo-field that is unknown, twice or out of place");
     else
         *to = copy_to_arena(r, value);
 }
@@ -102,7 +104,7 @@ static void keep_field(struct lh_h2_reader *r, struct lh_str name,
 
     if (!own_name.p || !own_value.p ||
         !lh_fields_add(fields, r->arena, own_name, own_value))
-        note_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
+        note_request_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
 }
 
 /* Several are the same as one if they are equal (RFC 9110, 8.6). */
@@ -113,8 +115,8 @@ static void content_length(struct lh_h2_reader *r, struct lh_str name,
 
     if (!lh_str_to_u64(value, LH_LENGTH_UNKNOWN - 1, &n) ||
         (*length != LH_LENGTH_UNKNOWN && *length != n)) {
-        note_fault(r, LH_H2_REQUEST_MALFORMED,
-                   "content-length is no number, or two differ");
+        note_request_fault(r, LH_H2_REQUEST_MALFORMED,
+                           "content-length is no number, or two differ");
         return;
     }
     if (*length == LH_LENGTH_UNKNOWN)
@@ -125,7 +127,8 @@ static void content_length(struct lh_h2_reader *r, struct lh_str name,
 static void host(struct lh_h2_reader *r, struct lh_str value)
 {
     if (r->host.p)
-        note_fault(r, LH_H2_REQUEST_MALFORMED, "more than one host field");
+        note_request_fault(r, LH_H2_REQUEST_MALFORMED,
+                           "more than one host field");
     else
         r->host = copy_to_arena(r, value);
 }
@@ -148,8 +151,8 @@ static bool make_cookie_room(struct lh_h2_reader *r, struct lh_str *value,
 }
 
 /* Those that come in several fields are one (RFC 9113, 8.2.3). */
-static void cookie(struct lh_h2_reader *r, struct lh_str name,
-                   struct lh_str value)
+static void add_cookie(struct lh_h2_reader *r, struct lh_str name,
+                       struct lh_str value)
 {
     struct lh_fields *fields = &r->request->fields;
 
@@ -162,7 +165,7 @@ static void cookie(struct lh_h2_reader *r, struct lh_str name,
     struct lh_str *all = &fields->v[r->cookie - 1].value;
     size_t n = all->n + 2 + value.n;
     if (!make_cookie_room(r, all, n)) {
-        note_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
+        note_request_fault(r, LH_H2_REQUEST_MEMORY, "out of memory");
         return;
     }
     char *end = (char *)(uintptr_t)all->p + all->n;
@@ -179,7 +182,7 @@ static void expect(struct lh_h2_reader *r, struct lh_str name,
     if (lh_str_equal_nocase(value, LH_STR("100-continue")))
         r->expects_continue = true;
     else
-        note_fault(r, 417, "an unknown expectation");
+        note_request_fault(r, 417, "an unknown expectation");
     keep_field(r, name, value);
 }
 
@@ -193,7 +196,7 @@ static void request_field(struct lh_h2_reader *r, struct lh_str name,
     } else if (lh_str_equal(name, LH_STR("expect"))) {
         expect(r, name, value);
     } else if (lh_str_equal(name, LH_STR("cookie"))) {
-        cookie(r, name, value);
+        add_cookie(r, name, value);
     } else {
         if (!r->priority.p && lh_str_equal(name, LH_STR("priority")))
             r->priority = copy_to_arena(r, value);
@@ -216,8 +219,8 @@ void lh_h2_reader_field(struct lh_h2_reader *r, struct lh_str name,
         lh_field_is_connection_specific(name) ||
         (lh_str_equal(name, LH_STR("te")) &&
          !lh_str_equal_nocase(value, LH_STR("trailers"))))
-        note_fault(r, LH_H2_REQUEST_MALFORMED,
-                   "a field that is malformed or about the connection");
+        note_request_fault(r, LH_H2_REQUEST_MALFORMED,
+                           "a field that is malformed or about the connection");
     else if (r->trailers)
         keep_field(r, name, value);
     else

@@ -473,7 +473,7 @@ size_t lh_exchange_room(const struct lh_exchange *ex)
 }
 
 /* The checks that write, lend and pipe share; *drop: nobody would get it. */
-static int check_octets(struct lh_exchange *ex, uint64_t n, bool *drop)
+static int check_written(struct lh_exchange *ex, uint64_t n, bool *drop)
 {
     struct lh_response *r = &ex->response;
 
@@ -505,7 +505,7 @@ int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n)
 {
     struct lh_response *r = &ex->response;
     bool drop;
-    int error = check_octets(ex, n, &drop);
+    int error = check_written(ex, n, &drop);
 
     if (error || drop)
         return error;
@@ -524,7 +524,7 @@ int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n)
 {
     struct lh_response *r = &ex->response;
     bool drop;
-    int error = check_octets(ex, n, &drop);
+    int error = check_written(ex, n, &drop);
 
     if (error || drop)
         return error;
@@ -540,7 +540,7 @@ int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n)
 {
     struct lh_response *r = &ex->response;
     bool drop;
-    int error = check_octets(ex, n, &drop);
+    int error = check_written(ex, n, &drop);
 
     assert(ex->splices && !r->no_body);
     if (error || drop)
@@ -558,7 +558,7 @@ int lh_exchange_skip(struct lh_exchange *ex, uint64_t n)
     bool drop;
 
     assert(ex->gone || ex->response.no_body);
-    return check_octets(ex, n, &drop);
+    return check_written(ex, n, &drop);
 }
 
 /* For a pipe's octets that have to go another way after all. */

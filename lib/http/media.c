@@ -101,7 +101,7 @@ static const struct built_in table[] = {
 };
 
 /* By length last, as strcmp() does. */
-static int compare(struct lh_str a, struct lh_str b)
+static int compare_extensions(struct lh_str a, struct lh_str b)
 {
     size_t n = a.n < b.n ? a.n : b.n;
     int r = n ? memcmp(a.p, b.p, n) : 0;
@@ -113,13 +113,14 @@ static int find_built_in(const void *key, const void *entry)
 {
     const struct built_in *e = entry;
 
-    return compare(*(const struct lh_str *)key, lh_str_of(e->extension));
+    return compare_extensions(*(const struct lh_str *)key,
+                              lh_str_of(e->extension));
 }
 
 static int compare_types(const void *a, const void *b)
 {
     const struct lh_media_type *x = a, *y = b;
-    int r = compare(x->extension, y->extension);
+    int r = compare_extensions(x->extension, y->extension);
 
     /* The order of the file, where the last one counts. */
     return r ? r
@@ -225,12 +226,12 @@ static struct lh_str find_added(const struct lh_media *media,
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(media->v[middle].extension, extension) <= 0)
+        if (compare_extensions(media->v[middle].extension, extension) <= 0)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low && compare(media->v[low - 1].extension, extension) == 0)
+    if (low && compare_extensions(media->v[low - 1].extension, extension) == 0)
         return media->v[low - 1].type;
     return LH_STR("application/octet-stream");
 }

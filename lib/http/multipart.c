@@ -99,7 +99,7 @@ void lh_multipart_deinit(struct lh_multipart *m)
 /* --- data, and where it ends ---------------------------------------------- */
 
 /* Octets that are no boundary. */
-static enum lh_multipart_event give_data(struct lh_multipart *m, const void *p,
+static enum lh_multipart_event tell_data(struct lh_multipart *m, const void *p,
                                          size_t n)
 {
     m->part_bytes += n;
@@ -161,7 +161,7 @@ read_text(struct lh_multipart *m, const uint8_t *p, size_t n, size_t *used)
     if (m->matched == 0) {
         *used = plain_octets(m, p, n);
         if (*used)
-            return give_data(m, p, *used);
+            return tell_data(m, p, *used);
     }
     while (i < n && m->matched < most &&
            p[i] == (uint8_t)m->delimiter[m->matched]) {
@@ -175,7 +175,7 @@ read_text(struct lh_multipart *m, const uint8_t *p, size_t n, size_t *used)
         return take_delimiter(m);
     size_t from = m->unsent, held = m->matched - from;
     m->matched = m->unsent = 0;
-    return give_data(m, m->delimiter + from, held);
+    return tell_data(m, m->delimiter + from, held);
 }
 
 /* The rest of a boundary's line: blanks, CR, LF.  `matched` is 1 behind CR. */
@@ -208,7 +208,7 @@ read_padding(struct lh_multipart *m, const uint8_t *p, size_t n, size_t *used)
 /* --- a part's header ------------------------------------------------------ */
 
 /* In the header, which is ours to change. */
-static char *place(struct lh_str s)
+static char *writable(struct lh_str s)
 {
     return (char *)(uintptr_t)s.p;
 }
@@ -217,8 +217,8 @@ static struct lh_str form_name(const struct lh_parameter *p)
 {
     struct lh_str s = p->value;
 
-    s.n = lh_parameter_text(place(s), p);
-    s.n = lh_parameter_form_name(place(s), s);
+    s.n = lh_parameter_text(writable(s), p);
+    s.n = lh_parameter_form_name(writable(s), s);
     return s;
 }
 
@@ -240,7 +240,7 @@ static const char *take_parameter(struct lh_multipart *m,
             return "two names of the file";
         *extended = p->value;
         if (p->quoted ||
-            !lh_parameter_extended(place(p->value), p->value, &extended->n))
+            !lh_parameter_extended(writable(p->value), p->value, &extended->n))
             return "filename* is not UTF-8''...";
     }
     return NULL;
@@ -323,7 +323,7 @@ static const char *take_line(struct lh_multipart *m, struct lh_str line)
 }
 
 /* The header is whole: its last line is empty. */
-static enum lh_multipart_event take_head(struct lh_multipart *m)
+static enum lh_multipart_event take_part_head(struct lh_multipart *m)
 {
     struct lh_str rest = {m->head, m->head_n - LINE_END};
     const char *why = NULL;
@@ -386,7 +386,7 @@ read_head(struct lh_multipart *m, const uint8_t *p, size_t n, size_t *used)
     if (line < LINE_END || m->head[m->head_n - LINE_END] != '\r')
         return set_fault(m, 400,
                          "a line of its header does not end with CR LF");
-    return line == LINE_END ? take_head(m) : LH_MULTIPART_MORE;
+    return line == LINE_END ? take_part_head(m) : LH_MULTIPART_MORE;
 }
 
 /* --- all of it ------------------------------------------------------------ */
@@ -409,7 +409,7 @@ read_step(struct lh_multipart *m, const uint8_t *p, size_t n, size_t *used)
     return LH_MULTIPART_MORE;
 }
 
-static bool is_over(const struct lh_multipart *m)
+static bool form_is_over(const struct lh_multipart *m)
 {
     return m->state == LH_MULTIPART_OVER || m->state == LH_MULTIPART_FAULTY;
 }
@@ -427,12 +427,13 @@ enum lh_multipart_event lh_multipart_read(struct lh_multipart *m,
     enum lh_multipart_event event = LH_MULTIPART_MORE;
 
     *used = 0;
-    while (event == LH_MULTIPART_MORE && *used < n && !is_over(m)) {
+    while (event == LH_MULTIPART_MORE && *used < n && !form_is_over(m)) {
         size_t step = 0;
         event = read_step(m, p + *used, n - *used, &step);
         *used += step;
     }
-    return event == LH_MULTIPART_MORE && is_over(m) ? over_event(m) : event;
+    return event == LH_MULTIPART_MORE && form_is_over(m) ? over_event(m)
+                                                         : event;
 }
 
 enum lh_multipart_event lh_multipart_finish(struct lh_multipart *m)
@@ -440,7 +441,7 @@ enum lh_multipart_event lh_multipart_finish(struct lh_multipart *m)
     bool text =
         m->state == LH_MULTIPART_PREAMBLE || m->state == LH_MULTIPART_BODY;
 
-    if (is_over(m))
+    if (form_is_over(m))
         return over_event(m);
     if (text && m->matched == m->delimiter_n + 2) {
         enum lh_multipart_event event = take_delimiter(m);

@@ -108,7 +108,7 @@ enum lh_range_result lh_ranges_parse(struct lh_ranges *ranges,
 
 /* --- what is sent --------------------------------------------------------- */
 
-static size_t put(char *out, struct lh_str s)
+static size_t write_str(char *out, struct lh_str s)
 {
     if (s.n)
         memcpy(out, s.p, s.n);
@@ -117,7 +117,7 @@ static size_t put(char *out, struct lh_str s)
 
 size_t lh_content_range(char *out, struct lh_range range, uint64_t length)
 {
-    size_t n = put(out, LH_STR("bytes "));
+    size_t n = write_str(out, LH_STR("bytes "));
 
     if (range.n) {
         n += lh_u64_to_dec(out + n, range.from);
@@ -139,16 +139,16 @@ struct lh_str lh_range_delimiter(struct lh_arena *a, struct lh_str boundary,
 
     if (!out)
         return (struct lh_str){NULL, 0};
-    n = put(out, LH_STR("\r\n--"));
-    n += put(out + n, boundary);
+    n = write_str(out, LH_STR("\r\n--"));
+    n += write_str(out + n, boundary);
     if (!range) {
-        n += put(out + n, LH_STR("--\r\n"));
+        n += write_str(out + n, LH_STR("--\r\n"));
         return (struct lh_str){out, n};
     }
-    n += put(out + n, LH_STR("\r\ncontent-type: "));
-    n += put(out + n, type);
-    n += put(out + n, LH_STR("\r\ncontent-range: "));
+    n += write_str(out + n, LH_STR("\r\ncontent-type: "));
+    n += write_str(out + n, type);
+    n += write_str(out + n, LH_STR("\r\ncontent-range: "));
     n += lh_content_range(out + n, *range, length);
-    n += put(out + n, LH_STR("\r\n\r\n"));
+    n += write_str(out + n, LH_STR("\r\n\r\n"));
     return (struct lh_str){out, n};
 }

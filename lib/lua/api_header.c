@@ -105,7 +105,7 @@ static bool take_pseudo(struct out *out, struct lh_str name, int value)
 }
 
 /* What would change the framing of the message is not the script's. */
-static void check_name(const struct out *out, struct lh_str name)
+static void check_field_name(const struct out *out, struct lh_str name)
 {
     if (!lh_field_name_valid(name))
         lh_api_error(out->L, "%s: '%s' is no field name", out->function,
@@ -151,7 +151,7 @@ static void add_entry(struct out *out)
         set_status(out, 3, false);
         return;
     } else {
-        check_name(out, name);
+        check_field_name(out, name);
     }
     if (!lua_istable(L, 3)) {
         add_value(out, name, 3);

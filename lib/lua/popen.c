@@ -128,7 +128,7 @@ static void read_environment(lua_State *L, struct options *o)
 }
 
 /* Pushes the option; false: it is not there.  No metamethod runs meanwhile. */
-static bool push_option(lua_State *L, const char *name)
+static bool push_popen_option(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);
     lua_rawget(L, 2);
@@ -136,30 +136,30 @@ static bool push_option(lua_State *L, const char *name)
 }
 
 /* The table at index 2.  Raises for an option that is wrong. */
-static void read_options(lua_State *L, struct options *o)
+static void read_popen_options(lua_State *L, struct options *o)
 {
     static const char *const names[] = {"mode",      "stdin",  "stderr", "env",
                                         "directory", "detach", NULL};
 
     if (!lh_api_options(L, 2, "httpd.popen", names))
         return;
-    if (push_option(L, "mode"))
+    if (push_popen_option(L, "mode"))
         o->start.reads = mode_reads(L, string_item(L, "mode"), "httpd.popen");
-    if (push_option(L, "directory"))
+    if (push_popen_option(L, "directory"))
         o->start.child.directory = string_item(L, "directory");
-    if (push_option(L, "stdin")) {
+    if (push_popen_option(L, "stdin")) {
         if (lua_type(L, -1) != LUA_TSTRING || !o->start.reads)
             lh_api_error(L, "httpd.popen: stdin is a string, with mode 'r'");
         o->start.text = lua_tolstring(L, -1, &o->start.text_n);
     }
-    if (push_option(L, "stderr")) {
+    if (push_popen_option(L, "stderr")) {
         if (strcmp(string_item(L, "stderr"), "stdout") != 0)
             lh_api_error(L, "httpd.popen: stderr is 'stdout' or nothing");
         o->start.merge = true;
     }
-    if (push_option(L, "detach"))
+    if (push_popen_option(L, "detach"))
         o->detach = lua_toboolean(L, -1) != 0;
-    if (push_option(L, "env"))
+    if (push_popen_option(L, "env"))
         read_environment(L, o);
 }
 
@@ -173,7 +173,7 @@ static int httpd_popen(lua_State *L)
     lua_settop(L, 2);
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     read_arguments(L, &o);
-    read_options(L, &o);
+    read_popen_options(L, &o);
     struct lh_process *p = lh_process_start(L, lh_vm_of(L), &o.start);
     if (!p)
         return 3;

@@ -225,7 +225,7 @@ static void read_frames(struct lh_websocket *ws)
 }
 
 /* Messages that came before the end are read first, and may be answered. */
-static bool is_over(const struct lh_websocket *ws)
+static bool websocket_is_over(const struct lh_websocket *ws)
 {
     if (ws->end == LH_OUTCOME_DONE || ws->end == LH_OUTCOME_CLOSED)
         return !ws->reader.first;
@@ -255,7 +255,7 @@ void lh_websocket_turn(struct lh_websocket *ws)
     }
     read_frames(ws);
     send_due(ws);
-    if (is_over(ws))
+    if (websocket_is_over(ws))
         end_tunnel(ws);
 }
 
@@ -277,7 +277,7 @@ static bool is_held_back(const struct lh_websocket *ws)
 }
 
 /* Nothing has come for ws_ping_ms since the ping, or since we have closed. */
-static void give_up(struct lh_websocket *ws)
+static void give_websocket_up(struct lh_websocket *ws)
 {
     lose_connection(ws, ws->close_sent ? "no close frame" : "no pong");
     if (ws->close_sent)
@@ -298,7 +298,7 @@ static void on_timer(struct lh_timer *timer)
         return;
     bool silent = ex->body_received == ws->seen && !is_held_back(ws);
     if (ws->close_sent || (silent && ws->pinged)) {
-        give_up(ws);
+        give_websocket_up(ws);
         return;
     }
     if (silent && may_send(ws) && !lh_exchange_out_bytes(ex)) {

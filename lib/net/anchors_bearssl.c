@@ -60,7 +60,7 @@ static void collect(void *context, const void *p, size_t n)
     to->n += n;
 }
 
-static uint8_t *keep(struct collected *to, const uint8_t *p, size_t n)
+static uint8_t *keep_copy(struct collected *to, const uint8_t *p, size_t n)
 {
     uint8_t *kept = to->p + to->n;
 
@@ -71,10 +71,10 @@ static uint8_t *keep(struct collected *to, const uint8_t *p, size_t n)
 static void keep_key(struct collected *to, br_x509_pkey *key)
 {
     if (key->key_type == BR_KEYTYPE_RSA) {
-        key->key.rsa.n = keep(to, key->key.rsa.n, key->key.rsa.nlen);
-        key->key.rsa.e = keep(to, key->key.rsa.e, key->key.rsa.elen);
+        key->key.rsa.n = keep_copy(to, key->key.rsa.n, key->key.rsa.nlen);
+        key->key.rsa.e = keep_copy(to, key->key.rsa.e, key->key.rsa.elen);
     } else {
-        key->key.ec.q = keep(to, key->key.ec.q, key->key.ec.qlen);
+        key->key.ec.q = keep_copy(to, key->key.ec.q, key->key.ec.qlen);
     }
 }
 

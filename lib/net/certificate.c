@@ -260,7 +260,7 @@ static void put_dn_text(struct text *t, const char *s)
         put_char(t, *s++);
 }
 
-static void put_hex(struct text *t, uint8_t octet)
+static void put_octet_hex(struct text *t, uint8_t octet)
 {
     static const char digits[] = "0123456789ABCDEF";
 
@@ -308,7 +308,7 @@ static void put_dn_escaped(struct text *t, uint32_t c, bool first, bool last)
 {
     if (c < 0x20 || c == 0x7F) {
         put_char(t, '\\');
-        put_hex(t, (uint8_t)c);
+        put_octet_hex(t, (uint8_t)c);
         return;
     }
     if ((c < 0x80 && strchr("\"+,;<>\\", (int)c)) ||
@@ -411,7 +411,7 @@ static void put_value(struct text *t, struct lh_der whole, uint8_t tag,
     t->n = begin;
     put_char(t, '#');
     for (size_t i = 0; i < whole.n; i++)
-        put_hex(t, whole.p[i]);
+        put_octet_hex(t, whole.p[i]);
 }
 
 /* One set: pairs with "+" between them. */

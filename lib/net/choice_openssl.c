@@ -77,7 +77,7 @@ static bool takes_curve(SSL *ssl, int curve)
 
 /* Can the client use this pair?  In TLS 1.2 the suite tells whose signature it
  * is, and the groups which curves its keys may be on. */
-static bool client_takes(SSL *ssl, const struct lh_key *key)
+static bool client_takes_pair(SSL *ssl, const struct lh_key *key)
 {
     bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
 
@@ -110,7 +110,7 @@ static const struct lh_key *choose_by(SSL *ssl, const struct lh_handshake *h,
         if (match != NAME_ANY &&
             !lh_keypair_has_name(pair, h->hello.name, match == NAME_WILDCARD))
             continue;
-        if (client_takes(ssl, pair->key))
+        if (client_takes_pair(ssl, pair->key))
             return pair->key;
     }
     return NULL;

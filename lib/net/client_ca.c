@@ -153,7 +153,7 @@ static int set_finish(struct lh_client_ca *ca, struct lh_err *err)
 }
 
 /* What was begun is given out, or freed. */
-static int set_end(struct lh_client_ca **out, struct lh_client_ca *ca, int code,
+static int end_set(struct lh_client_ca **out, struct lh_client_ca *ca, int code,
                    struct lh_err *err)
 {
     if (!code)
@@ -179,7 +179,7 @@ int lh_client_ca_add(struct lh_client_ca **out, const struct lh_client_ca *old,
     int code = source_make(&ca->sources[n], from, err);
     if (!code)
         ca->sources_n++;
-    return set_end(out, ca, code, err);
+    return end_set(out, ca, code, err);
 }
 
 /* --- files again ---------------------------------------------------------- */
@@ -235,6 +235,6 @@ int lh_client_ca_read_again(struct lh_client_ca **out,
         kept += r;
         ca->sources_n++;
     }
-    r = set_end(out, ca, r < 0 ? r : 0, err);
+    r = end_set(out, ca, r < 0 ? r : 0, err);
     return r < 0 ? r : kept;
 }

@@ -53,7 +53,7 @@ static int damaged(struct walk *w, const char *at, const char *why)
 }
 
 /* White space of ASCII, in every locale: it may stand anywhere in an object. */
-static bool is_space(char c)
+static bool is_pem_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -61,9 +61,9 @@ static bool is_space(char c)
 /* Without white space at both ends. */
 static struct lh_str trim(struct lh_str s)
 {
-    while (s.n && is_space(s.p[0]))
+    while (s.n && is_pem_space(s.p[0]))
         go_to(&s, s.p + 1);
-    while (s.n && is_space(s.p[s.n - 1]))
+    while (s.n && is_pem_space(s.p[s.n - 1]))
         s.n--;
     return s;
 }
@@ -122,7 +122,7 @@ static const char *base64_decode(struct lh_str body, uint8_t *to, size_t *n)
 
     for (; body.n; go_to(&body, body.p + 1)) {
         unsigned digit = digit_of(*body.p);
-        if (is_space(*body.p))
+        if (is_pem_space(*body.p))
             continue;
         if (*body.p != '=' && (digit == 64 || pads))
             return body.p;

@@ -42,8 +42,8 @@ static enum lh_proxy_result refuse(struct lh_proxy *proxy, const char *why)
     return LH_PROXY_BAD;
 }
 
-static bool begins_with(const uint8_t *p, size_t n, const void *signature,
-                        size_t signature_n)
+static bool has_signature(const uint8_t *p, size_t n, const void *signature,
+                          size_t signature_n)
 {
     return memcmp(p, signature, n < signature_n ? n : signature_n) == 0;
 }
@@ -111,7 +111,7 @@ static enum lh_proxy_result v1_read(const uint8_t *p, size_t n,
 {
     size_t most = n < V1_BYTES_MAX ? n : V1_BYTES_MAX, head = 6, end = head;
 
-    if (!begins_with(p, n, v1_signature, head))
+    if (!has_signature(p, n, v1_signature, head))
         return refuse(proxy, "what came first is no PROXY header");
     while (end < most && p[end] != '\r' && p[end] != '\n')
         end++;
@@ -290,7 +290,7 @@ static enum lh_proxy_result v2_whole(const uint8_t *p, struct lh_proxy *proxy)
 static enum lh_proxy_result v2_read(const uint8_t *p, size_t n,
                                     struct lh_proxy *proxy)
 {
-    if (!begins_with(p, n, v2_signature, sizeof(v2_signature)))
+    if (!has_signature(p, n, v2_signature, sizeof(v2_signature)))
         return refuse(proxy, "what came first is no PROXY header");
     if (n > 12 && p[12] >> 4 != 2)
         return refuse(proxy, "its version is not 2");

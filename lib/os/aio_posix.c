@@ -122,7 +122,7 @@ static void sort_out(struct posix *p, struct slot *slot)
         p->free[p->free_n++] = slot;
 }
 
-static void start_list(struct posix *p, struct slot *const *slots, unsigned n)
+static void submit_list(struct posix *p, struct slot *const *slots, unsigned n)
 {
     struct aiocb *list[BATCH];
 
@@ -161,11 +161,11 @@ static bool posix_submit(struct lh_aio *aio)
         else
             batch[n++] = slot;
         if (n == BATCH) {
-            start_list(p, batch, n);
+            submit_list(p, batch, n);
             n = 0;
         }
     }
-    start_list(p, batch, n);
+    submit_list(p, batch, n);
     return lh_aio_threads.submit(p->rest);
 }
 

@@ -109,7 +109,7 @@ static char *put_digits(char *out, unsigned width, unsigned value)
     return out + width;
 }
 
-static char *put_text(char *out, const char *s, size_t n)
+static char *put_letters(char *out, const char *s, size_t n)
 {
     memcpy(out, s, n);
     return out + n;
@@ -129,7 +129,7 @@ static char *put_month(char *out, const struct calendar *c)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
-    return put_text(out, months + (size_t)3 * c->month, 3);
+    return put_letters(out, months + (size_t)3 * c->month, 3);
 }
 
 void lh_clock_imf_date(int64_t unix_s, char out[30])
@@ -138,8 +138,8 @@ void lh_clock_imf_date(int64_t unix_s, char out[30])
     struct calendar c;
 
     to_calendar(&c, unix_s);
-    out = put_text(out, weekdays + (size_t)3 * c.weekday, 3);
-    out = put_text(out, ", ", 2);
+    out = put_letters(out, weekdays + (size_t)3 * c.weekday, 3);
+    out = put_letters(out, ", ", 2);
     out = put_digits(out, 2, c.day + 1);
     *out++ = ' ';
     out = put_month(out, &c);
@@ -147,7 +147,7 @@ void lh_clock_imf_date(int64_t unix_s, char out[30])
     out = put_digits(out, 4, c.year);
     *out++ = ' ';
     out = put_time(out, &c);
-    put_text(out, " GMT", sizeof(" GMT"));
+    put_letters(out, " GMT", sizeof(" GMT"));
 }
 
 void lh_clock_iso_date(int64_t unix_s, char out[LH_CLOCK_ISO_BYTES])
@@ -162,7 +162,7 @@ void lh_clock_iso_date(int64_t unix_s, char out[LH_CLOCK_ISO_BYTES])
     out = put_digits(out, 2, c.day + 1);
     *out++ = 'T';
     out = put_time(out, &c);
-    put_text(out, "Z", sizeof("Z"));
+    put_letters(out, "Z", sizeof("Z"));
 }
 
 void lh_clock_clf_date(int64_t unix_s, char out[LH_CLOCK_CLF_BYTES])
@@ -177,5 +177,5 @@ void lh_clock_clf_date(int64_t unix_s, char out[LH_CLOCK_CLF_BYTES])
     out = put_digits(out, 4, c.year);
     *out++ = ':';
     out = put_time(out, &c);
-    put_text(out, " +0000", sizeof(" +0000"));
+    put_letters(out, " +0000", sizeof(" +0000"));
 }

@@ -303,8 +303,8 @@ static struct lh_evq_watch *refused(const struct lh_evq *q,
     return watch;
 }
 
-static void on_answer(const struct lh_evq *q, struct found *found,
-                      const struct kevent *answer)
+static void note_answer(const struct lh_evq *q, struct found *found,
+                        const struct kevent *answer)
 {
     struct lh_evq_watch *watch = refused(q, answer);
 
@@ -319,7 +319,7 @@ static void on_kevent(struct lh_evq *q, struct found *found,
         q->timer_set = false;
     } else if (event->filter == EVFILT_READ || event->filter == EVFILT_WRITE) {
         if (event->flags & EV_ERROR)
-            on_answer(q, found, event);
+            note_answer(q, found, event);
         else
             on_descriptor(q, found, event);
     }

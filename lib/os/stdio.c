@@ -59,7 +59,7 @@ const char *lh_stdio_mode(const char *name, int *flags)
 }
 
 /* Is the descriptor open for what the mode says? */
-static bool allows(int flags, const char *mode)
+static bool mode_fits(int flags, const char *mode)
 {
     int access = flags & O_ACCMODE;
     bool reads = mode[0] == 'r' || mode[1] == '+';
@@ -75,7 +75,7 @@ int lh_stdio_adopt(int fd, const char *mode, FILE **fp)
 
     if (flags < 0)
         return -errno;
-    if (!allows(flags, mode))
+    if (!mode_fits(flags, mode))
         return -EINVAL;
     *fp = fdopen(fd, mode);
     if (!*fp)

@@ -44,7 +44,7 @@ static unsigned share(const struct lh_worker *w)
 }
 
 /* A listener that will never have a client again would report for ever. */
-static void give_up(struct lh_acceptor *a, const char *why)
+static void give_listener_up(struct lh_acceptor *a, const char *why)
 {
     int mine = a->worker->number;
 
@@ -78,7 +78,7 @@ static void not_accepted(struct lh_acceptor *a, int error)
     case LH_ACCEPT_NONE:
         return;
     case LH_ACCEPT_BROKEN:
-        give_up(a, why);
+        give_listener_up(a, why);
         return;
     case LH_ACCEPT_NO_ROOM:
         lh_count_add(&a->worker->ctx.counters.refused[LH_REFUSED_SYSTEM], 1);

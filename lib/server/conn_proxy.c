@@ -80,7 +80,7 @@ static void end_header(struct lh_conn *c, const struct lh_proxy *proxy,
 }
 
 /* Takes from the socket what it has told before; false: it cannot be. */
-static bool take_octets(struct lh_conn *c, size_t n)
+static bool take_proxy_octets(struct lh_conn *c, size_t n)
 {
     if (lh_sock_receive(c->fd, c->proxy + c->proxy_n, n) != (ssize_t)n)
         return false;
@@ -100,11 +100,11 @@ static void look_at_header(struct lh_conn *c, size_t n)
         return;
     case LH_PROXY_MORE:
         c->readable = false;
-        if (!take_octets(c, n))
+        if (!take_proxy_octets(c, n))
             lh_conn_lose(c);
         return;
     case LH_PROXY_WHOLE:
-        if (take_octets(c, proxy.used - before))
+        if (take_proxy_octets(c, proxy.used - before))
             end_header(c, &proxy, before + n > proxy.used);
         else
             lh_conn_lose(c);

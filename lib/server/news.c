@@ -80,7 +80,7 @@ void lh_news_give_vms(struct lhttpd_server_t *s, struct lh_vms **sets)
 
 /* --- the worker ----------------------------------------------------------- */
 
-static void take_limits(struct lh_worker *w)
+static void adopt_limits(struct lh_worker *w)
 {
     lhttpd_limits_t *limits = atomic_exchange(&w->news.limits, NULL);
 
@@ -105,7 +105,7 @@ static void take_vms(struct lh_worker *w)
 void lh_news_take(struct lh_worker *w)
 {
     atomic_store(&w->news.any, false);
-    take_limits(w);
+    adopt_limits(w);
     take_vms(w);
     if (w->pools.tls)
         lh_tls_worker_take(w->pools.tls);
