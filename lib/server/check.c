@@ -3,7 +3,6 @@
 
 #if LHTTPD_CHECKS
 
-#undef NDEBUG /* who asks for checks gets them in every kind of build */
 #include <assert.h>
 
 /* Lists that are longer are walked in every so many turns only. */
