@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "http/escape.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/fd.h"
@@ -82,20 +83,9 @@ static size_t character(const char *p, size_t n)
 /* One that means something in HTML, or that nobody sees. */
 static const char *instead_of(char c)
 {
-    switch (c) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return "&quot;";
-    case '\'':
-        return "&#39;";
-    default:
-        return (unsigned char)c < ' ' || c == 0x7f ? "\xef\xbf\xbd" : NULL;
-    }
+    if ((unsigned char)c < ' ' || c == 0x7f)
+        return "\xef\xbf\xbd";
+    return lh_escape_html(c);
 }
 
 /* What stands between two tags, or in an attribute. */
@@ -115,20 +105,17 @@ static void put_html(struct text *t, const char *p)
     }
 }
 
-/* All but what needs no escape anywhere (RFC 3986, 2.3). */
 static void put_url(struct text *t, const char *p)
 {
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    char escaped[3];
 
     for (; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        char escape[] = {'%', "0123456789ABCDEF"[c >> 4],
-                         "0123456789ABCDEF"[c & 15]};
-        if (strchr(plain, *p))
+        if (lh_escape_is_unreserved(*p)) {
             put(t, p, 1);
-        else
-            put(t, escape, sizeof(escape));
+            continue;
+        }
+        lh_escape_octet(escaped, *p);
+        put(t, escaped, sizeof(escaped));
     }
 }
 

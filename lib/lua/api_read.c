@@ -97,20 +97,6 @@ static enum lh_outcome poll_body(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
-/* The client may wait for "100 Continue", or for what was written before. */
-static void start_reading_body(struct lh_task *task)
-{
-    lh_exchange_release(task->ex);
-    lh_exchange_want_body(task->ex, true);
-}
-
-/* The time limit of a body counts while somebody waits for it. */
-static void stop_reading_body(struct lh_task *task)
-{
-    if (task->ex)
-        lh_exchange_want_body(task->ex, false);
-}
-
 /* The number 0 asks whether there is anything: "", or nil at the end. */
 static int push_body(lua_State *L, struct lh_task *task)
 {
@@ -125,8 +111,8 @@ static int push_body(lua_State *L, struct lh_task *task)
 
 static const struct lh_wait read_wait = {
     .poll = poll_body,
-    .start = start_reading_body,
-    .cancel = stop_reading_body,
+    .start = lh_task_start_body,
+    .cancel = lh_task_stop_body,
     .finish = push_body,
 };
 

@@ -6,6 +6,7 @@
 #include "lua/api.h"
 
 #include "files/files.h"
+#include "http/escape.h"
 
 /* What a script may say of a file, as it is read. */
 struct wanted {
@@ -83,17 +84,15 @@ static struct lh_str disposition(const struct wanted *w, struct lh_str name)
     if (!plain || !encoded)
         lacks_memory(w);
     for (size_t i = 0; i < name.n; i++) {
-        unsigned char c = (unsigned char)name.p[i];
         plain[i] = '_';
-        if (is_plain_name(name.p[i]) || c == ' ')
+        if (is_plain_name(name.p[i]) || name.p[i] == ' ')
             plain[i] = name.p[i];
         if (is_plain_name(name.p[i])) {
             encoded[n++] = name.p[i];
             continue;
         }
-        encoded[n++] = '%';
-        encoded[n++] = "0123456789ABCDEF"[c >> 4];
-        encoded[n++] = "0123456789ABCDEF"[c & 15];
+        lh_escape_octet(encoded + n, name.p[i]);
+        n += 3;
     }
     struct lh_str parts[] = {LH_STR("attachment; filename=\""),
                              {plain, name.n},

@@ -5,6 +5,7 @@
  * script loads too.  What a client can make large has a limit here.
  */
 #include "base/num.h"
+#include "http/escape.h"
 #include "lua/api.h"
 #include "lua/gc.h"
 
@@ -155,52 +156,23 @@ static int unescape(lua_State *L)
     return 1;
 }
 
-/* Unreserved characters (RFC 3986, 2.3). */
-static bool is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-           c == '~';
-}
-
 static int escape(lua_State *L)
 {
-    static const char digits[] = "0123456789ABCDEF";
     struct lh_str s = lh_api_string(L, 1, "httpd.escape");
+    char escaped[3];
     luaL_Buffer out;
 
     luaL_buffinit(L, &out);
     for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (is_unreserved(s.p[i])) {
+        if (lh_escape_is_unreserved(s.p[i])) {
             luaL_addchar(&out, s.p[i]);
             continue;
         }
-        luaL_addchar(&out, '%');
-        luaL_addchar(&out, digits[c >> 4]);
-        luaL_addchar(&out, digits[c & 15]);
+        lh_escape_octet(escaped, s.p[i]);
+        luaL_addlstring(&out, escaped, sizeof(escaped));
     }
     luaL_pushresult(&out);
     return 1;
-}
-
-/* What stands for the character in HTML; NULL: itself. */
-static const char *entity(char c)
-{
-    switch (c) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return "&quot;";
-    case '\'':
-        return "&#39;";
-    default:
-        return NULL;
-    }
 }
 
 /* Fit for text and for attributes in either kind of quotes. */
@@ -211,7 +183,7 @@ static int escape_html(lua_State *L)
 
     luaL_buffinit(L, &out);
     for (size_t i = 0; i < s.n; i++) {
-        const char *name = entity(s.p[i]);
+        const char *name = lh_escape_html(s.p[i]);
         if (name)
             luaL_addstring(&out, name);
         else

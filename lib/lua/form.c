@@ -177,19 +177,6 @@ static enum lh_outcome form_fault(const struct lh_form *form)
                                       : LH_OUTCOME_MALFORMED;
 }
 
-/* The client may wait for "100 Continue", or for what was written before. */
-static void start_form(struct lh_task *task)
-{
-    lh_exchange_release(task->ex);
-    lh_exchange_want_body(task->ex, true);
-}
-
-static void stop_form(struct lh_task *task)
-{
-    if (task->ex)
-        lh_exchange_want_body(task->ex, false);
-}
-
 /* Pushes what is wrong with the form. */
 static void push_why(lua_State *L, const struct lh_form *form)
 {
@@ -272,8 +259,8 @@ static int push_part_octets(lua_State *L, struct lh_task *task)
 
 static const struct lh_wait part_wait = {
     .poll = poll_part,
-    .start = start_form,
-    .cancel = stop_form,
+    .start = lh_task_start_body,
+    .cancel = lh_task_stop_body,
     .finish = push_part_octets,
 };
 
@@ -469,15 +456,15 @@ static int push_begun(lua_State *L, struct lh_task *task)
 
 static const struct lh_wait next_wait = {
     .poll = poll_next,
-    .start = start_form,
-    .cancel = stop_form,
+    .start = lh_task_start_body,
+    .cancel = lh_task_stop_body,
     .finish = push_next,
 };
 
 static const struct lh_wait first_wait = {
     .poll = poll_next,
-    .start = start_form,
-    .cancel = stop_form,
+    .start = lh_task_start_body,
+    .cancel = lh_task_stop_body,
     .finish = push_begun,
 };
 

@@ -228,6 +228,36 @@ static enum lh_outcome socket_interrupted(const struct lh_task *task)
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
 }
 
+/* What a poll answers after its step; a wait that has begun goes on, unless
+ * something ends it. */
+static enum lh_outcome after_step(const struct lh_task *task,
+                                  struct lh_socket *s, enum lh_outcome outcome)
+{
+    if (outcome == LH_OUTCOME_PENDING)
+        outcome = socket_interrupted(task);
+    if (outcome == LH_OUTCOME_PENDING &&
+        (s->reader == task || s->writer == task))
+        await_socket(s);
+    return outcome;
+}
+
+/* The client is not kept waiting for what was written before. */
+static void start_socket_wait(struct lh_task *task)
+{
+    if (task->ex)
+        lh_exchange_release(task->ex);
+    if (socket_interrupted(task) == LH_OUTCOME_PENDING)
+        await_socket(task->socket);
+    else
+        lh_task_ready(task);
+}
+
+static void rest_socket(const struct lh_socket *s)
+{
+    if (s->transport)
+        s->transport->ops->rest(s->transport);
+}
+
 static enum lh_outcome socket_gone(struct lh_task *task)
 {
     task->error = LH_SYS_EPIPE;
@@ -294,33 +324,21 @@ static enum lh_outcome read_octets(struct lh_task *task, struct lh_socket *s)
 static enum lh_outcome poll_socket_read(struct lh_task *task, lua_State *L)
 {
     struct lh_socket *s = task->socket;
-    enum lh_outcome outcome = read_octets(task, s);
 
     (void)L;
-    if (outcome == LH_OUTCOME_PENDING)
-        outcome = socket_interrupted(task);
-    if (outcome == LH_OUTCOME_PENDING && s->reader == task)
-        await_socket(s);
-    return outcome;
+    return after_step(task, s, read_octets(task, s));
 }
 
-/* The client is not kept waiting for what was written before. */
 static void start_socket_read(struct lh_task *task)
 {
     task->socket->reader = task;
-    if (task->ex)
-        lh_exchange_release(task->ex);
-    if (socket_interrupted(task) == LH_OUTCOME_PENDING)
-        await_socket(task->socket);
-    else
-        lh_task_ready(task);
+    start_socket_wait(task);
 }
 
 static void stop_socket_read(struct lh_task *task)
 {
     task->socket->reader = NULL;
-    if (task->socket->transport)
-        task->socket->transport->ops->rest(task->socket->transport);
+    rest_socket(task->socket);
 }
 
 /* Making the string may run a finalizer, which may end the socket: so the VM
@@ -435,32 +453,21 @@ static enum lh_outcome write_octets(struct lh_task *task, struct lh_socket *s)
 static enum lh_outcome poll_socket_write(struct lh_task *task, lua_State *L)
 {
     struct lh_socket *s = task->socket;
-    enum lh_outcome outcome = write_octets(task, s);
 
     (void)L;
-    if (outcome == LH_OUTCOME_PENDING)
-        outcome = socket_interrupted(task);
-    if (outcome == LH_OUTCOME_PENDING && s->writer == task)
-        await_socket(s);
-    return outcome;
+    return after_step(task, s, write_octets(task, s));
 }
 
 static void start_socket_write(struct lh_task *task)
 {
     task->socket->writer = task;
-    if (task->ex)
-        lh_exchange_release(task->ex);
-    if (socket_interrupted(task) == LH_OUTCOME_PENDING)
-        await_socket(task->socket);
-    else
-        lh_task_ready(task);
+    start_socket_wait(task);
 }
 
 static void stop_socket_write(struct lh_task *task)
 {
     task->socket->writer = NULL;
-    if (task->socket->transport)
-        task->socket->transport->ops->rest(task->socket->transport);
+    rest_socket(task->socket);
 }
 
 static int push_socket_written(lua_State *L, struct lh_task *task)

@@ -202,6 +202,20 @@ int lh_task_start_response(struct lh_task *task)
     return lh_exchange_start(task->ex, status, &none);
 }
 
+/* The client may wait for "100 Continue", or for what was written before. */
+void lh_task_start_body(struct lh_task *task)
+{
+    lh_exchange_release(task->ex);
+    lh_exchange_want_body(task->ex, true);
+}
+
+/* The time limit of a body counts while somebody waits for it. */
+void lh_task_stop_body(struct lh_task *task)
+{
+    if (task->ex)
+        lh_exchange_want_body(task->ex, false);
+}
+
 /* --- the anchors table ---------------------------------------------------- */
 
 /* A task's lent string is at its slot's odd key, the waiting one after it, the

@@ -176,6 +176,10 @@ void lh_task_free(struct lh_task *task);
 /* Starts the response with its default status, if it was not started. */
 int lh_task_start_response(struct lh_task *task);
 
+/* What begins and ends a wait for octets of the request's body. */
+void lh_task_start_body(struct lh_task *task);
+void lh_task_stop_body(struct lh_task *task);
+
 /* Lets go of the exchange. */
 void lh_task_let_go(struct lh_task *task);
 
