@@ -83,6 +83,8 @@ static void shake_hands(struct lh_connecting *c)
         if (t->ops->unsent(t))
             interest |= LH_EV_WRITE;
         lh_socket_await(c->socket, interest);
+        if (c->socket->lost)
+            connecting_over(c, NULL, LH_SYS_ENOMEM);
     }
 }
 

@@ -1,14 +1,21 @@
 /* httpd.connect: what test/e2e/test_connect.py cannot bring about.  The peer is
  * the server itself. */
 #include "lib/client.h"
+#include "lib/deny.h"
 #include "lib/heap.h"
 #include "lib/live.h"
 
+#include <errno.h>
+#include <lua.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -183,6 +190,106 @@ static void test_allocations_of_tls_fail(void **state)
     }
 }
 
+/* --- events that cannot be waited for ------------------------------------- */
+
+#define CANNOT     77
+#define EPOLL_MOD  3 /* EPOLL_CTL_MOD; of its two bits, the others have one */
+#define OP         1 /* the argument of epoll_ctl() that says it */
+#define GIVES_UP_S 20
+
+/* A TLS peer that accepts nobody: the kernel connects all the same. */
+static const char lost_script[] =
+    "httpd.register_handler('/plain', function()\n"
+    "  httpd.write(nil, 'ok')\n"
+    "end)\n"
+    "httpd.register_handler('/ask', function()\n"
+    "  deny()\n"
+    "  local s, why, code = httpd.connect('127.0.0.1', SILENT, {tls = true,\n"
+    "    ca = '" TEST_DATA "/tls/root.pem', timeout = 600})\n"
+    "  httpd.write(nil, tostring(s) .. ' ' .. why .. ' ' .. tostring(code))\n"
+    "end)\n";
+
+/* For the worker's thread alone, in which handlers run. */
+static int deny_changes(lua_State *L)
+{
+    (void)L;
+    if (!test_deny_bits(SYS_epoll_ctl, OP, EPOLL_MOD, ENOMEM))
+        _exit(CANNOT);
+    return 0;
+}
+
+static int give_deny(lua_State *L)
+{
+    lua_pushcfunction(L, deny_changes);
+    lua_setglobal(L, "deny");
+    return 0;
+}
+
+static int listen_on(int *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t n = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(fd, (struct sockaddr *)&address, n) || listen(fd, 1) ||
+        getsockname(fd, (struct sockaddr *)&address, &n))
+        _exit(1);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void start_with_deny(int silent)
+{
+    lhttpd_config_t config = lhttpd_config_init();
+    lhttpd_vm_factory_t factory = lhttpd_vm_factory_init();
+    char text[2048];
+
+    config.workers = 1;
+    config.log_level = LHTTPD_LOG_ERROR;
+    factory.lua_version = LUA_VERSION_NUM;
+    factory.setup = give_deny;
+    snprintf(text, sizeof(text), "SILENT = %d\n%s", silent, lost_script);
+    if (lhttpd_server_create(&live.server, &config) ||
+        lhttpd_server_listen(live.server, "127.0.0.1", 0, 0) ||
+        lhttpd_server_map_source(live.server, "/", "lost.lua", text,
+                                 strlen(text)) ||
+        lhttpd_server_register_vm_factory(live.server, NULL, &factory) ||
+        lhttpd_server_start(live.server))
+        _exit(1);
+    live.port = lhttpd_server_port(live.server, 0);
+}
+
+static void lost_child(void)
+{
+    int port, listener = listen_on(&port);
+
+    alarm(GIVES_UP_S);
+    start_with_deny(port);
+    test_live_expect(&live, "/plain", "ok");
+    test_live_expect(&live, "/ask", "nil 127.0.0.1: Cannot allocate memory 12");
+    close(listener);
+    _exit(0);
+}
+
+static void a_handshake_that_cannot_wait_ends(void **state)
+{
+    int status;
+
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        lost_child();
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == CANNOT) {
+        print_message("system calls cannot be filtered here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_allocations_fail),
         cmocka_unit_test(test_allocations_of_a_look_up_fail),
         cmocka_unit_test(test_allocations_of_tls_fail),
+        cmocka_unit_test(a_handshake_that_cannot_wait_ends),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);
 
