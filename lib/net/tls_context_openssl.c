@@ -180,6 +180,55 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
                  : open_ticket(worker, ssl, name, iv, cipher, mac);
 }
 
+/* A session says in its tickets when it began, since each ticket of TLS 1.3 has
+ * a time of its own: else a client that comes again and again would be believed
+ * for ever what it has shown once.  Octets in the machine's order: nobody else
+ * opens tickets. */
+static int date_session(SSL *ssl, void *unused)
+{
+    SSL_SESSION *session = SSL_get_session(ssl);
+    uint64_t now = lh_clock_ms();
+    void *began;
+    size_t n;
+
+    (void)unused;
+    if (!SSL_SESSION_get0_ticket_appdata(session, &began, &n))
+        return 0;
+    return n == sizeof(now) ||
+           SSL_SESSION_set1_ticket_appdata(session, &now, sizeof(now));
+}
+
+static bool is_too_old(SSL_SESSION *session)
+{
+    uint64_t now = lh_clock_ms(), at;
+    void *began;
+    size_t n;
+
+    if (!SSL_SESSION_get0_ticket_appdata(session, &began, &n) ||
+        n != sizeof(at))
+        return true;
+    memcpy(&at, began, n);
+    return now > at && now - at > SESSION_S * UINT64_C(1000);
+}
+
+/* Where it is not to be resumed, a full handshake makes another. */
+static SSL_TICKET_RETURN look_at_session(SSL *ssl, SSL_SESSION *session,
+                                         const unsigned char *name, size_t n,
+                                         SSL_TICKET_STATUS status, void *unused)
+{
+    bool opened =
+        status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+
+    (void)ssl;
+    (void)name;
+    (void)n;
+    (void)unused;
+    if (!opened || is_too_old(session))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE
+                                        : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* --- contexts ------------------------------------------------------------- */
 
 /* No session is kept here: a client brings its own in a ticket. */
@@ -225,6 +274,7 @@ static SSL_CTX *context_make(struct lh_tls_worker *worker)
     SSL_CTX_set_cert_cb(ctx, lh_handshake_choose, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, lh_handshake_verify, NULL);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
+    SSL_CTX_set_session_ticket_cb(ctx, date_session, look_at_session, NULL);
     SSL_CTX_set_tlsext_status_cb(ctx, lh_staple_send);
     return ctx;
 }

@@ -345,6 +345,39 @@ static void forgets_sessions_of_another_server(void **state)
     hang_up();
 }
 
+static uint64_t ahead_ms; /* of the time that it is */
+
+uint64_t __real_lh_clock_ms(void);
+uint64_t __wrap_lh_clock_ms(void);
+
+uint64_t __wrap_lh_clock_ms(void)
+{
+    return __real_lh_clock_ms() + ahead_ms;
+}
+
+/* However often it was resumed: what a client has shown is believed so long. */
+static void a_session_ends_an_hour_after_its_beginning(void **state)
+{
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        connect_client(version, NULL);
+        assert_true(shake());
+        exchange();
+        hang_up();
+        for (int i = 0; i < 2; i++) {
+            ahead_ms += UINT64_C(25) * 60 * 1000;
+            assert_true(shake_again(version, NULL));
+            hang_up();
+        }
+        ahead_ms += UINT64_C(25) * 60 * 1000;
+        assert_false(shake_again(version, NULL));
+        hang_up();
+        assert_true(shake_again(version, NULL)); /* another */
+        hang_up();
+    }
+    ahead_ms = 0;
+}
+
 /* --- Client certificates ----------------------------------------------- */
 
 static void show(const char *name)
@@ -597,6 +630,7 @@ int main(void)
         WITH_SERVER(resumes_on_any_worker),
         WITH_SERVER(resumes_for_the_same_name_only),
         WITH_SERVER(forgets_sessions_of_another_server),
+        WITH_SERVER(a_session_ends_an_hour_after_its_beginning),
         cmocka_unit_test(a_session_keeps_what_was_verified),
         cmocka_unit_test(a_session_is_of_its_authorities),
         WITH_SERVER(answers_behind_a_goodbye),
