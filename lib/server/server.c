@@ -8,6 +8,7 @@
  */
 #include "server/server.h"
 
+#include "http/request_id.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/refused.h"
@@ -464,14 +465,29 @@ void lh_server_shutdown(struct lhttpd_server_t *s, unsigned grace_ms)
     lh_over_shutdown(s);
 }
 
-/* What a worker is inside of; false: no script. */
-static bool script_that_runs(const struct lhttpd_server_t *s,
-                             struct lh_run *run)
+/* Who is inside of a script; NULL: nobody. */
+static struct lh_context *who_runs_script(struct lhttpd_server_t *s,
+                                          struct lh_run *run)
 {
     for (unsigned i = 0; i < s->workers_n; i++)
         if (lh_running_look(&s->workers[i].ctx.running, run))
-            return true;
-    return lh_running_look(&s->loader.running, run);
+            return &s->workers[i].ctx;
+    return lh_running_look(&s->loader.running, run) ? &s->loader : NULL;
+}
+
+/* The request is named as in the log, where its end will have that name too. */
+static int tell_script_stuck(struct lhttpd_server_t *s, struct lh_context *who,
+                             const struct lh_run *run)
+{
+    char text[LH_ERR_TEXT_BYTES], made[LH_RUN_ID_BYTES];
+    const char *id = lh_request_id_of_run(&who->ids, run, made);
+
+    lh_run_text(text, sizeof(text), run);
+    if (id)
+        atomic_store(&who->running.told_of, run->request);
+    return lh_err_set(&s->err, LHTTPD_ESTUCK,
+                      "a script does not return: %s%s%s; its thread goes on",
+                      text, id ? ", request " : "", id ? id : "");
 }
 
 bool lh_server_has_ended(struct lhttpd_server_t *s)
@@ -488,7 +504,6 @@ bool lh_server_has_ended(struct lhttpd_server_t *s)
 int lh_server_give_up(struct lhttpd_server_t *s)
 {
     struct lh_run run;
-    char text[LH_ERR_TEXT_BYTES];
 
     lh_watch_end(&s->watch);
     lh_listeners_vacate(&s->listeners, s->done.fd);
@@ -496,14 +511,13 @@ int lh_server_give_up(struct lhttpd_server_t *s)
         lh_thread_detach(&s->workers[i].thread);
     lh_reload_abandon(s);
     s->state = LH_SERVER_STUCK;
-    if (!script_that_runs(s, &run))
-        return lh_err_set(&s->err, LHTTPD_ESTUCK,
-                          "a file operation does not return from the kernel "
-                          "(a dead mount, a device without data); its thread "
-                          "goes on");
-    lh_run_text(text, sizeof(text), &run);
+    struct lh_context *who = who_runs_script(s, &run);
+    if (who)
+        return tell_script_stuck(s, who, &run);
     return lh_err_set(&s->err, LHTTPD_ESTUCK,
-                      "a script does not return: %s; its thread goes on", text);
+                      "a file operation does not return from the kernel "
+                      "(a dead mount, a device without data); its thread "
+                      "goes on");
 }
 
 /* How it went, once all workers have ended. */

@@ -1039,6 +1039,7 @@ static void a_worker_that_never_sleeps_accepts(void **state)
 }
 
 static _Atomic bool named_while_it_runs;
+static char id_while_it_runs[64]; /* set before */
 
 static void note_name(void *context, const lhttpd_log_entry_t *entry)
 {
@@ -1047,8 +1048,11 @@ static void note_name(void *context, const lhttpd_log_entry_t *entry)
 
     (void)context;
     if (strstr(entry->message, name) && entry->script &&
-        strcmp(entry->script, "stuck.lua") == 0)
+        strcmp(entry->script, "stuck.lua") == 0 && entry->request_id) {
+        snprintf(id_while_it_runs, sizeof(id_while_it_runs), ", request %s;",
+                 entry->request_id);
         atomic_store(&named_while_it_runs, true);
+    }
 }
 
 /* In a process of its own, since a thread stays behind. */
@@ -1086,7 +1090,8 @@ static void stuck_child(void)
         _exit(6);
     int r = lhttpd_server_stop(s, 0);
     int named = strstr(lhttpd_server_error(s),
-                       "handler / (line 1) of script stuck.lua") != NULL;
+                       "handler / (line 1) of script stuck.lua") &&
+                strstr(lhttpd_server_error(s), id_while_it_runs);
     int port = lhttpd_server_port(s, 0), gone = access(where + 5, F_OK) < 0;
     lhttpd_server_destroy(s);
     int free_port = lhttpd_server_create(&s, &config) == 0 &&
