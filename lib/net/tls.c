@@ -16,6 +16,7 @@
 
 #include "base/trace.h"
 #include "net/chunk.h"
+#include "net/early.h"
 #include "net/engine.h"
 #include "net/tls_context.h"
 #include "net/tls_failure.h"
@@ -75,6 +76,7 @@ struct tls {
     bool agreed;            /* the handshake succeeded */
     bool closing;           /* our close_notify was asked for */
     bool shut;              /* our FIN is sent */
+    size_t written;         /* octets of application data: see early.h */
     struct lh_chunk raw;    /* what the engine did not take yet */
     struct lh_chunk flight; /* what the handshake has to send */
     struct alert alert;     /* looked at before the engine takes it */
@@ -645,7 +647,9 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
         tls_lose(tls, NO_MEMORY);
         return NULL;
     }
-    return br_ssl_engine_sendapp_buf(tls->engine, room);
+    uint8_t *p = br_ssl_engine_sendapp_buf(tls->engine, room);
+    *room = lh_early_room(*room, tls->written);
+    return p;
 }
 
 /* The record is closed with what was written: waiting for more would hold an
@@ -657,6 +661,7 @@ static void tls_ack(struct lh_transport *t, size_t n)
     if (tls->plain) {
         tls->plain->ops->ack(tls->plain, n);
     } else if (n) {
+        lh_early_count(&tls->written, n);
         br_ssl_engine_sendapp_ack(tls->engine, n);
         br_ssl_engine_flush(tls->engine, 0);
     }

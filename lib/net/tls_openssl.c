@@ -12,6 +12,7 @@
  * is lent, and OpenSSL its own buffers when a record ends.
  */
 #include "base/trace.h"
+#include "net/early.h"
 #include "net/tls_context_openssl.h"
 #include "net/tls_failure_openssl.h"
 #include "os/error.h"
@@ -73,6 +74,7 @@ struct tls {
     uint8_t *input;  /* a record; NULL: not held */
     size_t from, to; /* what was not consumed of it */
     uint8_t *output; /* what is being written; NULL: not held */
+    size_t written;  /* octets of application data: see early.h */
     uint8_t *hello;  /* PHASE_FRESH: what came of the ClientHello */
     size_t hello_n;
     struct lh_handshake *handshake; /* until it has succeeded, or NULL */
@@ -494,7 +496,7 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
         tls_lose(tls, NO_MEMORY);
         return NULL;
     }
-    *room = LH_TLS_RECORD_BYTES;
+    *room = lh_early_room(LH_TLS_RECORD_BYTES, tls->written);
     return tls->output;
 }
 
@@ -502,6 +504,7 @@ static void tls_ack(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
 
+    lh_early_count(&tls->written, n);
     if (tls->plain)
         tls->plain->ops->ack(tls->plain, n);
     else if (n && SSL_write(tls->ssl, tls->output, (int)n) != (int)n)

@@ -894,9 +894,9 @@ static void forgets_a_small_fragment_length(void **state)
     hang_up();
     connect_client();
     assert_true(start_and_shake(NULL, false));
+    move_both_ways(100000);
     assert_non_null(server->ops->buf(server, &room));
     assert_true(room > 16000);
-    move_both_ways(100000);
     hang_up();
 }
 
@@ -1103,6 +1103,30 @@ static void hears_damage_behind_a_record(void **state)
     assert_true(server->ops->unsent(server));
     assert_int_equal(server->ops->send(server), LH_NET_LOST);
     assert_int_equal(server->ops->receive(server), LH_NET_LOST);
+    hang_up();
+}
+
+/* The first 16 KiB leave in records of 4, what follows in full ones. */
+static void first_records_are_small(void **state)
+{
+    size_t room;
+
+    (void)state;
+    connect_client();
+    assert_true(start_and_shake(NULL, false));
+    for (int i = 0; i < 6; i++) {
+        uint8_t *p = server->ops->buf(server, &room);
+        assert_non_null(p);
+        assert_int_equal(room, i < 4 ? 4096 : 16384);
+        memset(p, 'x', room);
+        server->ops->ack(server, room);
+        assert_int_equal(server->ops->send(server), LH_NET_OK);
+        server->ops->rest(server);
+        client.got_n = 0;
+        while (test_tls_client_pump(&client))
+            ;
+        assert_int_equal(client.got_n, room);
+    }
     hang_up();
 }
 
@@ -1443,6 +1467,7 @@ int main(void)
         WITH_SERVER(gathers_an_alert_in_pieces),
         WITH_SERVER(is_lost_by_bad_alerts),
         WITH_SERVER(tells_the_client_its_fault),
+        WITH_SERVER(first_records_are_small),
         WITH_SERVER(hears_damage_behind_a_record),
         WITH_SERVER(takes_fin_for_an_end),
         WITH_SERVER(refuses_renegotiation),
