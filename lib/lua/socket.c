@@ -512,7 +512,7 @@ static int shut_socket(lua_State *L, struct lh_socket *s)
                                "socket");
     if (s->is_tls) {
         lua_pushnil(L);
-        lua_pushliteral(L, "TLS 1.2 knows no end of one side alone");
+        lua_pushliteral(L, "with TLS both sides end at once");
         return 2;
     }
     s->shut = true;

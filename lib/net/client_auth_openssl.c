@@ -1,5 +1,6 @@
 /*
- * Client certificates by OpenSSL: see handshake_openssl.h.  Where they are
+ * Certificates of clients, and of servers that we ask, by OpenSSL: see
+ * handshake_openssl.h.  Where they are
  * optional, the handshake goes on with one that does not verify; the client has
  * to prove that it has its key all the same.
  */
@@ -148,13 +149,9 @@ static void verdict(struct lh_client_cert *client, enum lh_client_fault fault)
     client->verify = fault ? LH_CLIENT_FAILED : LH_CLIENT_SUCCESS;
 }
 
-/* OpenSSL's word first, then what it does not look at. */
-static enum lh_client_fault judge_client(X509_STORE_CTX *store,
-                                         struct lh_client_cert *client)
+/* OpenSSL's word; it looks at all but what it does not know of us. */
+static enum lh_client_fault judge_chain(X509_STORE_CTX *store)
 {
-    enum lh_client_fault own =
-        describe_leaf(X509_STORE_CTX_get0_cert(store), client);
-
     if (sk_X509_num(X509_STORE_CTX_get0_untrusted(store)) > CHAIN_CERTIFICATES)
         return LH_CLIENT_TOO_LONG;
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(store),
@@ -166,7 +163,18 @@ static enum lh_client_fault judge_client(X509_STORE_CTX *store,
     if (!valid)
         return fault_of_error(X509_STORE_CTX_get_error(store),
                               X509_STORE_CTX_get_error_depth(store));
-    return own;
+    return LH_CLIENT_OK;
+}
+
+/* OpenSSL's word first, then what it does not look at. */
+static enum lh_client_fault judge_client(X509_STORE_CTX *store,
+                                         struct lh_client_cert *client)
+{
+    enum lh_client_fault own =
+        describe_leaf(X509_STORE_CTX_get0_cert(store), client);
+    enum lh_client_fault fault = judge_chain(store);
+
+    return fault ? fault : own;
 }
 
 /* One that does not verify gets no ticket: it is judged each time. */
@@ -211,4 +219,46 @@ bool lh_handshake_take_client(struct lh_handshake *h, SSL *ssl,
     *out = h->client;
     h->client = NULL;
     return (*out)->fault != LH_CLIENT_NO_MEMORY;
+}
+
+/* --- of a server ---------------------------------------------------------- */
+
+static enum lh_client_fault judge_der(const uint8_t *der, size_t n,
+                                      const struct lh_host *host)
+{
+    struct lh_certificate leaf;
+
+    if (!lh_certificate_read(der, n, &leaf))
+        return LH_CLIENT_DAMAGED;
+    if (!leaf.for_servers)
+        return LH_CLIENT_NOT_FOR_SERVERS;
+    return lh_certificate_is_of(&leaf, host) ? LH_CLIENT_OK
+                                             : LH_CLIENT_OTHER_NAME;
+}
+
+static enum lh_client_fault judge_server(X509_STORE_CTX *store,
+                                         const struct lh_host *host)
+{
+    enum lh_client_fault fault = judge_chain(store);
+    uint8_t *der = NULL;
+
+    if (fault == LH_CLIENT_USAGE)
+        return LH_CLIENT_NOT_FOR_SERVERS;
+    if (fault)
+        return fault;
+    int n = i2d_X509(X509_STORE_CTX_get0_cert(store), &der);
+    if (n < 0)
+        return LH_CLIENT_NO_MEMORY;
+    fault = judge_der(der, (size_t)n, host);
+    OPENSSL_free(der);
+    return fault;
+}
+
+enum lh_client_fault lh_handshake_verify_server(X509_STORE_CTX *store,
+                                                const struct lh_host *host)
+{
+    enum lh_client_fault fault = judge_server(store, host);
+
+    X509_STORE_CTX_set_error(store, fault ? error_of_fault(fault) : X509_V_OK);
+    return fault;
 }

@@ -5,6 +5,7 @@
 #ifndef LH_NET_HANDSHAKE_OPENSSL_H
 #define LH_NET_HANDSHAKE_OPENSSL_H
 
+#include "net/certificate.h"
 #include "net/client_cert.h"
 #include "net/cred.h"
 #include "net/hello.h"
@@ -37,6 +38,11 @@ bool lh_handshake_ask(const struct lh_handshake *handshake, SSL *ssl);
 
 /* For SSL_CTX_set_cert_verify_callback(). */
 int lh_handshake_verify(X509_STORE_CTX *store, void *unused);
+
+/* The other way round: what the certificate of a server is worth that is called
+ * so.  Where that is nothing, OpenSSL is told of which alert it has to send. */
+enum lh_client_fault lh_handshake_verify_server(X509_STORE_CTX *store,
+                                                const struct lh_host *host);
 
 /* At the end: takes what is known of the client's certificate into *out, which
  * is NULL where none was asked for.  False: no memory. */

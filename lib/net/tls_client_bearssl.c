@@ -72,11 +72,8 @@ int lh_trust_new(struct lh_trust **out, const char *file, struct lh_err *err)
         return lh_err_memory(err);
     }
     trust->lenient = file == NULL;
-    int r = from.file
-                ? lh_cred_each(&from, take_trusted, trust, err)
-                : lh_err_set(err, LHTTPD_ECERT,
-                             "the system has no file of authorities where "
-                             "they usually are: give one as `ca`");
+    int r = from.file ? lh_cred_each(&from, take_trusted, trust, err)
+                      : lh_err_set(err, LHTTPD_ECERT, LH_TRUST_IS_NOWHERE);
     if (r) {
         lh_trust_free(trust);
         return r;

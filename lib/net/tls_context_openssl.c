@@ -250,7 +250,7 @@ static void set_options(SSL_CTX *ctx)
 
 /* The lists say all that there is to choose from; so OpenSSL's level adds
  * nothing, and what a system has configured is overruled. */
-static bool set_choices(SSL_CTX *ctx)
+bool lh_tls_set_choices(SSL_CTX *ctx)
 {
     SSL_CTX_set_security_level(ctx, 0);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
@@ -264,7 +264,8 @@ static SSL_CTX *context_make(struct lh_tls_worker *worker)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
-    if (!ctx || !set_choices(ctx) || !SSL_CTX_set_app_data(ctx, worker)) {
+    if (!ctx || !lh_tls_set_choices(ctx) ||
+        !SSL_CTX_set_app_data(ctx, worker)) {
         SSL_CTX_free(ctx);
         ERR_clear_error();
         return NULL;

@@ -31,6 +31,10 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker,
                     struct lh_handshake *handshake, struct lh_tls_ends *ends);
 void lh_tls_ssl_free(struct lh_tls_worker *worker, SSL *ssl); /* NULL allowed */
 
+/* Versions, cipher suites, groups and signatures, of a server or a client.
+ * False: no memory. */
+bool lh_tls_set_choices(SSL_CTX *ctx);
+
 /* Empties OpenSSL's queue of errors, as has to be done before each call whose
  * result is looked at: somebody else may have left one in this thread. */
 void lh_tls_clear_errors(void);

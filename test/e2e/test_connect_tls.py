@@ -32,9 +32,10 @@ class Issuer(Authority):
 
 
 class TlsPeer(Peer):
-    def __init__(self, certificate, serve=echo):
+    def __init__(self, certificate, serve=echo,
+                 version=ssl.TLSVersion.TLSv1_2):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.minimum_version = context.maximum_version = version
         context.load_cert_chain(*certificate)
 
         def wrapped(client):
@@ -69,9 +70,12 @@ def s_server(*options):
 
 
 class Certificates(harness.TestCase):
+    parts = "tls"
+    version = ssl.TLSVersion.TLSv1_2
+
     @classmethod
     def setUpClass(cls):
-        harness.need_built_in("bearssl")
+        harness.need_built_in(cls.parts)
         cls.ca, cls.other = Issuer("good"), Issuer("other")
         cls.good = cls.ca.server("good", "DNS:a.test,DNS:*.wild.test,"
                                          "IP:127.0.0.1,IP:::1")
@@ -87,6 +91,9 @@ class Certificates(harness.TestCase):
         self.assertEqual(r.status, 200, (server or self.server).log()[-2000:])
         return r.text.split("\n")
 
+    def peer(self, certificate, serve=echo):
+        return TlsPeer(certificate, serve, self.version)
+
     def connect(self, port, name="a.test", server=None):
         name = f"server_name = '{name}'," if name else ""
         return self.lua(f"""
@@ -95,7 +102,7 @@ class Certificates(harness.TestCase):
             return s, why""", server)
 
     def refused(self, certificate, name="a.test"):
-        with TlsPeer(certificate) as p:
+        with self.peer(certificate) as p:
             found = self.connect(p.port, name)
         self.assertEqual(found[0], "nil")
         return found[1]
@@ -103,7 +110,7 @@ class Certificates(harness.TestCase):
     def test_octets_there_and_back(self):
         n = 3000000
         for kind in ("P-256", "P-384", "rsa"):
-            with self.subTest(kind=kind), TlsPeer(self.ca.server(
+            with self.subTest(kind=kind), self.peer(self.ca.server(
                     "kind" + kind.replace("-", ""), "DNS:a.test",
                     kind=kind)) as p:
                 self.assertEqual(self.lua(f"""
@@ -120,10 +127,10 @@ class Certificates(harness.TestCase):
                     httpd.close(s)
                     return #got, got == ("x"):rep({n}), ok, why"""),
                     [str(n), "true", "nil",
-                     "TLS 1.2 knows no end of one side alone"])
+                     "with TLS both sides end at once"])
 
     def test_names_and_addresses(self):
-        with TlsPeer(self.good) as p:
+        with self.peer(self.good) as p:
             for name in ("a.test", "A.Test", "a.test.", "b.wild.test", None):
                 self.assertEqual(self.connect(p.port, name)[0],
                                  "socket (open)", name)
@@ -198,7 +205,7 @@ class Certificates(harness.TestCase):
             tls.sendall(b"half of it")
             tls.unwrap()
         for serve, end in ((cut, "closed"), (goodbye, "nil")):
-            with TlsPeer(self.good, serve) as p:
+            with self.peer(self.good, serve) as p:
                 self.assertEqual(self.lua(f"""
                     local s = assert(httpd.connect("127.0.0.1", {p.port}, {{
                         tls = true, ca = "{self.ca.pem}",
@@ -210,7 +217,7 @@ class Certificates(harness.TestCase):
                     ["half of it", "nil", end])
 
     def test_authorities(self):
-        with TlsPeer(self.good) as p:
+        with self.peer(self.good) as p:
             code = f"""
                 local s, why = httpd.connect("127.0.0.1", {p.port}, {{
                     tls = true, timeout = 60}})
@@ -241,9 +248,15 @@ class Certificates(harness.TestCase):
                 f"httpd.connect({call}) end))")[0])
 
 
+class Newest(Certificates):
+    """Servers that speak TLS 1.3 alone, where they are not openssl's."""
+    parts = "tls1.3"
+    version = ssl.TLSVersion.TLSv1_3
+
+
 class Without(harness.TestCase):
     def test_a_build_without_it_says_so(self):
-        if "bearssl" in harness.built_in():
+        if "tls" in harness.built_in():
             self.skipTest("it is built in")
         with Server("/", script("run.lua"), workers=1) as s, s.client() as c:
             r = c.ask("POST", "/", body=b'return httpd.connect("127.0.0.1", 1,'

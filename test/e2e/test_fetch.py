@@ -368,7 +368,7 @@ class Fetch(harness.TestCase):
                              "127.0.0.1: Connection refused")
 
     def test_https(self):
-        harness.need_built_in("bearssl")
+        harness.need_built_in("tls")
         ca = Issuer("fetch")
         with TlsPeer(ca.server("fetched", "IP:127.0.0.1"),
                      answering(OK, OK)) as p:
@@ -475,7 +475,7 @@ class Upstreams(harness.TestCase):
         self.five(Peer, "http")
 
     def test_neither_by_tls(self):
-        harness.need_built_in("bearssl")
+        harness.need_built_in("tls")
         ca = Issuer("upstreams")
         pair = ca.server("upstream", "IP:127.0.0.1")
         self.five(lambda serve: TlsPeer(pair, serve), "https",

@@ -83,8 +83,10 @@ static void shake_hands(void)
     fail_msg("the handshake does not end");
 }
 
+#if TEST_BEARSSL
+
 /* A server that sends without end would hold its worker, however little there
- * is in what it sends. */
+ * is in what it sends.  OpenSSL gives a few of these alerts and then up. */
 static void takes_one_chunk_at_a_time(void **state)
 {
     static const uint8_t alert[] = {21, 3, 3, 0, 2, 1, 90};
@@ -107,6 +109,8 @@ static void takes_one_chunk_at_a_time(void **state)
         taken = sent - left;
     }
 }
+
+#endif
 
 static void fill_client(void)
 {
@@ -153,8 +157,10 @@ static void a_goodbye_ends_what_is_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#if TEST_BEARSSL
         cmocka_unit_test_setup_teardown(takes_one_chunk_at_a_time, set_up,
                                         tear_down),
+#endif
         cmocka_unit_test_setup_teardown(a_goodbye_ends_what_is_written, set_up,
                                         tear_down),
     };
