@@ -4,18 +4,9 @@
 
 local style = require "style"
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Appliance</title>
-]] .. style.head .. [[
-
+local page = style.page("Appliance", [[
 <script src="script.js" defer></script>
-</head>
-<body>
+]], [[
 <h1>Appliance</h1>
 <p>It has <b id="temperature">%.1f</b> &deg;C and its lamp is <b id="lamp">%s</b>.
 <a href="power">What does it draw?</a> <a href="signal">Is there a network?</a></p>
@@ -23,9 +14,7 @@ local page = [[
 <button name="on" value="yes">Switch it on</button>
 <button name="on" value="no">Switch it off</button>
 </form>
-</body>
-</html>
-]]
+]])
 
 -- "temperature 20.3": where to show it, and what.
 local script = [[

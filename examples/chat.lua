@@ -5,26 +5,15 @@
 
 local style = require "style"
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Chat</title>
-]] .. style.head .. [[
-
+local page = style.page("Chat", [[
 <script src="chat.js" defer></script>
-</head>
-<body>
+]], [[
 <h1>Chat</h1>
 <form id="say"><input name="text" maxlength="500" autocomplete="off"
 aria-label="Message" autofocus> <button>Say</button>
 <output id="state">connecting</output></form>
 <ol id="said"></ol>
-</body>
-</html>
-]]
+]])
 
 local script = [[
 "use strict";

@@ -7,27 +7,16 @@
 
 local style = require "style"
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+local page = style.page("Console", [[
 <meta name="referrer" content="no-referrer">
-<title>Console</title>
-]] .. style.head .. [[
-
 <script src="console.js" defer></script>
-</head>
-<body>
+]], [[
 <h1>Console</h1>
 <pre id="output" tabindex="0"></pre>
 <form id="run"><label><code id="directory"></code>
 <input name="line" autocomplete="off" autofocus></label>
 <button>Run</button> <button type="button" id="stop">Stop</button></form>
-</body>
-</html>
-]]
+]])
 
 local script = [[
 "use strict";

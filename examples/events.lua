@@ -8,25 +8,14 @@
 
 local style = require "style"
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Events</title>
-]] .. style.head .. [[
-
+local page = style.page("Events", [[
 <script src="script.js" defer></script>
-</head>
-<body>
+]], [[
 <h1>Events</h1>
 <form id="say"><input name="text" maxlength="200" aria-label="Message">
 <button>Say it to all</button></form>
 <ol id="events"></ol>
-</body>
-</html>
-]]
+]])
 
 local script = [[
 "use strict";

@@ -20,26 +20,14 @@ local function rows(values)
     return table.concat(out)
 end
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>A request</title>
-]] .. style.head .. [[
-
-</head>
-<body>
+local page = style.page("A request", "", [[
 <h1>env</h1>
 <table>
 %s</table>
 <h1>header</h1>
 <table>
 %s</table>
-</body>
-</html>
-]]
+]])
 
 httpd.register_handler("/", function(env, header)
     httpd.header {

@@ -53,22 +53,8 @@ local function page(status, title, body)
         ["content-type"] = "text/html; charset=utf-8",
         ["cache-control"] = "no-store",
     }
-    httpd.write(nil, ([[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>%s</title>
-]] .. style.head .. [[
-
-</head>
-<body>
-<h1>%s</h1>
-%s
-</body>
-</html>
-]]):format(title, title, body))
+    body = "<h1>" .. title .. "</h1>\n" .. body .. "\n"
+    httpd.write(nil, style.page(title, "", body))
 end
 
 -- 303: whatever the method was, the next page is fetched by GET.

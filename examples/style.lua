@@ -1,10 +1,9 @@
--- What the pages of the examples share: a small style sheet and an icon.  A script
--- beside it says
+-- What the pages of the examples share: a small style sheet, an icon, and what stands
+-- around a page's body.  A script beside it says
 --
 --     local style = require "style"
+--     local page = style.page("Title", "", "<h1>Title</h1>\n")
 --     style.serve()
---
--- and puts style.head into the head of its page.
 
 local icon = [[<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 <rect width="32" height="32" rx="8" fill="#1668dc"/>
@@ -61,6 +60,22 @@ local style = {
     head = ([[<link rel="icon" href="data:image/svg+xml;base64,%s">
 <link rel="stylesheet" href="style.css">]]):format(httpd.base64(icon)),
 }
+
+-- The whole page: `head` is what its head has besides, `body` ends with a newline.
+function style.page(title, head, body)
+    return table.concat {
+        [[
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>]], title, "</title>\n", style.head, "\n", head, [[
+</head>
+<body>
+]], body, "</body>\n</html>\n",
+    }
+end
 
 function style.serve()
     httpd.register_handler("/style.css", function()

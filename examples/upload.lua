@@ -9,18 +9,9 @@
 local style = require "style"
 local directory = os.getenv("UPLOADS") or "/tmp"
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Upload</title>
-]] .. style.head .. [[
-
+local page = style.page("Upload", [[
 <script src="upload.js" defer></script>
-</head>
-<body>
+]], [[
 <h1>Upload</h1>
 <form id="form" method="post" enctype="multipart/form-data">
 <p><input type="file" name="file" multiple required aria-label="Files">
@@ -28,9 +19,7 @@ local page = [[
 </form>
 <progress id="progress" value="0" max="1" hidden></progress>
 <pre id="answer" hidden></pre>
-</body>
-</html>
-]]
+]])
 
 -- Without it the form works too, but shows no progress.
 local script = [[
