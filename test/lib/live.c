@@ -12,10 +12,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,6 +120,33 @@ const char *test_live_path(const char *name)
 
     snprintf(path, sizeof(path), "%s/%s", test_live_dir(), name);
     return path;
+}
+
+void test_live_put(const char *name, const char *text)
+{
+    const char *path = test_live_path(name);
+    const struct timespec times[] = {{1577836800, 0}, {1577836800, 0}};
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+void test_live_empty_dir(void)
+{
+    char command[200];
+
+    snprintf(command, sizeof(command), "rm -r %s/*", test_live_dir());
+    assert_int_equal(system(command), 0);
+}
+
+int test_live_clean_up(void **state)
+{
+    (void)state;
+    test_live_remove_dir();
+    return 0;
 }
 
 void test_live_remove_dir(void)

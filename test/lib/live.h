@@ -45,6 +45,12 @@ const char *test_live_log(void);
 const char *test_live_dir(void);
 const char *test_live_path(const char *name);
 void test_live_remove_dir(void);
+int test_live_clean_up(void **state); /* that */
+
+/* A file in it, last changed in 2020, at 00:00 on the 1st of January; and all
+ * that is in it goes. */
+void test_live_put(const char *name, const char *text);
+void test_live_empty_dir(void);
 
 /* How many descriptors are open, how many children there are. */
 int test_live_fds(void);

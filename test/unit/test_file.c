@@ -1147,20 +1147,14 @@ static int by_threads(void **state)
     return 0;
 }
 
-static int clean_up(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
-    return 0;
-}
-
 /* A group's test cannot be skipped before it has begun, so that they are left
  * out. */
 static int run_by_uring(const struct CMUnitTest *tests, size_t n,
                         const char *name)
 {
     if (test_uring_is_there())
-        return _cmocka_run_group_tests(name, tests, n, by_uring, clean_up);
+        return _cmocka_run_group_tests(name, tests, n, by_uring,
+                                       test_live_clean_up);
     print_message("%s: skipped, this system refuses io_uring\n", name);
     return 0;
 }
@@ -1195,5 +1189,5 @@ int main(void)
     failed += run_by_uring(slow, sizeof(slow) / sizeof(slow[0]),
                            "files that never come");
     return failed + cmocka_run_group_tests_name("files by threads", tests,
-                                                by_threads, clean_up);
+                                                by_threads, test_live_clean_up);
 }

@@ -189,20 +189,16 @@ static void the_published_upload_works(void **state)
     free(body);
 }
 
-static int clean_up(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(upload_stores_whole_bodies, clean_up),
-        cmocka_unit_test_teardown(download_gives_the_same_octets, clean_up),
-        cmocka_unit_test_teardown(process_shows_lines, clean_up),
-        cmocka_unit_test_teardown(the_published_upload_works, clean_up),
+        cmocka_unit_test_teardown(upload_stores_whole_bodies,
+                                  test_live_clean_up),
+        cmocka_unit_test_teardown(download_gives_the_same_octets,
+                                  test_live_clean_up),
+        cmocka_unit_test_teardown(process_shows_lines, test_live_clean_up),
+        cmocka_unit_test_teardown(the_published_upload_works,
+                                  test_live_clean_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,13 +245,6 @@ static void where_nothing_can_wait(void **state)
     test_live_stop(&live);
 }
 
-static int clean_up(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,5 +255,5 @@ int main(void)
         cmocka_unit_test(where_nothing_can_wait),
     };
 
-    return cmocka_run_group_tests(tests, NULL, clean_up);
+    return cmocka_run_group_tests(tests, NULL, test_live_clean_up);
 }

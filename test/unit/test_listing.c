@@ -17,24 +17,12 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static struct lh_listing listing;
 static int fds;
-
-static void put(const char *name, const char *text)
-{
-    const struct timespec times[] = {{1577836800, 0}, {1577836800, 0}};
-    FILE *f = fopen(test_live_path(name), "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-    utimensat(AT_FDCWD, test_live_path(name), times, 0);
-}
 
 static int set_up(void **state)
 {
@@ -55,21 +43,12 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[200];
-
     (void)state;
     lh_fd_close(listing.fd);
     lh_fd_close(listing.root);
     lh_free(listing.page);
     assert_int_equal(test_live_fds(), fds);
-    snprintf(command, sizeof(command), "rm -r %s/*", test_live_dir());
-    return system(command);
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
+    test_live_empty_dir();
     return 0;
 }
 
@@ -89,9 +68,9 @@ static const char *make(void)
 static void in_order(void **state)
 {
     (void)state;
-    put("top/b", "12");
-    put("top/a", "");
-    put("top/B", "1");
+    test_live_put("top/b", "12");
+    test_live_put("top/a", "");
+    test_live_put("top/B", "1");
     mkdir(test_live_path("top/c"), 0755);
     const struct timespec times[] = {{1577836800, 0}, {1577836800, 0}};
     utimensat(AT_FDCWD, test_live_path("top/c"), times, 0);
@@ -137,7 +116,7 @@ static void names(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         snprintf(path, sizeof(path), "top/%s", rows[i][0]);
-        put(path, "");
+        test_live_put(path, "");
     }
     const char *page = make();
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -149,8 +128,8 @@ static void names(void **state)
 static void what_is_not_shown(void **state)
 {
     (void)state;
-    put("secret", "");
-    put("top/.hidden", "");
+    test_live_put("secret", "");
+    test_live_put("top/.hidden", "");
     mkfifo(test_live_path("top/fifo"), 0644);
     symlink("fifo", test_live_path("top/to_fifo"));
     symlink("../secret", test_live_path("top/out"));
@@ -160,7 +139,7 @@ static void what_is_not_shown(void **state)
     assert_string_equal(make(), "</table>\n");
     lh_free(listing.page);
     listing.page = NULL;
-    put("top/file", "123");
+    test_live_put("top/file", "123");
     mkdir(test_live_path("top/sub"), 0755);
     symlink("../file", test_live_path("top/sub/in"));
     symlink("..", test_live_path("top/sub/up"));
@@ -196,7 +175,7 @@ static void what_fails(void **state)
     int file;
 
     (void)state;
-    put("top/a", "");
+    test_live_put("top/a", "");
     symlink("a", test_live_path("top/b"));
     test_heap_install();
     for (unsigned long at = 1; at < 5; at++) {
@@ -226,5 +205,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_fails, set_up, tear_down),
     };
 
-    return cmocka_run_group_tests(tests, NULL, remove_dir);
+    return cmocka_run_group_tests(tests, NULL, test_live_clean_up);
 }

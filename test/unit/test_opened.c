@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,18 +27,6 @@ static struct lh_open_files store;
 static struct lh_served served;
 static struct lh_files_options options;
 static int fds; /* before the first request */
-
-static void put(const char *name, const char *text)
-{
-    const char *path = test_live_path(name);
-    const struct timespec times[] = {{1577836800, 0}, {1577836800, 0}};
-    FILE *f = fopen(path, "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-}
 
 /* test_live_path() has one buffer. */
 static void move(const char *from, const char *to)
@@ -64,17 +51,15 @@ static int set_up(void **state)
                                         .index = "index.html",
                                         .compressed = true};
     mkdir(test_live_path("sub"), 0755);
-    put("a.txt", "first");
-    put("sub/b.txt", "in sub");
-    put("index.html", "index");
+    test_live_put("a.txt", "first");
+    test_live_put("sub/b.txt", "in sub");
+    test_live_put("index.html", "index");
     fds += 1;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    char command[200];
-
     (void)state;
     lh_open_files_forget(&store);
     assert_int_equal(store.n, 0);
@@ -82,14 +67,7 @@ static int tear_down(void **state)
     assert_int_equal(test_live_fds(), fds);
     lh_aio_free(t.ctx.aio);
     test_context_deinit(&t);
-    snprintf(command, sizeof(command), "rm -r %s/*", test_live_dir());
-    return system(command);
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
+    test_live_empty_dir();
     return 0;
 }
 
@@ -152,7 +130,7 @@ static void within_bounds(void **state)
     (void)state;
     for (int i = 0; i < LH_OPENED_MAX; i++) {
         snprintf(name, sizeof(name), "/f%d", i);
-        put(name + 1, name);
+        test_live_put(name + 1, name);
         expect(name, 200, name);
         expect(name, 200, name);
     }
@@ -170,19 +148,19 @@ static void changes_of_the_file(void **state)
 {
     (void)state;
     expect("/a.txt", 200, "first");
-    put("a.txt", "longer than before");
+    test_live_put("a.txt", "longer than before");
     expect("/a.txt", 200, "longer than before");
-    put("a.txt", "longer than befor!"); /* at the same time */
+    test_live_put("a.txt", "longer than befor!"); /* at the same time */
     expect("/a.txt", 200, "longer than befor!");
-    put("new", "another");
+    test_live_put("new", "another");
     move("new", "a.txt");
     expect("/a.txt", 200, "another");
-    put("new", "brother"); /* as long, and as old */
+    test_live_put("new", "brother"); /* as long, and as old */
     move("new", "a.txt");
     expect("/a.txt", 200, "brother");
     unlink(test_live_path("a.txt"));
     expect("/a.txt", 404, NULL);
-    put("a.txt", "again");
+    test_live_put("a.txt", "again");
     expect("/a.txt", 200, "again");
     move("a.txt", "b.txt");
     expect("/a.txt", 404, NULL);
@@ -193,15 +171,15 @@ static void changes_of_variants(void **state)
 {
     (void)state;
     expect("/a.txt", 200, "first");
-    put("a.txt.gz", "packed");
+    test_live_put("a.txt.gz", "packed");
     expect("/a.txt.gz", 200, "packed");
     expect("/a.txt", 200, "packed");
     expect("/a.txt", 200, "packed");
-    put("a.txt.gz", "others");
+    test_live_put("a.txt.gz", "others");
     expect("/a.txt", 200, "others");
     utimensat(AT_FDCWD, test_live_path("a.txt"), NULL, 0);
     expect("/a.txt", 200, "first");
-    put("a.txt", "first");
+    test_live_put("a.txt", "first");
     expect("/a.txt", 200, "others");
     unlink(test_live_path("a.txt.gz"));
     expect("/a.txt", 200, "first");
@@ -217,8 +195,8 @@ static void changes_on_the_way(void **state)
     expect("/a.txt", 200, "first");
     move("sub", "away");
     mkdir(test_live_path("sub"), 0755);
-    put("sub/b.txt", "in another");
-    put("a.txt.gz", "packed");
+    test_live_put("sub/b.txt", "in another");
+    test_live_put("a.txt.gz", "packed");
     pass_ms(LH_OPENED_MS);
     expect("/sub/b.txt", 200, "in another");
     expect("/a.txt", 200, "packed");
@@ -262,7 +240,7 @@ static void gives_its_own_back(void **state)
     (void)state;
     expect("/a.txt", 200, "first");
     expect("/index.html", 200, "index");
-    put("c.txt", "third");
+    test_live_put("c.txt", "third");
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few = before;
     few.rlim_cur = (rlim_t)fds + 5;
@@ -351,5 +329,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(conduits, set_up, tear_down),
     };
 
-    return cmocka_run_group_tests(tests, NULL, remove_dir);
+    return cmocka_run_group_tests(tests, NULL, test_live_clean_up);
 }

@@ -447,13 +447,6 @@ static void test_a_stop_in_the_midst(void **state)
     }
 }
 
-static int tear_down_group(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,5 +462,5 @@ int main(void)
         cmocka_unit_test(test_a_stop_in_the_midst),
     };
 
-    return cmocka_run_group_tests(tests, NULL, tear_down_group);
+    return cmocka_run_group_tests(tests, NULL, test_live_clean_up);
 }

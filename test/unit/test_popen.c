@@ -629,13 +629,6 @@ static void a_shared_handle_has_turns(void **state)
     assert_int_equal(test_live_children(), 0);
 }
 
-static int clean_up(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
-    return 0;
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(processes_of_the_shell),
     cmocka_unit_test(processes_in_coroutines),
@@ -675,7 +668,7 @@ static int run_without_reports(void)
             if (!test_deny(calls[i], TEST_ANY_ARGUMENT, ENOSYS))
                 exit(0);
         exit(cmocka_run_group_tests_name("without reports", asking, NULL,
-                                         clean_up));
+                                         test_live_clean_up));
     }
     waitpid(pid, &status, 0);
     return status != 0;
@@ -685,5 +678,5 @@ int main(void)
 {
     int failed = run_without_reports();
 
-    return cmocka_run_group_tests(tests, NULL, clean_up) + failed;
+    return cmocka_run_group_tests(tests, NULL, test_live_clean_up) + failed;
 }

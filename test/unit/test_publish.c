@@ -218,13 +218,6 @@ static void test_publishers_do_not_care_for_a_stop(void **state)
     }
 }
 
-static int tear_down_group(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,5 +227,5 @@ int main(void)
         cmocka_unit_test(test_publishers_do_not_care_for_a_stop),
     };
 
-    return cmocka_run_group_tests(tests, NULL, tear_down_group);
+    return cmocka_run_group_tests(tests, NULL, test_live_clean_up);
 }

@@ -74,13 +74,6 @@ static void a_limit_stops_compiling(void **state)
     serves(false);
 }
 
-static int clean_up(void **state)
-{
-    (void)state;
-    test_live_remove_dir();
-    return 0;
-}
-
 /* As systemd does it, SELinux, and the kernel by itself. */
 static bool harden(int how)
 {
@@ -102,7 +95,8 @@ static int run_hardened(int how)
     if (pid == 0) {
         if (!harden(how))
             exit(0);
-        exit(cmocka_run_group_tests_name("hardened", tests, NULL, clean_up));
+        exit(cmocka_run_group_tests_name("hardened", tests, NULL,
+                                         test_live_clean_up));
     }
     waitpid(pid, &status, 0);
     return status != 0;
@@ -121,7 +115,8 @@ static int run_limited(bool data)
         if (data ? setrlimit(RLIMIT_DATA, &limit)
                  : setrlimit(RLIMIT_AS, &limit))
             exit(1);
-        exit(cmocka_run_group_tests_name("limited", tests, NULL, clean_up));
+        exit(cmocka_run_group_tests_name("limited", tests, NULL,
+                                         test_live_clean_up));
     }
     waitpid(pid, &status, 0);
     return status != 0;
@@ -137,5 +132,5 @@ int main(void)
     for (int how = 0; how < 3; how++)
         failed += run_hardened(how);
     failed += run_limited(false) + run_limited(true);
-    return cmocka_run_group_tests(tests, NULL, clean_up) + failed;
+    return cmocka_run_group_tests(tests, NULL, test_live_clean_up) + failed;
 }
