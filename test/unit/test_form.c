@@ -359,17 +359,21 @@ static void test_timeouts(void **state)
 static void test_the_client_goes(void **state)
 {
     (void)state;
-    start("local parts = httpd.multipart()\n"
+    start("if seen then return put((unpack or table.unpack)(seen)) end\n"
+          "local parts = httpd.multipart()\n"
           "local part = parts()\n"
-          "seen = table.concat({tostring(httpd.read(part, 100)),\n"
-          "                     select(2, httpd.read(part, 100))}, '|')\n"
-          "seen = seen .. try(parts)");
+          "seen = {httpd.read(part, 100)}\n"
+          "seen = {seen[1], httpd.read(part, 100)}\n"
+          "seen = {seen[1], tostring(seen[2]), seen[3], try(parts)}");
     struct test_loopback *l = post(form_fields);
     test_loopback_body(l, PART("a", "") "12", strlen(PART("a", "") "12"));
     test_script_run(&s);
     test_loopback_gone(l);
     test_script_run(&s);
     test_script_done(&s);
+    l = test_script_request(&s, "POST", "/", form_fields, false);
+    test_script_run(&s);
+    expect_answer(l, 200, "nil|nil|closed|httpd.multipart: closed|");
     test_script_deinit(&s);
 }
 
