@@ -85,8 +85,8 @@ httpd.register_handler("/console.js", function()
     httpd.write(nil, script)
 end)
 
--- The first line is the process group; behind a zero byte at the end is where
--- the line has left the shell.  An interrupt ends the line, also between two of
+-- The first line is the process group; behind the last zero byte is where the
+-- line has left the shell.  An interrupt ends the line, also between two of
 -- its commands.
 local runner = [[
 finish() {
@@ -104,6 +104,22 @@ local function interrupt(group)
     if p then httpd.close(p) end
 end
 
+local LONGEST = 4096 -- the name of a directory
+
+-- What may be shown of the output, and what may be the directory: behind the
+-- last zero byte so far, for a line may say some, too.
+local function split(rest, text)
+    -- Anchored: else it would be tried from each octet on.
+    local mark = text:match("^.*()%z")
+    if mark then
+        return (rest and "\0" .. rest or "") .. text:sub(1, mark - 1),
+            text:sub(mark + 1)
+    end
+    if not rest then return text end
+    if #rest + #text > LONGEST then return "\0" .. rest .. text end
+    return "", rest .. text
+end
+
 -- Runs a line and sends what it says.  The directory afterwards; nil: the
 -- client has gone, or the server stops.
 local function run(ws, line, directory)
@@ -117,13 +133,8 @@ local function run(ws, line, directory)
         local text = ready and httpd.read(ready)
         if ready == p then
             if not text then break end
-            local mark = text:find("\0", 1, true)
-            local shown = text
-            if rest then
-                rest, shown = rest .. text, ""
-            elseif mark then
-                shown, rest = text:sub(1, mark - 1), text:sub(mark + 1)
-            end
+            local shown
+            shown, rest = split(rest, text)
             if shown ~= "" and not httpd.write(ws, shown, "binary") then
                 return nil
             end

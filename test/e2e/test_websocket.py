@@ -230,7 +230,10 @@ class Examples(harness.TestCase):
             ws = self.console(s)
             for line, output, directory in (
                     (b"cd /usr", b"", b"/usr"), (b"pwd", b"/usr\n", b"/usr"),
-                    (b"echo a; echo b >&2", b"a\nb\n", b"/usr")):
+                    (b"echo a; echo b >&2", b"a\nb\n", b"/usr"),
+                    (b"printf 'a\\000b\\000'", b"a\0b\0", b"/usr"),
+                    (b"head -c 9000 /dev/zero; printf '%8000d' 1; echo",
+                     bytes(9000) + b" " * 7999 + b"1\n", b"/usr")):
                 ws.send(frame(TEXT, line))
                 self.assertEqual(self.said(ws), (output, directory))
             ws.send(frame(TEXT, b"seq 100000"))
