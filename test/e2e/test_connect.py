@@ -4,10 +4,12 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import struct
 import tempfile
 import threading
 import time
+import unittest.mock
 
 import harness
 from harness import PATIENCE, Server, script
@@ -479,6 +481,101 @@ class Stops(harness.TestCase):
         self.wait_with(lambda client: self.over.wait(PATIENCE),
                        "httpd.write(s, much, 600)")
 
+    def connecting(self, port, options=""):
+        """A request whose handler connects, and says how that ends."""
+        return f"""
+            return select(2, httpd.connect("127.0.0.1", {port},
+                                           {{timeout = 600, {options}}}))"""
+
+    def test_who_connects_learns_of_a_stop_and_of_a_reload(self):
+        """Its peer's backlog is full: the kernel drops who else wants to come."""
+        for number, log in ((signal.SIGTERM, ""), (signal.SIGHUP, "reloaded")):
+            with Peer(None, backlog=0) as p, \
+                    Server("/", script("run.lua"), workers=1) as s:
+                full = [socket.socket() for _ in range(4)]
+                for f in full:
+                    f.setblocking(False)
+                    f.connect_ex(("127.0.0.1", p.port))
+                with s.client() as c:
+                    c.request("POST", "/",
+                              body=self.connecting(p.port).encode())
+                    # The worker's only thread has been there before.
+                    self.assertEqual(self.get(s, "/neighbour").text, "here")
+                    s.signal(number)
+                    self.assertEqual(c.response().text.split("\n")[0],
+                                     "stopping")
+                if log:
+                    s.wait_for_log(log)
+                    self.assertEqual(self.get(s, "/neighbour").text, "here")
+                for f in full:
+                    f.close()
+
+    def test_who_shakes_hands_learns_of_a_stop_and_of_a_reload(self):
+        harness.need_built_in("tls")
+        pem, _ = harness.certificate("ec")
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asked = threading.Event()
+
+            def silent(client):
+                client.recv(1)
+                asked.set()
+                client.recv(100000)
+                client.recv(1)
+            with Peer(silent) as p, \
+                    Server("/", script("run.lua"), workers=1) as s:
+                with s.client() as c:
+                    c.request("POST", "/", body=self.connecting(
+                        p.port, f"tls = true, ca = '{pem}'").encode())
+                    self.assertTrue(asked.wait(PATIENCE))
+                    s.signal(number)
+                    self.assertEqual(c.response().text.split("\n")[0],
+                                     "stopping")
+
+    def test_a_reload_while_sockets_wait(self):
+        """A wait with a time-out ends, one without goes on; and the sockets of
+        the old VM are closed once nobody of it is left."""
+        ends = threading.Semaphore(0)
+
+        def held(client):
+            client.sendall(b"held\n")
+            while client.recv(100):  # until the old VM goes
+                pass
+            ends.release()
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        asked = threading.Semaphore(0)
+
+        def slow(client):
+            client.recv(1)
+            asked.release()
+            go.wait(PATIENCE)
+            client.sendall(b"late")
+        with Peer(held) as kept, Peer(slow) as p, \
+                Server("/", script("run.lua"), workers=1) as s:
+            code = f"""
+                KEPT = KEPT or assert(httpd.connect("127.0.0.1", {kept.port},
+                                                    {{keep = true}}))
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                httpd.write(s, "!")
+                return httpd.read(s, 4%s)"""
+            with s.client() as timed, s.client() as patient:
+                patient.request("POST", "/", body=(code % "").encode())
+                self.assertTrue(asked.acquire(timeout=PATIENCE))
+                timed.request("POST", "/", body=(code % ", 600").encode())
+                self.assertTrue(asked.acquire(timeout=PATIENCE))
+                s.signal(signal.SIGHUP)
+                self.assertEqual(timed.response().text.split("\n")[:2],
+                                 ["nil", "stopping"])
+                self.assertEqual(self.get(s, "/neighbour").text, "here")
+                self.assertFalse(patient.readable())
+                self.assertFalse(ends.acquire(blocking=False))
+                go.set()
+                self.assertEqual(patient.response().text.split("\n")[0],
+                                 "late")
+            self.assertTrue(ends.acquire(timeout=PATIENCE))
+            self.assertEqual(self.get(s, "/neighbour").text, "here")
+
     def test_descriptors_run_out(self):
         with Peer(echo) as p, \
                 Server("/", script("run.lua"), workers=1, files=32,
@@ -494,3 +591,124 @@ class Stops(harness.TestCase):
                     end""".encode()).text
             self.assertEqual(text.split("\n")[:2],
                              ["127.0.0.1: Too many open files", "24"])
+
+
+class Jail(harness.TestCase):
+    """In another root directory, as a user who may do nothing: what is there
+    works, and of what is not an error says which file or name it is about."""
+    NAME_SERVER = "127.53.53.53"  # its port is 53, which nobody else has there
+
+    def setUp(self):
+        harness.need_root()
+        self.root = tempfile.mkdtemp(dir=harness.directory())
+        os.chmod(self.root, 0o755)
+        with open(script("run.lua")) as f:
+            self.write("run.lua", f.read())
+        os.mkdir(self.root + "/etc", 0o755)
+
+    def write(self, name, text, mode=0o644):
+        with open(os.path.join(self.root, name), "w") as f:
+            f.write(text)
+        os.chmod(f.name, mode)
+
+    def serve(self, **more):
+        return Server("/", "/run.lua", workers=1, asan="detect_leaks=0",
+                      options=("-r", self.root, "-u", "65534"), **more)
+
+    def lua(self, s, code):
+        with s.client() as c:
+            r = c.ask("POST", "/", body=code.encode())
+        self.assertEqual(r.status, 200)
+        return r.text.split("\n")
+
+    def echoed(self, where):
+        return f"""
+            local s = assert(httpd.connect({where}))
+            httpd.write(s, "in jail")
+            return httpd.read(s, 7)"""
+
+    def test_addresses_and_paths(self):
+        with Peer(echo) as p, Peer(echo, path=self.root + "/mine"), \
+                Peer(echo, path=self.root + "/roots"), self.serve() as s:
+            os.chmod(self.root + "/mine", 0o777)
+            os.chmod(self.root + "/roots", 0o700)
+            self.assertEqual(self.lua(s, self.echoed(
+                f'"127.0.0.1", {p.port}'))[0], "in jail")
+            self.assertEqual(self.lua(s, self.echoed('"unix:/mine"'))[0],
+                             "in jail")
+            for path, why, code in (
+                    ("/roots", "Permission denied", "13"),
+                    (self.root + "/mine", "No such file or directory", "2")):
+                self.assertEqual(
+                    self.lua(s, f'return httpd.connect("unix:{path}")')[:3],
+                    ["nil", f"unix:{path}: {why}", code])
+
+    def test_names_by_its_own_files(self):
+        self.write("etc/nsswitch.conf", "hosts: files\n")
+        self.write("etc/hosts", "127.0.0.1 cell.test\n")
+        with Peer(echo) as p, self.serve() as s:
+            self.assertEqual(self.lua(s, self.echoed(
+                f'"cell.test", {p.port}'))[0], "in jail")
+
+    def name_server(self, told):
+        """One that is asked and never answers."""
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(server.close)
+        try:
+            server.bind((self.NAME_SERVER, 53))
+        except OSError as e:
+            self.skipTest(f"no name server here: {e}")
+        self.write("etc/nsswitch.conf", "hosts: dns\n")
+        self.write("etc/resolv.conf", f"nameserver {self.NAME_SERVER}\n"
+                                      "options timeout:30 attempts:1\n")
+
+        def listen():
+            if server.recv(1000):
+                told.set()
+        threading.Thread(target=listen, daemon=True).start()
+
+    def test_a_stop_while_a_name_is_looked_up(self):
+        """The thread of the look-up cannot be ended, and holds nobody up."""
+        told = threading.Event()
+        self.name_server(told)
+        with self.serve() as s:
+            with s.client() as c:
+                c.request("POST", "/", body=b"""
+                    return select(2, httpd.connect("far.test", 1,
+                                                   {timeout = 600}))""")
+                self.assertTrue(told.wait(PATIENCE))
+                self.assertEqual(self.get(s, "/neighbour").text, "here")
+                s.signal(signal.SIGTERM)
+                self.assertEqual(c.response().text.split("\n")[0], "stopping")
+            s.wait()
+
+    def test_authorities(self):
+        harness.need_built_in("tls")
+        pem, key = harness.certificate("ec")
+        with open(pem) as f:
+            self.write("ca.pem", f.read())
+        self.write("secret.pem", "", 0o600)
+        clean = {k: v for k, v in os.environ.items() if k != "SSL_CERT_FILE"}
+        patch = unittest.mock.patch.dict(os.environ, clean, clear=True)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+        def tls(client):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pem, key)
+            with contextlib.suppress(ssl.SSLError), \
+                    context.wrap_socket(client, server_side=True) as t:
+                echo(t)
+        with Peer(tls) as p, self.serve() as s:
+            def connect(ca):
+                return f'"127.0.0.1", {p.port}, {{tls = true{ca}}}'
+            self.assertEqual(self.lua(s, self.echoed(
+                connect(", ca = '/ca.pem'")))[0], "in jail")
+            for ca, words in (
+                    ("", "the system has no file of authorities where they "
+                         "usually are: give one as `ca`"),
+                    (f", ca = '{pem}'", f"{pem}.*: No such file or directory"),
+                    (", ca = '/secret.pem'", "/secret.pem.*: Permission denied")):
+                found = self.lua(s, f"return httpd.connect({connect(ca)})")
+                self.assertEqual(found[0], "nil")
+                self.assertRegex(found[1], "(?i)" + words)
