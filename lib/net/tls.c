@@ -774,6 +774,8 @@ static void tls_rest(struct lh_transport *t)
     if (tls->phase == PHASE_CLOSED || tls->phase == PHASE_LOST) {
         input_give(tls);
         output_give(tls);
+        lh_chunk_give(tls->base.pools, &tls->raw);
+        lh_chunk_give(tls->base.pools, &tls->flight);
     }
     if (tls->phase != PHASE_OPEN)
         return;

@@ -580,6 +580,8 @@ static void tls_rest(struct lh_transport *t)
         lh_chunk_give(tls->base.pools, &tls->ends.raw);
         tls->from = tls->to = 0;
     }
+    if (tls->phase == PHASE_LOST) /* what it had to say has left, or cannot */
+        lh_chunk_give(tls->base.pools, &tls->ends.flight);
     if (tls->from == tls->to) {
         tls->from = tls->to = 0;
         record_give(tls, &tls->input);

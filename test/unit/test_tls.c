@@ -1302,6 +1302,21 @@ static void discards_after_goodbye(void **state)
     hang_up();
 }
 
+/* A client that has failed may stay for a while, as long as it sends. */
+static void holds_nothing_for_who_has_failed(void **state)
+{
+    (void)state;
+    send_raw("\x16\3\3\xff\xff\1", 6, false);
+    assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+    server->ops->rest(server);
+    holds(0, 0);
+    assert_int_equal(pools.chunks.out, 0);
+    assert_int_equal(write(client.fd, "anything", 8), 8);
+    assert_int_equal(server->ops->discard(server), LH_NET_OK);
+    assert_int_equal(pools.chunks.out, 0);
+    hang_up();
+}
+
 #if TEST_BEARSSL
 
 static void holds_nothing_at_rest(void **state)
@@ -1461,6 +1476,7 @@ int main(void)
         WITH_SERVER(forgets_a_small_fragment_length),
         WITH_SERVER(says_goodbye),
         WITH_SERVER(discards_after_goodbye),
+        WITH_SERVER(holds_nothing_for_who_has_failed),
         WITH_SERVER(sends_all_before_goodbye),
         WITH_SERVER(hears_goodbye),
         WITH_SERVER(tells_alerts_apart),
