@@ -1,13 +1,19 @@
-/* Numeric addresses and networks: see ip.h. */
+/*
+ * Numeric addresses and networks: see ip.h.
+ *
+ * What always holds: an address is 16 octets, and one of IPv4 is the last four
+ * of them behind the octets `mapped`; what a network has behind its bits is
+ * zero; and who gives a list that is wrong keeps the one that there was.
+ */
 #include "base/ip.h"
 
 #include "base/mem.h"
 
 #include <stdio.h>
 
-#define V6_BITS 128
-#define MAPPED_BITS                                                            \
-    96 /* what comes before an IPv4 address (RFC 4291, 2.5.5.2) */
+/* Of an address, and what comes before an IPv4 one (RFC 4291, 2.5.5.2). */
+#define V6_BITS     128
+#define MAPPED_BITS 96
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 

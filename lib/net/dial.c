@@ -1,4 +1,11 @@
-/* Connecting to the first address that answers: see dial.h. */
+/*
+ * Connecting to the first address that answers: see dial.h.
+ *
+ * What always holds: an attempt that has a descriptor is in the event queue and
+ * counted by `under_way`; addresses before `begun` are tried or have failed.
+ * `done` is called last and may begin another dial or free this one, so whoever
+ * has called dial_over() or try_next() looks at it no more.
+ */
 #include "net/dial.h"
 
 #include "os/error.h"

@@ -1,4 +1,11 @@
-/* The event queue by epoll, woken by an eventfd: see evq.h. */
+/*
+ * The event queue by epoll, woken by an eventfd: see evq.h.
+ *
+ * What always holds: all that there is to know of a descriptor is in the
+ * kernel, which is told of each change at once; and events that are not
+ * one-shot are level-triggered: what is left in one turn is reported in the
+ * next.
+ */
 #include "os/evq.h"
 
 #include "os/fd.h"

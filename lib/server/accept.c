@@ -1,4 +1,11 @@
-/* Accepting clients: see accept.h. */
+/*
+ * Accepting clients: see accept.h.
+ *
+ * What always holds: a listener is armed for one event, so that it is silent
+ * until its owner (handover.h) arms it again; and a client that waits and
+ * cannot be accepted pauses the worker, which would be woken by it in each
+ * turn.
+ */
 #include "server/accept.h"
 
 #include "os/error.h"
