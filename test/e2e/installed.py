@@ -49,7 +49,8 @@ class TestCase(harness.TestCase):
     def tool(self, *args):
         done = subprocess.run(args, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env=self.environment, timeout=120)
+                              env=self.environment,
+                              timeout=4 * harness.PATIENCE)
         self.assertEqual(done.returncode, 0, done.stdout)
         return done.stdout
 
