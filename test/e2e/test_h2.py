@@ -11,6 +11,7 @@ import unittest
 
 import harness
 from harness import EXAMPLES, Server, curl, need, run, script
+from test_static import directory
 
 PLAIN = ("--http2-prior-knowledge",)
 SECURE = ("--http2", "-k")
@@ -246,6 +247,143 @@ class Pieces(harness.TestCase):
             for piece in (256, 1024, 4096):
                 with self.subTest(piece), s.client() as c:
                     self.assertEqual(self.download(c, piece), 16 << 20)
+
+
+class Changes(harness.TestCase):
+    """Files that change while they are sent: whole they are of one file, or the
+    stream is reset.  The client's window holds them back while they change."""
+
+    SIZE = 3 << 20
+    WINDOW = 65535  # of a connection and of each stream, at their beginning
+    INTERNAL_ERROR = 2
+
+    OLD = bytes(i * 7 % 251 for i in range(4096)) * (SIZE // 4096)
+
+    @staticmethod
+    def replace(name):
+        with open(name + ".new", "wb") as f:
+            f.write(b"N" * Changes.SIZE)
+        os.rename(name + ".new", name)
+
+    @staticmethod
+    def grow(name):
+        with open(name, "ab") as f:
+            f.write(b"more" * 1000)
+
+    # What happens, and whether the old file comes whole.
+    HAPPEN = {
+        "nothing": (lambda name: None, True),
+        "it grows": (grow.__func__, True),
+        "another takes its name": (replace.__func__, True),
+        "it is removed": (os.unlink, True),
+        "its end is cut off": (lambda n: os.truncate(n, Changes.SIZE - 1),
+                               False),
+        "it is cut where it is sent": (lambda n: os.truncate(n, 100000), False),
+        "it is emptied": (lambda n: os.truncate(n, 0), False),
+    }
+
+    def connect(self, s):
+        c = harness.Client(s.port)
+        if s.tls:
+            context = harness.tls_context()
+            context.set_alpn_protocols(["h2"])
+            c.socket = context.wrap_socket(c.socket)
+        c.send(HELLO)
+        return c
+
+    def until(self, c, stream, enough):
+        """The frames of a stream up to the one that is enough."""
+        while True:
+            found, c.input = frames(c.input)
+            for at, (kind, flags, of, payload) in enumerate(found):
+                self.assertNotEqual(kind, 7, f"GOAWAY {payload}")
+                if of == stream:
+                    yield kind, flags, payload
+                    if enough(kind, flags, payload):
+                        c.input = b"".join(frame(*f) for f in
+                                           found[at + 1:]) + c.input
+                        return
+            self.assertTrue(c.more(), "the connection was closed")
+
+    def ask(self, c, stream, path, happens=None):
+        """The body, and the code of the reset, or None at its end."""
+        c.send(request(stream, path))
+        body, code = b"", None
+
+        def over(kind, flags, _):
+            return kind == 3 or (kind in (0, 1) and flags & 1)
+
+        def full(kind, flags, payload):
+            return over(kind, flags, payload) or (
+                kind == 0 and len(body) == self.WINDOW)
+        for stage in (full, over) if happens else (over,):
+            for kind, flags, payload in self.until(c, stream, stage):
+                if kind == 1:
+                    self.assertEqual(payload[0], 0x88, "status 200")
+                if kind == 0:
+                    body += payload
+                if kind == 3:
+                    code = int.from_bytes(payload, "big")
+            if stage is full:
+                self.assertEqual(len(body), self.WINDOW)
+                happens()
+                c.send(window_updates(1 << 30, 0, stream))
+        return body, code
+
+    def changes(self, tls):
+        for what, (happen, whole) in self.HAPPEN.items():
+            with self.subTest(what), directory() as path, \
+                    Server(options=("-s", "/", path), tls=tls,
+                           workers=1) as s, self.connect(s) as c:
+                name = os.path.join(path, "old")
+                with open(name, "wb") as f:
+                    f.write(self.OLD)
+                body, code = self.ask(c, 1, "/old", lambda: happen(name))
+                if whole:
+                    self.assertIsNone(code)
+                    self.assertTrue(body == self.OLD, "not the old file")
+                else:
+                    self.assertEqual(code, self.INTERNAL_ERROR)
+                    self.assertTrue(self.OLD.startswith(body), "of no file")
+                    s.wait_for_log("became shorter while it was sent")
+                # It is nothing to the connection.
+                body, code = self.ask(c, 3, "/file.bin")
+                self.assertEqual((len(body), code), (10000, None))
+
+    def test_plain(self):
+        self.changes(())
+
+    def test_tls(self):
+        self.changes(("ec",))
+
+    def old_protocol(self, tls):
+        """HTTP/1 says the same by the length, and an end before it."""
+        for what, (happen, whole) in self.HAPPEN.items():
+            with self.subTest(what), directory() as path, \
+                    Server(options=("-s", "/", path), tls=tls,
+                           workers=1) as s:
+                name = os.path.join(path, "old")
+                with open(name, "wb") as f:
+                    f.write(self.OLD)
+                with s.client(receive_buffer=4096) as c:
+                    c.request(path="/old")
+                    self.assertEqual(c.head().get("content-length"),
+                                     str(self.SIZE))
+                    happen(name)
+                    if whole:
+                        self.assertTrue(c.exactly(self.SIZE) == self.OLD)
+                        continue
+                    body = c.closed()
+                    self.assertLess(len(body), self.SIZE)
+                    # The page that the file was cut in may end with zeroes.
+                    self.assertTrue(self.OLD.startswith(body.rstrip(b"\0")))
+                    s.wait_for_log("became shorter while it was sent")
+
+    def test_http1(self):
+        self.old_protocol(())
+
+    def test_http1_by_tls(self):
+        self.old_protocol(("ec",))
 
 
 BOMB = b"\x40\x01x\x7f\xa1\x1e" + b"a" * 4000 + b"\xbe" * 9000
