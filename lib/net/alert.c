@@ -1,4 +1,4 @@
-/* Names of alerts and versions, for the operator: see alert.h. */
+/* Alerts and their names: see alert.h. */
 #include "net/alert.h"
 
 #include <stdio.h>
@@ -83,4 +83,11 @@ bool lh_blame_versions(char *out, size_t room, const struct lh_hello *hello,
              version_name(old ? most : least),
              newest > TLS_1_2 ? "TLS 1.2 and 1.3 are" : "TLS 1.2 is");
     return true;
+}
+
+void lh_alert_too_long(struct lh_transport *t)
+{
+    static const uint8_t record[] = {21, 3, 3, 0, 2, 2, 47};
+
+    (void)lh_net_send(t, record, sizeof(record));
 }

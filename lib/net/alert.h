@@ -1,8 +1,10 @@
-/* Names of TLS alerts and versions, for the operator. */
+/* TLS alerts: their names, and those of versions, for the operator; and one
+ * that neither library sends. */
 #ifndef LH_NET_ALERT_H
 #define LH_NET_ALERT_H
 
 #include "net/hello.h"
+#include "net/transport.h"
 
 #include <stdbool.h>
 
@@ -14,5 +16,9 @@ const char *lh_alert_name(int number);
  * `hello` is NULL. */
 bool lh_blame_versions(char *out, size_t room, const struct lh_hello *hello,
                        unsigned newest);
+
+/* Tells the client that its ClientHello is too long (illegal_parameter, as the
+ * libraries say it), of which neither has heard. */
+void lh_alert_too_long(struct lh_transport *t);
 
 #endif

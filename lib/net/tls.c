@@ -15,6 +15,7 @@
 #include "net/tls.h"
 
 #include "base/trace.h"
+#include "net/alert.h"
 #include "net/chunk.h"
 #include "net/early.h"
 #include "net/engine.h"
@@ -491,8 +492,10 @@ static void hello_forget(struct tls *tls)
 
 static enum lh_net hello_wait(struct tls *tls)
 {
-    if (tls->raw.to >= HELLO_BYTES_MAX)
+    if (tls->raw.to >= HELLO_BYTES_MAX) {
+        lh_alert_too_long(&tls->base);
         return tls_lose(tls, "the client's first message is too long");
+    }
     return hello_keep(tls) ? LH_NET_AGAIN : tls_lose(tls, NO_MEMORY);
 }
 

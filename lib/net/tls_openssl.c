@@ -12,6 +12,7 @@
  * is lent, and OpenSSL its own buffers when a record ends.
  */
 #include "base/trace.h"
+#include "net/alert.h"
 #include "net/early.h"
 #include "net/tls_context_openssl.h"
 #include "net/tls_failure_openssl.h"
@@ -324,8 +325,10 @@ static void hello_forget(struct tls *tls)
 
 static enum lh_net hello_wait(struct tls *tls)
 {
-    if (tls->ends.raw.to >= HELLO_BYTES_MAX)
+    if (tls->ends.raw.to >= HELLO_BYTES_MAX) {
+        lh_alert_too_long(&tls->base);
         return tls_lose(tls, "the client's first message is too long");
+    }
     return hello_keep(tls) ? LH_NET_AGAIN : tls_lose(tls, NO_MEMORY);
 }
 

@@ -1106,6 +1106,22 @@ static void hears_damage_behind_a_record(void **state)
     hang_up();
 }
 
+static void tells_who_says_too_much(void **state)
+{
+    static uint8_t hello[24000] = {0x16, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff};
+    static const uint8_t more[] = {0x16, 3, 1, 0x40, 0};
+    static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 47};
+    uint8_t got[8];
+
+    (void)state;
+    memcpy(hello + sizeof(more) + 0x4000, more, sizeof(more));
+    send_raw(hello, sizeof(hello), false);
+    says("the client's first message is too long");
+    assert_int_equal(read(client.fd, got, sizeof(got)), sizeof(alert));
+    assert_memory_equal(got, alert, sizeof(alert));
+    hang_up();
+}
+
 /* The first 16 KiB leave in records of 4, what follows in full ones. */
 static void first_records_are_small(void **state)
 {
@@ -1483,6 +1499,7 @@ int main(void)
         WITH_SERVER(gathers_an_alert_in_pieces),
         WITH_SERVER(is_lost_by_bad_alerts),
         WITH_SERVER(tells_the_client_its_fault),
+        WITH_SERVER(tells_who_says_too_much),
         WITH_SERVER(first_records_are_small),
         WITH_SERVER(hears_damage_behind_a_record),
         WITH_SERVER(takes_fin_for_an_end),
