@@ -1,9 +1,8 @@
 /* httpd.publish and httpd.subscribe, without a server: a hub of this test's own
  * posts to the one worker there is. */
-#include "base/channel.h"
-#include "base/hub.h"
 #include "lhttpd.h"
 
+#include "lib/channels.h"
 #include "lib/heap.h"
 #include "lib/script.h"
 
@@ -13,40 +12,8 @@
 
 #include <cmocka.h>
 
-static struct lh_channels channels;
-static struct lh_hub hub;
+static struct test_channels channels;
 static struct test_script s;
-
-/* As server/publish.c, with one worker. */
-static int post(struct lh_hub *h, struct lh_str name, struct lh_str data)
-{
-    uint64_t hash = lh_hash(&h->key, name);
-
-    if (data.n > 1000)
-        return LHTTPD_EINVAL;
-    if (!lh_channels_hear(&channels, hash))
-        return 0;
-    struct lh_publication *p = lh_publication_new(hash, name, data, 1);
-    if (!p)
-        return LHTTPD_ENOMEM;
-    lh_channels_post(&channels, p, 0, (size_t)1 << 20);
-    lh_publication_drop(p);
-    return 0;
-}
-
-static void deliver(void)
-{
-    lh_channels_told(&channels);
-    while (lh_channels_deliver(&channels))
-        continue;
-    test_script_run(&s);
-}
-
-static void publish(const char *text)
-{
-    assert_int_equal(post(&hub, LH_STR("a"), lh_str_of(text)), 0);
-    deliver();
-}
 
 static void start(const char *source)
 {
@@ -64,11 +31,7 @@ static void start(const char *source)
              "  end)\n"
              "end\n%s",
              source);
-    lh_channels_init(&channels, &hub.key);
-    hub.publish = post;
-    test_script_init(&s);
-    s.t.ctx.channels = &channels;
-    s.t.ctx.hub = &hub;
+    test_channels_init(&channels, &s);
     test_script_load(&s, "test.lua", all);
     if (s.error)
         fail_msg("%s", s.err.text);
@@ -77,8 +40,7 @@ static void start(const char *source)
 static void end(void)
 {
     test_script_deinit(&s);
-    assert_int_equal(channels.n, 0);
-    lh_channels_deinit(&channels);
+    test_channels_deinit(&channels);
 }
 
 static struct test_loopback *get(const char *target)
@@ -114,12 +76,12 @@ static void test_messages_reach_whoever_waits(void **state)
     start(reader);
     struct test_loopback *a = get("/"), *b = get("/");
     assert_string_equal(a->body, "begin"); /* what was written has left */
-    publish("1");
-    publish("");
-    publish("end");
+    test_channels_publish(&channels, "1");
+    test_channels_publish(&channels, "");
+    test_channels_publish(&channels, "end");
     expect_body(a, "begin<1><><end>");
     expect_body(b, "begin<1><><end>");
-    assert_int_equal(channels.n, 0); /* closed with its handler */
+    assert_int_equal(channels.of_worker.n, 0); /* closed with its handler */
     end();
 }
 
@@ -135,8 +97,8 @@ static void test_a_slow_reader_loses_its_oldest(void **state)
           "end)\n");
     struct test_loopback *l = get("/");
     for (const char *c = "12345"; *c; c++)
-        assert_int_equal(post(&hub, LH_STR("a"), (struct lh_str){c, 1}), 0);
-    deliver();
+        test_channels_post(&channels, (struct lh_str){c, 1});
+    test_channels_deliver(&channels);
     test_script_advance(&s, 1000);
     test_script_advance(&s, 2000);
     expect_body(l, "3452timeout");
@@ -154,7 +116,7 @@ static void test_a_publisher_hears_itself_in_order(void **state)
           "  return all\n"
           "end)\n");
     struct test_loopback *l = get("/");
-    deliver();
+    test_channels_deliver(&channels);
     expect_body(l, "12345");
     end();
 }
@@ -171,8 +133,8 @@ static void test_messages_inside_a_coroutine(void **state)
           "  return next() .. next()\n"
           "end)\n");
     struct test_loopback *l = get("/");
-    publish("de");
-    publish("ep");
+    test_channels_publish(&channels, "de");
+    test_channels_publish(&channels, "ep");
     expect_body(l, "deep");
     end();
 }
@@ -189,7 +151,7 @@ static void test_a_client_that_goes_ends_the_wait(void **state)
           "on('/why', function() return why end)\n");
     test_loopback_gone(get("/"));
     test_script_run(&s);
-    assert_int_equal(channels.n, 0);
+    assert_int_equal(channels.of_worker.n, 0);
     expect_body(get("/why"), "closed");
     end();
 }
@@ -205,7 +167,7 @@ static void test_a_stop_ends_the_wait_once(void **state)
     struct test_loopback *l = get("/");
     lh_vm_stopping(s.vm);
     test_script_run(&s);
-    publish(" and the last words");
+    test_channels_publish(&channels, " and the last words");
     expect_body(l, "stopping and the last words");
     end();
 }
@@ -219,7 +181,7 @@ static void test_a_cut_ends_it(void **state)
     lh_vm_cut(s.vm);
     test_script_run(&s);
     assert_true(l->ended);
-    assert_int_equal(channels.n, 0);
+    assert_int_equal(channels.of_worker.n, 0);
     end();
 }
 
@@ -257,7 +219,7 @@ static void test_one_that_is_collected_ends(void **state)
           "  httpd.sleep(1)\n"
           "end)\n");
     get("/");
-    assert_int_equal(channels.n, 0);
+    assert_int_equal(channels.of_worker.n, 0);
     end();
 }
 
@@ -272,7 +234,7 @@ static void test_a_vm_that_goes(void **state)
           "on('/more', function() more = httpd.subscribe('b') end)\n");
     get("/");
     get("/more");
-    publish("x");
+    test_channels_publish(&channels, "x");
     end();
 }
 
@@ -314,7 +276,7 @@ static void test_a_finalizer_closes_what_is_read(void **state)
           "end)\n");
     struct test_loopback *l = test_script_request(&s, "GET", "/", NULL, false);
     for (int i = 0; i < 200000 && !l->ended; i++)
-        deliver();
+        test_channels_deliver(&channels);
     expect_body(l, "good");
     end();
 }
@@ -409,14 +371,14 @@ static void test_failing_allocations(void **state)
             test_script_request(&s, "GET", "/", NULL, false);
         test_heap_fail_at(n);
         test_script_run(&s);
-        deliver();
+        test_channels_deliver(&channels);
         test_script_advance(&s, 1000);
         failed = test_heap_count() >= n;
         test_heap_fail_at(0);
         if (!failed)
             expect_body(l, "x");
         test_script_done(&s);
-        assert_int_equal(channels.n, 0);
+        assert_int_equal(channels.of_worker.n, 0);
     }
     assert_false(failed);
     end();

@@ -1,9 +1,8 @@
 /* httpd.websocket and httpd.wait, without a server: the octets of both sides
  * are a loopback's bodies. */
-#include "base/channel.h"
-#include "base/hub.h"
 #include "lhttpd.h"
 
+#include "lib/channels.h"
 #include "lib/heap.h"
 #include "lib/script.h"
 #include "lib/ws.h"
@@ -16,30 +15,8 @@
 #include <cmocka.h>
 
 static struct test_script s;
-static struct lh_channels channels;
-static struct lh_hub hub;
+static struct test_channels channels;
 static uint64_t vm_bytes = LHTTPD_UNLIMITED; /* of the next one */
-
-static int post(struct lh_hub *h, struct lh_str name, struct lh_str data)
-{
-    uint64_t hash = lh_hash(&h->key, name);
-
-    if (!lh_channels_hear(&channels, hash))
-        return 0;
-    struct lh_publication *p = lh_publication_new(hash, name, data, 1);
-    lh_channels_post(&channels, p, 0, (size_t)1 << 20);
-    lh_publication_drop(p);
-    return 0;
-}
-
-static void publish(const char *text)
-{
-    assert_int_equal(post(&hub, LH_STR("a"), lh_str_of(text)), 0);
-    lh_channels_told(&channels);
-    while (lh_channels_deliver(&channels))
-        continue;
-    test_script_run(&s);
-}
 
 /* "said" collects what the handler has seen; "/said" tells it. */
 static void start(const char *code)
@@ -63,11 +40,7 @@ static void start(const char *code)
              "end)\n"
              "httpd.register_handler('/', function(env, header)\n%s\nend)\n",
              code);
-    lh_channels_init(&channels, &hub.key);
-    hub.publish = post;
-    test_script_init(&s);
-    s.t.ctx.channels = &channels;
-    s.t.ctx.hub = &hub;
+    test_channels_init(&channels, &s);
     s.t.limits.vm_memory_bytes = vm_bytes;
     test_script_load(&s, "test.lua", all);
     if (s.error)
@@ -77,8 +50,7 @@ static void start(const char *code)
 static void end(void)
 {
     test_script_deinit(&s);
-    assert_int_equal(channels.n, 0);
-    lh_channels_deinit(&channels);
+    test_channels_deinit(&channels);
 }
 
 static struct test_loopback *get(const char *target, const char *const *fields)
@@ -576,7 +548,7 @@ static void test_a_websocket_and_a_channel(void **state)
           "end");
     struct test_loopback *l = open_one();
     send(l, "81:1");
-    publish("2");
+    test_channels_publish(&channels, "2");
     send(l, "81:3 81:4");
     EXPECT(l, "\x81\x01"
               "2");
@@ -585,7 +557,7 @@ static void test_a_websocket_and_a_channel(void **state)
     expect_said("1 |3 |4 |nil timeout |");
     send(l, "88:");
     assert_true(l->ended);
-    assert_int_equal(channels.n, 0);
+    assert_int_equal(channels.of_worker.n, 0);
     l = open_one();
     lh_vm_stopping(s.vm);
     test_script_run(&s);
@@ -603,13 +575,13 @@ static void test_waits_of_channels_alone(void **state)
           "say(httpd.wait{b, a} == b, httpd.read(b))\n"
           "say(httpd.wait{a, b})");
     struct test_loopback *l = get("/", NULL);
-    publish("");
+    test_channels_publish(&channels, "");
     expect_said("true x |subscription (open) |");
     test_script_done(&s);
     l = get("/", NULL);
     test_loopback_gone(l);
     test_script_run(&s);
-    assert_int_equal(channels.n, 0);
+    assert_int_equal(channels.of_worker.n, 0);
     end();
 }
 
