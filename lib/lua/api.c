@@ -35,6 +35,25 @@ void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions)
     }
 }
 
+void lh_api_push_kind(lua_State *L, struct lh_vm *vm, const luaL_Reg *meta,
+                      const char *name)
+{
+    lua_newtable(L);
+    lh_api_register(L, vm, meta);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+}
+
+void *lh_api_object(lua_State *L, int index, int meta)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, meta);
+    bool is = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+    return is ? lua_touserdata(L, index) : NULL;
+}
+
 /* An answer, not an error: one that left a finalizer would end whatever it has
  * interrupted. */
 int lh_api_refuse(lua_State *L)

@@ -31,6 +31,15 @@ void *lh_api_refused(void);
 /* Adds the functions to the table at the top, the VM their upvalue. */
 void lh_api_register(lua_State *L, struct lh_vm *vm, const luaL_Reg *functions);
 
+/* Pushes the metatable of a kind of object that scripts hold: its functions,
+ * and what errors call it. */
+void lh_api_push_kind(lua_State *L, struct lh_vm *vm, const luaL_Reg *meta,
+                      const char *name);
+
+/* The value at the index, if its metatable is this one of the registry; else
+ * NULL. */
+void *lh_api_object(lua_State *L, int index, int meta);
+
 /* The running request.  NULL: a finalizer runs, to be refused.  Raises where
  * there is no request, or it runs for too long. */
 struct lh_task *lh_api_task(lua_State *L, const char *function);

@@ -266,12 +266,7 @@ static const struct lh_wait part_wait = {
 
 static struct lh_part *part_at(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-        return NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_vm_of(L)->part_meta);
-    bool is = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return is ? lua_touserdata(L, index) : NULL;
+    return lh_api_object(L, index, lh_vm_of(L)->part_meta);
 }
 
 bool lh_part_is_first(lua_State *L)
@@ -341,10 +336,7 @@ void lh_form_prepare(lua_State *L, struct lh_vm *vm)
         {NULL, NULL},
     };
 
-    lua_newtable(L);
-    lh_api_register(L, vm, meta);
-    lua_pushliteral(L, "part");
-    lua_setfield(L, -2, "__name");
+    lh_api_push_kind(L, vm, meta, "part");
     vm->part_meta = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 

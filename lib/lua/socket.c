@@ -26,12 +26,7 @@
 
 struct lh_socket *lh_socket_at(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-        return NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_vm_of(L)->socket_meta);
-    bool is = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return is ? lua_touserdata(L, index) : NULL;
+    return lh_api_object(L, index, lh_vm_of(L)->socket_meta);
 }
 
 static void wake_tasks(const struct lh_socket *s)
@@ -123,10 +118,7 @@ void lh_socket_prepare(lua_State *L, struct lh_vm *vm)
         {NULL, NULL},
     };
 
-    lua_newtable(L);
-    lh_api_register(L, vm, meta);
-    lua_pushliteral(L, "socket");
-    lua_setfield(L, -2, "__name");
+    lh_api_push_kind(L, vm, meta, "socket");
     vm->socket_meta = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 

@@ -26,12 +26,7 @@ struct lh_subscription {
 
 static bool is_subscription(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-        return false;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_vm_of(L)->subscription_meta);
-    bool is = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return is;
+    return lh_api_object(L, index, lh_vm_of(L)->subscription_meta) != NULL;
 }
 
 bool lh_subscription_is_first(lua_State *L)
@@ -114,13 +109,10 @@ void lh_subscription_prepare(lua_State *L, struct lh_vm *vm)
         {NULL, NULL},
     };
 
-    lua_newtable(L);
-    lh_api_register(L, vm, meta);
+    lh_api_push_kind(L, vm, meta, "subscription");
     lua_newtable(L);
     lh_api_register(L, vm, methods);
     lua_setfield(L, -2, "__index");
-    lua_pushliteral(L, "subscription");
-    lua_setfield(L, -2, "__name");
     vm->subscription_meta = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 

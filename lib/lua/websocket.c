@@ -314,12 +314,7 @@ static void on_timer(struct lh_timer *timer)
 
 struct lh_websocket *lh_websocket_at(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-        return NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lh_vm_of(L)->websocket_meta);
-    bool is = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return is ? lua_touserdata(L, index) : NULL;
+    return lh_api_object(L, index, lh_vm_of(L)->websocket_meta);
 }
 
 void lh_websocket_check(lua_State *L, const struct lh_websocket *ws,
@@ -444,10 +439,7 @@ void lh_websocket_prepare(lua_State *L, struct lh_vm *vm)
         {NULL, NULL},
     };
 
-    lua_newtable(L);
-    lh_api_register(L, vm, meta);
-    lua_pushliteral(L, "websocket");
-    lua_setfield(L, -2, "__name");
+    lh_api_push_kind(L, vm, meta, "websocket");
     vm->websocket_meta = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
