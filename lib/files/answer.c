@@ -14,7 +14,8 @@
 #include "os/clock.h"
 #include "os/entropy.h"
 
-#define ETAG_BYTES     60 /* W/"size-seconds.nanoseconds-inode" in hex */
+/* The size, seconds, nanoseconds and inode of a file, in hex. */
+#define ETAG_BYTES     (sizeof("W/\"-.-\"") - 1 + 16 + 16 + 8 + 16)
 #define BOUNDARY_BYTES 32
 #define YOUNG_S        2 /* the file may change again without a new time */
 

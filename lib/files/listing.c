@@ -204,11 +204,11 @@ static int read_names(struct list *list)
 
     if (error)
         return error;
-    while (error == 0 && (name = lh_folder_next(folder)) != NULL) {
+    while ((error = lh_folder_next(folder, &name)) > 0) {
         list->is_cut = list->n == LH_LISTING_NAMES || lh_clock_ms() > until_ms;
-        if (list->is_cut)
+        error = list->is_cut ? 0 : add_name(list, name);
+        if (list->is_cut || error)
             break;
-        error = add_name(list, name);
     }
     lh_folder_close(folder);
     return error;

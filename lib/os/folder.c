@@ -30,14 +30,19 @@ void lh_folder_close(struct lh_folder *folder)
     closedir((DIR *)folder);
 }
 
-const char *lh_folder_next(struct lh_folder *folder)
+/* Its end and an error differ by errno alone. */
+int lh_folder_next(struct lh_folder *folder, const char **name)
 {
     const struct dirent *entry;
 
-    do
+    do {
+        errno = 0;
         entry = readdir((DIR *)folder);
-    while (entry && entry->d_name[0] == '.');
-    return entry ? entry->d_name : NULL;
+    } while (entry && entry->d_name[0] == '.');
+    if (!entry)
+        return -errno;
+    *name = entry->d_name;
+    return 1;
 }
 
 int lh_folder_look(int fd, const char *name, struct lh_found *found)

@@ -13,8 +13,8 @@ int lh_folder_open(struct lh_folder **folder, int fd);
 void lh_folder_close(struct lh_folder *folder);
 
 /* The next name in no order, without those that begin with a dot; valid until
- * the next call.  NULL: there are no more. */
-const char *lh_folder_next(struct lh_folder *folder);
+ * the next call.  1; 0: there are no more; or a negative errno. */
+int lh_folder_next(struct lh_folder *folder, const char **name);
 
 /* What a name in the directory is, without following a link: that is
  * LH_FOUND_LINK.  0 or a negative errno. */

@@ -14,6 +14,7 @@
 #include "os/beneath.h"
 #include "os/error.h"
 #include "os/fd.h"
+#include "os/folder.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -170,6 +171,35 @@ static void too_many(void **state)
     assert_non_null(strstr(listing.page, "There are more"));
 }
 
+static int names_that_can_be_read = -1; /* -1: all */
+
+int __real_lh_folder_next(struct lh_folder *folder, const char **name);
+int __wrap_lh_folder_next(struct lh_folder *folder, const char **name);
+
+int __wrap_lh_folder_next(struct lh_folder *folder, const char **name)
+{
+    if (names_that_can_be_read == 0)
+        return LH_SYS_EIO;
+    names_that_can_be_read -= names_that_can_be_read > 0;
+    return __real_lh_folder_next(folder, name);
+}
+
+/* A list that ends there would look whole. */
+static void what_cannot_be_read(void **state)
+{
+    (void)state;
+    test_live_put("top/a", "");
+    test_live_put("top/b", "");
+    for (names_that_can_be_read = 0; names_that_can_be_read < 3;) {
+        int n = names_that_can_be_read;
+        assert_int_equal(lh_listing_make(&listing), LH_SYS_EIO);
+        assert_null(listing.page);
+        names_that_can_be_read = n + 1;
+    }
+    names_that_can_be_read = -1;
+    assert_non_null(strstr(make(), ">b<"));
+}
+
 static void what_fails(void **state)
 {
     int file;
@@ -202,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_shown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_fails, set_up, tear_down),
     };
 
