@@ -231,6 +231,7 @@ static int push_connected(lua_State *L, struct lh_task *task)
     if (!s->transport || c->why || c->error)
         return push_connect_failure(L, task, s);
     s->is_tls = c->trust != NULL;
+    lh_socket_rest(s);
     if (!c->keeps)
         lh_list_append(&task->bound, &s->bound.link);
     s->connecting = NULL;

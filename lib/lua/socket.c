@@ -178,11 +178,18 @@ int lh_socket_open(struct lh_socket *s, struct lh_transport *transport)
     return r;
 }
 
+void lh_socket_rest(const struct lh_socket *s)
+{
+    if (s->transport)
+        s->transport->ops->rest(s->transport);
+}
+
 void lh_socket_await(struct lh_socket *s, unsigned interest)
 {
     const struct lh_context *ctx = s->vm->ctx;
 
     s->moved = 0;
+    lh_socket_rest(s);
     if (lh_evq_change(ctx->evq, s->transport->fd, interest | LH_EV_ONESHOT,
                       s->tag) == 0)
         return;
@@ -242,12 +249,6 @@ static void start_socket_wait(struct lh_task *task)
         await_socket(task->socket);
     else
         lh_task_ready(task);
-}
-
-static void rest_socket(const struct lh_socket *s)
-{
-    if (s->transport)
-        s->transport->ops->rest(s->transport);
 }
 
 static enum lh_outcome socket_gone(struct lh_task *task)
@@ -330,7 +331,7 @@ static void start_socket_read(struct lh_task *task)
 static void stop_socket_read(struct lh_task *task)
 {
     task->socket->reader = NULL;
-    rest_socket(task->socket);
+    lh_socket_rest(task->socket);
 }
 
 /* Making the string may run a finalizer, which may end the socket: so the VM
@@ -354,6 +355,7 @@ static int push_octets(lua_State *L, struct lh_socket *s,
 
 static int push_socket_read(lua_State *L, struct lh_task *task)
 {
+    lh_socket_rest(task->socket);
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
     return push_octets(L, task->socket, &task->read);
@@ -459,11 +461,12 @@ static void start_socket_write(struct lh_task *task)
 static void stop_socket_write(struct lh_task *task)
 {
     task->socket->writer = NULL;
-    rest_socket(task->socket);
+    lh_socket_rest(task->socket);
 }
 
 static int push_socket_written(lua_State *L, struct lh_task *task)
 {
+    lh_socket_rest(task->socket);
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
     lua_pushinteger(L, (lua_Integer)task->data.n);

@@ -49,7 +49,11 @@ struct lh_socket *lh_socket_push(lua_State *L, struct lh_vm *vm,
  * case.  0 or a negative errno. */
 int lh_socket_open(struct lh_socket *s, struct lh_transport *transport);
 
-/* Its task is woken by the next event of these kinds (os/evq.h). */
+/* Gives back what only octets under way need. */
+void lh_socket_rest(const struct lh_socket *s);
+
+/* Its task is woken by the next event of these kinds (os/evq.h), and it rests
+ * until then. */
 void lh_socket_await(struct lh_socket *s, unsigned interest);
 
 /* Twice is once.  Who waits learns it. */

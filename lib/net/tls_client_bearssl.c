@@ -2,8 +2,8 @@
  * TLS as a client, by BearSSL: see tls_client.h.
  *
  * What came from the socket lies in a chunk of the pool until the engine takes
- * it; what the engine has to say is sent from its own record.  The record
- * buffers are a part of each connection: there are few of these.
+ * it; what the engine has to say is sent from its own record.  It has buffers
+ * for records while they move, and none at rest.
  *
  * What always holds: in HANDSHAKE there is `auth`, BearSSL's X.509 engine, and
  * after a failure `words` say why.
@@ -46,7 +46,7 @@ struct client {
     bool old;   /* ... in a record of a former version */
     bool ended; /* it has said its goodbye */
     char words[WORDS_BYTES];
-    uint8_t records[BR_SSL_BUFSIZE_BIDI];
+    uint8_t *input, *output; /* records; NULL: not held */
 };
 
 /* --- authorities ---------------------------------------------------------- */
@@ -182,6 +182,51 @@ static enum lh_net client_engine_ended(struct client *c)
     return LH_NET_LOST;
 }
 
+/* --- records -------------------------------------------------------------- */
+
+/* Both, for the engine may use either when it handles an alert or a close.
+ * False: the connection has failed for lack of memory. */
+static bool hold_records(struct client *c)
+{
+    if (!c->input)
+        c->input = lh_alloc(BR_SSL_BUFSIZE_INPUT);
+    if (!c->output)
+        c->output = lh_alloc(BR_SSL_BUFSIZE_OUTPUT);
+    lh_engine_lend_input(&c->tls.eng, c->input);
+    lh_engine_lend_output(&c->tls.eng, c->output);
+    if (c->input && c->output)
+        return true;
+    lose_client(c, "no memory");
+    return false;
+}
+
+static void give_input(struct client *c)
+{
+    if (c->input)
+        explicit_bzero(c->input, BR_SSL_BUFSIZE_INPUT);
+    lh_free(c->input);
+    c->input = NULL;
+    lh_engine_lend_input(&c->tls.eng, NULL);
+}
+
+static void give_output(struct client *c)
+{
+    if (c->output)
+        explicit_bzero(c->output, BR_SSL_BUFSIZE_OUTPUT);
+    lh_free(c->output);
+    c->output = NULL;
+    lh_engine_lend_output(&c->tls.eng, NULL);
+}
+
+/* Between records: the next header's five octets are expected. */
+static bool input_is_empty(const struct client *c)
+{
+    size_t n;
+    const uint8_t *p = br_ssl_engine_recvrec_buf(&c->tls.eng, &n);
+
+    return p == c->input && n == LH_TLS_HEADER_BYTES;
+}
+
 /* --- octets --------------------------------------------------------------- */
 
 static enum lh_net client_send(struct lh_transport *t)
@@ -192,7 +237,8 @@ static enum lh_net client_send(struct lh_transport *t)
 
     if (c->state == LH_TLS_CLIENT_FAILED)
         return LH_NET_LOST;
-    while ((p = br_ssl_engine_sendrec_buf(&c->tls.eng, &n)) != NULL) {
+    while (c->output &&
+           (p = br_ssl_engine_sendrec_buf(&c->tls.eng, &n)) != NULL) {
         ssize_t sent = lh_net_send(t, p, n);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
             return lose_client(c, lh_sys_text((int)sent));
@@ -277,6 +323,8 @@ static enum lh_net client_receive(struct lh_transport *t)
     struct client *c = client_of(t);
     bool filled = false;
 
+    if (c->state != LH_TLS_CLIENT_FAILED && !c->ended && !hold_records(c))
+        return LH_NET_LOST;
     while (c->state != LH_TLS_CLIENT_FAILED && !c->ended) {
         enum lh_net r = client_send(t);
         unsigned state = br_ssl_engine_current_state(&c->tls.eng);
@@ -300,11 +348,9 @@ static enum lh_net client_receive(struct lh_transport *t)
 static const uint8_t *client_peek(struct lh_transport *t, size_t *n)
 {
     struct client *c = client_of(t);
-    const uint8_t *p = br_ssl_engine_recvapp_buf(&c->tls.eng, n);
 
-    if (!p)
-        *n = 0;
-    return p;
+    *n = 0;
+    return c->input ? br_ssl_engine_recvapp_buf(&c->tls.eng, n) : NULL;
 }
 
 static void client_consume(struct lh_transport *t, size_t n)
@@ -318,7 +364,7 @@ static uint8_t *client_buf(struct lh_transport *t, size_t *room)
     uint8_t *p = NULL;
 
     *room = 0;
-    if (c->state == LH_TLS_CLIENT_READY)
+    if (c->state == LH_TLS_CLIENT_READY && hold_records(c))
         p = br_ssl_engine_sendapp_buf(&c->tls.eng, room);
     return p;
 }
@@ -335,7 +381,8 @@ static enum lh_net client_shutdown(struct lh_transport *t)
 {
     struct client *c = client_of(t);
 
-    if (client_send(t) == LH_NET_OK && c->state == LH_TLS_CLIENT_READY) {
+    if (client_send(t) == LH_NET_OK && c->state == LH_TLS_CLIENT_READY &&
+        hold_records(c)) {
         br_ssl_engine_close(&c->tls.eng);
         (void)client_send(t);
     }
@@ -349,18 +396,28 @@ static bool client_unsent(const struct lh_transport *t)
     size_t n;
 
     return c->state == LH_TLS_CLIENT_FAILED ||
-           br_ssl_engine_sendrec_buf(&c->tls.eng, &n) != NULL;
+           (c->output && br_ssl_engine_sendrec_buf(&c->tls.eng, &n) != NULL);
 }
 
 static void client_rest(struct lh_transport *t)
 {
-    lh_chunk_give_if_empty(t->pools, &client_of(t)->raw);
+    struct client *c = client_of(t);
+
+    lh_chunk_give_if_empty(t->pools, &c->raw);
+    if (c->state != LH_TLS_CLIENT_READY)
+        return;
+    if (c->output && lh_engine_writes_nothing(&c->tls.eng))
+        give_output(c);
+    if (c->input && input_is_empty(c))
+        give_input(c);
 }
 
 static void free_client(struct client *c)
 {
     lh_chunk_give(c->base.pools, &c->raw);
     lh_client_auth_free(c->auth);
+    give_input(c);
+    give_output(c);
     explicit_bzero(c, sizeof(*c));
     lh_free(c);
 }
@@ -395,15 +452,16 @@ static bool start_engine(struct client *c, const struct lh_trust *trust,
     uint8_t seed[SEED_BYTES];
 
     c->auth = lh_server_auth_new(trust->anchors, host);
-    if (!c->auth || lh_entropy(seed, sizeof(seed)))
-        return false;
     br_ssl_client_zero(&c->tls);
+    if (!c->auth || lh_entropy(seed, sizeof(seed)) || !hold_records(c))
+        return false;
     lh_tls_engine_set_up(engine);
     br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
     br_ssl_engine_set_default_rsavrfy(engine);
     br_ssl_engine_set_default_ecdsa(engine);
     br_ssl_engine_set_x509(engine, &c->auth->vtable);
-    br_ssl_engine_set_buffer(engine, c->records, sizeof(c->records), 1);
+    br_ssl_engine_set_buffers_bidi(engine, c->input, BR_SSL_BUFSIZE_INPUT,
+                                   c->output, BR_SSL_BUFSIZE_OUTPUT);
     br_ssl_engine_inject_entropy(engine, seed, sizeof(seed));
     explicit_bzero(seed, sizeof(seed));
     return br_ssl_client_reset(

@@ -1,5 +1,6 @@
 /* TLS as a client, on a socket pair: what test/e2e/test_connect_tls.py cannot
  * bring about.  The other end is the server's transport, or octets by hand. */
+#include "lib/heap.h"
 #include "net/tls.h"
 #include "net/tls_client.h"
 
@@ -154,14 +155,108 @@ static void a_goodbye_ends_what_is_written(void **state)
     fail_msg("nobody learns it");
 }
 
+#if TEST_BEARSSL
+
+static int set_up_counted(void **state)
+{
+    test_heap_install();
+    return set_up(state);
+}
+
+static int tear_down_counted(void **state)
+{
+    int r = tear_down(state);
+
+    test_heap_uninstall();
+    return r;
+}
+
+static void send_text(struct lh_transport *t, const char *text)
+{
+    size_t room, n = strlen(text);
+    uint8_t *p = t->ops->buf(t, &room);
+
+    assert_non_null(p);
+    assert_true(room >= n);
+    memcpy(p, text, n);
+    t->ops->ack(t, n);
+    assert_int_equal(t->ops->send(t), LH_NET_OK);
+}
+
+static void expect_text(struct lh_transport *t, const char *text)
+{
+    size_t n;
+    const uint8_t *p = t->ops->peek(t, &n);
+
+    assert_non_null(p);
+    assert_int_equal(n, strlen(text));
+    assert_memory_equal(p, text, n);
+    t->ops->consume(t, n);
+    assert_null(t->ops->peek(t, &n));
+}
+
+static void ask_and_answer(void)
+{
+    send_text(client, "question");
+    assert_int_equal(server->ops->receive(server), LH_NET_OK);
+    expect_text(server, "question");
+    send_text(server, "answer");
+    server->ops->rest(server);
+    assert_int_equal(client->ops->receive(client), LH_NET_OK);
+    client->ops->rest(client); /* not while there is something to peek at */
+    expect_text(client, "answer");
+}
+
+/* Records have two buffers, which are there while octets move. */
+static void holds_no_records_at_rest(void **state)
+{
+    static const uint8_t half[] = {23, 3, 3};
+
+    (void)state;
+    shake_hands();
+    ask_and_answer(); /* pools have grown after that */
+    client->ops->rest(client);
+    long resting = test_heap_live();
+    for (int i = 0; i < 3; i++) {
+        ask_and_answer();
+        assert_true(test_heap_live() > resting);
+        client->ops->rest(client);
+        assert_int_equal(test_heap_live(), resting);
+        assert_false(client->ops->unsent(client));
+    }
+    assert_int_equal(client->ops->receive(client), LH_NET_AGAIN);
+    assert_int_equal(test_heap_live(), resting + 2);
+    client->ops->rest(client);
+    assert_int_equal(send(far, half, sizeof(half), 0), sizeof(half));
+    assert_int_equal(client->ops->receive(client), LH_NET_AGAIN);
+    client->ops->rest(client);
+    assert_int_equal(test_heap_live(), resting + 1);
+}
+
+#endif
+
+static void says_goodbye_from_rest(void **state)
+{
+    (void)state;
+    shake_hands();
+    client->ops->rest(client);
+    assert_int_equal(client->ops->shutdown(client), LH_NET_OK);
+    assert_int_equal(server->ops->receive(server), LH_NET_EOF);
+    assert_true(server->ended); /* by TLS, not by the FIN alone */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #if TEST_BEARSSL
         cmocka_unit_test_setup_teardown(takes_one_chunk_at_a_time, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(holds_no_records_at_rest,
+                                        set_up_counted, tear_down_counted),
 #endif
         cmocka_unit_test_setup_teardown(a_goodbye_ends_what_is_written, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(says_goodbye_from_rest, set_up,
                                         tear_down),
     };
 
