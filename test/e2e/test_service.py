@@ -348,8 +348,8 @@ class Told(harness.TestCase):
         self.manager.close()
         with Service(*self.start, "-l", "/", HELLO,
                      manager=self.manager).ready() as s:
-            self.assertIn(f"NOTIFY_SOCKET={self.manager.address}: "
-                          "Connection refused", s.log())
+            s.wait_for_log(f"NOTIFY_SOCKET={self.manager.address}: "
+                           "Connection refused")
 
     def test_it_goes_away(self):
         with Service(*self.start, "-l", "/", HELLO,
