@@ -178,7 +178,8 @@ tests_of_lua=$tests_of_lua'|process|reload|subscription|task|traces|turn|vm)'
 
 # What another TLS library can break.
 tests_of_tls='^test_(certificate|client_auth|conn|cred|hello|keypair|lhttpd|pem'
-tests_of_tls=$tests_of_tls'|reload|serve|session|ticket_keys|tls|tls13|tls_openssl)$'
+tests_of_tls=$tests_of_tls'|reload|serve|session|socket|ticket_keys|tls|tls13'
+tests_of_tls=$tests_of_tls'|tls_client|tls_openssl)$'
 
 # What the C library can break: files, processes, signals, sockets, TLS.
 musl() {
@@ -260,7 +261,7 @@ run_variant() {
     openssl)
         build openssl openssl && unit openssl -R "$tests_of_tls" &&
             e2e openssl test_tls test_client_certs test_h2 test_serve test_reload \
-                test_stop test_files test_limits test_connect_tls
+                test_stop test_files test_limits test_connect_tls test_fetch
         ;;
     clang)
         build clang dev -DCMAKE_C_COMPILER=clang && unit clang &&
