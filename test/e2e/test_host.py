@@ -279,7 +279,8 @@ class ProcessOne(Host):
                                "for process 1")[0]
             wait_until(lambda: self.children(first), "for the server")
             yield first
-            if unshare.poll() is None:
+            # Unless it has ended, which unshare need not have told yet.
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(first, signal.SIGTERM)
             unshare.wait(harness.PATIENCE)
 
