@@ -13,8 +13,9 @@ static atomic_long live;
 static void *counting_realloc(void *old, size_t n)
 {
     if (n == 0) {
-        live -= old != NULL;
-        return real_hook(old, 0);
+        void *none = real_hook(old, 0);
+        live -= old != NULL; /* last: who sees it may take the hook away */
+        return none;
     }
     if (++count == fail_at)
         return NULL;
