@@ -175,16 +175,17 @@ enum target { TO_CLIENT, TO_FILE, TO_SOCKET, TO_WEBSOCKET };
 /* Of the first argument; raises where it is no stream that can be written. */
 static enum target find_target(lua_State *L, const struct lh_task *task)
 {
+    if (lua_isnoneornil(L, 1)) {
+        check_plain(L, task, "httpd.write");
+        return TO_CLIENT;
+    }
     if (lh_file_is_first(L))
         return TO_FILE;
     if (lh_websocket_at(L, 1))
         return TO_WEBSOCKET;
-    if (lh_socket_at(L, 1))
-        return TO_SOCKET;
-    if (!lua_isnoneornil(L, 1))
+    if (!lh_socket_at(L, 1))
         lh_file_no_stream(L, "httpd.write", "socket, websocket or nil");
-    check_plain(L, task, "httpd.write");
-    return TO_CLIENT;
+    return TO_SOCKET;
 }
 
 /* The string is at index 2. */
