@@ -92,6 +92,67 @@ class Framing(harness.TestCase):
                 self.assertEqual(self.all_answers(name, path, ["ec"]), plain)
 
 
+class Everywhere(harness.TestCase):
+    """Every example, by both protocols, plain and by TLS."""
+
+    # What is asked for, and words that the answer has.
+    PAGES = {"acme.lua": ("token", "the token's words"),
+             "chat.lua": ("", "</html>"), "console.lua": ("console.js", "const"),
+             "demo.lua": ("", "It works."),
+             "download.lua": ("file", "Serves one file, in two ways"),
+             "events.lua": ("", "</html>"), "handler.lua": ("", "</html>"),
+             "hello.lua": ("", "HANDLER_NAME=/"), "hints.lua": ("", "Hinted"),
+             "login.lua": ("", "Who are you?"), "main.lua": ("", "</html>"),
+             "process.lua": ("", "-- exit 0"),
+             "proxy.lua": ("", "HANDLER_NAME=/"), "push.lua": ("", "Pushed"),
+             "redis.lua": ("", "redis: "), "state.lua": ("", "request "),
+             "status.lua": ("", "</html>"), "upload.lua": ("", "</html>"),
+             "webhook.lua": ("", "")}
+    # One that the others use, and one that needs its program: see Installed.
+    OTHERS = {"style.lua", "appliance.lua"}
+    STATUS = {"redis.lua": "502"}  # it has no database here
+
+    def test_none_is_left_out(self):
+        scripts = {n for n in os.listdir(EXAMPLES) if n.endswith(".lua")}
+        self.assertEqual(scripts, set(self.PAGES) | self.OTHERS)
+
+    def environment(self, upstream):
+        where = harness.directory() + "/.well-known/acme-challenge"
+        os.makedirs(where, exist_ok=True)
+        with open(where + "/token", "w") as f:
+            f.write("the token's words")
+        for name, value in (("WEBROOT", harness.directory()),
+                            ("REDIS", "unix:/nonexistent"),
+                            ("UPSTREAM", upstream)):
+            os.environ[name] = value
+            self.addCleanup(os.environ.pop, name)
+
+    def are_served(self, server, *flags):
+        """The protocol is what curl has spoken at the end."""
+        for name, (path, words) in self.PAGES.items():
+            with self.subTest(name=name, flags=flags):
+                text, version, status = curl(
+                    *flags, "-k", "-w", "\n%{http_version}\n%{http_code}",
+                    f"{server.url}/{name[:-4]}/{path}").rsplit("\n", 2)
+                self.assertEqual((version, status),
+                                 ("1.1" if "--http1.1" in flags else "2",
+                                  self.STATUS.get(name, "200")))
+                self.assertIn(words, text)
+
+    def test_all(self):
+        for part in ("http2", "files", "tls"):
+            harness.need_built_in(part)
+        with Server("/proxy", example("hello.lua"), workers=1) as upstream:
+            self.environment(upstream.url)
+            mappings = [word for name in self.PAGES
+                        for word in ("/" + name[:-4], example(name))]
+            for tls, new in (((), "--http2-prior-knowledge"),
+                             (("ec",), "--http2")):
+                with Server(*mappings, tls=tls, workers=1) as s:
+                    self.are_served(s, "--http1.1")
+                    self.are_served(s, new)
+
+
 class Scripts(harness.TestCase):
     def test_hello(self):
         with Server("/", example("hello.lua")) as s:
