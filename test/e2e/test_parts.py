@@ -71,11 +71,11 @@ end)
         self.assertEqual(self.answer("/wait"), "fresh")
 
     def test_tls(self):
-        if "tls" in self.parts:
-            self.assertIn("bearssl", self.parts)
+        libraries = self.parts & {"bearssl", "openssl"}
+        self.assertEqual(len(libraries), "tls" in self.parts)
+        if libraries:
             self.answer("/", tls=["ec"])
             return
-        self.assertNotIn("bearssl", self.parts)
         pair = ["-c", *harness.certificate("ec")]
         pair.insert(2, "-k")
         self.refused("TLS is not built in", *pair, "-p", "0s")
@@ -93,7 +93,10 @@ end)
         vm = versions.get("LuaJIT") or versions.get("Lua")
         self.assertEqual(vm, self.version_of(harness.vm_module()))
         self.assertEqual(versions["liburing"], self.version_of("liburing"))
-        self.assertEqual("BearSSL" in versions, "tls" in self.parts)
+        self.assertEqual("BearSSL" in versions, "bearssl" in self.parts)
+        self.assertEqual("OpenSSL" in versions, "openssl" in self.parts)
+        if "openssl" in self.parts:
+            self.assertEqual(versions["OpenSSL"], self.version_of("openssl"))
         self.assertEqual("nghttp2" in versions, "http2" in self.parts)
         self.assertEqual(versions["lhttpd"],
                          lhttpd("-V").stdout.splitlines()[0])
