@@ -169,6 +169,32 @@ symbols() {
     done
 }
 
+# The recipes of packages: this version and licence, options that cmake has, and each
+# TLS library that it takes.
+recipes() (
+    version=$(sed -n 's/^project(lhttpd VERSION \([0-9.]*\) .*/\1/p' CMakeLists.txt)
+    cd share/packaging || exit 1
+    openwrt=openwrt/lhttpd/Makefile
+    yocto=yocto/lhttpd/lhttpd_$version.bb
+    [ -e "$yocto" ] || { echo "there is no $yocto" && exit; }
+    for line in "$openwrt:PKG_VERSION:=$version" "alpine/APKBUILD:pkgver=$version" \
+        "$yocto:LIC_FILES_CHKSUM = \"file://LICENSE;md5=$(md5sum <../../LICENSE |
+            sed 's/ .*//')\"" "debian/changelog:lhttpd ($version-1) unstable; urgency=medium"; do
+        grep -qxF "${line#*:}" "${line%%:*}" ||
+            echo "${line%%:*}: not as CMakeLists.txt and LICENSE have it: ${line#*:}"
+    done
+    for recipe in $openwrt "$yocto" alpine/APKBUILD; do
+        grep -oE '[-]DLHTTPD_[A-Z0-9_]+' "$recipe" | sed 's/^-D//' | while read -r name; do
+            grep -qE "^(option|set)\($name " ../../CMakeLists.txt ||
+                echo "$recipe: cmake knows no $name"
+        done
+        for library in $(sed -n 's/.*LHTTPD_TLS PROPERTY STRINGS \(.*\))/\1/p' \
+            ../../CMakeLists.txt); do
+            grep -qw "$library" "$recipe" || echo "$recipe: no $library"
+        done
+    done
+)
+
 # Prints what is wrong in the tree $1.
 problems() {
     (
@@ -188,6 +214,7 @@ problems() {
             signatures_of_definitions
         links
         symbols
+        recipes
     )
 }
 
@@ -195,7 +222,7 @@ problems() {
 missed=0
 plant() {
     dir=$(mktemp -d) || exit 1
-    (cd "$root" && cp -R CONTRIBUTING.md docs include cmd share lib test "$dir") ||
+    (cd "$root" && cp -R CMakeLists.txt CONTRIBUTING.md LICENSE docs include cmd share lib test "$dir") ||
         exit 1
     sed -i "$2" "$dir/$1"
     if [ -z "$(problems "$dir")" ]; then
@@ -233,5 +260,9 @@ plant share/lhttpd/httpd.lua 's/(path, mode, timeout)/(path, timeout)/'
 plant docs/limits.md '$a See [this](nowhere.md#part).'
 plant CONTRIBUTING.md 's/`lh_tool_functions`/`lh_tools`/'
 plant docs/architecture.md '$a The file `server/nowhere.c`.'
+plant CMakeLists.txt 's/^project(lhttpd VERSION 0/project(lhttpd VERSION 1/'
+plant CMakeLists.txt 's/LHTTPD_TLS PROPERTY STRINGS/& another/'
+plant LICENSE 's/2026/2027/'
+plant share/packaging/alpine/APKBUILD 's/-DLHTTPD_TLS/-DLHTTPD_SSL/'
 [ $missed = 0 ] || exit 1
 echo 'the documentation says what the code says'

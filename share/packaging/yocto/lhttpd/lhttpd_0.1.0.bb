@@ -12,13 +12,15 @@ inherit cmake pkgconfig systemd useradd
 
 DEPENDS = "lua liburing"
 
-# For tls the layer has to have a recipe of BearSSL.
-PACKAGECONFIG ??= "http2 files"
-PACKAGECONFIG[tls] = "-DLHTTPD_TLS=bearssl,-DLHTTPD_TLS=none,bearssl"
+# TLS: openssl or bearssl, of which the layer has to have a recipe, or neither.
+PACKAGECONFIG ??= "openssl http2 files"
+PACKAGECONFIG[openssl] = ",,openssl,,ca-certificates,bearssl"
+PACKAGECONFIG[bearssl] = ",,bearssl,,ca-certificates,openssl"
 PACKAGECONFIG[http2] = "-DLHTTPD_HTTP2=ON,-DLHTTPD_HTTP2=OFF,nghttp2"
 PACKAGECONFIG[files] = "-DLHTTPD_FILES=ON,-DLHTTPD_FILES=OFF"
 
-EXTRA_OECMAKE = "-DLHTTPD_LUA=auto -DBUILD_SHARED_LIBS=ON"
+EXTRA_OECMAKE = "-DLHTTPD_LUA=auto -DBUILD_SHARED_LIBS=ON \
+    -DLHTTPD_TLS=${@bb.utils.filter('PACKAGECONFIG', 'openssl bearssl', d) or 'none'}"
 
 do_install:append() {
     install -d ${D}${sysconfdir}/lhttpd
