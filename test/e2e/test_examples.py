@@ -526,6 +526,20 @@ class Installed(installed.TestCase):
             out = self.tool("man", "-M", os.path.dirname(pages), name)
             self.assertIn(text, " ".join(re.sub(".\b", "", out).split()))
 
+    def test_documents(self):
+        """They lead to each other, where they were installed."""
+        top = os.path.join(self.prefix, "share/doc/lhttpd")
+        pages = [os.path.join(d, name) for d, _, files in os.walk(top)
+                 for name in files if name.endswith(".md")]
+        self.assertEqual(sum(p.endswith("/README.md") for p in pages), 1)
+        self.assertGreater(len(pages), 10)
+        for page in pages:
+            for link in re.findall(r"\]\(([\w/.-]+\.md|LICENSE)[#)]", read(page)):
+                if link != "CONTRIBUTING.md":  # for who has the sources
+                    self.assertTrue(os.path.exists(
+                        os.path.join(os.path.dirname(page), link)),
+                        f"{page}: {link}")
+
     def completed(self, *words):
         """What bash proposes for the last word."""
         path = os.path.join(self.prefix,

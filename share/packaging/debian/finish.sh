@@ -43,8 +43,9 @@ install -D -m 644 "$debian/main.lua" "$server/etc/lhttpd/main.lua"
 install -D -m 644 "$source/share/service/lhttpd.logrotate" \
     "$server/etc/logrotate.d/lhttpd"
 
-# Debian has them in place, or no use for them.
-rm -rf "$server/usr/share/lhttpd/service"
+# Debian has them in place or under other names, or no use for them.
+rm -rf "$server/usr/share/lhttpd/service" "$server/usr/share/doc/lhttpd/LICENSE" \
+    "$server/usr/share/doc/lhttpd/CHANGELOG.md"
 
 find "$staging" -path '*/man/man*' -type f ! -name '*.gz' -exec gzip -9n {} +
 find "$staging" -type d -exec chmod 755 {} +
