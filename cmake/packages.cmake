@@ -37,6 +37,7 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS
     "procps, systemd | systemd-standalone-sysusers | systemd-sysusers")
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA ${debian}/postinst
     ${debian}/prerm ${debian}/postrm ${debian}/conffiles)
+set(CPACK_DEBIAN_SERVER_PACKAGE_SUGGESTS "logrotate, lua-cjson | lua-dkjson")
 set(CPACK_COMPONENT_SERVER_DESCRIPTION "HTTP server with Lua handlers
 lhttpd serves pages that are functions in Lua, over HTTP/1 and HTTP/2, with
 and without TLS.  A handler that waits costs a coroutine, not a thread.
@@ -53,6 +54,12 @@ liblhttpd makes a program a server of HTTP/1 and HTTP/2, with and without TLS,
 whose pages are functions in Lua, C functions of the program among them.
 
 This package has the shared library.")
+
+# Whom scripts trust that connect by TLS.
+if(NOT LHTTPD_TLS STREQUAL none)
+    set(CPACK_DEBIAN_SERVER_PACKAGE_RECOMMENDS ca-certificates)
+    set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS ca-certificates)
+endif()
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME liblhttpd-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)

@@ -56,10 +56,12 @@ in_system() {
         mount -t proc proc /proc && $1"
 }
 
-# alone_in_system SCRIPT: runs it by bash, with a loopback and no other network.
+# alone_in_system SCRIPT ASK: runs it by bash, with a loopback and no other network,
+# and beside it ASK, in the outer system; both have to end well.
 alone_in_system() {
     unshare --mount --pid --net --fork sh -c "
-        ip link set lo up && exec chroot '$root' bash -e '$1'"
+        ip link set lo up || exit 1
+        chroot '$root' bash -e '$1' & $2 && wait \$!"
 }
 
 # What the system consists of, but for what every package operation changes.
@@ -84,29 +86,43 @@ use() {
     serve
 }
 
-# As its own user, and what /etc/lhttpd has.
+# As its own user, and what /etc/lhttpd has; with and without TLS, by HTTP/1 and 2.
 serve() {
     cat >"$root/packages/serve" <<'END'
 mount -t proc proc /proc
-lhttpd -f -u lhttpd -a 127.0.0.1 -p 80 -l / /etc/lhttpd/main.lua &
+lhttpd -f -u lhttpd -a 127.0.0.1 -p 80h -p 443s -c /packages/pem -k /packages/key \
+    -l / /etc/lhttpd/main.lua &
 pid=$!
-for _ in {1..600}; do
-    exec 3<>/dev/tcp/127.0.0.1/80 && break || sleep 0.1
-done 2>/dev/null
-printf 'GET / HTTP/1.0\r\n\r\n' >&3
-cat <&3
+for _ in {1..1200}; do
+    [ ! -e /packages/asked ] || break
+    sleep 0.1
+done
 stat -c 'user %U' /proc/$pid
 kill $pid
 wait $pid
 END
-    alone_in_system /packages/serve >"$work/served" 2>&1 ||
+    cat >"$work/ask" <<'END'
+ask() {
+    curl -sS -m 60 --retry 60 --retry-delay 1 --retry-connrefused \
+        --cacert "$1/pem" -w '%{scheme} %{http_version}\n' "$2" "$3"
+}
+ask "$1" --http1.0 http://127.0.0.1/ && ask "$1" --http1.1 https://127.0.0.1/ &&
+    ask "$1" --http2 https://127.0.0.1/ && : >"$1/asked"
+END
+    openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 7 \
+        -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$root/packages/key" -out "$root/packages/pem" 2>"$work/openssl.log" ||
+        fail "openssl, see $work/openssl.log"
+    alone_in_system /packages/serve "sh '$work/ask' '$root/packages'" \
+        >"$work/served" 2>&1 || fail "serving: $(cat "$work/served")"
+    [ "$(grep -c 'lhttpd works' "$work/served")" = 3 ] ||
         fail "serving: $(cat "$work/served")"
-    for words in 'lhttpd works' '^user lhttpd$'; do
+    for words in '^user lhttpd$' '^HTTPS 1\.1$' '^HTTPS 2$'; do
         grep -q "$words" "$work/served" || fail "serving: $(cat "$work/served")"
     done
 }
 
-for tool in debootstrap lintian dpkg-shlibdeps unshare; do
+for tool in debootstrap lintian dpkg-shlibdeps unshare curl openssl; do
     command -v $tool >/dev/null || fail "$tool is not installed"
 done
 [ "$(id -u)" = 0 ] || fail 'only root can make a system in a directory'
