@@ -2,8 +2,9 @@
 #
 # Checks that each public header compiles alone, as C99 and as C++11, without a
 # warning, that a program may include it twice and beside <string.h>, and that
-# the program at the top of lhttpd.h compiles, and that the test of forked
-# children (test/unit/test_loop.c) calls all functions that take a server.
+# the program at the top of lhttpd.h compiles, that the test of forked
+# children (test/unit/test_loop.c) calls all functions that take a server, and
+# that what only Linux can do for tests has its stand-in for other systems.
 #
 # Usage: test/headers.sh
 #
@@ -65,4 +66,12 @@ if [ -n "$missed" ]; then
     echo "not called in a forked child, by test_loop.c: $missed"
     exit 1
 fi
+
+for name in $(grep -oE '^(bool|void) test_[a-z_]+\(' "$root/test/lib/deny.h" \
+    "$root/test/lib/uring.h" | sed 's/.* //'); do
+    grep -q "^[a-z]* $name" "$root/test/lib/none.c" || {
+        echo "test/lib/none.c has no $name)"
+        exit 1
+    }
+done
 echo 'the public headers stand alone'

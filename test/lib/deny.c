@@ -84,3 +84,8 @@ bool test_mount(const char *path, unsigned kib)
     snprintf(size, sizeof(size), "size=%uk", kib);
     return mount("none", path, "tmpfs", 0, size) == 0;
 }
+
+void test_unmount(const char *path)
+{
+    umount(path);
+}

@@ -20,6 +20,7 @@
 #define SYS_io_uring_setup    1000006
 #define SYS_io_uring_enter    1000007
 #define SYS_io_uring_register 1000008
+#define SYS_epoll_ctl         1000009
 #endif
 
 #define TEST_ANY_ARGUMENT (-1)
@@ -39,5 +40,6 @@ bool test_jail(void);
 
 /* A file system of memory there, of so many KiB. */
 bool test_mount(const char *path, unsigned kib);
+void test_unmount(const char *path);
 
 #endif

@@ -36,7 +36,17 @@ bool test_mount(const char *path, unsigned kib)
     return false;
 }
 
+void test_unmount(const char *path)
+{
+    (void)path;
+}
+
 void test_uring_refuse(unsigned n)
 {
     (void)n;
+}
+
+bool test_uring_is_there(void)
+{
+    return false;
 }

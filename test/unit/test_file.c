@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -1028,7 +1027,7 @@ static void a_full_disk(void **state)
     test_live_start(&live, 1, full);
     test_live_expect(&live, "/full", "No space left on device 28");
     test_live_stop(&live);
-    umount(path);
+    test_unmount(path);
     rmdir(path);
 }
 
