@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/anchors.h"
+#include "net/der.h"
 #include "net/key.h"
 #include "net/pem.h"
 #include "net/staple.h"
@@ -284,6 +285,16 @@ struct each {
     struct lh_err *err;
 };
 
+/* Without what it is trusted for, which stands behind it in OpenSSL's form.
+ * What is no certificate at all is found by who takes it. */
+static size_t certificate_bytes(const struct lh_pem_object *object)
+{
+    struct lh_der rest = {object->der, object->n}, content;
+
+    return lh_der_expect(&rest, LH_DER_SEQUENCE, &content) ? object->n - rest.n
+                                                           : object->n;
+}
+
 /* As take_certificate(), for who keeps no pairs. */
 static int take_each(void *context, const struct lh_pem_object *object)
 {
@@ -295,7 +306,8 @@ static int take_each(void *context, const struct lh_pem_object *object)
     if (!is_one_of(object->label, certificates))
         return refuse_object(&r, object);
     each->found++;
-    int code = each->take(each->context, object->der, object->n);
+    int code =
+        each->take(each->context, object->der, certificate_bytes(object));
     if (code == LHTTPD_ECERT)
         lh_err_set(each->err, code,
                    "the %u. certificate is damaged, or its key is not %s",

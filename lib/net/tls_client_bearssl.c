@@ -14,9 +14,8 @@
 #include "net/anchors_bearssl.h"
 #include "net/chunk.h"
 #include "net/client_auth.h"
-#include "net/cred.h"
-#include "net/der.h"
 #include "net/engine.h"
+#include "net/tls_client_core.h"
 #include "net/tls_context.h"
 #include "net/tls_failure.h"
 #include "net/trust.h"
@@ -27,59 +26,33 @@
 #include <string.h>
 
 #define SEED_BYTES   32
-#define WORDS_BYTES  128
 #define RECORD_ALERT 21 /* RFC 5246, A.1 */
-#define RECORD_HELLO 22
 
 struct lh_trust {
     struct lh_anchors *anchors;
-    bool lenient; /* what is not understood is left out */
 };
 
 struct client {
-    struct lh_transport base;
+    struct lh_tls_client_core core;
     br_ssl_client_context tls;
     struct lh_client_auth *auth; /* of the handshake; NULL: it is over */
     struct lh_chunk raw;         /* what the engine did not take yet */
-    enum lh_tls_client_state state;
-    bool heard; /* the first octets of the server have come */
-    bool old;   /* ... in a record of a former version */
-    bool ended; /* it has said its goodbye */
-    char words[WORDS_BYTES];
-    uint8_t *input, *output; /* records; NULL: not held */
+    uint8_t *input, *output;     /* records; NULL: not held */
 };
 
 /* --- authorities ---------------------------------------------------------- */
 
-static int take_trusted(void *context, const uint8_t *der, size_t n)
-{
-    struct lh_trust *trust = context;
-    struct lh_der rest = {der, n}, content;
-    int r = LHTTPD_ECERT;
-
-    if (lh_der_expect(&rest, LH_DER_SEQUENCE, &content))
-        r = lh_anchors_add(trust->anchors, der, n - rest.n);
-    return r == LHTTPD_ECERT && trust->lenient ? 0 : r;
-}
-
 int lh_trust_new(struct lh_trust **out, const char *file, struct lh_err *err)
 {
-    struct lh_cred_from from = {"ca", lh_trust_file(file), NULL, 0};
     struct lh_trust *trust = lh_calloc(1, sizeof(*trust));
+    int r =
+        trust ? lh_trust_read(&trust->anchors, file, err) : lh_err_memory(err);
 
-    if (!trust || !(trust->anchors = lh_anchors_new())) {
+    if (r)
         lh_free(trust);
-        return lh_err_memory(err);
-    }
-    trust->lenient = file == NULL;
-    int r = from.file ? lh_cred_each(&from, take_trusted, trust, err)
-                      : lh_err_set(err, LHTTPD_ECERT, LH_TRUST_IS_NOWHERE);
-    if (r) {
-        lh_trust_free(trust);
-        return r;
-    }
-    *out = trust;
-    return 0;
+    else
+        *out = trust;
+    return r;
 }
 
 void lh_trust_free(struct lh_trust *trust)
@@ -95,15 +68,6 @@ void lh_trust_free(struct lh_trust *trust)
 static struct client *client_of(struct lh_transport *t)
 {
     return (struct client *)t;
-}
-
-static enum lh_net lose_client(struct client *c, const char *words)
-{
-    if (c->state == LH_TLS_CLIENT_FAILED)
-        return LH_NET_LOST;
-    c->state = LH_TLS_CLIENT_FAILED;
-    snprintf(c->words, sizeof(c->words), "%s", words);
-    return LH_NET_LOST;
 }
 
 /* What the engine found wrong in what the server sent. */
@@ -131,12 +95,12 @@ static void engine_failed(struct client *c, int error)
 {
     int alert = error - BR_ERR_RECV_FATAL_ALERT;
     const char *text = client_fault_text(error);
-    char words[WORDS_BYTES];
+    char words[LH_TLS_CLIENT_WORDS_BYTES];
 
     if (error == BR_ERR_X509_NOT_TRUSTED && c->auth)
         snprintf(words, sizeof(words), "certificate: %s",
                  lh_client_fault_words(c->auth->cert.fault));
-    else if (alert == BR_ALERT_HANDSHAKE_FAILURE && c->old)
+    else if (alert == BR_ALERT_HANDSHAKE_FAILURE && c->core.old)
         snprintf(words, sizeof(words),
                  "the server's protocol is older than TLS 1.2 (alert 40)");
     else if (alert == BR_ALERT_PROTOCOL_VERSION)
@@ -151,7 +115,7 @@ static void engine_failed(struct client *c, int error)
         snprintf(words, sizeof(words),
                  "the server's handshake cannot be understood (error %d)",
                  error);
-    lose_client(c, words);
+    lh_tls_client_lose(&c->core, words);
 }
 
 /* BearSSL closes without a word where it is about a certificate.  Neither side
@@ -162,7 +126,7 @@ static void send_client_alert(struct client *c)
         return;
     const uint8_t alert = lh_client_fault_alert(c->auth->cert.fault);
     const uint8_t record[] = {RECORD_ALERT, 3, 3, 0, 2, 2, alert};
-    (void)lh_net_send(&c->base, record, sizeof(record));
+    (void)lh_net_send(&c->core.base, record, sizeof(record));
 }
 
 /* The engine is closed: by an error, or after both sides said goodbye. */
@@ -170,12 +134,12 @@ static enum lh_net client_engine_ended(struct client *c)
 {
     int error = br_ssl_engine_last_error(&c->tls.eng);
 
-    if (error == 0 && c->state == LH_TLS_CLIENT_READY) {
-        c->ended = true;
+    if (error == 0 && c->core.state == LH_TLS_CLIENT_READY) {
+        c->core.ended = true;
         return LH_NET_EOF;
     }
     if (error == 0)
-        return lose_client(c, "the server ended the handshake");
+        return lh_tls_client_lose(&c->core, "the server ended the handshake");
     if (error == BR_ERR_X509_NOT_TRUSTED)
         send_client_alert(c);
     engine_failed(c, error);
@@ -196,7 +160,7 @@ static bool hold_records(struct client *c)
     lh_engine_lend_output(&c->tls.eng, c->output);
     if (c->input && c->output)
         return true;
-    lose_client(c, "no memory");
+    lh_tls_client_lose(&c->core, "no memory");
     return false;
 }
 
@@ -235,19 +199,19 @@ static enum lh_net client_send(struct lh_transport *t)
     size_t n;
     uint8_t *p;
 
-    if (c->state == LH_TLS_CLIENT_FAILED)
+    if (c->core.state == LH_TLS_CLIENT_FAILED)
         return LH_NET_LOST;
     while (c->output &&
            (p = br_ssl_engine_sendrec_buf(&c->tls.eng, &n)) != NULL) {
         ssize_t sent = lh_net_send(t, p, n);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return lose_client(c, lh_sys_text((int)sent));
+            return lh_tls_client_lose(&c->core, lh_sys_text((int)sent));
         if (sent > 0)
             br_ssl_engine_sendrec_ack(&c->tls.eng, (size_t)sent);
         if (sent < (ssize_t)n)
             return LH_NET_AGAIN;
     }
-    return c->ended ? LH_NET_LOST : LH_NET_OK;
+    return c->core.ended ? LH_NET_LOST : LH_NET_OK;
 }
 
 /* Once a handshake is over what only that needs is given up. */
@@ -255,77 +219,47 @@ static void note_progress(struct client *c)
 {
     unsigned state = br_ssl_engine_current_state(&c->tls.eng);
 
-    if (c->state != LH_TLS_CLIENT_HANDSHAKE ||
+    if (c->core.state != LH_TLS_CLIENT_HANDSHAKE ||
         !(state & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)))
         return;
-    c->state = LH_TLS_CLIENT_READY;
+    c->core.state = LH_TLS_CLIENT_READY;
     br_ssl_engine_set_x509(&c->tls.eng, NULL);
     lh_client_auth_free(c->auth);
     c->auth = NULL;
 }
 
-/* As much as the engine wants next; what came first tells whether it is TLS at
- * all. */
-static bool feed_engine(struct client *c)
+/* As much as the engine wants next. */
+static void feed_engine(struct client *c)
 {
     size_t n, have = c->raw.to - c->raw.from;
     uint8_t *to = br_ssl_engine_recvrec_buf(&c->tls.eng, &n);
-    const uint8_t *from = c->raw.p + c->raw.from;
 
-    if (!c->heard && *from != RECORD_HELLO && *from != RECORD_ALERT) {
-        lose_client(c, "what the server sent is not TLS");
-        return false;
-    }
-    if (!c->heard)
-        c->old = have > 2 && (from[1] < 3 || (from[1] == 3 && from[2] < 3));
-    c->heard = true;
     n = have < n ? have : n;
-    memcpy(to, from, n);
+    memcpy(to, c->raw.p + c->raw.from, n);
     c->raw.from += n;
-    lh_chunk_give_if_empty(c->base.pools, &c->raw);
+    lh_chunk_give_if_empty(c->core.base.pools, &c->raw);
     br_ssl_engine_recvrec_ack(&c->tls.eng, n);
-    return true;
 }
 
 /* The engine takes no output any more, but may still have to answer. */
 static bool hears_goodbye(struct client *c)
 {
-    c->ended |=
-        c->state == LH_TLS_CLIENT_READY && lh_engine_heard_close(&c->tls.eng);
-    return c->ended;
+    c->core.ended |= c->core.state == LH_TLS_CLIENT_READY &&
+                     lh_engine_heard_close(&c->tls.eng);
+    return c->core.ended;
 }
 
-/* Once.  A FIN without TLS's goodbye may be anybody's, so it is no end. */
-static enum lh_net fill_chunk(struct client *c, bool *filled)
-{
-    if (*filled)
-        return LH_NET_AGAIN;
-    *filled = true;
-    if (!lh_chunk_hold(c->base.pools, &c->raw))
-        return lose_client(c, "no memory");
-    ssize_t n = lh_net_receive(&c->base, c->raw.p, LH_NET_CHUNK_BYTES);
-    if (n > 0) {
-        c->raw.to = (size_t)n;
-        return LH_NET_OK;
-    }
-    lh_chunk_give(c->base.pools, &c->raw);
-    if (n == LH_SYS_EAGAIN)
-        return LH_NET_AGAIN;
-    return lose_client(c, n ? lh_sys_text((int)n)
-                            : "the server closed the connection");
-}
-
-/* One chunk of the socket's at most: a server that sends without end does not
- * hold the thread.  Behind the server's goodbye there is nothing to receive,
- * though ours may have to wait for room. */
+/* Behind the server's goodbye there is nothing to receive, though ours may have
+ * to wait for room. */
 static enum lh_net client_receive(struct lh_transport *t)
 {
     struct client *c = client_of(t);
     bool filled = false;
 
-    if (c->state != LH_TLS_CLIENT_FAILED && !c->ended && !hold_records(c))
+    if (c->core.state != LH_TLS_CLIENT_FAILED && !c->core.ended &&
+        !hold_records(c))
         return LH_NET_LOST;
-    while (c->state != LH_TLS_CLIENT_FAILED && !c->ended) {
+    while (c->core.state != LH_TLS_CLIENT_FAILED && !c->core.ended) {
         enum lh_net r = client_send(t);
         unsigned state = br_ssl_engine_current_state(&c->tls.eng);
         note_progress(c);
@@ -337,12 +271,12 @@ static enum lh_net client_receive(struct lh_transport *t)
             break;
         if (!(state & BR_SSL_RECVREC))
             return r == LH_NET_LOST ? r : LH_NET_AGAIN;
-        if (!lh_chunk_waits(&c->raw) && (r = fill_chunk(c, &filled)))
+        if (!lh_chunk_waits(&c->raw) &&
+            (r = lh_tls_client_fill(&c->core, &c->raw, &filled)))
             return r;
-        if (!feed_engine(c))
-            return LH_NET_LOST;
+        feed_engine(c);
     }
-    return c->ended ? LH_NET_EOF : LH_NET_LOST;
+    return c->core.ended ? LH_NET_EOF : LH_NET_LOST;
 }
 
 static const uint8_t *client_peek(struct lh_transport *t, size_t *n)
@@ -364,7 +298,7 @@ static uint8_t *client_buf(struct lh_transport *t, size_t *room)
     uint8_t *p = NULL;
 
     *room = 0;
-    if (c->state == LH_TLS_CLIENT_READY && hold_records(c))
+    if (c->core.state == LH_TLS_CLIENT_READY && hold_records(c))
         p = br_ssl_engine_sendapp_buf(&c->tls.eng, room);
     return p;
 }
@@ -381,7 +315,7 @@ static enum lh_net client_shutdown(struct lh_transport *t)
 {
     struct client *c = client_of(t);
 
-    if (client_send(t) == LH_NET_OK && c->state == LH_TLS_CLIENT_READY &&
+    if (client_send(t) == LH_NET_OK && c->core.state == LH_TLS_CLIENT_READY &&
         hold_records(c)) {
         br_ssl_engine_close(&c->tls.eng);
         (void)client_send(t);
@@ -395,7 +329,7 @@ static bool client_unsent(const struct lh_transport *t)
     const struct client *c = (const struct client *)t;
     size_t n;
 
-    return c->state == LH_TLS_CLIENT_FAILED ||
+    return c->core.state == LH_TLS_CLIENT_FAILED ||
            (c->output && br_ssl_engine_sendrec_buf(&c->tls.eng, &n) != NULL);
 }
 
@@ -404,7 +338,7 @@ static void client_rest(struct lh_transport *t)
     struct client *c = client_of(t);
 
     lh_chunk_give_if_empty(t->pools, &c->raw);
-    if (c->state != LH_TLS_CLIENT_READY)
+    if (c->core.state != LH_TLS_CLIENT_READY)
         return;
     if (c->output && lh_engine_writes_nothing(&c->tls.eng))
         give_output(c);
@@ -414,7 +348,7 @@ static void client_rest(struct lh_transport *t)
 
 static void free_client(struct client *c)
 {
-    lh_chunk_give(c->base.pools, &c->raw);
+    lh_chunk_give(c->core.base.pools, &c->raw);
     lh_client_auth_free(c->auth);
     give_input(c);
     give_output(c);
@@ -476,21 +410,11 @@ struct lh_transport *lh_tls_client_new(struct lh_net_pools *pools, int fd,
 
     if (!c)
         return NULL;
-    c->base =
+    c->core.base =
         (struct lh_transport){.ops = &client_ops, .pools = pools, .fd = fd};
     if (!start_engine(c, trust, host)) {
         free_client(c);
         return NULL;
     }
-    return &c->base;
-}
-
-enum lh_tls_client_state lh_tls_client_state(const struct lh_transport *t)
-{
-    return ((const struct client *)t)->state;
-}
-
-const char *lh_tls_client_failure(const struct lh_transport *t)
-{
-    return ((const struct client *)t)->words;
+    return &c->core.base;
 }

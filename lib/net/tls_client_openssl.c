@@ -12,6 +12,7 @@
 
 #include "net/alert.h"
 #include "net/anchors_openssl.h"
+#include "net/tls_client_core.h"
 #include "net/tls_context_openssl.h"
 #include "net/tls_failure_openssl.h"
 #include "net/trust.h"
@@ -20,10 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORDS_BYTES  128
-#define RECORD_ALERT 21 /* RFC 8446, B.1 */
-#define RECORD_HELLO 22
-
 /* What is written at once; its records fit into a chunk with what they add. */
 #define WRITE_BYTES ((size_t)2 * LH_TLS_RECORD_BYTES)
 
@@ -31,35 +28,21 @@
 
 struct lh_trust {
     struct lh_anchors *anchors;
-    bool lenient; /* what is not understood is left out */
     SSL_CTX *ctx;
     BIO_METHOD *bio;
 };
 
 struct client {
-    struct lh_transport base;
+    struct lh_tls_client_core core;
     SSL *ssl;
     struct lh_tls_ends ends;
     struct lh_chunk input;  /* deciphered, and not consumed yet */
     struct lh_chunk output; /* being written */
     struct lh_host host;    /* whose certificate it has to be */
     enum lh_client_fault fault;
-    enum lh_tls_client_state state;
-    bool heard; /* the first octets of the server have come */
-    bool old;   /* ... in a record of a former version */
-    bool ended; /* it has said its goodbye */
-    char words[WORDS_BYTES];
 };
 
 /* --- authorities ---------------------------------------------------------- */
-
-static int take_trusted(void *context, const uint8_t *der, size_t n)
-{
-    struct lh_trust *trust = context;
-    int r = lh_anchors_add(trust->anchors, der, n);
-
-    return r == LHTTPD_ECERT && trust->lenient ? 0 : r;
-}
 
 /* Called in the middle of a handshake. */
 static int verify_server(X509_STORE_CTX *store, void *unused)
@@ -103,24 +86,17 @@ static int make_context(struct lh_trust *trust, struct lh_err *err)
 
 int lh_trust_new(struct lh_trust **out, const char *file, struct lh_err *err)
 {
-    struct lh_cred_from from = {"ca", lh_trust_file(file), NULL, 0};
     struct lh_trust *trust = lh_calloc(1, sizeof(*trust));
+    int r =
+        trust ? lh_trust_read(&trust->anchors, file, err) : lh_err_memory(err);
 
-    if (!trust || !(trust->anchors = lh_anchors_new())) {
-        lh_free(trust);
-        return lh_err_memory(err);
-    }
-    trust->lenient = file == NULL;
-    int r = from.file ? lh_cred_each(&from, take_trusted, trust, err)
-                      : lh_err_set(err, LHTTPD_ECERT, LH_TRUST_IS_NOWHERE);
     if (r == 0)
         r = make_context(trust, err);
-    if (r) {
+    if (r)
         lh_trust_free(trust);
-        return r;
-    }
-    *out = trust;
-    return 0;
+    else
+        *out = trust;
+    return r;
 }
 
 void lh_trust_free(struct lh_trust *trust)
@@ -140,15 +116,6 @@ static struct client *client_of(struct lh_transport *t)
 {
     lh_tls_clear_errors();
     return (struct client *)t;
-}
-
-static enum lh_net lose_client(struct client *c, const char *words)
-{
-    if (c->state == LH_TLS_CLIENT_FAILED)
-        return LH_NET_LOST;
-    c->state = LH_TLS_CLIENT_FAILED;
-    snprintf(c->words, sizeof(c->words), "%s", words);
-    return LH_NET_LOST;
 }
 
 /* What OpenSSL found wrong in what the server sent. */
@@ -174,11 +141,11 @@ static const char *client_fault_text(int reason)
 static void alert_words(const struct client *c, int alert, char *out)
 {
     if (alert == SSL_AD_PROTOCOL_VERSION ||
-        (alert == SSL_AD_HANDSHAKE_FAILURE && c->old))
-        snprintf(out, WORDS_BYTES, IS_OLD " (alert %d)", alert);
+        (alert == SSL_AD_HANDSHAKE_FAILURE && c->core.old))
+        snprintf(out, LH_TLS_CLIENT_WORDS_BYTES, IS_OLD " (alert %d)", alert);
     else
-        snprintf(out, WORDS_BYTES, "%s (alert %d) from the server",
-                 lh_alert_name(alert), alert);
+        snprintf(out, LH_TLS_CLIENT_WORDS_BYTES,
+                 "%s (alert %d) from the server", lh_alert_name(alert), alert);
 }
 
 static void openssl_words(const struct client *c, unsigned long error,
@@ -190,14 +157,15 @@ static void openssl_words(const struct client *c, unsigned long error,
     const char *library = ERR_reason_error_string(error);
 
     if (c->fault)
-        snprintf(out, WORDS_BYTES, "certificate: %s",
+        snprintf(out, LH_TLS_CLIENT_WORDS_BYTES, "certificate: %s",
                  lh_client_fault_words(c->fault));
     else if (ssl && reason > SSL_AD_REASON_OFFSET)
         alert_words(c, reason - SSL_AD_REASON_OFFSET, out);
     else if (text || !error || reason == ERR_R_MALLOC_FAILURE)
-        snprintf(out, WORDS_BYTES, "%s", text ? text : "no memory");
+        snprintf(out, LH_TLS_CLIENT_WORDS_BYTES, "%s",
+                 text ? text : "no memory");
     else
-        snprintf(out, WORDS_BYTES,
+        snprintf(out, LH_TLS_CLIENT_WORDS_BYTES,
                  "the server's handshake cannot be understood (OpenSSL: %s)",
                  library ? library : "an error");
 }
@@ -206,13 +174,13 @@ static void openssl_words(const struct client *c, unsigned long error,
 static enum lh_net openssl_failed(struct client *c)
 {
     const struct lh_chunk *flight = &c->ends.flight;
-    char words[WORDS_BYTES];
+    char words[LH_TLS_CLIENT_WORDS_BYTES];
 
     openssl_words(c, lh_tls_take_error(), words);
     if (lh_chunk_waits(flight))
-        (void)lh_net_send(&c->base, flight->p + flight->from,
+        (void)lh_net_send(&c->core.base, flight->p + flight->from,
                           flight->to - flight->from);
-    return lose_client(c, words);
+    return lh_tls_client_lose(&c->core, words);
 }
 
 /* --- octets --------------------------------------------------------------- */
@@ -221,19 +189,19 @@ static enum lh_net send_flight(struct client *c)
 {
     struct lh_chunk *flight = &c->ends.flight;
 
-    if (c->state == LH_TLS_CLIENT_FAILED)
+    if (c->core.state == LH_TLS_CLIENT_FAILED)
         return LH_NET_LOST;
     if (lh_chunk_waits(flight)) {
-        ssize_t sent = lh_net_send(&c->base, flight->p + flight->from,
+        ssize_t sent = lh_net_send(&c->core.base, flight->p + flight->from,
                                    flight->to - flight->from);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return lose_client(c, lh_sys_text((int)sent));
+            return lh_tls_client_lose(&c->core, lh_sys_text((int)sent));
         if (sent > 0)
             flight->from += (size_t)sent;
         if (lh_chunk_waits(flight))
             return LH_NET_AGAIN;
     }
-    lh_chunk_give(c->base.pools, flight);
+    lh_chunk_give(c->core.base.pools, flight);
     return LH_NET_OK;
 }
 
@@ -243,7 +211,7 @@ static enum lh_net client_send(struct lh_transport *t)
     struct client *c = client_of(t);
     enum lh_net r = send_flight(c);
 
-    return r == LH_NET_OK && c->ended ? LH_NET_LOST : r;
+    return r == LH_NET_OK && c->core.ended ? LH_NET_LOST : r;
 }
 
 /* What a call of OpenSSL's that has not succeeded says.  AGAIN: it needs more
@@ -254,11 +222,13 @@ static enum lh_net openssl_result(struct client *c, int result)
     case SSL_ERROR_WANT_READ:
         return LH_NET_AGAIN;
     case SSL_ERROR_ZERO_RETURN:
-        c->ended = c->state == LH_TLS_CLIENT_READY;
-        return c->ended ? LH_NET_EOF
-                        : lose_client(c, "the server ended the handshake");
+        c->core.ended = c->core.state == LH_TLS_CLIENT_READY;
+        return c->core.ended ? LH_NET_EOF
+                             : lh_tls_client_lose(
+                                   &c->core, "the server ended the handshake");
     case SSL_ERROR_WANT_WRITE:
-        return lose_client(c, "the server does not take what TLS answers it");
+        return lh_tls_client_lose(
+            &c->core, "the server does not take what TLS answers it");
     default:
         return openssl_failed(c);
     }
@@ -269,80 +239,41 @@ static enum lh_net decipher(struct client *c)
 {
     int n;
 
-    if (c->state == LH_TLS_CLIENT_HANDSHAKE) {
+    if (c->core.state == LH_TLS_CLIENT_HANDSHAKE) {
         n = SSL_do_handshake(c->ssl);
         if (n != 1)
             return openssl_result(c, n);
-        c->state = LH_TLS_CLIENT_READY;
+        c->core.state = LH_TLS_CLIENT_READY;
     }
-    if (!lh_chunk_hold(c->base.pools, &c->input))
-        return lose_client(c, "no memory");
+    if (!lh_chunk_hold(c->core.base.pools, &c->input))
+        return lh_tls_client_lose(&c->core, "no memory");
     n = SSL_read(c->ssl, c->input.p, LH_TLS_RECORD_BYTES);
     if (n > 0) {
         c->input.from = 0;
         c->input.to = (size_t)n;
         return LH_NET_OK;
     }
-    lh_chunk_give(c->base.pools, &c->input);
+    lh_chunk_give(c->core.base.pools, &c->input);
     return openssl_result(c, n);
 }
 
-/* What comes first tells whether it is TLS at all. */
-static enum lh_net look_at_first(struct client *c)
-{
-    const struct lh_chunk *raw = &c->ends.raw;
-    const uint8_t *p = raw->p;
-
-    if (c->heard)
-        return LH_NET_OK;
-    c->heard = true;
-    if (*p != RECORD_HELLO && *p != RECORD_ALERT)
-        return lose_client(c, "what the server sent is not TLS");
-    c->old = raw->to > 2 && (p[1] < 3 || (p[1] == 3 && p[2] < 3));
-    return LH_NET_OK;
-}
-
-/* Once.  A FIN without TLS's goodbye may be anybody's, so it is no end. */
-static enum lh_net fill_chunk(struct client *c, bool *filled)
-{
-    struct lh_chunk *raw = &c->ends.raw;
-
-    if (*filled)
-        return LH_NET_AGAIN;
-    *filled = true;
-    if (!lh_chunk_hold(c->base.pools, raw))
-        return lose_client(c, "no memory");
-    ssize_t n = lh_net_receive(&c->base, raw->p, LH_NET_CHUNK_BYTES);
-    if (n > 0) {
-        raw->from = 0;
-        raw->to = (size_t)n;
-        return look_at_first(c);
-    }
-    lh_chunk_give(c->base.pools, raw);
-    if (n == LH_SYS_EAGAIN)
-        return LH_NET_AGAIN;
-    return lose_client(c, n ? lh_sys_text((int)n)
-                            : "the server closed the connection");
-}
-
-/* One chunk of the socket's at most: a server that sends without end does not
- * hold the thread. */
 static enum lh_net client_receive(struct lh_transport *t)
 {
     struct client *c = client_of(t);
     enum lh_net r = LH_NET_OK;
     bool filled = false;
 
-    while (c->state != LH_TLS_CLIENT_FAILED && !c->ended && r == LH_NET_OK) {
+    while (c->core.state != LH_TLS_CLIENT_FAILED && !c->core.ended &&
+           r == LH_NET_OK) {
         if (lh_chunk_waits(&c->input))
             return LH_NET_OK;
         r = decipher(c);
         if (send_flight(c) == LH_NET_LOST)
             return LH_NET_LOST;
         if (r == LH_NET_AGAIN)
-            r = fill_chunk(c, &filled);
+            r = lh_tls_client_fill(&c->core, &c->ends.raw, &filled);
     }
-    return r == LH_NET_OK ? (c->ended ? LH_NET_EOF : LH_NET_LOST) : r;
+    return r == LH_NET_OK ? (c->core.ended ? LH_NET_EOF : LH_NET_LOST) : r;
 }
 
 static const uint8_t *client_peek(struct lh_transport *t, size_t *n)
@@ -363,11 +294,11 @@ static uint8_t *client_buf(struct lh_transport *t, size_t *room)
     struct client *c = client_of(t);
 
     *room = 0;
-    if (c->state != LH_TLS_CLIENT_READY || c->ended ||
+    if (c->core.state != LH_TLS_CLIENT_READY || c->core.ended ||
         lh_chunk_waits(&c->ends.flight))
         return NULL;
     if (!lh_chunk_hold(t->pools, &c->output)) {
-        lose_client(c, "no memory");
+        lh_tls_client_lose(&c->core, "no memory");
         return NULL;
     }
     *room = WRITE_BYTES;
@@ -387,7 +318,7 @@ static enum lh_net client_shutdown(struct lh_transport *t)
 {
     struct client *c = client_of(t);
 
-    if (send_flight(c) == LH_NET_OK && c->state == LH_TLS_CLIENT_READY) {
+    if (send_flight(c) == LH_NET_OK && c->core.state == LH_TLS_CLIENT_READY) {
         (void)SSL_shutdown(c->ssl);
         (void)send_flight(c);
     }
@@ -400,7 +331,8 @@ static bool client_unsent(const struct lh_transport *t)
 {
     const struct client *c = (const struct client *)t;
 
-    return c->state == LH_TLS_CLIENT_FAILED || lh_chunk_waits(&c->ends.flight);
+    return c->core.state == LH_TLS_CLIENT_FAILED ||
+           lh_chunk_waits(&c->ends.flight);
 }
 
 static void client_rest(struct lh_transport *t)
@@ -466,23 +398,13 @@ struct lh_transport *lh_tls_client_new(struct lh_net_pools *pools, int fd,
 
     if (!c)
         return NULL;
-    c->base =
+    c->core.base =
         (struct lh_transport){.ops = &client_ops, .pools = pools, .fd = fd};
     c->ends.pools = pools;
     lh_host_read(&c->host, host);
     if (!start_openssl(c, trust)) {
-        client_free(&c->base);
+        client_free(&c->core.base);
         return NULL;
     }
-    return &c->base;
-}
-
-enum lh_tls_client_state lh_tls_client_state(const struct lh_transport *t)
-{
-    return ((const struct client *)t)->state;
-}
-
-const char *lh_tls_client_failure(const struct lh_transport *t)
-{
-    return ((const struct client *)t)->words;
+    return &c->core.base;
 }

@@ -1,6 +1,7 @@
-/* Where a system keeps its authorities: see trust.h. */
+/* Authorities of servers: see trust.h. */
 #include "net/trust.h"
 
+#include "net/cred.h"
 #include "os/read_file.h"
 
 #include <stdlib.h>
@@ -15,9 +16,10 @@ static const char *const places[] = {
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 };
 
-const char *lh_trust_file(const char *file)
+/* NULL: there is none. */
+static const char *system_file(void)
 {
-    const char *named = file ? file : getenv("SSL_CERT_FILE");
+    const char *named = getenv("SSL_CERT_FILE");
 
     if (named && *named)
         return named;
@@ -26,4 +28,37 @@ const char *lh_trust_file(const char *file)
             return places[i];
     }
     return NULL;
+}
+
+static int add_one(void *context, const uint8_t *der, size_t n)
+{
+    return lh_anchors_add(context, der, n);
+}
+
+/* A system's list is made for all libraries. */
+static int add_if_usable(void *context, const uint8_t *der, size_t n)
+{
+    int r = lh_anchors_add(context, der, n);
+
+    return r == LHTTPD_ECERT ? 0 : r;
+}
+
+int lh_trust_read(struct lh_anchors **out, const char *file, struct lh_err *err)
+{
+    struct lh_cred_from from = {"ca", file ? file : system_file(), NULL, 0};
+    struct lh_anchors *anchors;
+
+    if (!from.file)
+        return lh_err_set(err, LHTTPD_ECERT,
+                          "the system has no file of authorities where they "
+                          "usually are: give one as `ca`");
+    anchors = lh_anchors_new();
+    if (!anchors)
+        return lh_err_memory(err);
+    int r = lh_cred_each(&from, file ? add_one : add_if_usable, anchors, err);
+    if (r)
+        lh_anchors_free(anchors);
+    else
+        *out = anchors;
+    return r;
 }

@@ -1,13 +1,16 @@
-/* Where a system keeps the authorities that are trusted by its programs. */
+/* Authorities that servers' certificates have to be from, and where a system
+ * keeps those that its programs trust. */
 #ifndef LH_NET_TRUST_H
 #define LH_NET_TRUST_H
 
-#define LH_TRUST_IS_NOWHERE                                                    \
-    "the system has no file of authorities where they usually are: give one "  \
-    "as `ca`"
+#include "base/err.h"
+#include "net/anchors.h"
 
-/* `file`, or where that is NULL the file of the environment's SSL_CERT_FILE, or
- * the first of the usual ones that is there; NULL: there is none. */
-const char *lh_trust_file(const char *file);
+/* Those of `file`, PEM or DER, each of which has to be of use.  NULL: the
+ * system's, of which those that are not understood are left out: the file of
+ * the environment's SSL_CERT_FILE, or the first of the usual ones that is
+ * there. The caller frees *out.  Errors as lh_trust_new() (tls_client.h). */
+int lh_trust_read(struct lh_anchors **out, const char *file,
+                  struct lh_err *err);
 
 #endif
