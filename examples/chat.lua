@@ -9,10 +9,11 @@ local page = style.page("Chat", [[
 <script src="chat.js" defer></script>
 ]], [[
 <h1>Chat</h1>
-<form id="say"><input name="text" maxlength="500" autocomplete="off"
+<p>What is said here, everybody hears who has this page open.</p>
+<form id="say" class="row"><input name="text" maxlength="500" autocomplete="off"
 aria-label="Message" autofocus> <button>Say</button>
 <output id="state">connecting</output></form>
-<ol id="said"></ol>
+<ul id="said"></ul>
 ]])
 
 local script = [[

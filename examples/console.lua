@@ -12,8 +12,9 @@ local page = style.page("Console", [[
 <script src="console.js" defer></script>
 ]], [[
 <h1>Console</h1>
+<p>Each line is run by <code>sh</code> on the server.</p>
 <pre id="output" tabindex="0"></pre>
-<form id="run"><label><code id="directory"></code>
+<form id="run" class="row"><label><code id="directory"></code>
 <input name="line" autocomplete="off" autofocus></label>
 <button>Run</button> <button type="button" id="stop">Stop</button></form>
 ]])

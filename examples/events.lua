@@ -12,9 +12,10 @@ local page = style.page("Events", [[
 <script src="script.js" defer></script>
 ]], [[
 <h1>Events</h1>
-<form id="say"><input name="text" maxlength="200" aria-label="Message">
+<p>The server tells its time each second, and at once what anybody says.</p>
+<form id="say" class="row"><input name="text" maxlength="200" aria-label="Message">
 <button>Say it to all</button></form>
-<ol id="events"></ol>
+<ul id="events"></ul>
 ]])
 
 local script = [[

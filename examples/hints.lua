@@ -5,27 +5,12 @@
 --     lhttpd -f -p 8080 -l / hints.lua
 --     curl -i --http2-prior-knowledge http://127.0.0.1:8080/
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Hinted</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="style.css">
-</head>
-<body>
+local style = require "style"
+
+local page = style.page("Hinted", "", [[
 <h1>Hinted</h1>
 <p>This page took a while; its style was there before it.</p>
-</body>
-</html>
-]]
-
-local style = [[
-body { font-family: sans-serif; margin: 3em auto; max-width: 40em; }
-h1 { color: #246; }
-]]
+]])
 
 httpd.register_handler("/", function()
     httpd.header {
@@ -41,7 +26,4 @@ httpd.register_handler("/", function()
     httpd.write(nil, page)
 end)
 
-httpd.register_handler("/style.css", function()
-    httpd.header { ["content-type"] = "text/css; charset=utf-8" }
-    httpd.write(nil, style)
-end)
+style.serve()

@@ -3,34 +3,17 @@
 --
 --     lhttpd -f -p 8080 -l / main.lua
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>A small site</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="style.css">
+local style = require "style"
+
+local page = style.page("A small site", [[
 <script src="script.js" defer></script>
-</head>
-<body>
+]], [[
 <h1>A small site</h1>
 <p>This page is one handler, its <a href="style.css">style</a> and its
 <a href="script.js">script</a> are others.</p>
 <p>It is <time id="now">some time</time> where you are.</p>
 <p>There is <a href="nothing-here">nothing here</a>.</p>
-</body>
-</html>
-]]
-
-local style = [[
-:root { color-scheme: light dark; }
-body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem;
-       margin: 4rem auto; padding: 0 1rem; }
-h1 { font-size: 2.2rem; letter-spacing: -.02em; }
-a { color: #2a7de1; }
-]]
+]])
 
 local script = [[
 "use strict";
@@ -40,13 +23,18 @@ show();
 setInterval(show, 1000);
 ]]
 
+-- Its path may have any depth, so its style is in the page.
 local missing = [[
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>Not found</title>
 <link rel="icon" href="data:,">
+<style>
+]] .. style.css:gsub("%%", "%%%%") .. [[
+</style>
 </head>
 <body>
 <h1>Not found</h1>
@@ -67,7 +55,7 @@ local function static(name, kind, body)
 end
 
 static("/", "text/html", page)
-static("/style.css", "text/css", style)
+static("/style.css", "text/css", style.css)
 static("/script.js", "text/javascript", script)
 
 -- The status is 404 unless a /notfound handler sets another one.

@@ -6,28 +6,14 @@
 --     lhttpd -f -p 8080 -l / push.lua
 --     nghttp -ans http://127.0.0.1:8080/
 
-local page = [[
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Pushed</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="style.css">
+local style = require "style"
+
+local page = style.page("Pushed", [[
 <script src="script.js" defer></script>
-</head>
-<body>
+]], [[
 <h1>Pushed</h1>
 <p id="said">Its script has not come yet.</p>
-</body>
-</html>
-]]
-
-local style = [[
-body { font-family: sans-serif; margin: 3em auto; max-width: 40em; }
-h1 { color: #246; }
-]]
+]])
 
 local script = [[
 "use strict";
@@ -51,12 +37,9 @@ httpd.register_handler("/", function(env, header)
     httpd.write(nil, page)
 end)
 
-httpd.register_handler("/style.css", function()
-    httpd.header { ["content-type"] = "text/css; charset=utf-8" }
-    httpd.write(nil, style)
-end)
-
 httpd.register_handler("/script.js", function()
     httpd.header { ["content-type"] = "text/javascript; charset=utf-8" }
     httpd.write(nil, script)
 end)
+
+style.serve()

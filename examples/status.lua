@@ -6,6 +6,8 @@
 --
 -- Everybody who can reach it can read it: map it where only you can.
 
+local style = require "style"
+
 local function answer(content_type, text)
     httpd.header { ["content-type"] = content_type,
                    ["cache-control"] = "no-store" }
@@ -114,25 +116,30 @@ end
 
 -- --- the page -----------------------------------------------------------------
 
-local page = [[<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>lhttpd</title>
-<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
-<meta http-equiv="refresh" content="5"><style>
-:root { color-scheme: light dark; --edge: #8884; --weak: #888 }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-       padding: 0 1rem }
-h1 { font-weight: 600 } p, th { color: var(--weak); font-weight: 400 }
+local page = style.page("Status", [[
+<meta http-equiv="refresh" content="5">
+<style>
+body { max-width: 64rem; }
 main { display: grid; gap: 1rem;
-       grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)) }
-section { border: 1px solid var(--edge); border-radius: .6rem; padding: 1rem }
-h2 { font-size: 1rem; margin: 0 0 .5rem } table { width: 100%% }
-th { text-align: left } td { text-align: right; font-variant-numeric: tabular-nums }
-</style></head><body><h1>lhttpd</h1>
+       grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+section { border: 1px solid var(--edge); border-radius: .6rem; padding: 1rem;
+          background: var(--card); }
+section h2 { margin-top: 0; }
+table { width: 100%%; }
+th, td { padding-right: 0; }
+td { text-align: right; font-variant-numeric: tabular-nums; }
+th + th { text-align: right; }
+</style>
+]], [[
+<h1>Status</h1>
 <p>up for %s, <a href="json">JSON</a>, <a href="metrics">Prometheus</a></p>
-<main>%s</main><h2>Handlers</h2><section><table>
-<tr><th>handler</th><th>requests</th><th>mean ms</th></tr>%s</table></section>
-</body></html>
-]]
+<main>
+%s</main>
+<h2>Handlers</h2>
+<section><table>
+<tr><th>handler</th><th>requests</th><th>mean ms</th></tr>
+%s</table></section>
+]])
 
 local function section(title, values)
     local names, rows = {}, {}
@@ -145,7 +152,7 @@ local function section(title, values)
         rows[i] = ("<tr><th>%s</th><td>%.0f</td></tr>"):format(
             name:gsub("_", " "), values[name])
     end
-    return ("<section><h2>%s</h2><table>%s</table></section>"):format(title,
+    return ("<section><h2>%s</h2><table>%s</table></section>\n"):format(title,
         table.concat(rows))
 end
 
@@ -159,7 +166,7 @@ local function html(stats)
     for i, h in ipairs(stats.handlers) do
         local n = 0
         for _, count in ipairs(h.whole) do n = n + count end
-        rows[i] = ("<tr><th>%s%s</th><td>%.0f</td><td>%.3f</td></tr>"):format(
+        rows[i] = ("<tr><th>%s%s</th><td>%.0f</td><td>%.3f</td></tr>\n"):format(
             httpd.escape_html(h.prefix == "/" and "" or h.prefix),
             httpd.escape_html(h.name), n,
             n > 0 and h.whole.sum_us / n / 1000 or 0)
@@ -185,3 +192,5 @@ httpd.register_handler("/", function(_, header)
     if accept:find("version=0.0.4", 1, true) then return send_metrics() end
     answer("text/html; charset=utf-8", html(httpd.stats()))
 end)
+
+style.serve()

@@ -31,6 +31,9 @@ body {
 }
 h1 { margin: 0 0 .6em; font-size: 2rem; line-height: 1.2; letter-spacing: -.02em; }
 * + h1 { margin-top: 1.2em; }
+h2 { margin: 1.2em 0 .4em; font-size: 1.15rem; }
+p { color: var(--soft); }
+b, code, label { color: var(--text); }
 a { color: var(--accent); }
 input, textarea, button {
   padding: .5rem .9rem; border: 1px solid var(--edge); border-radius: .6rem;
@@ -40,15 +43,29 @@ button {
   border-color: transparent; background: var(--accent); color: var(--on);
   font-weight: 600; cursor: pointer;
 }
+button[type=button] {
+  border-color: var(--edge); background: var(--card); color: var(--accent);
+}
+::file-selector-button {
+  margin-right: .9rem; padding: .2rem .7rem; border: 1px solid var(--edge);
+  border-radius: .4rem; background: var(--page); color: inherit; font: inherit;
+}
+.row, .row label { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
+.row label, .row input { flex: 1; min-width: 12rem; }
+p > label, p > label > input { display: block; }
+p > label > input { width: 100%; max-width: 22rem; }
 :focus-visible { outline: 2px solid var(--good); outline-offset: 2px; }
 table { border-collapse: collapse; }
 th, td {
   padding: .3rem 1rem .3rem 0; border-top: 1px solid var(--edge);
   text-align: left; vertical-align: top; overflow-wrap: anywhere;
 }
-th { color: var(--soft); font-weight: 500; }
+th { color: var(--soft); font-weight: 500; white-space: nowrap; }
+ul { margin: 1rem 0; padding: 0; list-style: none; }
+li { padding: .4rem 0; border-top: 1px solid var(--edge); }
 pre, li { overflow-wrap: anywhere; }
 pre { padding: 1rem; border-radius: .6rem; background: var(--card); }
+pre:empty { display: none; }
 output { color: var(--soft); }
 progress { width: 100%; accent-color: var(--accent); }
 ]]

@@ -13,9 +13,10 @@ local page = style.page("Upload", [[
 <script src="upload.js" defer></script>
 ]], [[
 <h1>Upload</h1>
-<form id="form" method="post" enctype="multipart/form-data">
-<p><input type="file" name="file" multiple required aria-label="Files">
-<button>Send</button></p>
+<p>Files of any size: they go to the disk as they come.</p>
+<form id="form" class="row" method="post" enctype="multipart/form-data">
+<input type="file" name="file" multiple required aria-label="Files">
+<button>Send</button>
 </form>
 <progress id="progress" value="0" max="1" hidden></progress>
 <pre id="answer" hidden></pre>

@@ -162,6 +162,16 @@ class Browsers(harness.TestCase):
                     self.assertNotEqual(b.text("title"), "")
                     b.screenshot(name[:-4])
                     self.assert_calm(b)
+                    self.check_style(b)
+                    b.screenshot(name[:-4] + "-dark")
+
+    def check_style(self, b):
+        """All have the icon and, in the dark, the colours of style.lua."""
+        self.assertEqual(b.run("return document.querySelector('[rel=icon]')"
+                               ".href.slice(0, 15)"), "data:image/svg+")
+        b.look("dark")
+        self.assertEqual(b.run("return getComputedStyle(document.body)"
+                               ".backgroundColor"), "rgb(14, 19, 27)")
 
     def test_upload(self):
         with tempfile.TemporaryDirectory(dir=harness.directory()) as where:
