@@ -237,16 +237,23 @@ static void fill_ring(struct uring *u, struct lh_list *waiting)
         watch_rest(u);
 }
 
+/* False: entries are left in the ring.  A submission that succeeds may take a
+ * part of them: those up to a refused one, where there is no such flag, or as
+ * many as there was memory for. */
+static bool empty_ring(struct uring *u)
+{
+    for (int i = 0; i < ENTRIES && io_uring_sq_ready(&u->ring); i++)
+        if (io_uring_submit(&u->ring) <= 0)
+            break;
+    return io_uring_sq_ready(&u->ring) == 0;
+}
+
 static bool uring_submit(struct lh_aio *aio)
 {
     struct uring *u = uring_of(aio);
 
     fill_ring(u, &aio->waiting);
-    /* Again for those behind a refused entry, where there is no such flag. */
-    for (int i = 0; i < ENTRIES && io_uring_sq_ready(&u->ring); i++)
-        if (io_uring_submit(&u->ring) <= 0)
-            break;
-    return io_uring_sq_ready(&u->ring) == 0;
+    return empty_ring(u);
 }
 
 /* What has come back; the ring watches on for what has not. */
@@ -267,7 +274,7 @@ static void reap_rest(struct uring *u)
     if (!lh_aio_pending(u->rest))
         return;
     watch_rest(u);
-    u->aio.refused = !u->watched || io_uring_submit(&u->ring) < 0;
+    u->aio.refused = !u->watched || !empty_ring(u);
 }
 
 static void end_operation(struct uring *u, struct lh_aio_op *op, int moved)

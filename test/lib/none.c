@@ -46,6 +46,11 @@ void test_uring_refuse(unsigned n)
     (void)n;
 }
 
+void test_uring_take(unsigned n)
+{
+    (void)n;
+}
+
 bool test_uring_is_there(void)
 {
     return false;

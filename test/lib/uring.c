@@ -6,11 +6,18 @@
 #include <liburing.h>
 #include <stdatomic.h>
 
-static atomic_uint refusals;
+#define ALL 0U
+
+static atomic_uint refusals, taken = ALL;
 
 void test_uring_refuse(unsigned n)
 {
     atomic_store(&refusals, n);
+}
+
+void test_uring_take(unsigned n)
+{
+    atomic_store(&taken, n);
 }
 
 bool test_uring_is_there(void)
@@ -26,10 +33,24 @@ bool test_uring_is_there(void)
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
 
+/* What is behind the first n entries is out of sight meanwhile. */
+static int submit_part(struct io_uring *ring, unsigned n)
+{
+    unsigned ready = io_uring_sq_ready(ring);
+    unsigned hidden = ready > n ? ready - n : 0;
+
+    ring->sq.sqe_tail -= hidden;
+    int r = __real_io_uring_submit(ring);
+    ring->sq.sqe_tail += hidden;
+    return r;
+}
+
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
-    if (atomic_load(&refusals) == 0)
-        return __real_io_uring_submit(ring);
-    atomic_fetch_sub(&refusals, 1);
-    return -EAGAIN;
+    if (atomic_load(&refusals)) {
+        atomic_fetch_sub(&refusals, 1);
+        return -EAGAIN;
+    }
+    unsigned n = atomic_exchange(&taken, ALL);
+    return n == ALL ? __real_io_uring_submit(ring) : submit_part(ring, n);
 }

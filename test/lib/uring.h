@@ -10,4 +10,8 @@ bool test_uring_is_there(void);
 /* The next n submissions of this process are refused with EAGAIN. */
 void test_uring_refuse(unsigned n);
 
+/* The next one takes only the first n entries of the ring, as a kernel does
+ * that runs out of memory. */
+void test_uring_take(unsigned n);
+
 #endif
