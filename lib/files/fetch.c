@@ -110,16 +110,20 @@ static int ask_open(struct lh_serving *s, const char *path,
 }
 
 /* What is open for later gives way to what is wanted now. */
+static bool gives_way(const struct lh_serving *s, int fd)
+{
+    return (fd == LH_SYS_EMFILE || fd == LH_SYS_ENFILE) &&
+           s->ex->ctx->open_files &&
+           lh_open_files_forget(s->ex->ctx->open_files);
+}
+
 static int open_now(const struct lh_serving *s, const char *path,
                     enum lh_beneath_what what)
 {
     int dir = s->root ? s->root->fd : LH_BENEATH_NOTHING;
     int fd = lh_beneath_open_now(dir, path, what);
 
-    if ((fd == LH_SYS_EMFILE || fd == LH_SYS_ENFILE) &&
-        s->ex->ctx->open_files && lh_open_files_forget(s->ex->ctx->open_files))
-        fd = lh_beneath_open_now(dir, path, what);
-    return fd;
+    return gives_way(s, fd) ? lh_beneath_open_now(dir, path, what) : fd;
 }
 
 /* Called again once the operation has its result. */
@@ -132,8 +136,10 @@ int lh_fetch_open(struct lh_serving *s, const char *path,
         fd = (int)s->result;
         s->has_result = false;
         s->descriptor = -1;
-        if (fd != LH_SYS_EAGAIN || ++s->again > AGAIN_MAX)
+        if ((fd != LH_SYS_EAGAIN && !gives_way(s, fd)) ||
+            ++s->again > AGAIN_MAX)
             return fd;
+        fd = LH_SYS_EAGAIN;
     } else if (!s->options->remote) {
         fd = open_now(s, path, what);
     }

@@ -80,6 +80,15 @@ static void wait_for_operations(void)
     lh_aio_deliver(t.ctx.aio);
 }
 
+static void run_to_its_end(struct test_loopback *loop)
+{
+    while (!loop->ended && !loop->aborted) {
+        if (!test_loopback_pump(loop, SIZE_MAX) && lh_aio_pending(t.ctx.aio))
+            wait_for_operations();
+        lh_served_run(&served);
+    }
+}
+
 static void expect(const char *target, unsigned status, const char *body)
 {
     const char *const fields[] = {"accept-encoding", "gzip", NULL};
@@ -87,11 +96,7 @@ static void expect(const char *target, unsigned status, const char *body)
 
     test_loopback_request(&loop, &t, "GET", target, fields, false);
     lh_served_begin(&served, loop.ex, &options, loop.ex->request.path);
-    while (!loop.ended && !loop.aborted) {
-        if (!test_loopback_pump(&loop, SIZE_MAX) && lh_aio_pending(t.ctx.aio))
-            wait_for_operations();
-        lh_served_run(&served);
-    }
+    run_to_its_end(&loop);
     if (loop.status != status || (body && strcmp(loop.body, body) != 0))
         fail_msg("%s: %u '%s', not %u '%s'", target, loop.status, loop.body,
                  status, body ? body : "");
@@ -232,12 +237,11 @@ static void by_an_old_root(void **state)
 
 /* --- descriptors run out -------------------------------------------------- */
 
-static void gives_its_own_back(void **state)
+static void is_served_at_the_limit(bool by_an_operation)
 {
     struct rlimit before, few;
     int taken[64], n = 0;
 
-    (void)state;
     expect("/a.txt", 200, "first");
     expect("/index.html", 200, "index");
     test_live_put("c.txt", "third");
@@ -247,10 +251,24 @@ static void gives_its_own_back(void **state)
     setrlimit(RLIMIT_NOFILE, &few);
     while (n < 64 && (taken[n] = dup(1)) >= 0)
         n++;
+    options.remote = by_an_operation;
     expect("/c.txt", 200, "third");
     while (n)
         close(taken[--n]);
     setrlimit(RLIMIT_NOFILE, &before);
+}
+
+static void gives_its_own_back(void **state)
+{
+    (void)state;
+    is_served_at_the_limit(false);
+}
+
+/* The way to a file that the system has not in memory, or cannot ask for it. */
+static void gives_it_back_to_operations(void **state)
+{
+    (void)state;
+    is_served_at_the_limit(true);
 }
 
 /* --- memory that lacks ---------------------------------------------------- */
@@ -267,10 +285,7 @@ static void without_memory(void **state)
         test_heap_fail_at(at);
         lh_served_begin(&served, loop.ex, &options, loop.ex->request.path);
         test_heap_fail_at(0);
-        while (!loop.ended && !loop.aborted) {
-            test_loopback_pump(&loop, SIZE_MAX);
-            lh_served_run(&served);
-        }
+        run_to_its_end(&loop);
         assert_true(loop.status == 200 || loop.status == 503);
         test_loopback_deinit(&loop);
         expect("/a.txt", 200, "first");
@@ -325,6 +340,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(changes_on_the_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(by_an_old_root, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_its_own_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(gives_it_back_to_operations, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(conduits, set_up, tear_down),
     };
