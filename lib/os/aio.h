@@ -14,7 +14,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
-#include "base/mailbox.h"
+#include "os/crew.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,7 +63,7 @@ struct lh_aio_op {
     size_t done; /* inside: octets moved so far */
     union {
         struct lh_list link;
-        struct lh_mailbox_node node;
+        struct lh_crew_job job;
     };
 };
 
