@@ -11,6 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* The kernel's table for so many takes 512 KiB. */
+#define TABLE_MAX 65536
+
 /* The low number is held while another is looked for, so that the search
  * cannot end there again. */
 int lh_fd_above(int fd)
@@ -76,6 +79,21 @@ int lh_fd_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return _POSIX_OPEN_MAX;
     return limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
+}
+
+/* By one with a high number, for the table is never made smaller. */
+void lh_fd_make_room(uint64_t n)
+{
+    int limit = lh_fd_limit(), fd = eventfd(0, EFD_CLOEXEC);
+
+    if (n > TABLE_MAX)
+        n = TABLE_MAX;
+    int last = n < (uint64_t)limit ? (int)n - 1 : limit - 1;
+    int far = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, last);
+    if (far >= 0)
+        close(far);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* The numbers below 3 that are free are taken until one above comes, which

@@ -8,6 +8,8 @@
 
 #include "base/err.h"
 
+#include <stdint.h>
+
 /* Around a system call that opens one, for what that returned: the descriptor,
  * or one above 2 in its place, close-on-exec; or a negative errno, of the call
  * itself or since there is no room, and then nothing stays open. */
@@ -36,6 +38,12 @@ void lh_fd_release(struct lh_fd_hold *hold);
  * jail say, a socket that is connected to nobody: reading it is the end, and
  * writing an error, without a signal. */
 int lh_fd_open_null(void);
+
+/* For so many in all, 65536 at most, the kernel has a table from here on.
+ * Where threads run already, enlarging it holds the one that opens a descriptor
+ * until every processor has taken notice: ten milliseconds, or a second where
+ * they are busy with what has a higher priority.  Fails silently. */
+void lh_fd_make_room(uint64_t n);
 
 /* The number that a descriptor is always below; the system may say less from
  * one moment to the next. */

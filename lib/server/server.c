@@ -400,6 +400,7 @@ int lh_server_begin(struct lhttpd_server_t *s)
                        "no event queue; too many open files?");
         goto err_after_shared;
     }
+    lh_fd_make_room(s->limits.connections); /* no thread of ours runs yet */
     r = begin_watch(s, s->workers_n, &s->err);
     if (r < 0)
         goto err_after_done;

@@ -242,6 +242,28 @@ static const char script[] =
     "  httpd.write(nil, (words:gsub('\\n', ' ')))\n"
     "end)\n";
 
+/* The size of the kernel's table; 0: this system does not tell. */
+static unsigned table_size(void)
+{
+    char line[200];
+    unsigned size = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+
+    while (status && fgets(line, sizeof(line), status))
+        sscanf(line, "FDSize: %u", &size);
+    if (status)
+        fclose(status);
+    return size;
+}
+
+/* Enough for its connections: else accept() would have to enlarge it. */
+static bool has_room(void)
+{
+    unsigned half = (unsigned)lh_fd_limit() / 2;
+
+    return table_size() == 0 || table_size() >= (half < 65536 ? half : 65536);
+}
+
 static void serve(void)
 {
     lhttpd_config_t config = lhttpd_config_init();
@@ -255,6 +277,7 @@ static void serve(void)
     CHECK(lhttpd_server_map_source(s, "/", "x.lua", script,
                                    sizeof(script) - 1) == 0);
     CHECK(lhttpd_server_start(s) == 0);
+    CHECK(has_room());
     lhttpd_server_wait(s); /* until SIGKILL */
 }
 
@@ -302,12 +325,36 @@ static void test_server(void **state)
     unlink(path);
 }
 
+/* In a child, which has a table of its own. */
+static void test_room(void **state)
+{
+    unsigned n = (unsigned)lh_fd_limit();
+    int status;
+
+    (void)state;
+    if (!table_size())
+        skip();
+    if (n > 9000)
+        n = 9000;
+    pid_t child = fork();
+    if (child == 0) {
+        int before = dup(0);
+        bool small = table_size() < n;
+        lh_fd_make_room(n);
+        bool made = table_size() >= n;
+        int after = dup(0);
+        lh_fd_make_room(UINT64_MAX);
+        _exit(small && made && after == before + 1 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each),
-        cmocka_unit_test(test_hold_and_occupy),
-        cmocka_unit_test(test_jail),
+        cmocka_unit_test(test_each),   cmocka_unit_test(test_hold_and_occupy),
+        cmocka_unit_test(test_jail),   cmocka_unit_test(test_room),
         cmocka_unit_test(test_server),
     };
 
