@@ -385,6 +385,9 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - aio: how files are read and written: "uring" (on Linux) or "posix" (on
  *   FreeBSD), "threads", "inline" (in the worker's own thread, which then waits
  *   for its disk), or "auto", one of the first two that the system has;
+ * - tls_threads: how many threads each worker has for what is long of TLS
+ *   handshakes, 0 to 16; 1.  With 0, and always in a program's own loop, the
+ *   worker's thread does it;
  * - proxy_from: whom the server believes what it says of its clients: addresses
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"
@@ -776,9 +779,10 @@ LHTTPD_API int lhttpd_task_wait_fd(
  * Operations on files are io_uring's (whose helpers are the kernel's threads of
  * this process), or those of a few helper threads where the kernel refuses it;
  * with the setting aio=inline they are done in place, and the loop waits for
- * the disk.  Nobody names in the log what holds the loop (handler_run_ms raises
- * in the handler as ever).  lhttpd_server_wait() and lhttpd_server_stop() turn
- * the loop themselves until the server has stopped.
+ * the disk.  TLS handshakes are done in place, a millisecond or two each.
+ * Nobody names in the log what holds the loop (handler_run_ms raises in the
+ * handler as ever).  lhttpd_server_wait() and lhttpd_server_stop() turn the
+ * loop themselves until the server has stopped.
  */
 LHTTPD_API int lhttpd_server_attach(lhttpd_server_t *server);
 

@@ -123,6 +123,10 @@ int lh_handshake_choose(SSL *ssl, void *unused)
     struct lh_handshake *h = SSL_get_app_data(ssl);
 
     (void)unused;
+    if (h->pauses) {
+        h->pauses = false;
+        return -1; /* SSL_ERROR_WANT_X509_LOOKUP; asked again, it goes on */
+    }
     for (int match = 0; match < NAME_MATCHES && !h->chosen; match++)
         h->chosen = choose_by(ssl, h, (enum name_match)match);
     if (!h->chosen) {

@@ -33,6 +33,7 @@ void lh_handshake_free(struct lh_handshake *h)
         return;
     lh_creds_free(h->creds);
     lh_free(h->client);
+    OPENSSL_cleanse(&h->sealing, sizeof(h->sealing));
     lh_free(h);
 }
 

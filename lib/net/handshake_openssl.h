@@ -11,12 +11,16 @@
 #include "net/hello.h"
 #include "net/key_openssl.h"
 #include "net/openssl.h"
+#include "net/ticket_keys.h"
 
 /* Of one connection, from its ClientHello to the end of its handshake.  The SSL
  * object has it as its application data. */
 struct lh_handshake {
-    struct lh_creds *creds; /* a share */
+    struct lh_creds *creds;       /* a share */
+    struct lh_ticket_key sealing; /* for its tickets; of period 0: none */
     struct lh_hello hello;
+    bool
+        pauses; /* where it chooses a certificate, which a short one does not */
     const struct lh_key *chosen;   /* of `creds`; NULL: none yet */
     bool no_pair;                  /* none fitted the client, */
     bool no_suite;                 /* for it has no suite of ours */

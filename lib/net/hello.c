@@ -1,7 +1,7 @@
 /*
- * The server name and the versions in a ClientHello (RFC 5246, 7.4.1.2): see
- * hello.h.  The message is walked through once, as far as it has come; nothing
- * of it is kept but what is asked for.
+ * The server name, the session and the versions in a ClientHello (RFC 5246,
+ * 7.4.1.2): see hello.h.  The message is walked through once, as far as it has
+ * come; nothing of it is kept but what is asked for.
  */
 #include "net/hello.h"
 
@@ -129,6 +129,32 @@ static bool skip_list(struct reader *r, size_t width)
     return number(r, width, &n) && skip(r, n);
 }
 
+/* One that is too long counts as none: the engine refuses it. */
+static bool hello_read_session(struct reader *r, struct lh_hello *hello)
+{
+    size_t n;
+
+    if (!number(r, 1, &n))
+        return false;
+    bool fits = n <= sizeof(hello->session);
+    hello->session_n = fits ? n : 0;
+    return hello_take(r, fits ? hello->session : NULL, n);
+}
+
+static bool hello_read_suites(struct reader *r, struct lh_hello *hello)
+{
+    size_t n, suite;
+
+    if (!number(r, 2, &n))
+        return false;
+    for (; n >= 2 && hello->suites_n < LH_HELLO_SUITES_MAX; n -= 2) {
+        if (!number(r, 2, &suite))
+            return false;
+        hello->suites[hello->suites_n++] = (uint16_t)suite;
+    }
+    return skip(r, n);
+}
+
 /* ServerNameList; of several host names the last counts, as in the engine. */
 static bool hello_read_names(struct reader *r, char *name)
 {
@@ -227,8 +253,9 @@ static bool read_message(struct reader *r, struct lh_hello *hello)
     if (!number(r, VERSION_BYTES, &version))
         return false;
     hello->version_min = hello->version_max = (unsigned)version;
-    return skip(r, RANDOM_BYTES) && skip_list(r, 1) && skip_list(r, 2) &&
-           skip_list(r, 1) && read_extensions(r, hello);
+    return skip(r, RANDOM_BYTES) && hello_read_session(r, hello) &&
+           hello_read_suites(r, hello) && skip_list(r, 1) &&
+           read_extensions(r, hello);
 }
 
 enum lh_hello_result lh_hello_read(const uint8_t *p, size_t n,

@@ -2,7 +2,8 @@
  * What the engine does not tell of a TLS client's first message, ClientHello,
  * read before the engine gets it: the server name, since BearSSL asks whether a
  * session may be resumed when it has not read the name yet, which stands
- * further back in the same message; and the versions, to say why there is no
+ * further back in the same message; the session's id and the suites, to know
+ * before whether there is much to do; and the versions, to say why there is no
  * handshake.
  */
 #ifndef LH_NET_HELLO_H
@@ -12,7 +13,9 @@
 #include <stdint.h>
 
 /* With its NUL; a longer name counts as none. */
-#define LH_HELLO_NAME_BYTES 256
+#define LH_HELLO_NAME_BYTES    256
+#define LH_HELLO_SESSION_BYTES 32
+#define LH_HELLO_SUITES_MAX    64
 
 struct lh_hello {
     char
@@ -20,6 +23,11 @@ struct lh_hello {
     /* The lowest and the highest version that the client names, as 0x0303 is
      * TLS 1.2 (RFC 8446, 4.2.1); 0: not known. */
     unsigned version_min, version_max;
+    /* The id of the session that is to be resumed; of 0 octets: none. */
+    uint8_t session[LH_HELLO_SESSION_BYTES];
+    size_t session_n;
+    uint16_t suites[LH_HELLO_SUITES_MAX]; /* the first that it offers */
+    size_t suites_n;
 };
 
 enum lh_hello_result {

@@ -278,6 +278,12 @@ bool lh_sessions_load(struct lh_sessions *sessions,
     return found;
 }
 
+static struct lh_session_name link_name(const struct lh_session_link *link)
+{
+    return lh_session_name(link->server_name,
+                           link->client ? link->client->ca : NULL);
+}
+
 /* Called at the end of a full handshake only. */
 static void link_save(const br_ssl_session_cache_class **self,
                       br_ssl_server_context *server,
@@ -285,13 +291,28 @@ static void link_save(const br_ssl_session_cache_class **self,
 {
     struct lh_session_link *link = (struct lh_session_link *)(void *)self;
     struct lh_client_auth *client = link->client;
-    struct lh_session_name name =
-        lh_session_name(link->server_name, client ? client->ca : NULL);
+    struct lh_session_name name = link_name(link);
 
     (void)server;
     link->is_new = true;
     lh_sessions_save(link->sessions, params, &name,
                      client ? &client->cert : NULL, lh_clock_ms());
+}
+
+unsigned lh_session_suite(const struct lh_session_link *link, const uint8_t *id,
+                          size_t n)
+{
+    br_ssl_session_parameters params = {.session_id_len = (unsigned char)n};
+
+    if (n != ID_BYTES)
+        return 0;
+    memcpy(params.session_id, id, n);
+    struct lh_session_name name = link_name(link);
+    bool known =
+        lh_sessions_load(link->sessions, &params, &name, NULL, lh_clock_ms());
+    unsigned suite = known ? params.cipher_suite : 0;
+    explicit_bzero(&params, sizeof(params));
+    return suite;
 }
 
 /* By then the server name must be known, which BearSSL has not read yet: see
@@ -302,8 +323,7 @@ static int link_load(const br_ssl_session_cache_class **self,
 {
     const struct lh_session_link *link = (struct lh_session_link *)(void *)self;
     struct lh_client_auth *client = link->client;
-    struct lh_session_name name =
-        lh_session_name(link->server_name, client ? client->ca : NULL);
+    struct lh_session_name name = link_name(link);
 
     (void)server;
     return lh_sessions_load(link->sessions, params, &name,

@@ -54,6 +54,11 @@ struct lh_session_link {
     bool is_new; /* its handshake has made a session */
 };
 
+/* The suite of a session that the present client would get; 0: it is not known.
+ */
+unsigned lh_session_suite(const struct lh_session_link *link, const uint8_t *id,
+                          size_t n);
+
 void lh_session_link_init(struct lh_session_link *link,
                           struct lh_sessions *sessions);
 

@@ -8,6 +8,9 @@
  * can be written once it has left.  The small records of a handshake are
  * gathered into a chunk first, so that a flight is one system call as well.
  *
+ * A helper thread may have a step of a handshake (net/away.h).  It works in the
+ * engine and the two chunks, and in nothing else.
+ *
  * The two record buffers are lent by the worker.  rest() gives each back while
  * its side of the engine is between records; the engine addresses them by
  * offsets, so that it does not notice when it later gets others.
@@ -16,6 +19,7 @@
 
 #include "base/trace.h"
 #include "net/alert.h"
+#include "net/away.h"
 #include "net/chunk.h"
 #include "net/early.h"
 #include "net/engine.h"
@@ -85,6 +89,9 @@ struct tls {
     uint8_t *hello;         /* PHASE_FRESH: what came of the ClientHello */
     size_t hello_n;
     struct lh_transport *plain; /* PHASE_PLAIN */
+    struct lh_away away;
+    bool aside;   /* steps of this handshake are for helpers */
+    bool stepped; /* one went: what it has come to is to be looked at */
     /* PHASE_LOST: why, where it is not the engine's error; or NULL. */
     const char *failure;
     int socket_error; /* likewise, a negative errno; or 0 */
@@ -105,6 +112,10 @@ static void tls_check(const struct tls *tls)
     enum phase phase = tls->phase;
     bool lost = phase == PHASE_LOST;
 
+    assert(!tls->base.away || phase == PHASE_HANDSHAKE);
+    assert(!tls->stepped || phase == PHASE_HANDSHAKE);
+    if (tls->base.away)
+        return;
     chunk_check(&tls->raw);
     chunk_check(&tls->flight);
     assert(phase < PHASES);
@@ -244,26 +255,23 @@ static enum lh_net send_record(struct tls *tls)
 }
 
 /* Takes the records of a handshake's step out of the engine, which then makes
- * the next.  False: no memory. */
-static bool flight_gather(struct tls *tls)
+ * the next, into the chunk as far as there is room. */
+static void flight_gather(struct tls *tls)
 {
     struct lh_chunk *flight = &tls->flight;
     size_t n, room;
     uint8_t *p;
 
     while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
-        if (!lh_chunk_hold(tls->base.pools, flight))
-            return false;
         room = LH_NET_CHUNK_BYTES - flight->to;
         if (room == 0)
-            return true;
+            return;
         if (n > room)
             n = room;
         memcpy(flight->p + flight->to, p, n);
         flight->to += n;
         br_ssl_engine_sendrec_ack(tls->engine, n);
     }
-    return true;
 }
 
 /* The chunk is given back once the socket has all of it. */
@@ -285,17 +293,15 @@ static enum lh_net flight_send(struct tls *tls)
     return LH_NET_OK;
 }
 
-/* Sends all that waits in the engine. */
+/* Sends what was gathered, and but for a handshake, whose steps gather, all
+ * that waits in the engine. */
 static enum lh_net engine_drain(struct tls *tls)
 {
     enum lh_net sent = flight_send(tls);
-    size_t n;
 
-    if (sent != LH_NET_OK || tls->phase != PHASE_HANDSHAKE)
-        return sent == LH_NET_OK ? send_record(tls) : sent;
-    while (sent == LH_NET_OK && br_ssl_engine_sendrec_buf(tls->engine, &n))
-        sent = flight_gather(tls) ? flight_send(tls) : tls_lose(tls, NO_MEMORY);
-    return sent;
+    if (sent != LH_NET_OK || tls->phase == PHASE_HANDSHAKE)
+        return sent;
+    return send_record(tls);
 }
 
 /* BearSSL closes without a word where the client has made a mistake that its
@@ -427,6 +433,58 @@ static void alert_gather(struct tls *tls)
 
 /* --- Feeding the engine ----------------------------------------------- */
 
+/* Does the handshake go on with octets that have come? */
+static bool takes_record(const struct tls *tls)
+{
+    unsigned state = br_ssl_engine_current_state(tls->engine);
+
+    return state & BR_SSL_RECVREC &&
+           !(state & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)) &&
+           lh_chunk_waits(&tls->raw) && !has_ended(tls);
+}
+
+static bool may_shake(const struct tls *tls)
+{
+    size_t n;
+
+    return br_ssl_engine_sendrec_buf(tls->engine, &n) || takes_record(tls);
+}
+
+/* A step of a handshake: as far as the octets reach that have come, and while
+ * the chunk has room for the answers.  A helper may run it. */
+static void shake(struct tls *tls)
+{
+    flight_gather(tls);
+    while (takes_record(tls)) {
+        feed_record(tls);
+        flight_gather(tls);
+    }
+}
+
+static void shake_aside(struct lh_crew_job *job)
+{
+    shake(LH_OF(job, struct tls, away.job));
+}
+
+/* Steps of the handshake, with their answers sent.  Where a helper has the
+ * next the transport is away, and this goes on when it is back. */
+static enum lh_net take_steps(struct tls *tls)
+{
+    enum lh_net sent;
+
+    tls->stepped = false;
+    while ((sent = flight_send(tls)) == LH_NET_OK && may_shake(tls)) {
+        if (!lh_chunk_hold(tls->base.pools, &tls->flight))
+            return tls_lose(tls, NO_MEMORY);
+        if (tls->aside && lh_away_go(&tls->base, &tls->away, shake_aside)) {
+            tls->stepped = true;
+            return LH_NET_AGAIN;
+        }
+        shake(tls);
+    }
+    return sent;
+}
+
 /* Feeds the engine from the chunk until there is something to peek at, the
  * chunk is empty, or an end.  A handshake's answers are sent in between, for
  * the engine takes no more before they have left; later output is send's. */
@@ -434,8 +492,8 @@ static enum lh_net pump(struct tls *tls)
 {
     for (;;) {
         bool shaking = tls->phase == PHASE_HANDSHAKE;
-        enum lh_net sent = shaking ? engine_drain(tls) : LH_NET_OK;
-        if (sent == LH_NET_LOST)
+        enum lh_net sent = shaking ? take_steps(tls) : LH_NET_OK;
+        if (sent == LH_NET_LOST || tls->base.away)
             return sent;
         unsigned state = br_ssl_engine_current_state(tls->engine);
         if (state & BR_SSL_CLOSED)
@@ -556,6 +614,8 @@ static enum lh_net begin_handshake(struct tls *tls)
         return tls_lose(tls, br_ssl_engine_last_error(tls->engine) ? NULL
                                                                    : NO_MEMORY);
     set_phase(tls, PHASE_HANDSHAKE);
+    tls->aside =
+        tls->base.pools->crew && !lh_tls_context_may_resume(tls->context);
     return pump(tls);
 }
 
@@ -568,10 +628,12 @@ static enum lh_net tls_receive(struct lh_transport *t)
         return tls->plain->ops->receive(tls->plain);
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
+    if (tls->base.away)
+        return LH_NET_AGAIN;
     if (tls->phase == PHASE_CLOSED ||
         (tls->phase == PHASE_OPEN && has_ended(tls)))
         return LH_NET_EOF;
-    if (!lh_chunk_waits(&tls->raw))
+    if (!lh_chunk_waits(&tls->raw) && !tls->stepped)
         got = raw_receive(tls);
     if (got != LH_NET_OK)
         return got;
@@ -579,7 +641,8 @@ static enum lh_net tls_receive(struct lh_transport *t)
         got = begin_handshake(tls);
     else
         got = buffers_hold(tls) ? pump(tls) : tls_lose(tls, NO_MEMORY);
-    lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
+    if (!tls->base.away)
+        lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
     return got;
 }
 
@@ -691,7 +754,8 @@ static enum lh_net send_records(struct tls *tls)
 {
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
-    if (!has_engine(tls) || (!tls->output && !lh_chunk_waits(&tls->flight)))
+    if (tls->base.away || !has_engine(tls) ||
+        (!tls->output && !lh_chunk_waits(&tls->flight)))
         return LH_NET_OK;
     if (!input_hold(tls))
         return tls_lose(tls, NO_MEMORY);
@@ -701,6 +765,8 @@ static enum lh_net send_records(struct tls *tls)
     if (sent == LH_NET_OK &&
         (tls->phase == PHASE_HANDSHAKE || lh_chunk_waits(&tls->raw)))
         pump(tls); /* it waited for this */
+    if (tls->base.away)
+        return LH_NET_OK;
     lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
     return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
 }
@@ -757,6 +823,8 @@ static bool tls_unsent(const struct lh_transport *t)
 
     if (tls->plain)
         return tls->plain->ops->unsent(tls->plain);
+    if (tls->base.away)
+        return false;
     if (tls->phase == PHASE_LOST || is_over(tls))
         return !tls->shut;
     return has_engine(tls) &&
@@ -795,6 +863,10 @@ static void tls_free(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
+    if (tls->base.away) {
+        tls->base.unwanted = true;
+        return;
+    }
     if (tls->plain)
         tls->plain->ops->free(tls->plain);
     hello_forget(tls);

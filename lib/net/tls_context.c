@@ -369,6 +369,20 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
     return br_ssl_server_reset(&context->server);
 }
 
+/* As the engine will find; without the suite it does a full handshake. */
+bool lh_tls_context_may_resume(const struct lh_tls_context *context)
+{
+    const struct lh_hello *hello = context->hello;
+    unsigned suite =
+        lh_session_suite(&context->session, hello->session, hello->session_n);
+
+    for (size_t i = 0; suite && i < hello->suites_n; i++) {
+        if (hello->suites[i] == suite)
+            return true;
+    }
+    return false;
+}
+
 /* BearSSL itself refuses unknown names in a full handshake; in a resumed one
  * it forgets to. */
 bool lh_tls_context_agrees(const struct lh_tls_context *context)

@@ -52,6 +52,10 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
                           const struct lh_hello *hello, void *input,
                           void *output);
 
+/* Once it is started: does the client name a session that is known, and offer
+ * its suite?  Then its handshake is a short one. */
+bool lh_tls_context_may_resume(const struct lh_tls_context *context);
+
 /* After a handshake that has succeeded: gives up what only that needs.  The
  * engine has the hello's name from then on. */
 void lh_tls_context_settle(struct lh_tls_context *context);

@@ -136,24 +136,22 @@ static bool use_key(const struct lh_ticket_key *key, EVP_CIPHER_CTX *cipher,
 }
 
 /* 0: no ticket for who has shown a certificate that does not verify. */
-static int seal_ticket(struct lh_tls_worker *worker, const SSL *ssl,
-                       unsigned char *name, unsigned char *iv,
+static int seal_ticket(const SSL *ssl, unsigned char *name, unsigned char *iv,
                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
     const struct lh_handshake *h = SSL_get_app_data(ssl);
-    const struct lh_ticket_key *key = sealing_key(worker);
 
-    if (!key || !h || h->fault)
+    if (!h || !h->sealing.period || h->fault)
         return 0;
-    memcpy(name, key->name, LH_TICKET_NAME_BYTES);
+    memcpy(name, h->sealing.name, LH_TICKET_NAME_BYTES);
     if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
         return -1;
-    return use_key(key, cipher, mac, iv, true) ? 1 : -1;
+    return use_key(&h->sealing, cipher, mac, iv, true) ? 1 : -1;
 }
 
 /* 2: good, and another is made: in TLS 1.3 always, since a client there uses
  * each ticket once (RFC 8446, C.4). */
-static int open_ticket(struct lh_tls_worker *worker, const SSL *ssl,
+static int open_ticket(const struct lh_tls_worker *worker, const SSL *ssl,
                        const unsigned char *name, const unsigned char *iv,
                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
@@ -171,12 +169,14 @@ static int open_ticket(struct lh_tls_worker *worker, const SSL *ssl,
     return result;
 }
 
+/* A helper may be who asks: of the worker nothing is used that changes. */
 static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
                       EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seals)
 {
-    struct lh_tls_worker *worker = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const struct lh_tls_worker *worker =
+        SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-    return seals ? seal_ticket(worker, ssl, name, iv, cipher, mac)
+    return seals ? seal_ticket(ssl, name, iv, cipher, mac)
                  : open_ticket(worker, ssl, name, iv, cipher, mac);
 }
 
@@ -353,6 +353,7 @@ static bool set_session_id(SSL *ssl, const struct lh_handshake *h)
 SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
                     struct lh_tls_ends *ends)
 {
+    const struct lh_ticket_key *sealing = sealing_key(worker);
     BIO *bio = lh_tls_bio_new(worker->shared->bio, ends);
     SSL *ssl = bio ? SSL_new(worker->ctx) : NULL;
 
@@ -362,6 +363,8 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
         return NULL;
     }
     worker->out++;
+    if (sealing)
+        h->sealing = *sealing;
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
     if (!SSL_set_app_data(ssl, h) || !set_session_id(ssl, h) ||

@@ -8,11 +8,15 @@
  * and send gives that to the socket.  So OpenSSL never waits for the socket
  * but while a handshake's flight is larger than a chunk.
  *
+ * A helper thread may have a step of a handshake (net/away.h).  It works in the
+ * SSL object and the two chunks, and in nothing else.
+ *
  * The SSL object is made when the ClientHello is whole.  rest() gives back what
  * is lent, and OpenSSL its own buffers when a record ends.
  */
 #include "base/trace.h"
 #include "net/alert.h"
+#include "net/away.h"
 #include "net/early.h"
 #include "net/tls_context_openssl.h"
 #include "net/tls_failure_openssl.h"
@@ -82,6 +86,10 @@ struct tls {
     char *server_name;              /* from then on; NULL: none was sent */
     struct lh_client_cert *client;  /* likewise; NULL: none was asked for */
     struct lh_transport *plain;     /* PHASE_PLAIN */
+    struct lh_away away;
+    bool aside;   /* steps of this handshake are for helpers */
+    bool stepped; /* one was done, whose outcome is to be looked at */
+    int why;      /* ... which is SSL_get_error()'s */
     /* PHASE_LOST: why; the first that is set counts. */
     int socket_error;    /* a negative errno, or 0 */
     const char *failure; /* or NULL */
@@ -102,6 +110,9 @@ static void tls_check(const struct tls *tls)
     enum phase phase = tls->phase;
     bool lost = phase == PHASE_LOST;
 
+    assert(!tls->base.away || phase == PHASE_HANDSHAKE);
+    if (tls->base.away)
+        return;
     chunk_check(&tls->ends.raw);
     chunk_check(&tls->ends.flight);
     assert(phase < PHASES);
@@ -115,7 +126,8 @@ static void tls_check(const struct tls *tls)
     assert(phase != PHASE_HANDSHAKE || (tls->handshake && !tls->agreed));
     assert(phase != PHASE_OPEN || (tls->agreed && !tls->handshake));
     assert(!tls->shut || tls->closing);
-    assert(lost || (!tls->failure && !tls->socket_error && !tls->error));
+    assert(lost || (!tls->failure && !tls->socket_error));
+    assert(lost || tls->stepped || !tls->error);
     assert(!ERR_peek_error());
 }
 
@@ -214,7 +226,8 @@ static enum lh_net tls_lose_openssl(struct tls *tls)
 {
     struct lh_chunk *flight = &tls->ends.flight;
 
-    tls->error = lh_tls_take_error();
+    if (!tls->error)
+        tls->error = lh_tls_take_error();
     if (lh_chunk_waits(flight))
         (void)lh_net_send(&tls->base, flight->p + flight->from,
                           flight->to - flight->from);
@@ -238,23 +251,70 @@ static enum lh_net handshake_end(struct tls *tls)
     return LH_NET_OK;
 }
 
-/* As far as the octets reach that have come. */
-static enum lh_net handshake_go_on(struct tls *tls)
+/* A step of it: as far as the octets reach that have come, and while the chunk
+ * has room for the answers.  A helper may run it, whose errors are its own. */
+static void shake(struct tls *tls)
+{
+    lh_tls_clear_errors();
+    tls->why = SSL_get_error(tls->ssl, SSL_do_handshake(tls->ssl));
+    tls->stepped = true;
+    if (tls->why == SSL_ERROR_SSL || tls->why == SSL_ERROR_SYSCALL)
+        tls->error = lh_tls_take_error();
+}
+
+static void shake_aside(struct lh_crew_job *job)
+{
+    shake(LH_OF(job, struct tls, away.job));
+}
+
+/* The next step.  False: it is away, and this goes on when it is back.  One
+ * that only finds that nothing has come stays. */
+static bool take_step(struct tls *tls)
+{
+    bool goes = tls->aside && (lh_chunk_waits(&tls->ends.raw) ||
+                               tls->why != SSL_ERROR_WANT_READ);
+
+    if (goes && lh_chunk_hold(tls->base.pools, &tls->ends.flight) &&
+        lh_away_go(&tls->base, &tls->away, shake_aside))
+        return false;
+    shake(tls);
+    return true;
+}
+
+/* What has become of a step; its answers are sent.  AGAIN: nothing is to be
+ * done until something comes, or leaves; OK: it goes on. */
+static enum lh_net step_end(struct tls *tls)
 {
     enum lh_net sent;
-    int done, why;
 
-    do {
-        done = SSL_do_handshake(tls->ssl);
-        why = SSL_get_error(tls->ssl, done);
-        if (why != SSL_ERROR_NONE && why != SSL_ERROR_WANT_READ &&
-            why != SSL_ERROR_WANT_WRITE)
-            return tls_lose_openssl(tls);
+    tls->stepped = false;
+    switch (tls->why) {
+    case SSL_ERROR_WANT_X509_LOOKUP:
+        tls->aside = true; /* a full one, now known */
+        return LH_NET_OK;
+    case SSL_ERROR_WANT_WRITE:
+        return flight_send(tls);
+    case SSL_ERROR_WANT_READ:
         sent = flight_send(tls);
-    } while (sent == LH_NET_OK && why == SSL_ERROR_WANT_WRITE);
-    if (sent == LH_NET_LOST)
-        return sent;
-    return done == 1 ? handshake_end(tls) : LH_NET_AGAIN;
+        return sent == LH_NET_LOST ? sent : LH_NET_AGAIN;
+    case SSL_ERROR_NONE:
+        sent = flight_send(tls);
+        return sent == LH_NET_LOST ? sent : handshake_end(tls);
+    default:
+        return tls_lose_openssl(tls);
+    }
+}
+
+static enum lh_net handshake_go_on(struct tls *tls)
+{
+    enum lh_net went = LH_NET_OK;
+
+    while (went == LH_NET_OK && tls->phase == PHASE_HANDSHAKE) {
+        if (!tls->stepped && !take_step(tls))
+            return LH_NET_AGAIN;
+        went = step_end(tls);
+    }
+    return went;
 }
 
 /* --- Input ------------------------------------------------------------ */
@@ -364,6 +424,7 @@ static enum lh_net begin_handshake(struct tls *tls,
     tls->handshake = lh_handshake_new(worker->creds, hello);
     if (!tls->handshake)
         return tls_lose(tls, NO_MEMORY);
+    tls->handshake->pauses = tls->base.pools->crew != NULL;
     tls->ssl = lh_tls_ssl_new(worker, tls->handshake, &tls->ends);
     if (!tls->ssl)
         return tls_lose(tls, NO_MEMORY);
@@ -415,14 +476,17 @@ static enum lh_net tls_receive(struct lh_transport *t)
         return tls->plain->ops->receive(tls->plain);
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
+    if (tls->base.away)
+        return LH_NET_AGAIN;
     if (tls->base.ended)
         return LH_NET_EOF;
-    if (!lh_chunk_waits(&tls->ends.raw))
+    if (!lh_chunk_waits(&tls->ends.raw) && !tls->stepped)
         got = raw_receive(tls);
     if (got != LH_NET_OK)
         return got;
     got = tls->phase == PHASE_FRESH ? begin_tls(tls) : pump(tls);
-    lh_chunk_give_if_empty(tls->base.pools, &tls->ends.raw);
+    if (!tls->base.away)
+        lh_chunk_give_if_empty(tls->base.pools, &tls->ends.raw);
     return got;
 }
 
@@ -525,6 +589,8 @@ static enum lh_net tls_send(struct lh_transport *t)
         return tls->plain->ops->send(tls->plain);
     if (tls->phase == PHASE_LOST)
         return LH_NET_LOST;
+    if (tls->base.away)
+        return LH_NET_OK;
     enum lh_net sent = flight_send(tls);
     if (sent == LH_NET_AGAIN && stalled && tls->phase == PHASE_OPEN)
         return tls_lose(tls, "the client does not read what it asks for");
@@ -534,6 +600,8 @@ static enum lh_net tls_send(struct lh_transport *t)
         (tls->phase == PHASE_OPEN &&
          (stalled || lh_chunk_waits(&tls->ends.raw))))
         pump(tls); /* it waited for this */
+    if (tls->base.away)
+        return LH_NET_OK;
     lh_chunk_give_if_empty(tls->base.pools, &tls->ends.raw);
     return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
 }
@@ -564,6 +632,8 @@ static bool tls_unsent(const struct lh_transport *t)
 
     if (tls->plain)
         return tls->plain->ops->unsent(tls->plain);
+    if (tls->base.away)
+        return false;
     if (tls->phase == PHASE_LOST)
         return !tls->shut;
     return lh_chunk_waits(&tls->ends.flight);
@@ -575,6 +645,8 @@ static void tls_rest(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
+    if (tls->base.away)
+        return;
     if (tls->plain) {
         tls->plain->ops->rest(tls->plain);
         return;
@@ -598,6 +670,10 @@ static void tls_free(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
+    if (tls->base.away) {
+        tls->base.unwanted = true;
+        return;
+    }
     if (tls->plain)
         tls->plain->ops->free(tls->plain);
     lh_tls_ssl_free(worker_of(tls), tls->ssl);

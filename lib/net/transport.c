@@ -13,6 +13,9 @@ void lh_net_pools_init(struct lh_net_pools *pools)
     lh_pool_init(&pools->chunks, LH_NET_CHUNK_BYTES, CHUNKS_KEPT);
     pools->tls = NULL;
     pools->ctx = NULL;
+    pools->crew = NULL;
+    pools->away = 0;
+    pools->back = NULL;
 }
 
 void lh_net_pools_deinit(struct lh_net_pools *pools)

@@ -21,11 +21,18 @@ enum lh_net {
 
 #define LH_NET_CHUNK_BYTES 65536
 
+struct lh_crew;
+struct lh_transport;
+
 /* What the transports of one worker share. */
 struct lh_net_pools {
     struct lh_pool chunks;     /* LH_NET_CHUNK_BYTES: socket input and output */
     struct lh_tls_worker *tls; /* pooled TLS contexts; NULL without TLS */
     struct lh_context *ctx;    /* for traces and counts; NULL: there are none */
+    /* See away.h. */
+    struct lh_crew *crew; /* helpers for handshakes; NULL: they run in place */
+    unsigned away;        /* transports of which helpers have a step */
+    void (*back)(struct lh_transport *t); /* one goes on */
 };
 
 struct lh_transport {
@@ -35,6 +42,10 @@ struct lh_transport {
     uint64_t number; /* of the connection, for traces */
     bool ended; /* the client said its goodbye behind what it sent: there is no
                    more to receive, though the socket has not reported it */
+    bool away;  /* a helper has it: nothing is to be received or sent, and
+                   nothing but receive, send, unsent, rest and free is called */
+    bool unwanted; /* ... and it was freed meanwhile */
+    void *owner;   /* for `back` */
 };
 
 struct lh_transport_ops {

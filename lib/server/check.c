@@ -31,7 +31,7 @@ static void check_state(const struct lh_conn *c)
 /* Nothing of it waits for an event that does not come. */
 static void check_queues(const struct lh_conn *c, unsigned now)
 {
-    if ((now & LH_PROTO_WANTS_INPUT) && lh_conn_has_more(c))
+    if (((now & LH_PROTO_WANTS_INPUT) && lh_conn_has_more(c)) || c->queues)
         assert(lh_list_linked(&c->fed));
     if (!c->blocked && (now & (LH_PROTO_HAS_OUTPUT | LH_PROTO_CLOSE)))
         assert(lh_list_linked(&c->dirty));
@@ -88,6 +88,16 @@ static void check_queue(const struct lh_list *queue, size_t offset)
     }
 }
 
+/* Who has a helper's place kept goes on in the next step. */
+static void check_called(const struct lh_worker *w)
+{
+    unsigned n = 0;
+
+    for (const struct lh_list *l = w->fed.next; l != &w->fed; l = l->next)
+        n += LH_OF(l, struct lh_conn, fed)->called;
+    assert(n == w->called);
+}
+
 /* Each that was begun ends, at the latest with its connection. */
 static void check_requests(const struct lh_worker *w)
 {
@@ -115,6 +125,8 @@ void lh_check_worker(const struct lh_worker *w)
     n += check_list(w, &w->closed, false, true);
     assert(n == w->conns_n);
     check_queue(&w->fed, offsetof(struct lh_conn, fed));
+    check_queue(&w->queue, offsetof(struct lh_conn, fed));
+    check_called(w);
     check_queue(&w->dirty, offsetof(struct lh_conn, dirty));
     check_queue(&w->bulk, offsetof(struct lh_conn, dirty));
 }

@@ -124,6 +124,7 @@ static bool equip_conn(struct lh_conn *c, const struct lh_sock_ends *ends)
                                           : lh_tcp_new(&w->pools, c->fd);
     if (!c->transport)
         goto err_after_peer;
+    c->transport->owner = c;
     c->host.splices = c->transport->ops->splice != NULL;
     if (lh_slots_add(&w->slots, &c->source, &c->tag) < 0)
         goto err_after_transport;

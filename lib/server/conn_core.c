@@ -182,6 +182,7 @@ void lh_conn_lose(struct lh_conn *c)
             lh_sock_abort(c->fd);
     }
     count_lost(c);
+    lh_conn_end_call(c);
     lh_conn_move(c, LH_CONN_CLOSED);
     lh_timer_disarm(&c->timer);
     lh_list_remove(&c->fed);

@@ -75,6 +75,9 @@ struct lh_conn {
     bool lingers;     /* LINGER: the client may still be sending */
     bool pulled;      /* something was pulled since protocol->sent() */
     bool feeding;     /* its own feed step runs: no need to queue it */
+    bool queues;      /* HANDSHAKE: in the worker's queue for helpers */
+    bool called;      /* ... it was, or comes back from one: goes on at once,
+                         counted by the worker */
     bool counts_idle; /* in the idle list */
     uint8_t *proxy;   /* PROXY: a chunk for its header, proxy_n octets of it */
     uint16_t proxy_n;
@@ -111,12 +114,13 @@ void lh_conn_fill_peer(struct lh_peer *peer, const struct lh_sock_ends *ends);
  * input. */
 void lh_conn_wake(struct lh_protocol_host *host);
 
-/* Where its protocol stands: LH_PROTO_... */
+/* Where its protocol stands: LH_PROTO_...  A handshake takes nothing while a
+ * helper has its step, or it waits for one. */
 static inline unsigned lh_conn_status(const struct lh_conn *c)
 {
     if (c->state == LH_CONN_OPEN)
         return c->protocol->status(c->p);
-    return LH_PROTO_WANTS_INPUT;
+    return c->queues || c->transport->away ? 0 : LH_PROTO_WANTS_INPUT;
 }
 
 /* The earliest of its deadlines, LH_NEVER: it has none. */
@@ -160,6 +164,12 @@ static inline void lh_conn_queue_fed(struct lh_conn *c)
 {
     if (!lh_list_linked(&c->fed))
         lh_list_append(&c->worker->fed, &c->fed);
+}
+
+static inline void lh_conn_end_call(struct lh_conn *c)
+{
+    c->worker->called -= c->called;
+    c->called = false;
 }
 
 static inline void lh_conn_queue_dirty(struct lh_conn *c)

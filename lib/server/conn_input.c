@@ -7,6 +7,7 @@
  */
 #include "server/conn_input.h"
 
+#include "net/away.h"
 #include "server/conn_close.h"
 #include "server/conn_output.h"
 #include "server/conn_proxy.h"
@@ -20,7 +21,8 @@
  * many as there were at once are kept.  One connection may begin more. */
 #define REQUESTS_ONCE 128
 
-/* A full TLS handshake holds its thread for a millisecond or two. */
+/* A full TLS handshake that no helper does holds the worker for a millisecond
+ * or two. */
 #define HANDSHAKES_A_TURN 4
 
 /* --- what comes ----------------------------------------------------------- */
@@ -106,6 +108,7 @@ static void feed_conn(struct lh_conn *c)
         return;
     }
     c->feeding = true;
+    lh_conn_end_call(c);
     if (c->state == LH_CONN_LINGER)
         lh_conn_discard(c);
     else if (c->readable || lh_conn_has_more(c))
@@ -134,6 +137,85 @@ static bool may_shake_hands(struct lh_worker *w)
     return w->handshakes++ < HANDSHAKES_A_TURN;
 }
 
+/* --- handshakes by helpers ----------------------------------------------- */
+
+/* The helpers have enough to do.  What the client has sent stays in its socket,
+ * for a handshake that has begun takes memory.  Who came first goes first. */
+static bool has_to_queue(const struct lh_conn *c)
+{
+    const struct lh_worker *w = c->worker;
+
+    return !c->called && !c->transport->away &&
+           (lh_away_is_full(&w->pools) || !lh_list_empty(&w->queue));
+}
+
+/* Whose handshake has begun goes before those that would begin one: it holds
+ * what a handshake takes. */
+static void queue_for_helper(struct lh_conn *c)
+{
+    struct lh_list *queue = &c->worker->queue;
+
+    c->queues = true;
+    lh_list_append(c->heard ? queue->next : queue, &c->fed);
+    lh_conn_settle(c);
+}
+
+/* Out of that queue, if it is in it, and into the other. */
+static void conn_call(struct lh_conn *c)
+{
+    if (c->queues)
+        lh_list_remove(&c->fed);
+    c->queues = false;
+    c->worker->called += !c->called;
+    c->called = true;
+    lh_conn_queue_fed(c);
+}
+
+bool lh_conns_may_call(const struct lh_worker *w)
+{
+    return !lh_list_empty(&w->queue) && w->called < lh_away_room(&w->pools);
+}
+
+/* Those that wait for a helper go on as far as there is one.  Whose client has
+ * gone since it said its hello cannot end its handshake. */
+static void call_conns(struct lh_worker *w)
+{
+    while (lh_conns_may_call(w)) {
+        struct lh_conn *c = LH_OF(w->queue.next, struct lh_conn, fed);
+        if (c->fin && !c->heard)
+            lh_conn_lose(c);
+        else
+            conn_call(c);
+    }
+}
+
+/* What it has come to is seen in its next step, which is called though there
+ * may be nothing to read.  One that was closed meanwhile waits to be freed. */
+void lh_conn_on_back(struct lh_transport *t)
+{
+    struct lh_conn *c = t->owner;
+
+    if (c->state == LH_CONN_CLOSED)
+        return;
+    c->readable = true;
+    conn_call(c);
+}
+
+/* --- the queue ------------------------------------------------------------ */
+
+/* Not all that wait for their turn: those that were called go first. */
+static void feed_or_wait(struct lh_conn *c)
+{
+    if (c->state != LH_CONN_HANDSHAKE)
+        feed_conn(c);
+    else if (has_to_queue(c))
+        queue_for_helper(c);
+    else if (may_shake_hands(c->worker))
+        feed_conn(c);
+    else
+        lh_conn_queue_fed(c);
+}
+
 void lh_conns_feed(struct lh_worker *w)
 {
     const lh_count *begun = &w->ctx.counters.requests_begun;
@@ -141,13 +223,10 @@ void lh_conns_feed(struct lh_worker *w)
     struct lh_step step = {0};
     struct lh_list queue, *link;
 
+    call_conns(w);
     lh_list_move(&queue, &w->fed);
     while ((link = lh_list_take(&queue)) != NULL) {
-        struct lh_conn *c = LH_OF(link, struct lh_conn, fed);
-        if (c->state == LH_CONN_HANDSHAKE && !may_shake_hands(w))
-            lh_conn_queue_fed(c);
-        else
-            feed_conn(c);
+        feed_or_wait(LH_OF(link, struct lh_conn, fed));
         if (lh_step_over(&step, FEED_COST) || lh_count_get(begun) >= enough)
             break;
     }

@@ -13,4 +13,10 @@ void lh_conn_on_event(struct lh_source *source, unsigned ready);
 /* The step.  Takes the queue as it is. */
 void lh_conns_feed(struct lh_worker *w);
 
+/* For the worker's pools: a step of a handshake is back (net/away.h). */
+void lh_conn_on_back(struct lh_transport *t);
+
+/* Waits a handshake for a helper that is there?  The step sees to it. */
+bool lh_conns_may_call(const struct lh_worker *w);
+
 #endif

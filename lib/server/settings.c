@@ -7,6 +7,7 @@
  */
 #include "server/settings.h"
 
+#include "os/crew.h"
 #include "os/user.h"
 #include "server/logs.h"
 #include "server/news.h"
@@ -220,6 +221,7 @@ static int set_script_kill_ms(struct lhttpd_server_t *s, const char *value,
 void lh_settings_init(struct lh_settings *settings)
 {
     settings->reload_grace_ms = 60000;
+    settings->tls_threads = 1;
     settings->unix_owner = settings->unix_owner_group = LH_SOCK_AS_MADE;
     settings->unix_group = settings->unix_mode = LH_SOCK_AS_MADE;
 }
@@ -261,6 +263,23 @@ static int set_aio(struct lhttpd_server_t *s, const char *value,
                       "inline");
 }
 
+/* --- handshakes ----------------------------------------------------------- */
+
+static int set_tls_threads(struct lhttpd_server_t *s, const char *value,
+                           struct lh_err *err)
+{
+    uint64_t n;
+    int r = set_number(&n, value, err);
+
+    if (r < 0)
+        return r;
+    if (n > LH_CREW_HELPERS_MAX)
+        return lh_err_set(err, LHTTPD_EINVAL, "not from 0 to %d",
+                          LH_CREW_HELPERS_MAX);
+    s->settings.tls_threads = n;
+    return 0;
+}
+
 /* --- the table ------------------------------------------------------------ */
 
 static const struct setting settings_table[] = {
@@ -270,6 +289,7 @@ static const struct setting settings_table[] = {
     {"reload_grace_ms", RUNNING, set_reload_grace_ms},
     {"script_kill_ms", BEFORE_START, set_script_kill_ms},
     {"aio", BEFORE_START, set_aio},
+    {"tls_threads", BEFORE_START, set_tls_threads},
     {"proxy_from", BEFORE_START, set_proxy_from},
     {"forwarded", BEFORE_START, set_forwarded},
     {"client_ca", BEFORE_START, set_client_ca},

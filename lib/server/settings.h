@@ -29,7 +29,8 @@ struct lh_settings {
     enum lh_forwarded_by forwarded;
     enum lh_client_must client_must;
     struct lh_directory_settings directories;
-    const char *aio; /* the way of file operations; NULL: the best */
+    const char *aio;      /* the way of file operations; NULL: the best */
+    uint64_t tls_threads; /* of each worker, for handshakes; 0: in place */
 };
 
 void lh_settings_init(struct lh_settings *settings);

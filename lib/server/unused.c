@@ -15,7 +15,7 @@ static const struct {
 } needs[] = {
     {"access_format", ACCESS_LOG}, {"proxy_from", PROXIES},
     {"unix_owner", UNIX_SOCKETS},  {"unix_group", UNIX_SOCKETS},
-    {"unix_mode", UNIX_SOCKETS},
+    {"unix_mode", UNIX_SOCKETS},   {"tls_threads", TLS},
 };
 
 static const char *const missing[] = {

@@ -8,6 +8,7 @@
  */
 #include "server/worker.h"
 
+#include "net/away.h"
 #include "net/outward.h"
 #include "os/clock.h"
 #include "os/entropy.h"
@@ -152,7 +153,7 @@ bool lh_worker_finished(struct lh_worker *w)
 static bool work_waits(const struct lh_worker *w)
 {
     return !lh_list_empty(&w->fed) || !lh_list_empty(&w->ready_vms) ||
-           !lh_list_empty(&w->served.ready);
+           !lh_list_empty(&w->served.ready) || lh_conns_may_call(w);
 }
 
 /* Of two waits as poll() takes them. */
@@ -375,6 +376,7 @@ static void turn(struct lh_worker *w)
     lh_trim_look(w);
     lh_conns_reap(w);
     w->old_vms_due = !lh_list_empty(&w->old_vms) && lh_vms_free_old(w);
+    lh_away_call(&w->pools);
     count_turn(w);
     lh_check_worker(w);
 }
@@ -463,6 +465,43 @@ static int add_aio(struct lh_worker *w, struct lh_err *err)
     return 0;
 }
 
+/* Handshakes have come back from helpers. */
+static void on_back(struct lh_source *source, unsigned ready)
+{
+    struct lh_worker *w = LH_OF(source, struct lh_worker, crew_source);
+
+    (void)ready;
+    lh_away_take(&w->pools);
+}
+
+static int watch_crew(struct lh_worker *w)
+{
+    w->crew_source.on_event = on_back;
+    if (lh_slots_add(&w->slots, &w->crew_source, &w->crew_tag) < 0)
+        return LH_SYS_ENOMEM;
+    return lh_evq_add(&w->evq, lh_crew_fd(w->pools.crew), LH_EV_READ,
+                      w->crew_tag);
+}
+
+/* Handshakes are done in place where there can be no helpers, as there are to
+ * be none in a program's own loop. */
+static void add_crew(struct lh_worker *w)
+{
+    unsigned helpers = (unsigned)w->server->settings.tls_threads;
+
+    w->pools.back = lh_conn_on_back;
+    if (!w->pools.tls || w->server->attached || helpers == 0)
+        return;
+    int r = lh_crew_new(&w->pools.crew, helpers);
+    if (r == 0 && (r = watch_crew(w)) < 0)
+        lh_away_end(&w->pools);
+    if (r < 0)
+        lh_log(w->ctx.log, LHTTPD_LOG_NOTICE, NULL,
+               "worker %d: TLS handshakes hold up other requests, for there is "
+               "no thread for them: %s",
+               w->number, lh_sys_text(r));
+}
+
 void lh_worker_context(struct lhttpd_server_t *s, struct lh_context *ctx,
                        unsigned worker)
 {
@@ -498,9 +537,10 @@ void lh_worker_context_deinit(struct lh_context *ctx)
 
 static void init_lists(struct lh_worker *w)
 {
-    struct lh_list *lists[] = {
-        &w->busy,  &w->idle, &w->closed,    &w->spare,   &w->fed,
-        &w->dirty, &w->bulk, &w->ready_vms, &w->old_vms, &w->served.ready};
+    struct lh_list *lists[] = {&w->busy,    &w->idle,        &w->closed,
+                               &w->spare,   &w->fed,         &w->queue,
+                               &w->dirty,   &w->bulk,        &w->ready_vms,
+                               &w->old_vms, &w->served.ready};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         lh_list_init(lists[i]);
@@ -542,6 +582,8 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     int r = lh_accept_init(w, err);
     if (r == 0)
         r = add_aio(w, err);
+    if (r == 0)
+        add_crew(w);
     lh_access_init(&w->access, &s->access, &w->ctx);
     lh_lines_init(&w->log_lines, s->log_file, w->aio);
     if (r == 0)
@@ -562,6 +604,7 @@ void lh_worker_deinit(struct lh_worker *w)
     lh_access_deinit(&w->access);
     lh_lines_deinit(&w->log_lines);
     lh_aio_free(w->aio);
+    lh_away_end(&w->pools);
     lh_tls_worker_free(w->pools.tls);
     lh_net_pools_deinit(&w->pools);
     lh_slots_deinit(&w->slots);

@@ -40,7 +40,9 @@ struct lh_worker {
     struct lh_source aio_source; /* its completions */
     uint64_t aio_tag;
     const char *files_by; /* which way these go, also once it has ended */
-    bool submit_again;    /* soon: the kernel did not take all */
+    struct lh_source crew_source; /* handshakes by helpers, pools.crew */
+    uint64_t crew_tag;
+    bool submit_again; /* soon: the kernel did not take all */
     struct lh_access_writer access;
     struct lh_lines log_lines; /* of this thread, where the log is a file */
     struct lh_net_pools pools;
@@ -59,6 +61,8 @@ struct lh_worker {
     unsigned spare_n;
 
     struct lh_list fed;       /* connections with input to use */
+    struct lh_list queue;     /* those whose handshake waits for a helper */
+    unsigned called;          /* in fed: those that one is there for */
     struct lh_list dirty;     /* connections with output to send */
     struct lh_list bulk;      /* ... that have had a share and want another */
     struct lh_list ready_vms; /* VMs with work */

@@ -257,7 +257,9 @@ class Information(harness.TestCase):
         (("-o", "unix_owner=0"),
          "unix_owner is set, and no unix socket is made"),
         (("-o", "handshake_timeout_ms=1"),
-         "handshake_timeout_ms is set, and no listener speaks TLS"))
+         "handshake_timeout_ms is set, and no listener speaks TLS"),
+        (("-o", "tls_threads=2"),
+         "tls_threads is set, and no listener speaks TLS"))
 
     def test_settings_without_effect(self):
         for args, words in self.UNUSED:

@@ -1,8 +1,10 @@
 """TLS as openssl's client sees it: versions, resumption, server names."""
 
+import concurrent.futures
 import itertools
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -318,6 +320,67 @@ class Handshake(harness.TestCase):
                 c.closed()
             s.wait_for_log("TLS handshake failed: ")
             self.assertNotIn("TLS connection failed", s.log())
+
+
+class Threads(harness.TestCase):
+    CLIENTS = 40
+
+    def connect(self, port, kind):
+        """What one client is answered; a new one, who resumes nothing."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with (socket.create_connection(("127.0.0.1", port),
+                                       harness.PATIENCE) as plain,
+              context.wrap_socket(plain, server_hostname="localhost") as s):
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return s.makefile("rb").read()
+
+    def test_many_at_once(self):
+        """More than helpers take at once, in every order, and a reload."""
+        for threads in (0, 1, 3):
+            with (self.subTest(threads=threads),
+                  Server(*TOOLS, tls=("rsa",), workers=1,
+                         limits={"tls_threads": threads}) as s,
+                  concurrent.futures.ThreadPoolExecutor(16) as pool):
+                done = [pool.submit(self.connect, s.port, "rsa")
+                        for _ in range(self.CLIENTS)]
+                s.process.send_signal(signal.SIGHUP)
+                for answer in done:
+                    self.assertIn(b"hello", answer.result())
+
+    def test_how_many(self):
+        """So many more than a worker without TLS has."""
+        def count(**options):
+            with Server(*TOOLS, workers=1, **options) as s:
+                return len(os.listdir(f"/proc/{s.process.pid}/task"))
+        if not os.path.isdir("/proc/self/task"):
+            self.skipTest("no /proc")
+        if os.environ.get("LHTTPD_E2E_PROGRAM"):
+            self.skipTest("another program than lhttpd")
+        plain = count()
+        for threads in (0, 1, 5):
+            with self.subTest(threads=threads):
+                self.assertEqual(
+                    count(tls=("ec",), limits={"tls_threads": threads}),
+                    plain + threads)
+
+    def test_a_stop_in_handshakes(self):
+        """Who is in one is cut, as who sends nothing; nobody hangs."""
+        with Server(*TOOLS, tls=("rsa",), workers=1) as s:
+            context = ssl.create_default_context()
+            hellos = []
+            for _ in range(20):
+                out = ssl.MemoryBIO()
+                client = context.wrap_bio(ssl.MemoryBIO(), out,
+                                          server_hostname="localhost")
+                with self.assertRaises(ssl.SSLWantReadError):
+                    client.do_handshake()
+                hellos.append(socket.create_connection(
+                    ("127.0.0.1", s.port), harness.PATIENCE))
+                hellos[-1].sendall(out.read())
+            for hello in hellos:
+                hello.close()
 
 
 class Staple(harness.TestCase):

@@ -317,11 +317,43 @@ static void reads_the_versions(void **state)
     assert_int_equal(hello.version_max, 0x0301);
 }
 
+static void reads_session_and_suites(void **state)
+{
+    struct text names = {.n = 0}, suites = {.n = 0};
+    struct text extensions = extensions_of(&names);
+    struct lh_hello hello;
+
+    (void)state;
+    struct text message = message_of(&extensions);
+    memset(&message.p[4 + 34 + 1], 7, 32);
+    struct text t = records_of(&message, 10);
+    assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_WHOLE);
+    assert_int_equal(hello.session_n, 32);
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(hello.session[i], 7);
+    assert_int_equal(hello.suites_n, 2);
+    assert_int_equal(hello.suites[0], 0xC02B);
+    assert_int_equal(hello.suites[1], 0xC02F);
+    /* More of both than there is room for. */
+    uint8_t body[34 + 1 + 200 + 2 + 4 * LH_HELLO_SUITES_MAX + 2] = {3, 3};
+    body[34] = 200;
+    body[34 + 201] = 4 * LH_HELLO_SUITES_MAX >> 8;
+    body[34 + 202] = 4 * LH_HELLO_SUITES_MAX & 255;
+    body[sizeof(body) - 2] = 1;
+    put_number(&suites, 1, 1);
+    put_list(&suites, body, sizeof(body), 3);
+    t = records_of(&suites, 4000);
+    assert_int_equal(read_exactly(&t, t.n, &hello), LH_HELLO_WHOLE);
+    assert_int_equal(hello.session_n, 0);
+    assert_int_equal(hello.suites_n, LH_HELLO_SUITES_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_name),
         cmocka_unit_test(reads_the_versions),
+        cmocka_unit_test(reads_session_and_suites),
         cmocka_unit_test(finds_it_among_others),
         cmocka_unit_test(takes_names_that_fit),
         cmocka_unit_test(there_may_be_none),

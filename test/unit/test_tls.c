@@ -2,8 +2,10 @@
 #include "net/tls.h"
 
 #include "base/mem.h"
+#include "lib/aside.h"
 #include "lib/heap.h"
 #include "lib/tls_client.h"
+#include "net/away.h"
 #if TEST_BEARSSL
 #include "net/tls_context.h"
 #endif
@@ -33,6 +35,7 @@
 static struct lh_creds *creds;
 static struct lh_tls_shared *shared;
 static struct lh_net_pools pools;
+static bool aside; /* a helper does what is long of a handshake */
 static struct test_tls_client client;
 static struct lh_transport *server;
 
@@ -64,10 +67,13 @@ static void begin(const char *const *pairs, bool http2)
     lh_net_pools_init(&pools);
     pools.tls = lh_tls_worker_new(shared);
     assert_non_null(pools.tls);
+    if (aside)
+        test_aside_begin(&pools);
 }
 
 static void end(void)
 {
+    lh_away_end(&pools);
     assert_int_equal(pools.chunks.out, 0);
     lh_tls_worker_free(pools.tls); /* asserts that nothing is out */
     lh_net_pools_deinit(&pools);
@@ -137,6 +143,8 @@ static enum lh_net step(bool *moved)
         got = server->ops->receive(server);
         *moved |= got == LH_NET_OK;
     }
+    *moved |= server->away;
+    test_aside_wait(server);
     if (server->ops->send(server) == LH_NET_LOST)
         got = LH_NET_LOST;
     return got;
@@ -357,6 +365,7 @@ static void send_raw(const void *p, size_t n, bool hangs_up)
         close(client.fd);
     for (int i = 0; i < 5 && got != LH_NET_LOST; i++) {
         got = server->ops->receive(server);
+        test_aside_wait(server);
         if (server->ops->send(server) == LH_NET_LOST)
             got = LH_NET_LOST;
     }
@@ -1512,5 +1521,8 @@ int main(void)
         cmocka_unit_test(fails_at_every_allocation),
     };
 
-    return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("tls", tests, NULL, NULL);
+    aside = true;
+    return failed +
+           cmocka_run_group_tests_name("tls, by a helper", tests, NULL, NULL);
 }

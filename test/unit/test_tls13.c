@@ -1,4 +1,6 @@
 /* The TLS transport by OpenSSL, against OpenSSL's client on a socket pair. */
+#include "lib/aside.h"
+#include "net/away.h"
 #include "net/tls_context_openssl.h"
 #include "net/transport.h"
 
@@ -21,6 +23,8 @@
 static struct lh_creds *creds;
 static struct lh_tls_shared *shared;
 static struct lh_net_pools pools;
+static bool aside;    /* a helper does what is long of a handshake */
+static unsigned went; /* steps that it had */
 static struct lh_transport *server;
 static SSL_CTX *client_ctx;
 static SSL *client;
@@ -65,6 +69,8 @@ static void begin(const char *ca, bool optional)
     lh_net_pools_init(&pools);
     pools.tls = lh_tls_worker_new(shared);
     assert_non_null(pools.tls);
+    if (aside)
+        test_aside_begin(&pools);
     client_ctx = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_session_cache_mode(client_ctx, SSL_SESS_CACHE_CLIENT);
     SSL_CTX_sess_set_new_cb(client_ctx, keep_session);
@@ -75,6 +81,7 @@ static void end(void)
     SSL_SESSION_free(session);
     session = NULL;
     SSL_CTX_free(client_ctx);
+    lh_away_end(&pools);
     assert_int_equal(pools.chunks.out, 0);
     lh_tls_worker_free(pools.tls); /* asserts that nothing is out */
     lh_net_pools_deinit(&pools);
@@ -137,6 +144,8 @@ static enum lh_net step(void)
 
     if (!server->ops->peek(server, &n))
         got = server->ops->receive(server);
+    went += server->away;
+    test_aside_wait(server);
     if (server->ops->send(server) == LH_NET_LOST)
         got = LH_NET_LOST;
     return got;
@@ -277,6 +286,24 @@ static bool shake_again(int version, const char *name)
     exchange();
     assert_int_equal(lh_tls_is_resumed(server), SSL_session_reused(client));
     return lh_tls_is_resumed(server);
+}
+
+/* One that is resumed is short. */
+static void what_is_long_goes_aside(void **state)
+{
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        went = 0;
+        connect_client(version, "a.example.org");
+        assert_true(shake());
+        exchange();
+        assert_int_equal(went > 0, aside);
+        hang_up();
+        went = 0;
+        assert_true(shake_again(version, "a.example.org"));
+        assert_int_equal(went, 0);
+        hang_up();
+    }
 }
 
 static void resumes_on_any_worker(void **state)
@@ -627,6 +654,7 @@ int main(void)
         WITH_SERVER(every_suite_works),
         WITH_SERVER(picks_what_the_client_can_verify),
         WITH_SERVER(agrees_on_a_protocol),
+        WITH_SERVER(what_is_long_goes_aside),
         WITH_SERVER(resumes_on_any_worker),
         WITH_SERVER(resumes_for_the_same_name_only),
         WITH_SERVER(forgets_sessions_of_another_server),
@@ -643,5 +671,8 @@ int main(void)
 
     if (!CRYPTO_set_mem_functions(take, change, give))
         return 1;
-    return cmocka_run_group_tests_name("tls13", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("tls13", tests, NULL, NULL);
+    aside = true;
+    return failed +
+           cmocka_run_group_tests_name("tls13, by a helper", tests, NULL, NULL);
 }
