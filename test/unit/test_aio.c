@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/deny.h"
+#include "lib/forked.h"
 #include "lib/heap.h"
 #include "lib/uring.h"
 #include "os/aio.h"
@@ -21,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define WAITS_MAX 2000
@@ -447,16 +447,22 @@ static void an_unknown_way_is_an_error(void **state)
 }
 
 /* The child of a test, where a system call is refused; its exit status. */
-static int best_way_without(long call, int error)
+struct refusal {
+    long call;
+    int error;
+};
+
+static int best_way_without(void *arg)
 {
+    const struct refusal *refusal = arg;
     struct fixture f = {.fd = open("/dev/zero", O_RDONLY | O_CLOEXEC)};
     char back[16] = "x";
     struct lh_aio_op op = {
         .kind = LH_AIO_READ, .fd = f.fd, .p = back, .n = sizeof(back)};
     struct lh_err err;
 
-    if (!test_deny(call, TEST_ANY_ARGUMENT, error))
-        return 77;
+    if (!test_deny(refusal->call, TEST_ANY_ARGUMENT, refusal->error))
+        return TEST_CANNOT;
     if (lh_aio_new(&f.aio, "uring", &err) != LHTTPD_ESYSTEM)
         return 2;
     if (!strstr(err.text, "io_uring: "))
@@ -473,18 +479,11 @@ static void where_a_part_of_io_uring_is_refused(void **state)
     static const long calls[] = {SYS_io_uring_setup, SYS_io_uring_enter,
                                  SYS_io_uring_register};
     static const int errors[] = {ENOSYS, EPERM};
-    int status;
 
     (void)state;
     for (int i = 0; i < 6; i++) {
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0)
-            _exit(best_way_without(calls[i / 2], errors[i % 2]));
-        assert_int_equal(waitpid(child, &status, 0), child);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-            skip();
-        assert_int_equal(status, 0);
+        struct refusal refusal = {calls[i / 2], errors[i % 2]};
+        assert_int_equal(test_forked(best_way_without, &refusal), 0);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "lib/client.h"
 #include "lib/heap.h"
 #include "lib/deny.h"
+#include "lib/forked.h"
 #include "lib/live.h"
 #include "lib/uring.h"
 
@@ -22,7 +23,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static const char basics[] =
@@ -1089,7 +1089,7 @@ static void a_kernel_without_memory_is_asked_again(void **state)
 }
 
 /* In a process of its own, since a thread stays behind. */
-static void stuck_child(const char *limit)
+static int stop_amid_an_operation(void *limit)
 {
     struct test_live live;
 
@@ -1101,35 +1101,22 @@ static void stuck_child(const char *limit)
         r = lhttpd_server_stop(live.server, 0);
     int named = strstr(lhttpd_server_error(live.server), "file operation") != 0;
     lhttpd_server_destroy(live.server);
-    _exit(r != LHTTPD_ESTUCK ? 2 : !named ? 3 : 0);
-}
-
-static void expect_stuck(const char *limit)
-{
-    int status;
-    pid_t pid = fork();
-
-    assert_true(pid >= 0);
-    if (pid == 0)
-        stuck_child(limit);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    return r != LHTTPD_ESTUCK ? 2 : !named ? 3 : 0;
 }
 
 /* The kernel's messages are a regular file that makes its readers wait. */
 static void a_stop_does_not_wait_for_ever(void **state)
 {
     int fd = open("/proc/kmsg", O_RDONLY | O_NONBLOCK);
-    char text[8192];
+    char text[8192], some[] = "5000", any[] = "unlimited";
 
     (void)state;
     if (fd < 0 || (read(fd, text, sizeof(text)) < 0 && errno != EAGAIN))
         skip();
     close(fd);
     test_live_dir(); /* which is ours to remove */
-    expect_stuck("5000");
-    expect_stuck("unlimited");
+    assert_int_equal(test_forked(stop_amid_an_operation, some), 0);
+    assert_int_equal(test_forked(stop_amid_an_operation, any), 0);
 }
 
 static int by_uring(void **state)

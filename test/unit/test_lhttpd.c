@@ -12,6 +12,7 @@
 
 #include "lib/client.h"
 #include "lib/deny.h"
+#include "lib/forked.h"
 #include "lib/heap.h"
 #include "lhttpd.h"
 
@@ -30,7 +31,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define HELLO                                                                  \
@@ -524,18 +524,19 @@ static lhttpd_config_t troubled(unsigned workers)
 /* A filter of system calls, say, refuses every accept: that is said once, and
  * tried again after a while.  In a process of its own, which keeps the filter.
  */
-static void no_accept_child(void)
+static int without_accept(void *unused)
 {
     lhttpd_config_t config = troubled(1);
     lhttpd_server_t *s;
 
+    (void)unused;
     if (lhttpd_server_create(&s, &config) ||
         lhttpd_server_listen(s, "127.0.0.1", 0, 0))
-        _exit(1);
+        return 1;
     if (!test_deny(SYS_accept4, TEST_ANY_ARGUMENT, EPERM))
-        _exit(77);
+        return TEST_CANNOT;
     if (lhttpd_server_start(s))
-        _exit(2);
+        return 2;
     int fd = test_client_connect(lhttpd_server_port(s, 0));
     for (int i = 0; i < 1000 && !in_trouble; i++)
         usleep(10000);
@@ -543,25 +544,13 @@ static void no_accept_child(void)
     close(fd);
     lhttpd_server_stop(s, 0);
     lhttpd_server_destroy(s);
-    _exit(in_trouble != 1 ? 3 : turns > TURNS_MAX ? 4 : 0);
+    return in_trouble != 1 ? 3 : turns > TURNS_MAX ? 4 : 0;
 }
 
 static void an_accept_that_fails_is_not_tried_at_once(void **state)
 {
-    int status;
-
     (void)state;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0)
-        no_accept_child();
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == 77) {
-        print_message("system calls cannot be filtered here\n");
-        skip();
-    }
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(test_forked(without_accept, NULL), 0);
 }
 
 /* Somebody who has the socket too has shut it down: that is said once, and the
@@ -1056,13 +1045,14 @@ static void note_name(void *context, const lhttpd_log_entry_t *entry)
 }
 
 /* In a process of its own, since a thread stays behind. */
-static void stuck_child(void)
+static int stop_what_does_not_return(void *unused)
 {
     lhttpd_config_t config = quiet(1);
     lhttpd_limits_t limits = lhttpd_limits_init();
     lhttpd_server_t *s;
     char where[64], begun[64], script[256];
 
+    (void)unused;
     snprintf(begun, sizeof(begun), "test_lhttpd.%d.begun", (int)getpid());
     snprintf(
         script, sizeof(script),
@@ -1078,7 +1068,7 @@ static void stuck_child(void)
         lhttpd_server_listen(s, where, 0, 0) != 1 ||
         lhttpd_server_map_source(s, "/", "stuck.lua", script, strlen(script)) ||
         lhttpd_server_start(s))
-        _exit(1);
+        return 1;
     int fd = test_client_connect(lhttpd_server_port(s, 0));
     test_client_send(fd, GET);
     for (int i = 0; i < 2000 && access(begun, F_OK) < 0; i++)
@@ -1087,7 +1077,7 @@ static void stuck_child(void)
     for (int i = 0; i < 2000 && !atomic_load(&named_while_it_runs); i++)
         usleep(10000);
     if (!atomic_load(&named_while_it_runs))
-        _exit(6);
+        return 6;
     int r = lhttpd_server_stop(s, 0);
     int named = strstr(lhttpd_server_error(s),
                        "handler / (line 1) of script stuck.lua") &&
@@ -1096,27 +1086,20 @@ static void stuck_child(void)
     lhttpd_server_destroy(s);
     int free_port = lhttpd_server_create(&s, &config) == 0 &&
                     lhttpd_server_listen(s, "127.0.0.1", port, 0) == 0;
-    _exit(r != LHTTPD_ESTUCK ? 2 : !named ? 3 : !gone ? 4 : !free_port ? 5 : 0);
+    return r != LHTTPD_ESTUCK ? 2 : !named ? 3 : !gone ? 4 : !free_port ? 5 : 0;
 }
 
 static void a_script_that_does_not_return_is_named(void **state)
 {
-    int status;
-
     (void)state;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0)
-        stuck_child();
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(test_forked(stop_what_does_not_return, NULL), 0);
 }
 
 /* --- other processes, other limits ---------------------------------------- */
 
-static void in_the_child(lhttpd_server_t *s)
+static int use_what_is_the_parent_s(void *arg)
 {
+    lhttpd_server_t *s = arg;
     int wrong = 0;
 
     lhttpd_server_shutdown(s, 0); /* the parent's goes on */
@@ -1128,22 +1111,18 @@ static void in_the_child(lhttpd_server_t *s)
     wrong |= (lhttpd_server_set(s, "connections", "3") != LHTTPD_ESTATE) << 5;
     lhttpd_server_destroy(s);
     wrong |= (lhttpd_server_wait(s) != LHTTPD_ESTATE) << 6; /* it is there */
-    _exit(wrong);
+    if (wrong)
+        fprintf(stderr, "wrong in the child: %x\n", (unsigned)wrong);
+    return wrong != 0;
 }
 
 static void a_forked_child_leaves_the_server_alone(void **state)
 {
     lhttpd_server_t *s = run(HELLO, 2);
     char out[4096];
-    int status;
 
     (void)state;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0)
-        in_the_child(s);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    assert_int_equal(test_forked(use_what_is_the_parent_s, s), 0);
     ask(s, GET, out, sizeof(out));
     assert_non_null(strstr(out, "hello"));
     assert_int_equal(lhttpd_server_stop(s, 1000), 0);
@@ -1171,15 +1150,16 @@ static bool is_about_descriptors(const char *words)
     return strstr(words, strerror(EMFILE)) || strstr(words, "open files");
 }
 
-static enum room with_descriptors(unsigned most)
+static int with_descriptors(void *arg)
 {
+    const unsigned *most = arg;
     struct search search = {.words = "the limit of open files, "};
     lhttpd_config_t config = quiet(1);
     lhttpd_server_t *s;
     struct rlimit limit;
 
     getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = most;
+    limit.rlim_cur = *most;
     config.log = look_for;
     config.log_context = &search;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0 ||
@@ -1203,7 +1183,7 @@ static enum room with_descriptors(unsigned most)
 static void too_few_descriptors_are_said(void **state)
 {
     unsigned seen[4] = {0, 0, 0, 0}, last = REFUSED;
-    int fds[2], status;
+    int fds[2];
     struct rlimit before;
 
     (void)state;
@@ -1211,13 +1191,7 @@ static void too_few_descriptors_are_said(void **state)
     assert_int_equal(pipe(fds), 0);
     for (unsigned most = (unsigned)fds[1]; most < (unsigned)fds[1] + 40;
          most++) {
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0)
-            _exit((int)with_descriptors(most));
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_true(WIFEXITED(status));
-        unsigned room = (unsigned)WEXITSTATUS(status);
+        unsigned room = (unsigned)test_forked(with_descriptors, &most);
         assert_true(room >= last && room < WRONG);
         last = room;
         seen[room]++;

@@ -3,6 +3,7 @@
 #include "lhttpd.h"
 #include "lib/client.h"
 #include "lib/emulated.h"
+#include "lib/forked.h"
 #include "lib/live.h"
 
 #include <dirent.h>
@@ -15,7 +16,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -284,7 +284,7 @@ static void test_wait_fd(void **state)
 /* --- a forked child ------------------------------------------------------- */
 
 /* Every call there is LHTTPD_ESTATE, or does nothing, at once. */
-static int calls_of_child(void)
+static int calls_of_child(void *unused)
 {
     lhttpd_certificate_t certificate = lhttpd_certificate_init();
     lhttpd_client_ca_t ca = lhttpd_client_ca_init();
@@ -327,6 +327,7 @@ static int calls_of_child(void)
     struct sigaction action;
     unsigned before = lines;
 
+    (void)unused;
     lhttpd_server_shutdown(server, 0);
     lhttpd_server_destroy(server);
     lhttpd_server_log(server, LHTTPD_LOG_ERROR, "of a child");
@@ -342,31 +343,19 @@ static int calls_of_child(void)
     return 0;
 }
 
-static void expect_of_child(void)
-{
-    int status;
-    pid_t child = fork();
-
-    assert_true(child >= 0);
-    if (child == 0)
-        _exit(calls_of_child());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
-
 static void test_fork(void **state)
 {
     (void)state;
     create(0);
     assert_int_equal(lhttpd_server_attach(server), 0);
-    expect_of_child();
+    assert_int_equal(test_forked(calls_of_child, NULL), 0);
     assert_string_equal(serve(ask("/")), "ok 1");
     assert_int_equal(
         lhttpd_server_stop(server, (unsigned)test_patience_ms(10000)), 0);
     end();
     create(1);
     assert_int_equal(lhttpd_server_start(server), 0);
-    expect_of_child();
+    assert_int_equal(test_forked(calls_of_child, NULL), 0);
     assert_int_equal(
         lhttpd_server_stop(server, (unsigned)test_patience_ms(10000)), 0);
     end();

@@ -2,6 +2,7 @@
  * Sockets of a service manager, by the public interface.  Their descriptors
  * begin with 3, which is in use here: so each test runs in a forked child.
  */
+#include "lib/forked.h"
 #include "server/server.h"
 
 #include <netinet/in.h>
@@ -13,42 +14,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-/* Coverage builds have it: _exit() alone would forget what a child ran. */
-extern void __gcov_dump(void) __attribute__((weak));
-
 static lhttpd_server_t *s; /* the child's */
 
-#define CHECK(what)                                                            \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            fprintf(stderr, "line %d: %s: %s\n", __LINE__, #what,              \
-                    lhttpd_server_error(s));                                   \
-            _exit(1);                                                          \
-        }                                                                      \
-    } while (0)
+#define CHECK(what) TEST_FORKED_CHECK(what, lhttpd_server_error(s))
+
+static int with_server(void *body)
+{
+    CHECK(lhttpd_server_create(&s, NULL) == 0);
+    (*(void (**)(void))body)();
+    lhttpd_server_destroy(s);
+    return 0;
+}
 
 static void in_child(void (*body)(void))
 {
-    int status = -1;
-    pid_t child = fork();
-
-    assert_true(child >= 0);
-    if (child == 0) {
-        alarm(60);
-        CHECK(lhttpd_server_create(&s, NULL) == 0);
-        body();
-        lhttpd_server_destroy(s);
-        if (__gcov_dump)
-            __gcov_dump();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_int_equal(test_forked(with_server, &body), 0);
 }
 
 /* Makes descriptor number `to` a listening socket. */

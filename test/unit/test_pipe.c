@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/deny.h"
+#include "lib/forked.h"
 #include "os/pipe.h"
 
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Skips a test of pipes that block: those are not waited for by RWF_NOWAIT,
@@ -120,32 +120,32 @@ static void a_terminal_too(void **state)
 }
 
 /* What older kernels do not know, and containers refuse. */
+struct refusal {
+    int error, file;
+    void (*body)(void);
+};
+
+static int run_refused(void *arg)
+{
+    const struct refusal *r = arg;
+
+    if (!test_deny(SYS_preadv2, TEST_ANY_ARGUMENT, r->error) ||
+        !test_deny(SYS_pwritev2, TEST_ANY_ARGUMENT, r->error) ||
+        !test_deny(SYS_memfd_create, TEST_ANY_ARGUMENT, r->error) ||
+        (r->file && !test_deny(SYS_openat, TEST_ANY_ARGUMENT, r->error)))
+        return TEST_CANNOT;
+    r->body();
+    return 0;
+}
+
 static void refused(int error, int file, void (*body)(void))
 {
-    pid_t child = fork();
-    int status = -1;
+    struct refusal r = {error, file, body};
 
-    if (child == 0) {
-        if (!test_deny(SYS_preadv2, TEST_ANY_ARGUMENT, error) ||
-            !test_deny(SYS_pwritev2, TEST_ANY_ARGUMENT, error) ||
-            !test_deny(SYS_memfd_create, TEST_ANY_ARGUMENT, error) ||
-            (file && !test_deny(SYS_openat, TEST_ANY_ARGUMENT, error)))
-            _exit(77);
-        body();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-        skip();
-    assert_int_equal(status, 0);
+    assert_int_equal(test_forked(run_refused, &r), 0);
 }
 
-static void check(bool what, int line)
-{
-    if (!what)
-        _exit(line & 63);
-}
-#define CHECK(what) check(what, __LINE__)
+#define CHECK(what) TEST_FORKED_CHECK(what, strerror(errno))
 
 static void moves_both_ways(void)
 {

@@ -8,6 +8,7 @@
 
 #include "lib/emulated.h"
 #include "lib/deny.h"
+#include "lib/forked.h"
 #include "lib/heap.h"
 
 #include <errno.h>
@@ -33,39 +34,19 @@
 
 #define NOBODY 65534
 
-/* Coverage builds have it: _exit() alone would forget what a child ran. */
-extern void __gcov_dump(void) __attribute__((weak));
-
-static void end_child(int status)
-{
-    if (__gcov_dump)
-        __gcov_dump();
-    _exit(status);
-}
-
-/* In children cmocka's own checks would return into the parent's tests. */
-#define CHECK(what)                                                            \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            fprintf(stderr, "line %d: %s: %s\n", __LINE__, #what, err.text);   \
-            end_child(1);                                                      \
-        }                                                                      \
-    } while (0)
+#define CHECK(what) TEST_FORKED_CHECK(what, err.text)
 
 static struct lh_err err;
 
+static int call(void *body)
+{
+    (*(void (**)(void))body)();
+    return 0;
+}
+
 static void in_child(void (*body)(void))
 {
-    int status = -1;
-    pid_t child = fork();
-
-    assert_true(child >= 0);
-    if (child == 0) {
-        body();
-        end_child(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_int_equal(test_forked(call, &body), 0);
 }
 
 static void need_root(void)
@@ -296,7 +277,7 @@ static int run_daemon(void (*body)(lhttpd_daemon_t *daemon))
         close(report[0]);
         CHECK(lh_daemon_start(&daemon, &err) == 0);
         body(&daemon);
-        end_child(0);
+        test_forked_end(0);
     }
     close(report[1]);
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -404,7 +385,7 @@ static void daemon_without_standard(void)
     if (lh_daemon_start(&daemon, &err) != 0)
         _exit(2);
     serve(&daemon);
-    end_child(0);
+    test_forked_end(0);
 }
 
 static void test_daemon_without_standard(void **state)

@@ -1,5 +1,6 @@
 /* A daemon's main loop, each time in a process of its own: a forked child. */
 #include "lhttpd.h"
+#include "lib/forked.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,13 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* Coverage builds have it: _exit() alone would forget what a child ran. */
-extern void __gcov_dump(void) __attribute__((weak));
 
 static const char good[] = "httpd.register_handler('/', function() end)";
 static lhttpd_server_t *s;
@@ -26,14 +23,7 @@ static char log_file[64];
 static char busy[64]; /* a file: while it is there, the script loads */
 static _Atomic int serves, reloads, failures, loops;
 
-#define CHECK(what)                                                            \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            fprintf(stderr, "line %d: %s: %s\n", __LINE__, #what,              \
-                    lhttpd_server_error(s));                                   \
-            _exit(100);                                                        \
-        }                                                                      \
-    } while (0)
+#define CHECK(what) TEST_FORKED_CHECK(what, lhttpd_server_error(s))
 
 static void note(void *context, const lhttpd_log_entry_t *entry)
 {
@@ -48,28 +38,22 @@ static void note(void *context, const lhttpd_log_entry_t *entry)
         atomic_fetch_add(&failures, 1);
 }
 
-/* The child's exit status. */
-static int in_child(void (*body)(void))
+static int with_server(void *body)
 {
     lhttpd_config_t config = lhttpd_config_init();
-    int status = -1;
-    pid_t child = fork();
 
-    assert_true(child >= 0);
-    if (child == 0) {
-        alarm(60);
-        config.log = note;
-        config.workers = 1;
-        CHECK(lhttpd_server_create(&s, &config) == 0);
-        CHECK(lhttpd_server_listen(s, "127.0.0.1", 0, 0) == 0);
-        body();
-        lhttpd_server_destroy(s);
-        if (__gcov_dump)
-            __gcov_dump();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return status;
+    config.log = note;
+    config.workers = 1;
+    CHECK(lhttpd_server_create(&s, &config) == 0);
+    CHECK(lhttpd_server_listen(s, "127.0.0.1", 0, 0) == 0);
+    (*(void (**)(void))body)();
+    lhttpd_server_destroy(s);
+    return 0;
+}
+
+static void in_child(void (*body)(void))
+{
+    assert_int_equal(test_forked(with_server, &body), 0);
 }
 
 static void map(const char *source)
@@ -132,7 +116,7 @@ static void signals(void)
 static void test_signals(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(signals), 0);
+    in_child(signals);
 }
 
 static char script[] = "/tmp/test_serve.XXXXXX";
@@ -165,7 +149,7 @@ static void a_reload_that_fails(void)
 static void test_a_reload_that_fails(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(a_reload_that_fails), 0);
+    in_child(a_reload_that_fails);
 }
 
 static void *load_for_ever(void *arg)
@@ -197,13 +181,13 @@ static void a_reload_that_does_not_end(void)
     CHECK(strstr(lhttpd_server_error(s), "the loading of script"));
     CHECK(strstr(lhttpd_server_error(s), script));
     pthread_join(thread, NULL);
-    _exit(0);
+    test_forked_end(0);
 }
 
 static void test_a_reload_that_does_not_end(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(a_reload_that_does_not_end), 0);
+    in_child(a_reload_that_does_not_end);
 }
 
 static void a_script_that_is_gone(void)
@@ -217,7 +201,7 @@ static void a_script_that_is_gone(void)
 static void test_a_start_that_fails(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(a_script_that_is_gone), 0);
+    in_child(a_script_that_is_gone);
 }
 
 static void *shut_down(void *arg)
@@ -236,7 +220,7 @@ static void somebody_else_stops_it(void)
 static void test_somebody_else_stops_it(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(somebody_else_stops_it), 0);
+    in_child(somebody_else_stops_it);
 }
 
 /* What is loaded while the file is there goes on loading. */
@@ -281,7 +265,7 @@ static void log_files_during_a_reload(void)
 static void test_log_files_during_a_reload(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(log_files_during_a_reload), 0);
+    in_child(log_files_during_a_reload);
 }
 
 static void not_in_the_background(void)
@@ -298,7 +282,7 @@ static void not_in_the_background(void)
 static void test_not_in_the_background(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(not_in_the_background), 0);
+    in_child(not_in_the_background);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "lib/deny.h"
+#include "lib/forked.h"
 #include "lib/heap.h"
 
 #include <arpa/inet.h>
@@ -23,7 +24,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -274,11 +274,22 @@ static void test_address_in_use(void **state)
     lh_sock_close(listener);
 }
 
+static int listen_as_nobody(void *unused)
+{
+    struct lh_sock_address a;
+
+    (void)unused;
+    if (geteuid() == 0 && setuid(65534) < 0)
+        return 2;
+    lh_sock_listen("127.0.0.1", 1, NULL, &a, &err);
+    return strcmp(err.text, "bind 127.0.0.1:1: permission denied; choose "
+                            "another port with -p") != 0;
+}
+
 /* Ports under 1024 are root's, unless the system's limit was lowered. */
 static void test_permission(void **state)
 {
-    struct lh_sock_address a;
-    int limit = 1024, status = 0;
+    int limit = 1024;
     FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "r");
 
     (void)state;
@@ -290,16 +301,7 @@ static void test_permission(void **state)
         print_message("everybody may have port 1 here\n");
         skip();
     }
-    pid_t child = fork();
-    if (child == 0) {
-        if (geteuid() == 0 && setuid(65534) < 0)
-            _exit(2);
-        lh_sock_listen("127.0.0.1", 1, NULL, &a, &err);
-        _exit(strcmp(err.text, "bind 127.0.0.1:1: permission denied; choose "
-                               "another port with -p") != 0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_int_equal(test_forked(listen_as_nobody, NULL), 0);
 }
 
 static void test_unix(void **state)
@@ -560,31 +562,25 @@ static void test_not_a_listener(void **state)
 
 /* ---- with system calls that fail, in forked children ---- */
 
-/* Coverage builds have it: _exit() alone would forget what a child ran. */
-extern void __gcov_dump(void) __attribute__((weak));
+#define FAILED 1 /* a child's exit status */
 
-/* What a child's exit status says besides 0. */
-enum { FAILED = 1, NOT_POSSIBLE = 77 };
+struct refused_call {
+    int (*body)(int error);
+    int error;
+};
+
+static int run_refused(void *arg)
+{
+    const struct refused_call *refused = arg;
+
+    return refused->body(refused->error);
+}
 
 static void in_child(int (*body)(int error), int error)
 {
-    int status = -1;
-    pid_t child = fork();
+    struct refused_call refused = {body, error};
 
-    assert_true(child >= 0);
-    if (child == 0) {
-        int result = body(error);
-        if (__gcov_dump)
-            __gcov_dump();
-        _exit(result);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == NOT_POSSIBLE) {
-        print_message("system calls cannot be filtered here\n");
-        skip();
-    }
-    if (status != 0)
+    if (test_forked(run_refused, &refused) != 0)
         fail_msg("with errno %d: %s", error, strerror(error));
 }
 
@@ -595,7 +591,7 @@ static int accept_fails(int error, enum lh_not_accepted expected)
     int listener = listen_at("127.0.0.1", 0, &a);
 
     if (!test_deny(SYS_accept4, TEST_ANY_ARGUMENT, error))
-        return NOT_POSSIBLE;
+        return TEST_CANNOT;
     int r = lh_sock_accept(listener, &ends);
     bool has_way_round = error == EINVAL || error == ENOSYS;
     if (r == LH_SYS_EAGAIN && has_way_round)
@@ -673,7 +669,7 @@ static int listen_without_ipv6(int error)
     struct lh_sock_address a;
 
     if (!test_deny(SYS_socket, AF_INET6, error))
-        return NOT_POSSIBLE;
+        return TEST_CANNOT;
     int fd = lh_sock_listen(NULL, 0, NULL, &a, &err);
     if (error != EAFNOSUPPORT)
         return fd == LHTTPD_EADDRESS ? 0 : FAILED;
@@ -686,7 +682,7 @@ static int bind_without_ipv6(int error)
 {
     /* Switched off by sysctl, bind fails; the IPv4 one must then, too. */
     if (!test_deny(SYS_bind, TEST_ANY_ARGUMENT, error))
-        return NOT_POSSIBLE;
+        return TEST_CANNOT;
     struct lh_sock_address a;
     if (lh_sock_listen(NULL, 0, NULL, &a, &err) != LHTTPD_EADDRESS)
         return FAILED;
@@ -706,7 +702,7 @@ static int unix_listen_fails(int error)
     struct lh_sock_address a;
 
     if (!test_deny(SYS_listen, TEST_ANY_ARGUMENT, error))
-        return NOT_POSSIBLE;
+        return TEST_CANNOT;
     int result = lh_sock_listen(address, 0, NULL, &a, &err);
     return result != LHTTPD_EADDRESS || a.unix_path ||
            access(path, F_OK) == 0 || test_heap_live() != 0;
@@ -723,7 +719,7 @@ static int unix_connect_fails(int error)
     struct lh_sock_address a;
 
     if (!test_deny(SYS_connect, TEST_ANY_ARGUMENT, error))
-        return NOT_POSSIBLE;
+        return TEST_CANNOT;
     int result = lh_sock_listen(address, 0, NULL, &a, &err);
     if (result != LHTTPD_EADDRESS || access(path, F_OK) != 0)
         return FAILED;

@@ -2,6 +2,7 @@
  * the server itself. */
 #include "lib/client.h"
 #include "lib/deny.h"
+#include "lib/forked.h"
 #include "lib/heap.h"
 #include "lib/live.h"
 
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -192,7 +192,6 @@ static void test_allocations_of_tls_fail(void **state)
 
 /* --- events that cannot be waited for ------------------------------------- */
 
-#define CANNOT     77
 #define EPOLL_MOD  3 /* EPOLL_CTL_MOD; of its two bits, the others have one */
 #define OP         1 /* the argument of epoll_ctl() that says it */
 #define GIVES_UP_S 20
@@ -214,7 +213,7 @@ static int deny_changes(lua_State *L)
 {
     (void)L;
     if (!test_deny_bits(SYS_epoll_ctl, OP, EPOLL_MOD, ENOMEM))
-        _exit(CANNOT);
+        _exit(TEST_CANNOT);
     return 0;
 }
 
@@ -260,11 +259,12 @@ static void start_with_deny(int silent)
     live.port = lhttpd_server_port(live.server, 0);
 }
 
-static void lost_child(void)
+static int lose_what_is_watched(void *unused)
 {
     int port, listener = listen_on(&port);
     char expected[80];
 
+    (void)unused;
     alarm(GIVES_UP_S);
     start_with_deny(port);
     test_live_expect(&live, "/plain", "ok");
@@ -272,25 +272,13 @@ static void lost_child(void)
              strerror(ENOMEM), ENOMEM);
     test_live_expect(&live, "/ask", expected);
     close(listener);
-    _exit(0);
+    return 0;
 }
 
 static void a_handshake_that_cannot_wait_ends(void **state)
 {
-    int status;
-
     (void)state;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0)
-        lost_child();
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == CANNOT) {
-        print_message("system calls cannot be filtered here\n");
-        skip();
-    }
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(test_forked(lose_what_is_watched, NULL), 0);
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "lib/forked.h"
 #include "os/stdio.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static FILE *with(const char *text)
@@ -58,7 +58,7 @@ static void a_twin_is_known(void **state)
 }
 
 /* In a process of its own: standard input that is a FIFO with other readers. */
-static int waits_for_nobody(const char *path)
+static int waits_for_nobody(void *path)
 {
     struct lh_stdio_twin twin;
     char text[8];
@@ -82,17 +82,12 @@ static int waits_for_nobody(const char *path)
 static void a_standard_fifo_is_not_waited_for(void **state)
 {
     char path[] = "/tmp/lhttpd-stdio-XXXXXX";
-    int status;
 
     (void)state;
     close(mkstemp(path));
     remove(path);
     assert_int_equal(mkfifo(path, 0600), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        _exit(waits_for_nobody(path));
-    assert_int_equal(waitpid(child, &status, 0), child);
+    int status = test_forked(waits_for_nobody, path);
     remove(path);
     assert_int_equal(status, 0);
 }
