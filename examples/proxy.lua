@@ -72,7 +72,7 @@ httpd.register_handler("/*", function(env, header)
         body = body or nil, stream = true, redirects = false,
         timeout = body and 3600 or 60})
     if not answer then
-        httpd.log("warning", "upstream: ", why)
+        httpd.log("warning", "upstream:", why)
         httpd.header{[":status"] = why == "timeout" and "504" or "502"}
         return httpd.write(nil, "the server behind this one does not answer\n")
     end

@@ -44,7 +44,7 @@ local function deliver_with_patience(id, body)
         local ok, why = deliver(body)
         if ok then return note(id, "delivered") end
         note(id, "attempt " .. attempt .. ": " .. why)
-        httpd.log("notice", "webhook ", id, ": ", why)
+        httpd.log("notice", "webhook", id .. ":", why)
         local wait = waits[attempt]
         if not wait or not httpd.sleep(wait) then return note(id, "given up") end
     end

@@ -383,6 +383,12 @@ class Mapped(unittest.TestCase):
                 response = c.ask("GET", "/file.bin")
                 self.assertEqual(response.body, OCTETS)
                 self.assertIsNone(response.get("cache-control"))
+                # What the directory lacks is the script's to answer, but not
+                # what httpd.serve_file does not find.
+                response = c.ask("GET", "/files/not/here")
+                self.assertEqual((response.status, response.body),
+                                 (200, OCTETS))
+                self.assertEqual(c.ask("GET", "/not/here").status, 404)
                 response = c.ask("GET", "/files?a=b")
                 self.assertEqual(response.get("location"), "/files/?a=b")
                 self.assertEqual(c.ask("POST", "/files/file.bin").get("allow"),
