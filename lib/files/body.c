@@ -16,6 +16,7 @@
 #define COPY_BYTES   ((size_t)16 << 10) /* on the stack */
 #define READ_BYTES   ((size_t)64 << 10)
 #define SPLICE_BYTES ((size_t)64 << 10) /* shorter ones are copied */
+#define DRAW_BYTES   ((size_t)64 << 10) /* likewise */
 
 enum progress { MOVED, STUCK, WAITS };
 
@@ -118,6 +119,33 @@ static enum progress ask_read(struct lh_serving *s)
     return r == LH_SERVING_WAITS ? WAITS : fail_body(s, r);
 }
 
+/* The response takes the next octets of the file. */
+static size_t draw_cached(struct lh_body_source *source, uint8_t *out, size_t n)
+{
+    struct lh_serving *s = LH_OF(source, struct lh_serving, source);
+    ssize_t got = lh_aio_read_cached(s->file->fd, (char *)out, n, s->at);
+
+    if (got <= 0)
+        return 0;
+    s->at += (uint64_t)got;
+    s->left -= (uint64_t)got;
+    return (size_t)got;
+}
+
+/* A long part whose beginning was in the page cache: the rest but for its end
+ * is read when it leaves, straight to where it is sent from.  So it costs no
+ * memory until then, and is not read long before.  What was not there after all
+ * is asked for by the next step. */
+static enum progress offer_rest(struct lh_serving *s)
+{
+    size_t n = (size_t)lh_min64(s->left - COPY_BYTES, SIZE_MAX / 2);
+
+    s->source.draw = draw_cached;
+    if (lh_exchange_draw_from(s->ex, &s->source, n))
+        return fail_body(s, LH_SYS_EIO);
+    return MOVED;
+}
+
 /* Straight from the page cache, as much as the response takes. */
 static enum progress give_cached(struct lh_serving *s)
 {
@@ -136,7 +164,7 @@ static enum progress give_cached(struct lh_serving *s)
         return fail_body(s, LH_SYS_ENOMEM);
     s->at += (uint64_t)got;
     s->left -= (uint64_t)got;
-    return MOVED;
+    return s->left >= DRAW_BYTES ? offer_rest(s) : MOVED;
 }
 
 /* What a request has found in memory within the last second is there still. */
@@ -217,7 +245,7 @@ static enum progress move(struct lh_serving *s)
         end_body(s);
         return MOVED;
     }
-    if (s->fetch || s->ex->response.piped_n)
+    if (s->fetch || s->ex->response.piped_n || s->ex->response.source)
         return WAITS;
     if (s->text.n)
         return give_text(s);

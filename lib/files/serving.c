@@ -96,6 +96,8 @@ static void give_up(struct lh_serving *s)
 {
     if (s->conduit)
         lh_conduit_take_back(s->conduit, s->ex);
+    if (s->ex && s->ex->response.source)
+        lh_exchange_unlend(s->ex);
     lh_fetch_leave(s);
     lh_opened_drop(s->root);
     lh_opened_drop(s->file);

@@ -56,9 +56,10 @@ struct lh_serving {
     char *page; /* a list; `text` is what is left of it */
     char *in;   /* octets from `at` on that an operation has read */
     size_t in_at, in_n;
-    struct lh_conduit *conduit; /* instead; NULL: none yet */
-    bool splices;               /* an operation fills it */
-    bool copies;                /* never by a pipe */
+    struct lh_body_source source; /* or the response draws them itself */
+    struct lh_conduit *conduit;   /* instead; NULL: none yet */
+    bool splices;                 /* an operation fills it */
+    bool copies;                  /* never by a pipe */
 };
 
 /* --- failure.c ------------------------------------------------------------ */

@@ -149,6 +149,25 @@ static void put_interims(struct lh_h1 *c, struct lh_h1_out *o)
     }
 }
 
+/* At most `most` octets of what waits; how many that were.  Straight to where
+ * they are sent from, if there is such a place. */
+static size_t put_some(struct lh_exchange *ex, struct lh_h1_out *o, size_t most)
+{
+    size_t n;
+
+    if (o->scratch) {
+        const uint8_t *p = lh_exchange_out_peek(ex, &n);
+        n = lh_min(n, most);
+        lh_h1_put(o, p, n);
+        lh_exchange_out_drop(ex, n);
+    } else {
+        n = lh_exchange_out_take(ex, (uint8_t *)o->at,
+                                 lh_min(most, (size_t)(o->end - o->at)));
+        o->at += n;
+    }
+    return n;
+}
+
 /* A chunk's size is written before its octets are there in the buffer: it is
  * all that waits now, so that pieces of the handler's do not become chunks
  * each. */
@@ -157,7 +176,6 @@ static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
     struct lh_exchange *ex = c->ex;
 
     while (o->scratch || o->at < o->end) {
-        size_t n, room = o->scratch ? SIZE_MAX : (size_t)(o->end - o->at);
         if (c->chunk_ends) {
             c->chunk_ends = false;
             lh_h1_put_str(o, LH_STR("\r\n"));
@@ -168,14 +186,9 @@ static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
             lh_h1_put_chunk_size(o, c->chunk_left);
             continue;
         }
-        const uint8_t *p = lh_exchange_out_peek(ex, &n);
-        if (!p)
+        size_t n = put_some(ex, o, c->is_chunked ? c->chunk_left : SIZE_MAX);
+        if (n == 0)
             return;
-        if (c->is_chunked)
-            n = lh_min(n, c->chunk_left);
-        n = lh_min(n, room);
-        lh_h1_put(o, p, n);
-        lh_exchange_out_drop(ex, n);
         if (!c->is_chunked)
             continue;
         c->chunk_left -= n;

@@ -21,13 +21,12 @@ static enum next next_of(const struct lh_h2_stream *s)
 {
     const struct lh_exchange *ex = s->ex;
     const struct lh_response *r = &ex->response;
-    size_t n;
 
     if (r->state == LH_RESPONSE_ABORTED || r->interim)
         return FRAMES;
     if (!r->head_left)
         return lh_exchange_head_ready(ex) ? FRAMES : NOTHING;
-    if (lh_exchange_out_peek(ex, &n))
+    if (lh_exchange_out_waits(ex))
         return DATA;
     return lh_exchange_complete(ex) ? FRAMES : NOTHING;
 }
@@ -87,21 +86,18 @@ static size_t data_size(const struct lh_h2 *c, const struct lh_h2_stream *s)
     return (int64_t)n < window ? n : (size_t)window;
 }
 
-/* Writes a DATA frame with n octets of body. */
+/* Writes a DATA frame with at most n octets of body.  0: there are none now. */
 static size_t write_data(struct lh_h2 *c, struct lh_h2_stream *s, uint8_t *out,
                          size_t n)
 {
     struct lh_exchange *ex = s->ex;
-    struct lh_h2_head h = {(uint32_t)n, LH_H2_DATA, 0, s->id};
-    size_t done = 0, k;
+    struct lh_h2_head h = {0, LH_H2_DATA, 0, s->id};
 
-    while (done < n) {
-        const uint8_t *p = lh_exchange_out_peek(ex, &k);
-        k = lh_min(k, n - done);
-        memcpy(out + LH_H2_HEAD_BYTES + done, p, k);
-        lh_exchange_out_drop(ex, k);
-        done += k;
-    }
+    lh_h2_mark_changed(c, s);
+    n = lh_exchange_out_take(ex, out + LH_H2_HEAD_BYTES, n);
+    if (n == 0)
+        return 0;
+    h.length = (uint32_t)n;
     s->send_window -= (int64_t)n;
     c->send_window -= (int64_t)n;
     s->served_bytes += n;
@@ -109,7 +105,6 @@ static size_t write_data(struct lh_h2 *c, struct lh_h2_stream *s, uint8_t *out,
     lh_h2_credit(c, n);
     if (s->served_bytes - s->shut_from >= LH_H2_PROGRESS_BYTES)
         s->shut_due = LH_NEVER;
-    lh_h2_mark_changed(c, s);
     bool last = lh_exchange_complete(ex) && !lh_exchange_out_bytes(ex) &&
                 !ex->response.trailers.n;
     if (last)
@@ -125,9 +120,10 @@ static size_t write_data(struct lh_h2 *c, struct lh_h2_stream *s, uint8_t *out,
 static void data_through_control(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     uint8_t frame[LH_H2_HEAD_BYTES + DATA_LEAST];
-    size_t n = lh_min(data_size(c, s), DATA_LEAST);
+    size_t n = write_data(c, s, frame, lh_min(data_size(c, s), DATA_LEAST));
 
-    lh_h2_queue_frame(c, frame, write_data(c, s, frame, n));
+    if (n)
+        lh_h2_queue_frame(c, frame, n);
 }
 
 size_t lh_h2_write_data(struct lh_h2 *c, uint8_t *out, size_t room, bool first)

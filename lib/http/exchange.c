@@ -85,6 +85,7 @@ static void drop_output(struct lh_exchange *ex)
     uncount(ex, r->bytes.n);
     lh_buf_clear(&r->bytes);
     r->lent = NULL;
+    r->source = NULL;
     r->lent_n = r->piped_n = 0;
     r->interim = NULL;
     r->interim_end = &r->interim;
@@ -263,8 +264,16 @@ const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n)
         return NULL;
     if (r->bytes.n)
         return lh_buf_peek(&r->bytes, n);
-    *n = r->lent_n;
+    if (r->lent)
+        *n = r->lent_n;
     return r->lent;
+}
+
+bool lh_exchange_out_waits(const struct lh_exchange *ex)
+{
+    const struct lh_response *r = &ex->response;
+
+    return r->released && (r->bytes.n || r->lent_n);
 }
 
 size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe)
@@ -284,7 +293,12 @@ static void drop_borrowed(struct lh_response *r, size_t n)
     }
     assert(n <= r->lent_n);
     r->lent_n -= n;
-    r->lent = r->lent_n ? r->lent + n : NULL;
+    if (r->lent_n == 0) {
+        r->lent = NULL;
+        r->source = NULL;
+    } else if (r->lent) {
+        r->lent += n;
+    }
 }
 
 /* The protocol has written n octets of what it has peeked at. */
@@ -302,6 +316,46 @@ void lh_exchange_out_drop(struct lh_exchange *ex, size_t n)
     if ((borrowed && !is_borrowing(r)) ||
         (r->state == LH_RESPONSE_STARTED && (was_full || !r->bytes.n)))
         tell_handler(ex);
+}
+
+/* The handler finds another way to what the source cannot give at once, or
+ * learns from it why. */
+static void source_is_dry(struct lh_exchange *ex)
+{
+    struct lh_response *r = &ex->response;
+
+    r->written -= r->lent_n;
+    r->lent_n = 0;
+    r->source = NULL;
+    tell_handler(ex);
+}
+
+static size_t take_drawn(struct lh_exchange *ex, uint8_t *out, size_t n)
+{
+    struct lh_body_source *source = ex->response.source;
+    size_t got = source->draw(source, out, lh_min(n, ex->response.lent_n));
+
+    if (got)
+        lh_exchange_out_drop(ex, got);
+    else
+        source_is_dry(ex);
+    return got;
+}
+
+size_t lh_exchange_out_take(struct lh_exchange *ex, uint8_t *out, size_t n)
+{
+    size_t done = 0, k;
+    const uint8_t *p;
+
+    while (done < n && (p = lh_exchange_out_peek(ex, &k)) != NULL) {
+        k = lh_min(k, n - done);
+        memcpy(out + done, p, k);
+        lh_exchange_out_drop(ex, k);
+        done += k;
+    }
+    if (done < n && ex->response.source && lh_exchange_out_waits(ex))
+        done += take_drawn(ex, out + done, n - done);
+    return done;
 }
 
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
@@ -536,6 +590,24 @@ int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n)
     return 0;
 }
 
+int lh_exchange_draw_from(struct lh_exchange *ex, struct lh_body_source *source,
+                          size_t n)
+{
+    struct lh_response *r = &ex->response;
+    bool drop;
+    int error = check_written(ex, n, &drop);
+
+    assert(r->content_length != LH_LENGTH_UNKNOWN && !r->no_body);
+    if (error || drop)
+        return error;
+    r->written += n;
+    r->source = source;
+    r->lent_n = n;
+    r->released = true;
+    tell_protocol(ex);
+    return 0;
+}
+
 int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n)
 {
     struct lh_response *r = &ex->response;
@@ -581,6 +653,7 @@ void lh_exchange_unlend(struct lh_exchange *ex)
         return;
     r->written -= r->lent_n + r->piped_n; /* nobody has got that */
     r->lent = NULL;
+    r->source = NULL;
     r->lent_n = r->piped_n = 0;
     r->state = LH_RESPONSE_ABORTED;
     tell_protocol(ex);
@@ -729,7 +802,8 @@ static void check_response(const struct lh_exchange *ex)
     const struct lh_response *r = &ex->response;
 
     assert(!(r->lent_n && r->piped_n));
-    assert((r->lent != NULL) == (r->lent_n > 0));
+    assert(!(r->lent && r->source));
+    assert((r->lent || r->source) == (r->lent_n > 0));
     assert((r->bytes.n > 0) == (r->bytes.head != NULL));
     assert(r->interim || r->interim_end == &r->interim);
     assert(r->content_length == LH_LENGTH_UNKNOWN ||

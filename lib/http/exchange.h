@@ -77,6 +77,13 @@ enum lh_response_state {
     LH_RESPONSE_ABORTED, /* cut: reset the stream, close the connection */
 };
 
+/* Where octets of a body come from in the moment in which they leave. */
+struct lh_body_source {
+    /* Puts the next ones at `out`, at most n; how many.  0: none can be had
+     * without waiting. */
+    size_t (*draw)(struct lh_body_source *source, uint8_t *out, size_t n);
+};
+
 struct lh_response {
     enum lh_response_state state;
     unsigned status;
@@ -87,7 +94,8 @@ struct lh_response {
     uint64_t written;        /* body octets taken from the handler */
     struct lh_buf bytes;     /* copied, they go first */
     const uint8_t *lent;     /* borrowed, they follow; see lh_exchange_lend */
-    size_t lent_n;
+    struct lh_body_source *source; /* or it has them; see _draw_from */
+    size_t lent_n;                 /* of either */
     int pipe;       /* or octets in a pipe follow; see lh_exchange_pipe */
     bool is_page;   /* what is lent is a page of ours, and lasts for ever */
     bool no_body;   /* HEAD, 204, 304: body octets are counted and dropped */
@@ -207,8 +215,14 @@ bool lh_exchange_head_ready(const struct lh_exchange *ex);
 bool lh_exchange_complete(const struct lh_exchange *ex);
 
 /* What of the body may leave now, in one piece; NULL when nothing may, or what
- * is next is in a pipe: then piped tells how much, 0 otherwise. */
+ * is next is a source's, or in a pipe: then piped tells how much, 0 otherwise.
+ */
 const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n);
+/* Is there something for take? */
+bool lh_exchange_out_waits(const struct lh_exchange *ex);
+/* Copies out what may leave now, at most n octets, and drops it; how many.
+ * Where it waited and there is nothing now, its source has run dry. */
+size_t lh_exchange_out_take(struct lh_exchange *ex, uint8_t *out, size_t n);
 size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe);
 void lh_exchange_out_drop(struct lh_exchange *ex, size_t n);
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex); /* all of it */
@@ -259,6 +273,13 @@ int lh_exchange_write(struct lh_exchange *ex, const void *p, size_t n);
  * lh_exchange_unlend() was called.  Errors as write's. */
 int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n);
 
+/* The next n octets are drawn from a source, which stays the caller's until
+ * lent_n is 0 again (on_news tells), also since it was dry: what has not left
+ * then counts as not written.  Only where the content-length was declared.
+ * Errors as write's. */
+int lh_exchange_draw_from(struct lh_exchange *ex, struct lh_body_source *source,
+                          size_t n);
+
 /* The next n octets are in a pipe, which stays the caller's and lasts until
  * piped_n is 0 again (on_news tells).  Only where the exchange splices.  Errors
  * as write's. */
@@ -271,14 +292,14 @@ int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n);
  * counted.  Errors as write's. */
 int lh_exchange_skip(struct lh_exchange *ex, uint64_t n);
 
-/* Is something of the handler's still lent? */
+/* Is something of the handler's, or of its source's, still lent? */
 static inline bool lh_exchange_borrows(const struct lh_exchange *ex)
 {
     return ex->response.lent_n && !ex->response.is_page;
 }
 
-/* Takes back what is still lent or in a pipe; the response is aborted if there
- * was any. */
+/* Takes back what is still lent, a source's or in a pipe; the response is
+ * aborted if there was any. */
 void lh_exchange_unlend(struct lh_exchange *ex);
 
 /* Before the end. */

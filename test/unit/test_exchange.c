@@ -1,6 +1,7 @@
 /* The exchange, with the loopback protocol on its other side. */
 #include "http/exchange.h"
 
+#include "base/num.h"
 #include "lhttpd.h"
 #include "lib/heap.h"
 #include "lib/loopback.h"
@@ -385,6 +386,128 @@ static void test_lend(void **state)
     end(&f);
 }
 
+/* Gives its text in pieces, and has nothing when it is at `dry`. */
+struct text_source {
+    struct lh_body_source source;
+    const char *text;
+    size_t at, piece, dry;
+    unsigned asked;
+};
+
+static size_t draw_text(struct lh_body_source *source, uint8_t *out, size_t n)
+{
+    struct text_source *s = LH_OF(source, struct text_source, source);
+
+    s->asked++;
+    if (s->at == s->dry)
+        return 0;
+    n = lh_min(n, lh_min(s->piece, s->dry - s->at));
+    memcpy(out, s->text + s->at, n);
+    s->at += n;
+    return n;
+}
+
+static void test_draw(void **state)
+{
+    struct text_source s = {{draw_text}, "0123456789", 0, 3, 10, 0};
+    struct fixture f;
+    size_t n;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start_with(&f, "content-length", "18"), 0);
+    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 19), LHTTPD_EINVAL);
+    assert_int_equal(write_str(&f, "copied,"), 0);
+    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 10), 0);
+    assert_true(f.l.has_output);
+    assert_int_equal(f.l.queued, 7); /* the source's are nowhere yet */
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 17);
+    assert_int_equal(write_str(&f, "x"), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_lend(f.ex, "x", 1), LHTTPD_ESTATE);
+    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 1), LHTTPD_ESTATE);
+    assert_int_equal(s.asked, 0);
+    /* What was copied goes first. */
+    assert_int_equal(test_loopback_pump(&f.l, 7), 7);
+    assert_int_equal(s.asked, 0);
+    assert_null(lh_exchange_out_peek(f.ex, &n));
+    assert_int_equal(n, 0);
+    assert_int_equal(test_loopback_pump(&f.l, 2), 2);
+    assert_int_equal(test_loopback_pump(&f.l, 9), 3);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 5);
+    assert_int_equal(test_loopback_pump(&f.l, 9), 3);
+    f.news = 0;
+    assert_int_equal(test_loopback_pump(&f.l, 9), 2);
+    assert_true(f.news > 0);
+    assert_null(f.ex->response.source);
+    assert_int_equal(write_str(&f, "!"), 0);
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 9);
+    assert_true(f.l.ended && !f.l.aborted);
+    assert_string_equal(f.l.body, "copied,0123456789!");
+    end(&f);
+}
+
+/* What it could not give is the handler's again, which gives it otherwise. */
+static void test_dry_source(void **state)
+{
+    struct text_source s = {{draw_text}, "0123456789", 0, 10, 4, 0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start_with(&f, "content-length", "10"), 0);
+    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 10), 0);
+    assert_int_equal(test_loopback_pump(&f.l, 100), 4);
+    f.news = 0;
+    assert_int_equal(test_loopback_pump(&f.l, 100), 0);
+    assert_int_equal(f.news, 1);
+    assert_null(f.ex->response.source);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 0);
+    assert_int_equal(lh_exchange_body_sent(f.ex), 4);
+    test_loopback_pump(&f.l, 100);
+    assert_int_equal(s.asked, 2); /* and not again */
+    assert_int_equal(write_str(&f, "456"), 0);
+    s.dry = 10;
+    s.at = 7;
+    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 3), 0);
+    test_loopback_pump(&f.l, 100);
+    test_loopback_pump(&f.l, 100);
+    assert_string_equal(f.l.body, "0123456789");
+    lh_exchange_end(f.ex);
+    test_loopback_pump(&f.l, 100);
+    assert_true(f.l.ended && !f.l.aborted);
+    end(&f);
+}
+
+/* Who takes a source back in the middle cuts the response. */
+static void test_source_taken_back(void **state)
+{
+    struct text_source s = {{draw_text}, "0123456789", 0, 4, 10, 0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, "GET", false);
+    assert_int_equal(start_with(&f, "content-length", "10"), 0);
+    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 10), 0);
+    assert_int_equal(test_loopback_pump(&f.l, 100), 4);
+    lh_exchange_unlend(f.ex);
+    assert_null(f.ex->response.source);
+    test_loopback_pump(&f.l, 100);
+    assert_true(f.l.aborted);
+    end(&f);
+
+    begin(&f, "GET", false);
+    assert_int_equal(start_with(&f, "content-length", "10"), 0);
+    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 6), 0);
+    f.news = 0;
+    test_loopback_gone(&f.l);
+    assert_true(f.news > 0);
+    assert_null(f.ex->response.source);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 0);
+    assert_int_equal(s.asked, 1);
+    end(&f);
+}
+
 /* The loopback protocol takes nothing from pipes: this drops by hand. */
 static void test_pipe(void **state)
 {
@@ -647,6 +770,9 @@ int main(void)
         cmocka_unit_test(test_full_buffer_leaves),
         cmocka_unit_test(test_connection_is_full),
         cmocka_unit_test(test_lend),
+        cmocka_unit_test(test_draw),
+        cmocka_unit_test(test_dry_source),
+        cmocka_unit_test(test_source_taken_back),
         cmocka_unit_test(test_pipe),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_gone),

@@ -1,6 +1,7 @@
 /* An HTTP/1 connection, driven on byte strings. */
 #include "h1/h1_conn.h"
 
+#include "base/num.h"
 #include "lib/driver.h"
 #include "lib/heap.h"
 #include "lib/vectors.h"
@@ -368,6 +369,58 @@ static void test_streaming(void **state)
         stream(i / 2, i % 2, GET, chunked, IDLES);
         stream(i / 2, i % 2, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
                plain, LINGERS);
+    }
+}
+
+/* Gives one octet less each time, and then has none. */
+struct fading_source {
+    struct lh_body_source source;
+    const char *at;
+    size_t n;
+};
+
+static size_t draw_fading(struct lh_body_source *source, uint8_t *out, size_t n)
+{
+    struct fading_source *s = LH_OF(source, struct fading_source, source);
+
+    n = lh_min(n, s->n);
+    memcpy(out, s->at, n);
+    s->at += n;
+    s->n -= s->n > 0;
+    return n;
+}
+
+/* A body that is drawn, behind what was written and before what follows. */
+static void test_drawn(void **state)
+{
+    (void)state;
+    for (size_t room = 1; room < 200; room++) {
+        struct fading_source s = {{draw_fading}, "two two two two two,", 8};
+        struct fixture f;
+
+        begin(&f, idle_handler);
+        f.d.pull_room = room;
+        test_driver_feed_str(&f.d, GET GET);
+        struct lh_exchange *ex = only_exchange(&f.d);
+        start(ex, 200, test_fields(ex, "content-length", "29", (char *)NULL));
+        write_str(ex, "one,");
+        const char *end_of = s.at + 20;
+        while (s.at < end_of) {
+            size_t left = (size_t)(end_of - s.at);
+            assert_int_equal(lh_exchange_draw_from(ex, &s.source, left), 0);
+            test_driver_run(&f.d);
+            assert_null(ex->response.source);
+            assert_int_equal(lh_exchange_out_bytes(ex), 0);
+            s.n = 3;
+        }
+        write_str(ex, "three");
+        lh_exchange_end(ex);
+        test_driver_run(&f.d);
+        assert_true(ex->sent);
+        assert_non_null(
+            strstr(f.d.out, "\r\n\r\none,two two two two two,three"));
+        test_done(ex);
+        end(&f);
     }
 }
 
@@ -1514,6 +1567,7 @@ int main(void)
         cmocka_unit_test(test_pipelined_is_bounded),
         cmocka_unit_test(test_answers_in_order),
         cmocka_unit_test(test_streaming),
+        cmocka_unit_test(test_drawn),
         cmocka_unit_test(test_chunk_size_is_kept),
         cmocka_unit_test(test_trailers_need_chunks),
         cmocka_unit_test(test_response_heads),

@@ -2,6 +2,7 @@
  * Flow control of HTTP/2, both ways (RFC 9113, 5.2 and 6.9): the client's
  * windows are never exceeded, ours follow what the handlers have read.
  */
+#include "base/num.h"
 #include "lib/h2client.h"
 
 #include <setjmp.h>
@@ -163,6 +164,98 @@ static void test_frames_fill_records(void **state)
     test_h2_say(&h, "HEADERS eh 1 GET");
     assert_true(test_h2_count(&h, "DATA 1 #16375\n") >= 2);
     assert_true(test_h2_count(&h, "DATA 1") <= 5);
+    test_h2_deinit(&h);
+}
+
+/* --- what is drawn -------------------------------------------------------- */
+
+#define DRAWN_BYTES 200000
+
+/* One for each request; every fourth time it is dry. */
+struct pattern_source {
+    struct lh_body_source source;
+    size_t at;
+    unsigned asked;
+};
+
+static struct pattern_source sources[2];
+
+static size_t draw_pattern(struct lh_body_source *source, uint8_t *out,
+                           size_t n)
+{
+    struct pattern_source *s = LH_OF(source, struct pattern_source, source);
+
+    if (++s->asked % 4 == 0)
+        return 0;
+    n = lh_min(n, 5000);
+    memcpy(out, pattern + s->at, n);
+    s->at += n;
+    return n;
+}
+
+/* Where its source is dry it writes an octet itself. */
+static void drawing_handler(struct test_driver *d, struct lh_exchange *ex)
+{
+    struct pattern_source *s = &sources[ex->request.path.p[1] - '0'];
+    struct lh_fields fields;
+
+    (void)d;
+    if (ex->response.state == LH_RESPONSE_NONE) {
+        fields = test_fields(ex, "content-length", "200000", (char *)NULL);
+        *s = (struct pattern_source){.source.draw = draw_pattern};
+        assert_int_equal(lh_exchange_start(ex, 200, &fields), 0);
+    }
+    if (ex->response.source || ex->response.state != LH_RESPONSE_STARTED)
+        return;
+    if (s->at < DRAWN_BYTES)
+        assert_int_equal(lh_exchange_write(ex, pattern + s->at++, 1), 0);
+    if (s->at < DRAWN_BYTES) {
+        assert_int_equal(
+            lh_exchange_draw_from(ex, &s->source, DRAWN_BYTES - s->at), 0);
+        return;
+    }
+    lh_exchange_end(ex);
+    test_done(ex);
+}
+
+/* In records of every size.  Who is dry keeps nobody from being served. */
+static void test_drawn(void **state)
+{
+    static const size_t rooms[] = {10, 1033, 16384, 65536};
+    struct test_h2 h;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        begin(&h, 0, false, false);
+        h.d.handler = drawing_handler;
+        h.d.pull_room = rooms[i];
+        test_h2_say(&h, "SETTINGS - 0 x0004 u1000000\n"
+                        "WINDOW_UPDATE - 0 u1000000\n"
+                        "HEADERS eh 1 GET/0\nHEADERS eh 3 GET/1");
+        assert_int_equal(h.data_bytes, 2 * DRAWN_BYTES);
+        assert_int_equal(test_h2_count(&h, "DATA 1 end"), 1);
+        assert_int_equal(test_h2_count(&h, "DATA 3 end"), 1);
+        assert_false(test_h2_got(&h, "RST_STREAM"));
+        test_h2_deinit(&h);
+    }
+}
+
+/* No octet is drawn that the client's window does not take. */
+static void test_drawn_as_windows_allow(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 0, false, false);
+    h.d.handler = drawing_handler;
+    test_h2_say(&h, "SETTINGS - 0 x0004 u10\nHEADERS eh 1 GET/0");
+    assert_int_equal(h.data_bytes, 10);
+    assert_int_equal(sources[0].at, 10);
+    test_h2_say(&h, "WINDOW_UPDATE - 1 u1");
+    assert_int_equal(sources[0].at, 11);
+    assert_memory_equal(h.body, pattern, 11);
+    test_h2_say(&h, "RST_STREAM - 1 u8");
+    assert_int_equal(sources[0].asked, 2);
     test_h2_deinit(&h);
 }
 
@@ -520,6 +613,8 @@ int main(void)
         cmocka_unit_test(test_connection_window),
         cmocka_unit_test(test_octets_are_right),
         cmocka_unit_test(test_frames_fill_records),
+        cmocka_unit_test(test_drawn),
+        cmocka_unit_test(test_drawn_as_windows_allow),
         cmocka_unit_test(test_download_in_pieces),
         cmocka_unit_test(test_downloads_cancelled),
         cmocka_unit_test(test_flood_after_download),

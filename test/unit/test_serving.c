@@ -13,6 +13,7 @@
 #include "lib/live.h"
 #include "lib/loopback.h"
 #include "os/clock.h"
+#include "os/error.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -31,6 +32,21 @@ static struct test_loopback loop;
 static struct lh_files_options options;
 static uint64_t declared; /* the content-length, which the exchange takes out */
 static unsigned others;   /* requests that "another" has answered */
+
+ssize_t __real_lh_aio_read_cached(int fd, void *p, size_t room,
+                                  uint64_t offset);
+ssize_t __wrap_lh_aio_read_cached(int fd, void *p, size_t room,
+                                  uint64_t offset);
+
+static unsigned refuse_cached; /* as if that many pieces were not in memory */
+
+ssize_t __wrap_lh_aio_read_cached(int fd, void *p, size_t room, uint64_t offset)
+{
+    if (refuse_cached == 0)
+        return __real_lh_aio_read_cached(fd, p, room, offset);
+    refuse_cached--;
+    return LH_SYS_EAGAIN;
+}
 
 static void put(const char *name, const char *text, size_t n)
 {
@@ -396,6 +412,79 @@ static void changing(void **state)
     tear_down_context();
 }
 
+/* --- what is read when it leaves ------------------------------------------ */
+
+/* Until the response offers the rest of a file. */
+static void begin_drawn(const char *const *fields)
+{
+    begin("GET", "/long", fields);
+    test_loopback_pump(&loop, 1000);
+    assert_non_null(loop.ex->response.source);
+}
+
+/* Of a long body in the page cache little is held: it is read when it leaves,
+ * and what the protocol does not take is not read. */
+static void drawn(void **state)
+{
+    (void)state;
+    set_up_context("threads", false);
+    begin_drawn(NULL);
+    assert_true(loop.ex->response.bytes.n < 32768);
+    finish(SIZE_MAX);
+    assert_whole();
+
+    begin_drawn((const char *const[]){"range", "bytes=100-250000", NULL});
+    finish(5000);
+    assert_int_equal(loop.status, 206);
+    assert_int_equal(loop.body_n, 249901);
+    assert_memory_equal(loop.body, long_text + 100, 249901);
+    test_loopback_deinit(&loop);
+    tear_down_context();
+}
+
+/* What leaves the page cache meanwhile is read by an operation, and what comes
+ * behind it is drawn again. */
+static void drawn_in_part(void **state)
+{
+    (void)state;
+    set_up_context("threads", false);
+    begin_drawn(NULL);
+    uint64_t done = lh_count_get(&t.ctx.counters.operations_done);
+    refuse_cached = 2;
+    finish(SIZE_MAX);
+    assert_int_equal(refuse_cached, 0);
+    assert_int_equal(lh_count_get(&t.ctx.counters.operations_done), done + 1);
+    assert_whole();
+    tear_down_context();
+}
+
+/* The client goes, the file shrinks, the server stops. */
+static void drawn_in_vain(void **state)
+{
+    int fds = test_live_fds();
+
+    (void)state;
+    set_up_context("threads", false);
+    begin_drawn(NULL);
+    test_loopback_gone(&loop);
+    finish(SIZE_MAX);
+    test_loopback_deinit(&loop);
+
+    begin_drawn(NULL);
+    assert_int_equal(truncate(test_live_path("long"), 50000), 0);
+    finish(SIZE_MAX);
+    assert_true(loop.aborted);
+    assert_non_null(strstr(t.last_log, "'long' became shorter"));
+    test_loopback_deinit(&loop);
+    put("long", long_text, sizeof(long_text));
+
+    begin_drawn(NULL);
+    test_loopback_deinit(&loop); /* the protocol lets go first */
+    lh_served_run(&served);
+    tear_down_context();
+    assert_int_equal(test_live_fds(), fds);
+}
+
 /* --- validators ----------------------------------------------------------- */
 
 static const char *etag_of(const char *target)
@@ -617,12 +706,14 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_once),     cmocka_unit_test(by_operations),
-        cmocka_unit_test(by_uring),    cmocka_unit_test(long_ones),
-        cmocka_unit_test(parts),       cmocka_unit_test(changing),
-        cmocka_unit_test(entity_tags), cmocka_unit_test(with_options),
-        cmocka_unit_test(any_path),    cmocka_unit_test(lists),
-        cmocka_unit_test(clients_go),  cmocka_unit_test(without_memory),
+        cmocka_unit_test(at_once),        cmocka_unit_test(by_operations),
+        cmocka_unit_test(by_uring),       cmocka_unit_test(long_ones),
+        cmocka_unit_test(parts),          cmocka_unit_test(changing),
+        cmocka_unit_test(drawn),          cmocka_unit_test(drawn_in_part),
+        cmocka_unit_test(drawn_in_vain),  cmocka_unit_test(entity_tags),
+        cmocka_unit_test(with_options),   cmocka_unit_test(any_path),
+        cmocka_unit_test(lists),          cmocka_unit_test(clients_go),
+        cmocka_unit_test(without_memory),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);
