@@ -148,18 +148,29 @@ static void begin(const char *method, const char *target,
 }
 
 /* At most `most` octets at a time. */
+static void step(size_t most)
+{
+    declared = loop.ex->response.content_length;
+    if (test_loopback_pump(&loop, most)) {
+        lh_served_run(&served);
+    } else if (!loop.ended && !loop.aborted) {
+        if (lh_aio_pending(t.ctx.aio))
+            wait_for_operations();
+        lh_served_run(&served);
+    }
+}
+
 static void finish(size_t most)
 {
-    while (!loop.ended && !loop.aborted) {
-        declared = loop.ex->response.content_length;
-        if (test_loopback_pump(&loop, most))
-            lh_served_run(&served);
-        else if (!loop.ended && !loop.aborted) {
-            if (lh_aio_pending(t.ctx.aio))
-                wait_for_operations();
-            lh_served_run(&served);
-        }
-    }
+    while (!loop.ended && !loop.aborted)
+        step(most);
+}
+
+/* Until the file is open, which may take operations, and its length is told. */
+static void until_it_starts(void)
+{
+    while (!loop.started)
+        step(1000);
 }
 
 static void set_up_context(const char *way, bool remote)
@@ -386,7 +397,7 @@ static void changing(void **state)
     (void)state;
     set_up_context("threads", false);
     begin("GET", "/long", NULL);
-    test_loopback_pump(&loop, 1000);
+    until_it_starts();
     assert_int_equal(truncate(test_live_path("long"), 100000), 0);
     finish(SIZE_MAX);
     assert_true(loop.aborted);
@@ -395,7 +406,7 @@ static void changing(void **state)
 
     put("long", long_text, sizeof(long_text));
     begin("GET", "/long", NULL);
-    test_loopback_pump(&loop, 1000);
+    until_it_starts();
     assert_int_equal(truncate(test_live_path("long"), LONG_N + 5), 0);
     finish(SIZE_MAX);
     assert_whole();
@@ -403,7 +414,7 @@ static void changing(void **state)
     /* Another one takes its name. */
     put("long", long_text, sizeof(long_text));
     begin("GET", "/long", NULL);
-    test_loopback_pump(&loop, 1000);
+    until_it_starts();
     put_text("other", "other");
     move("other", "long");
     finish(SIZE_MAX);
