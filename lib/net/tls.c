@@ -18,11 +18,11 @@
 #include "net/tls.h"
 
 #include "base/trace.h"
-#include "net/alert.h"
 #include "net/away.h"
 #include "net/chunk.h"
 #include "net/early.h"
 #include "net/engine.h"
+#include "net/hello_part.h"
 #include "net/tls_context.h"
 #include "net/tls_failure.h"
 #include "os/error.h"
@@ -33,9 +33,6 @@
 #include <string.h>
 
 #define RECORD_ALERT 21 /* RFC 5246, A.1 */
-
-/* Octets of a ClientHello; usual are 200 to 2000. */
-#define HELLO_BYTES_MAX (20 << 10)
 
 /* Why a connection failed. */
 #define NO_MEMORY "no memory"
@@ -78,16 +75,15 @@ struct tls {
     struct lh_tls_context *context;
     br_ssl_engine_context *engine; /* the context's */
     enum phase phase;
-    bool agreed;            /* the handshake succeeded */
-    bool closing;           /* our close_notify was asked for */
-    bool shut;              /* our FIN is sent */
-    size_t written;         /* octets of application data: see early.h */
-    struct lh_chunk raw;    /* what the engine did not take yet */
-    struct lh_chunk flight; /* what the handshake has to send */
-    struct alert alert;     /* looked at before the engine takes it */
-    void *input, *output;   /* record buffers; NULL: not held */
-    uint8_t *hello;         /* PHASE_FRESH: what came of the ClientHello */
-    size_t hello_n;
+    bool agreed;                /* the handshake succeeded */
+    bool closing;               /* our close_notify was asked for */
+    bool shut;                  /* our FIN is sent */
+    size_t written;             /* octets of application data: see early.h */
+    struct lh_chunk raw;        /* what the engine did not take yet */
+    struct lh_chunk flight;     /* what the handshake has to send */
+    struct alert alert;         /* looked at before the engine takes it */
+    void *input, *output;       /* record buffers; NULL: not held */
+    struct lh_hello_part hello; /* PHASE_FRESH: what came of the ClientHello */
     struct lh_transport *plain; /* PHASE_PLAIN */
     struct lh_away away;
     bool aside;   /* steps of this handshake are for helpers */
@@ -123,8 +119,8 @@ static void tls_check(const struct tls *tls)
     assert(lh_engine_has_buffers(tls->engine, tls->input, tls->output));
     if (phase == PHASE_FRESH || phase == PHASE_PLAIN)
         assert(!tls->input && !tls->output && !tls->flight.p && !tls->agreed);
-    assert(!tls->hello || phase == PHASE_FRESH || lost);
-    assert(tls->hello ? tls->hello_n > 0 : tls->hello_n == 0);
+    assert(!tls->hello.p || phase == PHASE_FRESH || lost);
+    assert(tls->hello.p ? tls->hello.n > 0 : tls->hello.n == 0);
     assert((tls->plain != NULL) == (phase == PHASE_PLAIN));
     assert(phase != PHASE_HANDSHAKE || !tls->agreed);
     assert(phase != PHASE_OPEN || tls->agreed);
@@ -528,41 +524,11 @@ static bool is_stalled(const struct tls *tls)
 
 /* --- Input ------------------------------------------------------------ */
 
-/* What came of a ClientHello waits for the rest in a block of its own: a chunk
- * is large for a client that is slow, or means ill. */
-static bool hello_keep(struct tls *tls)
-{
-    tls->hello = lh_memdup(tls->raw.p, tls->raw.to);
-    if (!tls->hello)
-        return false;
-    tls->hello_n = tls->raw.to;
-    lh_chunk_give(tls->base.pools, &tls->raw);
-    return true;
-}
-
-/* The engine has it, or nobody will want it any more. */
-static void hello_forget(struct tls *tls)
-{
-    lh_free(tls->hello);
-    tls->hello = NULL;
-    tls->hello_n = 0;
-}
-
 static enum lh_net hello_wait(struct tls *tls)
 {
-    if (tls->raw.to >= HELLO_BYTES_MAX) {
-        lh_alert_too_long(&tls->base);
-        return tls_lose(tls, "the client's first message is too long");
-    }
-    return hello_keep(tls) ? LH_NET_AGAIN : tls_lose(tls, NO_MEMORY);
-}
+    const char *why = lh_hello_part_keep(&tls->hello, &tls->base, &tls->raw);
 
-/* To the beginning of the chunk, where there is room for it. */
-static void hello_restore(struct tls *tls)
-{
-    memcpy(tls->raw.p, tls->hello, tls->hello_n);
-    tls->raw.to = tls->hello_n;
-    hello_forget(tls);
+    return why ? tls_lose(tls, why) : LH_NET_AGAIN;
 }
 
 /* One read from the socket, behind what there is of a ClientHello; OK: there is
@@ -573,15 +539,9 @@ static enum lh_net raw_receive(struct tls *tls)
 
     if (!lh_chunk_hold(tls->base.pools, raw))
         return tls_lose(tls, NO_MEMORY);
-    ssize_t n = lh_net_receive(&tls->base, raw->p + tls->hello_n,
-                               LH_NET_CHUNK_BYTES - tls->hello_n);
-    if (n > 0) {
-        if (tls->hello)
-            hello_restore(tls);
-        raw->to += (size_t)n;
+    ssize_t n = lh_hello_part_receive(&tls->hello, &tls->base, raw);
+    if (n > 0)
         return LH_NET_OK;
-    }
-    lh_chunk_give(tls->base.pools, raw);
     if (n == 0)
         return LH_NET_EOF;
     return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tls_lose_socket(tls, n);
@@ -869,7 +829,7 @@ static void tls_free(struct lh_transport *t)
     }
     if (tls->plain)
         tls->plain->ops->free(tls->plain);
-    hello_forget(tls);
+    lh_hello_part_forget(&tls->hello);
     lh_chunk_give(tls->base.pools, &tls->raw);
     lh_chunk_give(tls->base.pools, &tls->flight);
     input_give(tls);

@@ -114,8 +114,7 @@ struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared)
     if (!worker)
         return NULL;
     worker->shared = shared;
-    worker->creds = lh_creds_share(shared->creds);
-    atomic_init(&worker->given, NULL);
+    lh_held_creds_init(&worker->held, shared->creds);
     lh_pool_init(&worker->inputs, BR_SSL_BUFSIZE_INPUT, BUFFERS_KEPT);
     lh_pool_init(&worker->outputs, BR_SSL_BUFSIZE_OUTPUT, BUFFERS_KEPT);
     return worker;
@@ -127,8 +126,7 @@ void lh_tls_worker_free(struct lh_tls_worker *worker)
     if (!worker)
         return;
     assert(worker->out == 0);
-    lh_creds_free(atomic_exchange(&worker->given, NULL));
-    lh_creds_free(worker->creds);
+    lh_held_creds_deinit(&worker->held);
     while (worker->idle) {
         struct lh_tls_context *context = worker->idle;
         worker->idle = context->next;
@@ -144,15 +142,12 @@ void lh_tls_worker_free(struct lh_tls_worker *worker)
 
 void lh_tls_worker_give(struct lh_tls_worker *worker, struct lh_creds *creds)
 {
-    lh_creds_free(atomic_exchange(&worker->given, lh_creds_share(creds)));
+    lh_held_creds_give(&worker->held, creds);
 }
 
 void lh_tls_worker_take(struct lh_tls_worker *worker)
 {
-    if (!atomic_load_explicit(&worker->given, memory_order_acquire))
-        return;
-    lh_creds_free(worker->creds);
-    worker->creds = atomic_exchange(&worker->given, NULL);
+    lh_held_creds_take(&worker->held);
 }
 
 /* --- contexts ------------------------------------------------------------- */
@@ -358,10 +353,10 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
     context->hello = lh_memdup(hello, sizeof(*hello));
     if (!context->hello)
         return false;
-    lh_policy_begin(&context->policy, worker->creds, context->hello->name);
+    lh_policy_begin(&context->policy, worker->held.creds, context->hello->name);
     context->session.server_name = context->hello->name;
     context->session.is_new = false;
-    if (!begin_auth(context, lh_creds_client_ca(worker->creds)))
+    if (!begin_auth(context, lh_creds_client_ca(worker->held.creds)))
         return false;
     br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
                                    BR_SSL_BUFSIZE_INPUT, output,

@@ -7,13 +7,13 @@
 
 #include "base/mem.h"
 #include "net/client_auth.h"
+#include "net/held_creds.h"
 #include "net/hello.h"
 #include "net/policy.h"
 #include "net/session.h"
 #include "net/tls.h"
 
 #include <bearssl.h>
-#include <stdatomic.h>
 
 struct lh_tls_context {
     br_ssl_server_context server;
@@ -33,8 +33,7 @@ void lh_tls_engine_set_up(br_ssl_engine_context *engine);
 
 struct lh_tls_worker {
     struct lh_tls_shared *shared;
-    struct lh_creds *creds;           /* a share, for handshakes that begin */
-    _Atomic(struct lh_creds *) given; /* a share of newer ones, or NULL */
+    struct lh_held_creds held;
     struct lh_tls_context *idle;
     unsigned idle_n, out;
     struct lh_pool inputs, outputs; /* record buffers */

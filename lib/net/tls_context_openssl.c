@@ -287,8 +287,7 @@ struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared)
     if (!worker)
         return NULL;
     worker->shared = shared;
-    worker->creds = lh_creds_share(shared->creds);
-    atomic_init(&worker->given, NULL);
+    lh_held_creds_init(&worker->held, shared->creds);
     lh_pool_init(&worker->records, LH_TLS_RECORD_BYTES, RECORDS_KEPT);
     worker->ctx = context_make(worker);
     if (!worker->ctx || !sealing_key(worker)) {
@@ -304,8 +303,7 @@ void lh_tls_worker_free(struct lh_tls_worker *worker)
     if (!worker)
         return;
     assert(worker->out == 0);
-    lh_creds_free(atomic_exchange(&worker->given, NULL));
-    lh_creds_free(worker->creds);
+    lh_held_creds_deinit(&worker->held);
     SSL_CTX_free(worker->ctx);
     lh_pool_deinit(&worker->records);
     OPENSSL_cleanse(&worker->sealing, sizeof(worker->sealing));
@@ -316,15 +314,12 @@ void lh_tls_worker_free(struct lh_tls_worker *worker)
 
 void lh_tls_worker_give(struct lh_tls_worker *worker, struct lh_creds *creds)
 {
-    lh_creds_free(atomic_exchange(&worker->given, lh_creds_share(creds)));
+    lh_held_creds_give(&worker->held, creds);
 }
 
 void lh_tls_worker_take(struct lh_tls_worker *worker)
 {
-    if (!atomic_load_explicit(&worker->given, memory_order_acquire))
-        return;
-    lh_creds_free(worker->creds);
-    worker->creds = atomic_exchange(&worker->given, NULL);
+    lh_held_creds_take(&worker->held);
 }
 
 /* --- one connection's ----------------------------------------------------- */

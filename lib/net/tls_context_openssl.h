@@ -8,17 +8,15 @@
 #include "base/mem.h"
 #include "net/bio_openssl.h"
 #include "net/handshake_openssl.h"
+#include "net/held_creds.h"
 #include "net/ticket_keys.h"
 #include "net/tls.h"
-
-#include <stdatomic.h>
 
 #define LH_TLS_RECORD_BYTES 16384 /* of application data (RFC 8446, 5.1) */
 
 struct lh_tls_worker {
     struct lh_tls_shared *shared;
-    struct lh_creds *creds;           /* a share, for handshakes that begin */
-    _Atomic(struct lh_creds *) given; /* a share of newer ones, or NULL */
+    struct lh_held_creds held;
     SSL_CTX *ctx;
     struct lh_ticket_key sealing; /* the newest that it has seen */
     struct lh_pool records;       /* LH_TLS_RECORD_BYTES */

@@ -15,9 +15,9 @@
  * is lent, and OpenSSL its own buffers when a record ends.
  */
 #include "base/trace.h"
-#include "net/alert.h"
 #include "net/away.h"
 #include "net/early.h"
+#include "net/hello_part.h"
 #include "net/tls_context_openssl.h"
 #include "net/tls_failure_openssl.h"
 #include "os/error.h"
@@ -32,9 +32,6 @@
 #define RECORD_HANDSHAKE   22
 #define ALERT_RECORD_BYTES 7 /* not enciphered */
 #define ALERT_AT           6 /* where its number is */
-
-/* Octets of a ClientHello; usual are 200 to 2000. */
-#define HELLO_BYTES_MAX (20 << 10)
 
 /* What records add to the octets in one buffer, even where the client wants
  * them small (RFC 6066, 4), and what OpenSSL may have to say besides. */
@@ -76,12 +73,11 @@ struct tls {
     bool stalled;    /* OpenSSL has an answer that found no room */
     bool is_garbage; /* what came first was no ClientHello */
     struct lh_tls_ends ends;
-    uint8_t *input;  /* a record; NULL: not held */
-    size_t from, to; /* what was not consumed of it */
-    uint8_t *output; /* what is being written; NULL: not held */
-    size_t written;  /* octets of application data: see early.h */
-    uint8_t *hello;  /* PHASE_FRESH: what came of the ClientHello */
-    size_t hello_n;
+    uint8_t *input;             /* a record; NULL: not held */
+    size_t from, to;            /* what was not consumed of it */
+    uint8_t *output;            /* what is being written; NULL: not held */
+    size_t written;             /* octets of application data: see early.h */
+    struct lh_hello_part hello; /* PHASE_FRESH: what came of the ClientHello */
     struct lh_handshake *handshake; /* until it has succeeded, or NULL */
     char *server_name;              /* from then on; NULL: none was sent */
     struct lh_client_cert *client;  /* likewise; NULL: none was asked for */
@@ -120,8 +116,8 @@ static void tls_check(const struct tls *tls)
     assert(tls->input || tls->to == 0);
     if (phase == PHASE_FRESH || phase == PHASE_PLAIN)
         assert(!tls->ssl && !tls->input && !tls->output && !tls->ends.flight.p);
-    assert(!tls->hello || phase == PHASE_FRESH || lost);
-    assert(tls->hello ? tls->hello_n > 0 : tls->hello_n == 0);
+    assert(!tls->hello.p || phase == PHASE_FRESH || lost);
+    assert(tls->hello.p ? tls->hello.n > 0 : tls->hello.n == 0);
     assert((tls->plain != NULL) == (phase == PHASE_PLAIN));
     assert(phase != PHASE_HANDSHAKE || (tls->handshake && !tls->agreed));
     assert(phase != PHASE_OPEN || (tls->agreed && !tls->handshake));
@@ -361,35 +357,12 @@ static enum lh_net pump(struct tls *tls)
     return got == LH_NET_OK ? read_record(tls) : got;
 }
 
-/* What came of a ClientHello waits for the rest in a block of its own: a chunk
- * is large for a client that is slow, or means ill. */
-static bool hello_keep(struct tls *tls)
-{
-    struct lh_chunk *raw = &tls->ends.raw;
-
-    tls->hello = lh_memdup(raw->p, raw->to);
-    if (!tls->hello)
-        return false;
-    tls->hello_n = raw->to;
-    lh_chunk_give(tls->base.pools, raw);
-    return true;
-}
-
-/* OpenSSL has it, or nobody will want it any more. */
-static void hello_forget(struct tls *tls)
-{
-    lh_free(tls->hello);
-    tls->hello = NULL;
-    tls->hello_n = 0;
-}
-
 static enum lh_net hello_wait(struct tls *tls)
 {
-    if (tls->ends.raw.to >= HELLO_BYTES_MAX) {
-        lh_alert_too_long(&tls->base);
-        return tls_lose(tls, "the client's first message is too long");
-    }
-    return hello_keep(tls) ? LH_NET_AGAIN : tls_lose(tls, NO_MEMORY);
+    const char *why =
+        lh_hello_part_keep(&tls->hello, &tls->base, &tls->ends.raw);
+
+    return why ? tls_lose(tls, why) : LH_NET_AGAIN;
 }
 
 /* One read from the socket, behind what there is of a ClientHello; OK: there is
@@ -400,16 +373,9 @@ static enum lh_net raw_receive(struct tls *tls)
 
     if (!lh_chunk_hold(tls->base.pools, raw))
         return tls_lose(tls, NO_MEMORY);
-    ssize_t n = lh_net_receive(&tls->base, raw->p + tls->hello_n,
-                               LH_NET_CHUNK_BYTES - tls->hello_n);
-    if (n > 0) {
-        if (tls->hello)
-            memcpy(raw->p, tls->hello, tls->hello_n);
-        raw->to = tls->hello_n + (size_t)n;
-        hello_forget(tls);
+    ssize_t n = lh_hello_part_receive(&tls->hello, &tls->base, raw);
+    if (n > 0)
         return LH_NET_OK;
-    }
-    lh_chunk_give(tls->base.pools, raw);
     if (n == 0)
         return LH_NET_EOF;
     return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tls_lose_socket(tls, n);
@@ -421,7 +387,7 @@ static enum lh_net begin_handshake(struct tls *tls,
     struct lh_tls_worker *worker = worker_of(tls);
 
     lh_tls_worker_take(worker);
-    tls->handshake = lh_handshake_new(worker->creds, hello);
+    tls->handshake = lh_handshake_new(worker->held.creds, hello);
     if (!tls->handshake)
         return tls_lose(tls, NO_MEMORY);
     tls->handshake->pauses = tls->base.pools->crew != NULL;
@@ -677,7 +643,7 @@ static void tls_free(struct lh_transport *t)
     if (tls->plain)
         tls->plain->ops->free(tls->plain);
     lh_tls_ssl_free(worker_of(tls), tls->ssl);
-    hello_forget(tls);
+    lh_hello_part_forget(&tls->hello);
     lh_chunk_give(tls->base.pools, &tls->ends.raw);
     lh_chunk_give(tls->base.pools, &tls->ends.flight);
     record_give(tls, &tls->input);
