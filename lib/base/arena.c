@@ -8,7 +8,7 @@
  */
 #include "base/arena.h"
 
-#include <stdalign.h>
+#include <assert.h>
 
 /* With its head and the C library's, a block stays below 2 KiB; the first one
  * is small, since what outgrows the storage often does so by a little. */
@@ -48,7 +48,7 @@ static void free_block(struct lh_arena *a)
 }
 
 void lh_arena_init(struct lh_arena *a, struct lh_arena_pools *pools,
-                   void *first, size_t first_bytes)
+                   void *first, uint32_t first_bytes)
 {
     *a = (struct lh_arena){
         .pools = pools, .first = first, .first_bytes = first_bytes};
@@ -60,6 +60,7 @@ void lh_arena_reset(struct lh_arena *a)
     while (a->more)
         free_block(a);
     a->allocated = 0;
+    a->loose = false;
     a->at = a->first;
     a->end = a->first ? a->first + a->first_bytes : NULL;
 }
@@ -97,6 +98,7 @@ static bool add_block(struct lh_arena *a, size_t n, size_t spare)
     block->next = a->more;
     a->more = block;
     a->allocated += bytes;
+    a->loose = true;
     a->at = block->bytes;
     a->end = block->bytes + bytes;
     return true;
@@ -173,4 +175,79 @@ bool lh_arena_grow(struct lh_arena *a, char **p, size_t n, size_t add)
     *p = a->at;
     a->at += n + add;
     return true;
+}
+
+/* --- packing -------------------------------------------------------------- */
+
+void lh_arena_pack_init(struct lh_arena_pack *pack, struct lh_arena *a)
+{
+    assert(a->first_bytes <= sizeof(pack->first));
+    pack->arena = a;
+    pack->block = NULL;
+    pack->copies = false;
+    pack->first_n = pack->block_n = 0;
+}
+
+/* Where n bytes go behind *used others. */
+static size_t next_place(size_t *used, size_t n, size_t align)
+{
+    size_t at = (*used + align - 1) & ~(align - 1);
+
+    *used = at + n;
+    return at;
+}
+
+/* Whatever fits is put into the storage; its bytes are kept aside until the old
+ * ones are not needed any more. */
+void *lh_arena_pack_add(struct lh_arena_pack *pack, const void *p, size_t n,
+                        size_t align)
+{
+    const struct lh_arena *a = pack->arena;
+    size_t first_n = pack->first_n, at = next_place(&first_n, n, align);
+    bool first = first_n <= a->first_bytes;
+
+    if (first)
+        pack->first_n = first_n;
+    else
+        at = next_place(&pack->block_n, n, align);
+    if (!pack->copies)
+        return (void *)(uintptr_t)p;
+    if (n)
+        memcpy((first ? pack->first : pack->block->bytes) + at, p, n);
+    return (first ? a->first : pack->block->bytes) + at;
+}
+
+void *lh_arena_pack_aside(struct lh_arena_pack *pack, void *p)
+{
+    const struct lh_arena *a = pack->arena;
+    bool first = pack->copies && (char *)p >= a->first &&
+                 (char *)p < a->first + a->first_bytes;
+
+    return first ? pack->first + ((char *)p - a->first) : p;
+}
+
+bool lh_arena_pack_begin(struct lh_arena_pack *pack)
+{
+    if (pack->block_n) {
+        pack->block = lh_alloc(sizeof(*pack->block) + pack->block_n);
+        if (!pack->block)
+            return false;
+        *pack->block = (struct lh_arena_block){.next = NULL};
+    }
+    pack->copies = true;
+    pack->first_n = pack->block_n = 0;
+    return true;
+}
+
+void lh_arena_pack_end(struct lh_arena_pack *pack)
+{
+    struct lh_arena *a = pack->arena;
+
+    lh_arena_reset(a);
+    if (pack->first_n)
+        memcpy(a->first, pack->first, pack->first_n);
+    if (a->at)
+        a->at += pack->first_n;
+    a->more = pack->block;
+    a->allocated = pack->block_n;
 }

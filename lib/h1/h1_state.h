@@ -63,8 +63,10 @@ struct lh_h1 {
     struct lh_exchange *ex; /* the current one */
     struct lh_exchange *unsent; /* pulled, and its handler waits for sent */
     struct lh_buf queue;        /* output that goes before ex's */
-    struct lh_h1_head head;
-    struct lh_h1_body body;
+    union {
+        struct lh_h1_head head; /* HEAD, until it is whole */
+        struct lh_h1_body body; /* BODY, DISCARD */
+    };
     struct lh_h1_pace pace;
 };
 

@@ -369,7 +369,7 @@ void lh_exchange_head_leaves(struct lh_exchange *ex)
 {
     ex->response.head_left = true;
     ex->head_us = ex->ctx->now_us;
-    if (ex->response.no_body)
+    if (ex->response.no_body || ex->upgraded)
         tell_handler(ex);
 }
 

@@ -11,6 +11,42 @@
 
 #include <limits.h>
 
+const struct lh_str lh_usual_names[LH_USUAL_NAMES] = {
+    {"accept", 6},
+    {"accept-encoding", 15},
+    {"accept-language", 15},
+    {"authorization", 13},
+    {"cache-control", 13},
+    {"connection", 10},
+    {"content-length", 14},
+    {"content-type", 12},
+    {"cookie", 6},
+    {"if-modified-since", 17},
+    {"if-none-match", 13},
+    {"origin", 6},
+    {"pragma", 6},
+    {"priority", 8},
+    {"range", 5},
+    {"referer", 7},
+    {"sec-ch-ua", 9},
+    {"sec-ch-ua-mobile", 16},
+    {"sec-ch-ua-platform", 18},
+    {"sec-fetch-dest", 14},
+    {"sec-fetch-mode", 14},
+    {"sec-fetch-site", 14},
+    {"sec-fetch-user", 14},
+    {"sec-websocket-extensions", 24},
+    {"sec-websocket-key", 17},
+    {"sec-websocket-protocol", 22},
+    {"sec-websocket-version", 21},
+    {"te", 2},
+    {"upgrade", 7},
+    {"upgrade-insecure-requests", 25},
+    {"user-agent", 10},
+    {"x-forwarded-for", 15},
+    {"x-requested-with", 16},
+};
+
 /* An array that is outgrown stays in the arena until that goes: all of them
  * together are no longer than the last one. */
 bool lh_fields_add(struct lh_fields *f, struct lh_arena *a, struct lh_str name,

@@ -31,6 +31,10 @@ const struct lh_field *lh_fields_find(const struct lh_fields *f,
 struct lh_str lh_fields_join(const struct lh_fields *f, struct lh_arena *a,
                              struct lh_str name, bool *failed);
 
+/* Names that requests usually have, for those that keep many. */
+#define LH_USUAL_NAMES 33
+extern const struct lh_str lh_usual_names[LH_USUAL_NAMES];
+
 /* A token's octets in lower case; 0: no part of one (RFC 9110, 5.6.2). */
 extern const uint8_t lh_token_lower[256];
 

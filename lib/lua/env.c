@@ -7,42 +7,8 @@
 #include "http/request_id.h"
 #include "lua/task.h"
 
-/* Usual names of request fields: kept, so that a request makes no new ones. */
-static const char *const common_names[] = {
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "if-modified-since",
-    "if-none-match",
-    "origin",
-    "pragma",
-    "priority",
-    "range",
-    "referer",
-    "sec-ch-ua",
-    "sec-ch-ua-mobile",
-    "sec-ch-ua-platform",
-    "sec-fetch-dest",
-    "sec-fetch-mode",
-    "sec-fetch-site",
-    "sec-fetch-user",
-    "te",
-    "upgrade-insecure-requests",
-    "user-agent",
-    "x-forwarded-for",
-    "x-requested-with",
-};
-
 /* Longer strings are hardly repeated, or are cheap beside what they cost. */
 #define CACHED_BYTES 128
-
-#define COMMON_NAMES (sizeof(common_names) / sizeof(common_names[0]))
 
 /* Short names of pseudo-fields; a client's own field of such a name would be
  * mistaken for one. */
@@ -94,8 +60,8 @@ void lh_env_constants(lua_State *L, const struct lh_vm *vm)
     constant(L, LH_CONST_PATH, ":path");
     constant(L, LH_CONST_SCHEME, ":scheme");
     constant(L, LH_CONST_AUTHORITY, ":authority");
-    for (size_t i = 0; i < COMMON_NAMES; i++)
-        constant(L, LH_CONST_COMMON + (int)i, common_names[i]);
+    for (int i = 0; i < LH_USUAL_NAMES; i++)
+        constant(L, LH_CONST_COMMON + i, lh_usual_names[i].p);
     for (int i = 0; i < LH_VM_CACHE; i++)
         constant(L, LH_CONST_CACHE + i, "");
     lua_pushstring(L, vm->ctx->software ? vm->ctx->software : "");

@@ -4,6 +4,7 @@
  * A task runs from the head of `batch` until it waits or ends.  vm->current is
  * the task that runs, and NULL wherever no code of a handler does.
  */
+#include "http/pack.h"
 #include "http/request_id.h"
 #include "lua/api.h"
 #include "lua/vm_check.h"
@@ -97,11 +98,20 @@ static void abandon(struct lh_task *task, lua_State *L)
 
 /* --- a handler waits ------------------------------------------------------ */
 
+/* It may wait for long.  What a form or the answer from a file has in the
+ * request's memory stays where it is. */
+static void make_small(struct lh_task *task)
+{
+    if (task->ex && !task->serving && !task->form)
+        lh_exchange_pack(task->ex, &task->path_info);
+}
+
 /* The time-out counts from when the worker has the tag. */
 static void wait_begins(struct lh_task *task)
 {
     struct lh_context *ctx = task->vm->ctx;
 
+    make_small(task);
     lh_task_set_state(task, LH_TASK_WAITING);
     task->wait_step = LH_WAIT_STARTED;
     task->timed_out = false;
@@ -287,8 +297,10 @@ static void look_at_wait(struct lh_task *task, lua_State *L)
     if (task->websocket)
         lh_websocket_turn(task->websocket);
     task->outcome = task->wait->poll(task, L);
-    if (task->outcome == LH_OUTCOME_PENDING)
+    if (task->outcome == LH_OUTCOME_PENDING) {
+        make_small(task);
         return;
+    }
     run_begins(task);
     if (!task->on.attached)
         task->on.moved_bytes = 0;

@@ -19,7 +19,7 @@ enum {
     LH_CONST_PATH,
     LH_CONST_SCHEME,
     LH_CONST_AUTHORITY,
-    LH_CONST_COMMON = 16, /* usual field names */
+    LH_CONST_COMMON = 16, /* lh_usual_names */
     LH_CONST_CACHE = 64,  /* by slot of vm->cache */
     LH_CONST_HANDLERS = 64 + 128,
 };

@@ -84,7 +84,6 @@ struct lh_task {
     int handler;            /* its index; -1: it is a job's */
     struct lh_handler *known;
     struct lh_job *job;  /* whose function it runs, or NULL */
-    bool spawned;        /* it runs beside the handler */
     uint64_t connection; /* its number, for traces */
     struct lh_str path_info;
     const void *env; /* the identity of the handler's env table */
@@ -110,7 +109,6 @@ struct lh_task {
     struct lh_socket *socket;       /* likewise */
     struct lh_asked *asked;         /* a shared value's owner */
     struct lh_serving *serving;     /* the file that answers */
-    bool serves;                    /* ... and it has begun to */
     struct lh_several *several;     /* of httpd.wait; kept for the next one */
     struct lh_websocket *websocket; /* that its request has become, or NULL */
     struct lh_form *form;           /* what its body is read as, or NULL */
@@ -120,6 +118,8 @@ struct lh_task {
     int header_line;      /* where the response was started; 0: unknown */
     unsigned dead_ends;   /* calls answered with "closed" */
     unsigned idle_yields; /* coroutine.yield() with nobody to answer */
+    bool spawned;         /* it runs beside the handler */
+    bool serves;          /* the file that answers has begun to */
     bool anchored : 1;    /* the anchors table may have something of it */
     bool timed_out : 1;
     bool exposed : 1; /* the script knows its coroutine, or has changed it */

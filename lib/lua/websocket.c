@@ -38,21 +38,21 @@ struct lh_websocket {
     size_t piece;        /* what httpd.read waits for; 0: a whole message */
     enum lh_outcome end; /* DONE: by a close frame; else as the answer has it */
     unsigned code;       /* of the close, 0: not yet */
-    struct lh_str reason; /* ours to free */
-    char *protocol;       /* NULL: none was chosen */
-    uint8_t *pong;        /* what it carries; ours to free */
+    struct lh_str reason;       /* ours to free */
+    struct lh_str close_reason; /* to send, at most LH_WS_REASON_BYTES; ours to
+                                   free */
+    char *protocol;             /* NULL: none was chosen */
+    uint8_t *pong;              /* what it carries; ours to free */
+    uint16_t close_code;        /* to send; LH_WS_NO_CODE: none */
     uint8_t pong_n;
     bool pong_due;
     bool pinged;     /* nothing has come since */
     bool reads;      /* its task waits in httpd.read */
     bool sends_text; /* what httpd.write sends */
     bool close_due, close_sent;
-    bool told;                  /* httpd.read has told the end */
-    bool gives;                 /* a message is being made a string, or could
-                                   not be for lack of memory */
-    uint16_t close_code;        /* to send; LH_WS_NO_CODE: none */
-    struct lh_str close_reason; /* the same, at most LH_WS_REASON_BYTES; ours
-                                   to free */
+    bool told;  /* httpd.read has told the end */
+    bool gives; /* a message is being made a string, or could
+                   not be for lack of memory */
 };
 
 /* A copy to keep; without memory it is none. */

@@ -40,10 +40,10 @@ enum lh_ws_code {
 #define LH_WS_REASON_BYTES  123
 
 struct lh_ws_head {
-    uint8_t opcode;
-    bool fin;
     uint64_t length;
     uint8_t mask[4];
+    uint8_t opcode;
+    bool fin;
 };
 
 static inline bool lh_ws_is_control(uint8_t opcode)

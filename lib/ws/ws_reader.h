@@ -42,12 +42,12 @@ struct lh_ws_reader {
     bool in_frame; /* the head is whole, `left` octets of its frame are not */
     bool open;     /* fragments of the last message are still to come */
     bool over;     /* CLOSED or FAULTY was told: what comes is dropped */
+    struct lh_utf8 utf8;
+    uint16_t code; /* of the close: LH_WS_NO_CODE where it had none */
     struct lh_ws_head head;
     uint64_t left;
-    struct lh_utf8 utf8;
     uint8_t *control; /* what the last control frame carried, control_n octets;
                          a close frame's: its reason */
-    uint16_t code;    /* of the close: LH_WS_NO_CODE where it had none */
     const char *why;
 };
 

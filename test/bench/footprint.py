@@ -9,7 +9,8 @@ own, not a file's (RssAnon).  What a connection takes is the growth of RssAnon f
 FEW of them to MANY, divided by how many more there are, once it does not change any
 more; the kernel's sockets are not in it.  Each connection has been served one
 request before it is idle.  A request in flight waits in its handler; an event stream
-has sent its header and waits for a message.
+has sent its header and waits for a message.  A websocket has echoed three messages, and
+its request has the fields that a browser sends.
 """
 
 import os
@@ -35,7 +36,31 @@ httpd.register_handler("/events", function()
     httpd.flush()
     while httpd.write(nil, httpd.read(news)) do end
 end)
+httpd.register_handler("/ws", function()
+    local ws = httpd.websocket()
+    local message = httpd.read(ws)
+    while message do
+        httpd.write(ws, message)
+        message = httpd.read(ws)
+    end
+end)
 """
+WS_REQUEST = b"""GET /ws HTTP/1.1
+host: localhost:8080
+connection: Upgrade
+pragma: no-cache
+cache-control: no-cache
+user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+Chrome/120.0.0.0 Safari/537.36
+upgrade: websocket
+origin: http://localhost:8080
+sec-websocket-version: 13
+accept-encoding: gzip, deflate, br
+accept-language: en-US,en;q=0.9
+sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==
+sec-websocket-extensions: permessage-deflate; client_max_window_bits
+
+""".replace(b"\n", b"\r\n")
 H2_REQUEST = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" +
               b"\0\0\0\4\1\0\0\0\0" +
               b"\0\0\6\1\5\0\0\0\1" + b"\x82\x86\x84\x41\x01a")
@@ -113,12 +138,16 @@ def http2(port):
     return s
 
 
-def tls(port):
+def wrapped(port):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    s = context.wrap_socket(socket.create_connection(("127.0.0.1", port),
-                                                     PATIENCE))
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port),
+                                                        PATIENCE))
+
+
+def tls(port):
+    s = wrapped(port)
     s.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
     receive(s, b"hello\n")
     return s
@@ -132,14 +161,24 @@ def stream(port):
     return plain(port, "/events", b": \n\n")
 
 
+def websocket(port):
+    s = wrapped(port)
+    s.sendall(WS_REQUEST)
+    receive(s, b"\r\n\r\n")
+    for _ in range(3):
+        s.sendall(b"\x81\x85\0\0\0\0hello")
+        receive(s, b"hello")
+    return s
+
+
 def growth(build, directory, connect):
     """Octets for each connection; None where the build cannot."""
-    needs = {"tls": "tls", "http2": "http2"}.get(connect.__name__)
+    needs = {"tls": "tls", "websocket": "tls", "http2": "http2"}.get(connect.__name__)
     parts = subprocess.run([build + "/lhttpd", "-V"], text=True,
                            stdout=subprocess.PIPE).stdout.split()
     if needs and needs not in parts:
         return None
-    with Server(build, directory, connect is tls) as s:
+    with Server(build, directory, needs == "tls") as s:
         open_ones = [connect(s.port) for _ in range(FEW)]
         first = s.memory("RssAnon")
         open_ones += [connect(s.port) for _ in range(MANY - FEW)]
@@ -164,6 +203,7 @@ def measure(build, directory):
     yield kib(growth(build, directory, http2))
     yield kib(growth(build, directory, waiting) - idle)
     yield kib(growth(build, directory, stream) - idle)
+    yield kib(growth(build, directory, websocket))
 
 
 def main():
@@ -175,7 +215,8 @@ def main():
     rows = ["the binary, stripped", "memory at start", "of it no file's",
             "an idle connection", "an idle connection with TLS",
             "an idle connection of HTTP/2", "a request in flight, beside its "
-            "connection", "an event stream, beside its connection"]
+            "connection", "an event stream, beside its connection",
+            "an idle websocket with TLS"]
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "ec",
                         "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=a",

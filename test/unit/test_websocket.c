@@ -412,6 +412,53 @@ static void test_pings_are_answered_meanwhile(void **state)
     end();
 }
 
+/* What a browser says of itself, which its request is kept for. */
+static const char *const browser[] = {
+    "connection",
+    "Upgrade",
+    "pragma",
+    "no-cache",
+    "cache-control",
+    "no-cache",
+    "user-agent",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/120.0.0.0 Safari/537.36",
+    "upgrade",
+    "websocket",
+    "origin",
+    "http://localhost:8080",
+    "sec-websocket-version",
+    "13",
+    "accept-encoding",
+    "gzip, deflate, br",
+    "accept-language",
+    "en-US,en;q=0.9",
+    "cookie",
+    "session=0123456789abcdef0123456789abcdef; theme=dark",
+    "sec-websocket-key",
+    "dGhlIHNhbXBsZSBub25jZQ==",
+    NULL};
+
+/* An idle one holds what its handler can ask for, and the log at its end; no
+ * blocks that its request was read into. */
+static void test_an_idle_one_is_small(void **state)
+{
+    (void)state;
+    start("local ws = httpd.websocket()\n"
+          "say(httpd.read(ws))\n"
+          "say(header['user-agent']:sub(1, 7), header.cookie:sub(-4),\n"
+          "    env.QUERY_INFO, header[':path'], #header.accept_encoding)");
+    struct test_loopback *l = get("/?a=b", browser);
+    assert_int_equal(l->status, 101);
+    send(l, "89:1");
+    EXPECT(l, "\x8a\x01"
+              "1");
+    assert_true(l->ex->arena.allocated < 600);
+    assert_false(l->ex->arena.loose);
+    send(l, "81:a");
+    end();
+}
+
 /* Little is taken of what nobody reads. */
 static void test_a_handler_that_does_not_read(void **state)
 {
@@ -676,6 +723,7 @@ int main(void)
         cmocka_unit_test(test_long_messages_to_a_slow_client),
         cmocka_unit_test(test_a_write_with_a_time_out),
         cmocka_unit_test(test_pings_are_answered_meanwhile),
+        cmocka_unit_test(test_an_idle_one_is_small),
         cmocka_unit_test(test_a_handler_that_does_not_read),
         cmocka_unit_test(test_silence_is_pinged),
         cmocka_unit_test(test_a_close_of_ours),
