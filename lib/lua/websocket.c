@@ -244,10 +244,38 @@ static void end_tunnel(struct lh_websocket *ws)
         lh_exchange_end(ws->task->ex);
 }
 
+/* Octets of the first message: those that wait, and those that its present
+ * frame announces. */
+static uint64_t first_bytes(const struct lh_ws_reader *r)
+{
+    const struct lh_ws_message *m = r->first;
+    bool comes =
+        r->in_frame && m == r->last && !lh_ws_is_control(r->head.opcode);
+
+    return m ? m->n - m->at + (comes ? r->left : 0) : 0;
+}
+
+/* What has come ahead may be for a reader of pieces; a reader of whole messages
+ * gets none of it that is longer than the limit. */
+static void refuse_long(struct lh_websocket *ws)
+{
+    struct lh_str why = LH_STR("a message over its limit");
+
+    if (ws->piece || first_bytes(&ws->reader) <= ws->limit)
+        return;
+    lh_ws_reader_deinit(&ws->reader);
+    free_words(&ws->reason);
+    ws->end = LH_OUTCOME_PENDING;
+    set_end(ws, LH_OUTCOME_TOO_LARGE, LH_WS_TOO_LARGE, why);
+    say_close(ws, LH_WS_TOO_LARGE, why);
+}
+
 void lh_websocket_turn(struct lh_websocket *ws)
 {
     struct lh_exchange *ex = ws->task->ex;
 
+    if (ws->reads)
+        refuse_long(ws);
     if (!ex || ex->gone) {
         lose_connection(ws, "");
         lh_timer_disarm(&ws->timer);

@@ -336,6 +336,57 @@ static void test_messages_over_the_limit(void **state)
     end();
 }
 
+/* What has come before it is asked for has the same limit, wherever the handler
+ * was meanwhile, and whatever came behind it. */
+static void test_messages_over_the_limit_that_wait(void **state)
+{
+    static const char *const waits[] = {
+        "httpd.sleep(1)", "httpd.wait({ws, httpd.subscribe('a')})",
+        "say(#httpd.read(ws)) httpd.sleep(1)"};
+    static const char *const behind[] = {
+        "82*201", "02*100 80*101", "82*201 88:", "82*201 83:", "82*201 82*5"};
+    char code[256];
+
+    (void)state;
+    for (size_t i = 0; i < 15; i++) {
+        bool first = i / 5 == 2;
+        snprintf(code, sizeof(code),
+                 "local ws = httpd.websocket{message_bytes = 200}\n%s\n"
+                 "say(httpd.read(ws)) say(ws.code) say(httpd.read(ws))",
+                 waits[i / 5]);
+        start(code);
+        struct test_loopback *l = open_one();
+        if (first)
+            send(l, "81*200");
+        send(l, behind[i % 5]);
+        test_script_advance(&s, 1000);
+        assert_true(l->ended);
+        expect_said(first ? "200 |nil too large |1009 |nil closed |"
+                          : "nil too large |1009 |nil closed |");
+        end();
+    }
+}
+
+/* A head is enough, also for a handler that waits for several streams. */
+static void test_a_length_over_the_limit(void **state)
+{
+    static const uint8_t head[] = {0x82, 0xfe, 0, 201, 1, 2, 3, 4};
+
+    (void)state;
+    for (int waits = 0; waits < 2; waits++) {
+        start(waits ? "local ws = httpd.websocket{message_bytes = 200}\n"
+                      "httpd.wait{ws} say(httpd.read(ws))"
+                    : "local ws = httpd.websocket{message_bytes = 200}\n"
+                      "say(httpd.read(ws))");
+        struct test_loopback *l = open_one();
+        test_loopback_body(l, head, sizeof(head));
+        test_script_run(&s);
+        assert_true(l->ended);
+        expect_said("nil too large |");
+        end();
+    }
+}
+
 /* Of any length, and each as soon as it is there. */
 static void test_pieces_of_messages(void **state)
 {
@@ -719,6 +770,8 @@ int main(void)
         cmocka_unit_test(test_a_client_that_breaks_rules),
         cmocka_unit_test(test_a_client_that_vanishes),
         cmocka_unit_test(test_messages_over_the_limit),
+        cmocka_unit_test(test_messages_over_the_limit_that_wait),
+        cmocka_unit_test(test_a_length_over_the_limit),
         cmocka_unit_test(test_pieces_of_messages),
         cmocka_unit_test(test_long_messages_to_a_slow_client),
         cmocka_unit_test(test_a_write_with_a_time_out),
