@@ -441,3 +441,22 @@ int lh_api_finish(lua_State *L, struct lh_task *task)
 {
     return lh_api_answer(L, task, task->outcome);
 }
+
+enum lh_outcome lh_api_body_outcome(enum lh_body_state state)
+{
+    switch (state) {
+    case LH_BODY_OPEN:
+        return LH_OUTCOME_PENDING;
+    case LH_BODY_ENDED:
+        return LH_OUTCOME_DONE;
+    case LH_BODY_CLOSED:
+        return LH_OUTCOME_CLOSED;
+    case LH_BODY_TIMEOUT:
+        return LH_OUTCOME_TIMEOUT;
+    case LH_BODY_TOO_LARGE:
+        return LH_OUTCOME_TOO_LARGE;
+    case LH_BODY_MALFORMED:
+        return LH_OUTCOME_MALFORMED;
+    }
+    return LH_OUTCOME_CLOSED;
+}

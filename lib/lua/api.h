@@ -92,6 +92,10 @@ int lh_api_finish(lua_State *L, struct lh_task *task);
 /* Answers with an outcome that is none of the wait's successes. */
 int lh_api_answer(lua_State *L, struct lh_task *task, enum lh_outcome outcome);
 
+/* What has become of a request's body: PENDING while it comes, DONE where all
+ * of it has, or why it never will. */
+enum lh_outcome lh_api_body_outcome(enum lh_body_state state);
+
 /* Answers nil, the text and the number, as io does; the text with its path, if
  * there is one.  `error` is one of os/error.h. */
 int lh_api_system_error(lua_State *L, int error);

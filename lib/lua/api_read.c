@@ -61,22 +61,11 @@ static enum lh_outcome have_enough(const struct lh_task *task)
 
 static enum lh_outcome body_outcome(const struct lh_task *task)
 {
-    switch (task->ex->body_state) {
-    case LH_BODY_OPEN:
-        /* A client that sends no more may have sent all of it. */
-        return task->cut ? LH_OUTCOME_CLOSED : LH_OUTCOME_PENDING;
-    case LH_BODY_ENDED:
-        return LH_OUTCOME_DONE;
-    case LH_BODY_CLOSED:
-        return LH_OUTCOME_CLOSED;
-    case LH_BODY_TIMEOUT:
-        return LH_OUTCOME_TIMEOUT;
-    case LH_BODY_TOO_LARGE:
-        return LH_OUTCOME_TOO_LARGE;
-    case LH_BODY_MALFORMED:
-        return LH_OUTCOME_MALFORMED;
-    }
-    return LH_OUTCOME_CLOSED;
+    enum lh_outcome outcome = lh_api_body_outcome(task->ex->body_state);
+
+    /* A client that sends no more may have sent all of it. */
+    return outcome == LH_OUTCOME_PENDING && task->cut ? LH_OUTCOME_CLOSED
+                                                      : outcome;
 }
 
 /* Octets that are there win over a body that was cut, and over the time-out. */

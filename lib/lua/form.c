@@ -151,19 +151,10 @@ static void parse_body(struct lh_form *form, size_t most)
 /* Why nothing more comes; PENDING: it may. */
 static enum lh_outcome body_failure(const struct lh_task *task)
 {
-    switch (task->ex->body_state) {
-    case LH_BODY_OPEN:
-    case LH_BODY_ENDED:
-        break;
-    case LH_BODY_CLOSED:
-        return LH_OUTCOME_CLOSED;
-    case LH_BODY_TIMEOUT:
-        return LH_OUTCOME_TIMEOUT;
-    case LH_BODY_TOO_LARGE:
-        return LH_OUTCOME_TOO_LARGE;
-    case LH_BODY_MALFORMED:
-        return LH_OUTCOME_MALFORMED;
-    }
+    enum lh_outcome outcome = lh_api_body_outcome(task->ex->body_state);
+
+    if (outcome != LH_OUTCOME_PENDING && outcome != LH_OUTCOME_DONE)
+        return outcome;
     if (task->cut)
         return LH_OUTCOME_CLOSED;
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
