@@ -55,3 +55,19 @@ long test_heap_live(void)
 {
     return live;
 }
+
+int test_heap_set_up(void **state)
+{
+    (void)state;
+    test_heap_install();
+    return 0;
+}
+
+int test_heap_tear_down(void **state)
+{
+    long left = live;
+
+    (void)state;
+    test_heap_uninstall();
+    return left == 0 ? 0 : -1;
+}

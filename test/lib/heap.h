@@ -17,4 +17,9 @@ unsigned long test_heap_count(void);
 /* Blocks alive of those allocated since install. */
 long test_heap_live(void);
 
+/* For groups of tests: installs it; takes it away, and fails if any is alive.
+ */
+int test_heap_set_up(void **state);
+int test_heap_tear_down(void **state);
+
 #endif

@@ -14,22 +14,6 @@
 
 static char storage[256];
 
-static int set_up(void **state)
-{
-    (void)state;
-    test_heap_install();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    long live = test_heap_live();
-
-    (void)state;
-    test_heap_uninstall();
-    return live == 0 ? 0 : -1;
-}
-
 static void test_first_block_allocates_nothing(void **state)
 {
     struct lh_arena a;
@@ -165,5 +149,5 @@ int main(void)
         cmocka_unit_test(test_no_memory),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, test_heap_set_up, test_heap_tear_down);
 }

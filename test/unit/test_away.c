@@ -13,6 +13,7 @@
 #include "net/away.h"
 
 #include "lib/heap.h"
+#include "lib/pairs.h"
 #include "lib/tls_client.h"
 #include "net/tls.h"
 #include "server/check.h"
@@ -518,13 +519,9 @@ static void the_worker_ends_meanwhile(void **state)
 static void other_credentials_come_meanwhile(void **state)
 {
     struct lh_creds *creds = lh_creds_new();
-    lhttpd_certificate_t from = lhttpd_certificate_init();
-    struct lh_err err;
 
     (void)state;
-    from.chain_file = DATA "ec256.pem";
-    from.key_file = DATA "ec256.key";
-    assert_int_equal(lh_creds_add(creds, &from, &err), 0);
+    test_pair_add(creds, "ec256");
     shut_gate();
     say_hello(&t.clients[0]);
     lh_tls_worker_give(t.worker.pools.tls, creds);

@@ -17,21 +17,17 @@ static struct lh_buf_pools pools;
 
 static int set_up(void **state)
 {
-    (void)state;
     for (size_t i = 0; i < BYTES; i++)
         pattern[i] = (uint8_t)(i * 7 + i / 251);
-    test_heap_install();
+    test_heap_set_up(state);
     lh_buf_pools_init(&pools, 4);
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
     lh_buf_pools_deinit(&pools);
-    long live = test_heap_live();
-    test_heap_uninstall();
-    return live == 0 ? 0 : -1;
+    return test_heap_tear_down(state);
 }
 
 static void test_empty(void **state)

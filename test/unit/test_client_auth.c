@@ -5,6 +5,7 @@
 #include "net/client_ca.h"
 
 #include "lib/heap.h"
+#include "lib/pairs.h"
 #include "lib/tls_client.h"
 #if TEST_BEARSSL
 #include "net/anchors_bearssl.h"
@@ -37,19 +38,6 @@ static struct lh_transport *server;
 
 enum { EC256, RSA2048, EC384, EC521, RSA4096 };
 
-static int add_pair(struct lh_creds *to, const char *name)
-{
-    lhttpd_certificate_t from = lhttpd_certificate_init();
-    struct lh_err err;
-    char chain[512], key[512];
-
-    snprintf(chain, sizeof(chain), DATA "%s.pem", name);
-    snprintf(key, sizeof(key), DATA "%s.key", name);
-    from.chain_file = chain;
-    from.key_file = key;
-    return lh_creds_add(to, &from, &err);
-}
-
 static int add_ca(const char *file, struct lh_err *err)
 {
     lhttpd_client_ca_t ca = lhttpd_client_ca_init();
@@ -64,8 +52,8 @@ static void begin(const char *file, bool optional)
     struct lh_err err;
 
     creds = lh_creds_new();
-    assert_int_equal(add_pair(creds, "ec256"), 0);
-    assert_int_equal(add_pair(creds, "rsa2048"), 0);
+    test_pair_add(creds, "ec256");
+    test_pair_add(creds, "rsa2048");
     if (file)
         assert_int_equal(add_ca(file, &err), 0);
     lh_creds_set_client_optional(creds, optional);
@@ -397,7 +385,7 @@ static struct lh_creds *creds_with(const char *file, bool optional)
     struct lh_err err;
 
     creds = made = lh_creds_new();
-    assert_int_equal(add_pair(made, "ec256"), 0);
+    test_pair_add(made, "ec256");
     assert_int_equal(add_ca(file, &err), 0);
     lh_creds_set_client_optional(made, optional);
     creds = before;

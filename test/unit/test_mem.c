@@ -11,22 +11,6 @@
 
 #include <cmocka.h>
 
-static int set_up(void **state)
-{
-    (void)state;
-    test_heap_install();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    long live = test_heap_live();
-
-    (void)state;
-    test_heap_uninstall();
-    return live == 0 ? 0 : -1;
-}
-
 static void test_allocations(void **state)
 {
     static const char zeroes[12];
@@ -134,5 +118,5 @@ int main(void)
         cmocka_unit_test(test_pool_keeps_some),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, test_heap_set_up, test_heap_tear_down);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "lib/aside.h"
 #include "lib/heap.h"
+#include "lib/pairs.h"
 #include "lib/tls_client.h"
 #include "net/away.h"
 #if TEST_BEARSSL
@@ -44,18 +45,9 @@ static const char *const all_pairs[] = {"ec256", "rsa2048", "ec384",
 
 static void creds_make(const char *const *pairs)
 {
-    struct lh_err err;
-    char chain[512], key[512];
-
     creds = lh_creds_new();
-    for (; *pairs; pairs++) {
-        lhttpd_certificate_t from = lhttpd_certificate_init();
-        snprintf(chain, sizeof(chain), DATA "%s.pem", *pairs);
-        snprintf(key, sizeof(key), DATA "%s.key", *pairs);
-        from.chain_file = chain;
-        from.key_file = key;
-        assert_int_equal(lh_creds_add(creds, &from, &err), 0);
-    }
+    for (; *pairs; pairs++)
+        test_pair_add(creds, *pairs);
 }
 
 static void begin(const char *const *pairs, bool http2)

@@ -1,5 +1,6 @@
 /* The TLS transport by OpenSSL, against OpenSSL's client on a socket pair. */
 #include "lib/aside.h"
+#include "lib/pairs.h"
 #include "net/away.h"
 #include "net/tls_context_openssl.h"
 #include "net/transport.h"
@@ -31,19 +32,6 @@ static SSL *client;
 static SSL_SESSION *session; /* the newest that came, or NULL */
 static int client_fd;
 
-static void add_cert(const char *name)
-{
-    lhttpd_certificate_t from = lhttpd_certificate_init();
-    struct lh_err err;
-    char chain[512], key[512];
-
-    snprintf(chain, sizeof(chain), DATA "%s.pem", name);
-    snprintf(key, sizeof(key), DATA "%s.key", name);
-    from.chain_file = chain;
-    from.key_file = key;
-    assert_int_equal(lh_creds_add(creds, &from, &err), 0);
-}
-
 static int keep_session(SSL *ssl, SSL_SESSION *new)
 {
     (void)ssl;
@@ -58,9 +46,9 @@ static void begin(const char *ca, bool optional)
     struct lh_err err;
 
     creds = lh_creds_new();
-    add_cert("ec256");
-    add_cert("rsa2048");
-    add_cert("ed25519");
+    test_pair_add(creds, "ec256");
+    test_pair_add(creds, "rsa2048");
+    test_pair_add(creds, "ed25519");
     from.file = ca;
     if (ca)
         assert_int_equal(lh_creds_add_client_ca(creds, &from, &err), 0);
@@ -469,7 +457,7 @@ static void a_session_is_of_its_authorities(void **state)
         hang_up();
         struct lh_creds *old = creds;
         creds = lh_creds_new();
-        add_cert("ec256");
+        test_pair_add(creds, "ec256");
         from.file = DATA "root.pem";
         assert_int_equal(lh_creds_add_client_ca(creds, &from, &err), 0);
         lh_creds_set_client_optional(creds, true);

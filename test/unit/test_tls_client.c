@@ -1,6 +1,7 @@
 /* TLS as a client, on a socket pair: what test/e2e/test_connect_tls.py cannot
  * bring about.  The other end is the server's transport, or octets by hand. */
 #include "lib/heap.h"
+#include "lib/pairs.h"
 #include "net/tls.h"
 #include "net/tls_client.h"
 
@@ -28,15 +29,12 @@ static int far; /* the other end of the client's socket */
 
 static int set_up(void **state)
 {
-    lhttpd_certificate_t from = lhttpd_certificate_init();
     struct lh_err err;
     int fds[2];
 
     (void)state;
-    from.chain_file = DATA "ec256.pem";
-    from.key_file = DATA "ec256.key";
     creds = lh_creds_new();
-    assert_int_equal(lh_creds_add(creds, &from, &err), 0);
+    test_pair_add(creds, "ec256");
     assert_int_equal(lh_tls_shared_new(&shared, creds, false, &err), 0);
     assert_int_equal(lh_trust_new(&trust, DATA "root.pem", &err), 0);
     lh_net_pools_init(&pools);

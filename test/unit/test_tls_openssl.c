@@ -2,6 +2,7 @@
  * The TLS transport on loopback, against another implementation: the openssl
  * command, which is what showed that a client can crash BearSSL 0.6.
  */
+#include "lib/pairs.h"
 #include "net/tls.h"
 #include "net/transport.h"
 #include "os/sock.h"
@@ -90,16 +91,6 @@ static void *server(void *unused)
     return NULL;
 }
 
-static void creds_add(const char *chain, const char *key)
-{
-    lhttpd_certificate_t from = lhttpd_certificate_init();
-    struct lh_err err;
-
-    from.chain_file = chain;
-    from.key_file = key;
-    assert_int_equal(lh_creds_add(creds, &from, &err), 0);
-}
-
 static int set_up(void **state)
 {
     struct lh_err err;
@@ -109,9 +100,9 @@ static int set_up(void **state)
     assert_true(fd >= 0);
     close(fd);
     creds = lh_creds_new();
-    creds_add(DATA "ec256.pem", DATA "ec256.key");
-    creds_add(DATA "rsa2048.pem", DATA "rsa2048.key");
-    creds_add(DATA "ec384.pem", DATA "ec384.key");
+    test_pair_add(creds, "ec256");
+    test_pair_add(creds, "rsa2048");
+    test_pair_add(creds, "ec384");
     assert_int_equal(lh_tls_shared_new(&shared, creds, true, &err), 0);
     listener = lh_sock_listen("127.0.0.1", 0, NULL, &where, &err);
     assert_true(listener >= 0);

@@ -6,6 +6,7 @@
 #include "net/tls.c"
 
 #include "lib/faults.h"
+#include "lib/pairs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,7 +102,6 @@ static void test_tcp(void **state)
 
 static void test_tls(void **state)
 {
-    lhttpd_certificate_t from = lhttpd_certificate_init();
     struct lh_creds *creds = lh_creds_new();
     struct lh_tls_shared *shared;
     struct lh_net_pools pools;
@@ -109,10 +109,8 @@ static void test_tls(void **state)
     int fds[2];
 
     (void)state;
-    from.chain_file = TEST_DATA "/tls/ec256.pem";
-    from.key_file = TEST_DATA "/tls/ec256.key";
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    assert_int_equal(lh_creds_add(creds, &from, &err), 0);
+    test_pair_add(creds, "ec256");
     assert_int_equal(lh_tls_shared_new(&shared, creds, false, &err), 0);
     lh_net_pools_init(&pools);
     pools.tls = lh_tls_worker_new(shared);
