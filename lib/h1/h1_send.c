@@ -149,29 +149,33 @@ static void put_interims(struct lh_h1 *c, struct lh_h1_out *o)
     }
 }
 
-/* At most `most` octets of what waits; how many that were.  Straight to where
+/* What waits, but at most `most` octets; how many that were.  Straight to where
  * they are sent from, if there is such a place. */
-static size_t put_some(struct lh_exchange *ex, struct lh_h1_out *o, size_t most)
+static size_t put_waiting(struct lh_exchange *ex, struct lh_h1_out *o,
+                          size_t most)
 {
-    size_t n;
+    size_t done = 0, n;
+    const uint8_t *p;
 
-    if (o->scratch) {
-        const uint8_t *p = lh_exchange_out_peek(ex, &n);
-        n = lh_min(n, most);
+    if (!o->scratch) {
+        done = lh_exchange_out_take(ex, (uint8_t *)o->at,
+                                    lh_min(most, (size_t)(o->end - o->at)));
+        o->at += done;
+        return done;
+    }
+    while (done < most && (p = lh_exchange_out_peek(ex, &n)) != NULL) {
+        n = lh_min(n, most - done);
         lh_h1_put(o, p, n);
         lh_exchange_out_drop(ex, n);
-    } else {
-        n = lh_exchange_out_take(ex, (uint8_t *)o->at,
-                                 lh_min(most, (size_t)(o->end - o->at)));
-        o->at += n;
+        done += n;
     }
-    return n;
+    return done;
 }
 
 /* A chunk's size is written before its octets are there in the buffer: it is
  * all that waits now, so that pieces of the handler's do not become chunks
  * each. */
-static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
+static void put_chunks(struct lh_h1 *c, struct lh_h1_out *o)
 {
     struct lh_exchange *ex = c->ex;
 
@@ -180,21 +184,28 @@ static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
             c->chunk_ends = false;
             lh_h1_put_str(o, LH_STR("\r\n"));
         }
-        if (c->is_chunked && c->chunk_left == 0 &&
-            lh_exchange_out_bytes(ex) > 0) {
+        if (c->chunk_left == 0) {
             c->chunk_left = lh_exchange_out_bytes(ex);
+            if (c->chunk_left == 0)
+                return;
             lh_h1_put_chunk_size(o, c->chunk_left);
             continue;
         }
-        size_t n = put_some(ex, o, c->is_chunked ? c->chunk_left : SIZE_MAX);
+        size_t n = put_waiting(ex, o, c->chunk_left);
         if (n == 0)
             return;
-        if (!c->is_chunked)
-            continue;
         c->chunk_left -= n;
         if (c->chunk_left == 0)
             lh_h1_put_str(o, LH_STR("\r\n"));
     }
+}
+
+static void put_body(struct lh_h1 *c, struct lh_h1_out *o)
+{
+    if (c->is_chunked)
+        put_chunks(c, o);
+    else
+        (void)put_waiting(c->ex, o, SIZE_MAX);
 }
 
 /* The handler gave up: nothing that was sent may look whole. */
