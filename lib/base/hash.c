@@ -10,6 +10,8 @@ static uint64_t rotate(uint64_t x, unsigned bits)
     return x << bits | x >> (64 - bits);
 }
 
+/* Additions, rotations and exclusive ors alone, whose time does not depend on
+ * what is hashed. */
 static void sip_round(struct sip_state *s)
 {
     uint64_t *v = s->v;
@@ -26,6 +28,7 @@ static void sip_round(struct sip_state *s)
     v[2] = rotate(v[2], 32);
 }
 
+/* The 2 of SipHash-2-4: rounds for each word. */
 static void mix_word(struct sip_state *s, uint64_t word)
 {
     s->v[3] ^= word;
@@ -44,6 +47,9 @@ static uint64_t word_of(const char *p, size_t n)
     return word;
 }
 
+/* The constants are the algorithm's own, as is 0xff before its last 4 rounds.
+ * The last word has the octets that are left and on top the length, so that "a"
+ * and "a\0" differ. */
 uint64_t lh_hash(const struct lh_hash_key *key, struct lh_str s)
 {
     struct sip_state state = {{

@@ -50,7 +50,8 @@ struct v6 {
     size_t n, gap; /* gap: SIZE_MAX: there is none yet */
 };
 
-/* One group: 16 bits in hex, or at the end an IPv4 address. */
+/* Sixteen octets at most: the counts are looked at before anything is written.
+ * One group: 16 bits in hex, or at the end an IPv4 address. */
 static bool v6_group(struct v6 *v6, struct lh_str group, bool last)
 {
     uint64_t value;
@@ -176,6 +177,8 @@ static int longest_zeros(const struct lh_ip *ip, int *begin)
     return *begin < 0 ? 0 : best;
 }
 
+/* As RFC 5952 wants it, so that one address has one text: small letters, no
+ * leading zeros, "::" for the longest run of zeros. */
 void lh_ip_text(const struct lh_ip *ip, char out[LH_IP_TEXT_BYTES])
 {
     const uint8_t *v4 = ip->octets + sizeof(mapped);
@@ -223,6 +226,8 @@ static bool has_host_bits(const struct lh_network *net)
     return false;
 }
 
+/* NULL, or what is wrong.  "::ffff:10.0.0.0/104" counts its bits as IPv6 does,
+ * "10.0.0.0/8" as IPv4. */
 static const char *parse_network(struct lh_str s, struct lh_network *net)
 {
     const char *slash = memchr(s.p, '/', s.n);

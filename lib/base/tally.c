@@ -37,6 +37,7 @@ const struct lh_tally *lh_tally_next(const struct lh_tally *tally)
     return atomic_load_explicit(&tally->next, memory_order_acquire);
 }
 
+/* One by one: that is done where a script loads, not where it serves. */
 static struct lh_tally *find_tally(const struct lh_tallies *tallies,
                                    const char *prefix, const char *name)
 {
@@ -65,6 +66,8 @@ static struct lh_tally *new_tally(unsigned workers_n, const char *prefix,
     return NULL;
 }
 
+/* `last` is for who adds alone; readers go from `first`, by what is stored with
+ * release here and loaded with acquire there. */
 static void append_tally(struct lh_tallies *tallies, struct lh_tally *tally)
 {
     atomic_store_explicit(tallies->last ? &tallies->last->next
@@ -74,6 +77,8 @@ static void append_tally(struct lh_tallies *tallies, struct lh_tally *tally)
     atomic_fetch_add(&tallies->n, 1);
 }
 
+/* A handler that is registered anew by a reload, or by another worker's VM,
+ * goes on with its numbers. */
 struct lh_tally *lh_tally_hold(struct lh_tallies *tallies, const char *prefix,
                                const char *script, const char *name)
 {

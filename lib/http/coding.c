@@ -1,6 +1,7 @@
 /* Content codings by accept-encoding: see coding.h. */
 #include "http/coding.h"
 
+/* Not named; weights go up to 1000. */
 #define UNSAID UINT16_MAX
 
 static const struct lh_str names[LH_CODINGS] = {
@@ -85,7 +86,9 @@ void lh_coding_read(struct lh_coding_wishes *wishes,
     }
 }
 
-/* A few, so that the first of each rest is moved in front. */
+/* Those that the client likes no less than the plain file, the best first; of
+ * equal ones that which is usually smaller, as they are numbered.  They are
+ * few, so that each is moved in front of those that it beats. */
 unsigned lh_coding_order(const struct lh_coding_wishes *wishes,
                          enum lh_coding order[LH_CODINGS])
 {

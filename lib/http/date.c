@@ -55,6 +55,7 @@ static void set_time(struct moment *m, struct lh_str s, size_t at)
     m->second = number_at(s, at + 6, 2);
 }
 
+/* Since the first day of the year 1, by today's calendar. */
 static int64_t days_before_year(int64_t year)
 {
     int64_t y = year - 1;
@@ -121,7 +122,8 @@ static bool read_asctime(struct lh_str s, struct moment *m)
     return true;
 }
 
-/* "Sunday, 06-Nov-94 08:49:37 GMT" */
+/* "Sunday, 06-Nov-94 08:49:37 GMT".  A year of two digits that would be more
+ * than 50 years ahead is the last one with these (RFC 9110, 5.6.7). */
 static bool read_rfc850(struct lh_str s, int64_t now_s, struct moment *m)
 {
     int month = -1;
@@ -152,6 +154,8 @@ static bool read_rfc850(struct lh_str s, int64_t now_s, struct moment *m)
     return true;
 }
 
+/* Only the first form is written any more; the others have to be read all the
+ * same (RFC 9110, 5.6.7). */
 bool lh_date_parse(struct lh_str text, int64_t now_s, int64_t *unix_s)
 {
     struct moment m;

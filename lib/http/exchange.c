@@ -76,8 +76,8 @@ static void uncount(struct lh_exchange *ex, size_t n)
         *ex->connection_queued -= n;
 }
 
-/* Nobody will get it.  What was lent is not touched any more, so its lender
- * may free it. */
+/* Nobody will get what waits.  What was lent is not touched any more, so its
+ * lender may free it. */
 static void drop_output(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
@@ -129,6 +129,8 @@ void lh_exchange_refuse(struct lh_exchange *ex, unsigned status, uint64_t n)
     tell_end(ex, LH_ENDED_COMPLETE);
 }
 
+/* What was written and does not wait any more.  It is asked where the request
+ * ends, before what still waits is dropped. */
 uint64_t lh_exchange_body_sent(const struct lh_exchange *ex)
 {
     if (ex->refused)
@@ -276,6 +278,7 @@ bool lh_exchange_out_waits(const struct lh_exchange *ex)
     return r->released && (r->bytes.n || r->lent_n);
 }
 
+/* What was copied goes first, so the pipe's turn is once that has left. */
 size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe)
 {
     const struct lh_response *r = &ex->response;
@@ -365,6 +368,8 @@ size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
     return r->bytes.n + r->lent_n + r->piped_n;
 }
 
+/* Without a body this is all there is of the response, and a tunnel's handler
+ * may begin to write. */
 void lh_exchange_head_leaves(struct lh_exchange *ex)
 {
     ex->response.head_left = true;
@@ -424,6 +429,8 @@ int lh_exchange_informational(struct lh_exchange *ex, unsigned status,
     return add_interim(ex, status, fields);
 }
 
+/* One of status 0 in the list, so that promises and 1xx responses leave in the
+ * order in which they were made. */
 int lh_exchange_promise(struct lh_exchange *ex, const struct lh_fields *fields)
 {
     if (ex->response.state >= LH_RESPONSE_ENDED)

@@ -105,6 +105,8 @@ static int octet_at(struct lh_str s, size_t i)
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
+/* Browsers escape these three octets and no others in the names of forms and
+ * files, not even the percent sign (HTML, "multipart/form-data"). */
 size_t lh_parameter_form_name(char *out, struct lh_str text)
 {
     size_t n = 0;

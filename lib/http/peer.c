@@ -33,7 +33,8 @@ bool lh_peer_set_server_name(struct lh_peer *peer, const char *name)
     return true;
 }
 
-/* Appends a copy with its end mark. */
+/* One block holds all the words, and `own_words` is its beginning.  Appends a
+ * copy with its end mark. */
 static const char *put_word(char **at, struct lh_str word)
 {
     char *begin = *at;
@@ -79,6 +80,8 @@ bool lh_peer_set_cert(struct lh_peer *peer, const char *fault,
     return true;
 }
 
+/* Whoever is connected is a proxy: `client_addr` will be what it says, and its
+ * own address is kept. */
 bool lh_peer_is_proxy(struct lh_peer *peer)
 {
     peer->proxy_addr = lh_strdup(peer->client_addr);

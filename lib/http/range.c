@@ -3,8 +3,9 @@
 
 #include "base/num.h"
 
-/* The number at the start of *s, of which it is taken; false: no digit, or more
- * than 64 bits can hold, which is as good as the largest. */
+/* The number at the start of *s, of which it is taken; false: no digit.  One
+ * that 64 bits cannot hold is as good as the largest, which leaves room to
+ * add 1. */
 static bool take_number(struct lh_str *s, uint64_t *value)
 {
     size_t n = 0;
@@ -55,7 +56,8 @@ static bool overlaps(const struct lh_ranges *ranges, struct lh_range range)
     return false;
 }
 
-/* The list behind "bytes=". */
+/* The list behind "bytes=".  Very many ranges, or such that overlap, would cost
+ * more than the whole does (RFC 9110, 14.2 and 17.15). */
 static enum lh_range_result parse_list(struct lh_ranges *ranges,
                                        struct lh_str list, uint64_t length)
 {
@@ -81,6 +83,8 @@ static enum lh_range_result parse_list(struct lh_ranges *ranges,
     return asked && !empty_suffix ? LH_RANGE_UNSATISFIABLE : LH_RANGE_WHOLE;
 }
 
+/* What is not understood, or is there twice, is as if it had not been asked: a
+ * range is a wish (RFC 9110, 14.2). */
 enum lh_range_result lh_ranges_parse(struct lh_ranges *ranges,
                                      const struct lh_fields *fields,
                                      uint64_t length)
@@ -115,6 +119,8 @@ static size_t write_str(char *out, struct lh_str s)
     return s.n;
 }
 
+/* A range of nothing stands for one that cannot be had, "bytes *" with the
+ * length (RFC 9110, 14.4). */
 size_t lh_content_range(char *out, struct lh_range range, uint64_t length)
 {
     size_t n = write_str(out, LH_STR("bytes "));

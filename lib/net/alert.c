@@ -75,6 +75,7 @@ bool lh_blame_versions(char *out, size_t room, const struct lh_hello *hello,
     unsigned least = hello ? hello->version_min : 0;
     unsigned most = hello ? hello->version_max : 0;
 
+    /* SSL 3.0 to TLS 1.3 and later have numbers in the order of their age. */
     if (least == 0 || (least <= newest && most >= TLS_1_2))
         return false;
     bool old = most < TLS_1_2;
@@ -87,6 +88,8 @@ bool lh_blame_versions(char *out, size_t room, const struct lh_hello *hello,
 
 void lh_alert_too_long(struct lh_transport *t)
 {
+    /* An alert's record of TLS 1.2 (RFC 5246, 6.2.1 and 7.2): two octets, a
+     * fatal one with the number of illegal_parameter. */
     static const uint8_t record[] = {21, 3, 3, 0, 2, 2, 47};
 
     (void)lh_net_send(t, record, sizeof(record));

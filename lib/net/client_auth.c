@@ -16,6 +16,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+/* What is longer is refused while it comes, before it costs memory or looks at
+ * signatures. */
 #define CHAIN_CERTIFICATES 16
 #define CHAIN_BYTES        65536
 #define RSA_BYTES_MIN      256 /* 2048 bits */
@@ -194,6 +196,8 @@ static unsigned end_chain(const br_x509_class **self)
     return 0;
 }
 
+/* The validator has no key where it has found a fault; the decoder has it all
+ * the same. */
 static const br_x509_pkey *get_key(const br_x509_class *const *self,
                                    unsigned *usages)
 {

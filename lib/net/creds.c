@@ -62,8 +62,7 @@ static struct pair *pair_new(void)
 }
 
 /* Sets are made and dropped by different threads, so shares are counted
- * atomically; relaxed is enough to take one more, since who takes it has one.
- */
+ * atomically. */
 static struct pair *pair_share(struct pair *pair)
 {
     atomic_fetch_add(&pair->shares, 1);
@@ -159,6 +158,8 @@ int lh_creds_replace(struct lh_creds **out, const struct lh_creds *old,
     struct pair *pair;
     bool placed = false;
 
+    /* There is room for one more than before, so nothing behind the reading of
+     * the new pair can fail. */
     if (!creds)
         return lh_err_memory(err);
     int code = pair_make(&pair, from, err);
@@ -205,7 +206,8 @@ struct lh_client_ca *lh_creds_client_ca(const struct lh_creds *creds)
 
 /* --- files again ---------------------------------------------------------- */
 
-/* 0, or the negative errno of the one that cannot be opened. */
+/* Tries, and reads nothing.  0, or the negative errno of the one that cannot be
+ * opened. */
 static int files_open(const struct pair *pair, const char **which)
 {
     const char *const paths[] = {pair->chain_file, pair->key_file};
@@ -237,7 +239,8 @@ void lh_creds_look(struct lh_creds *creds, const struct lh_log *log)
     lh_client_ca_look(creds->client_ca, log);
 }
 
-/* 1: it stays as it was. */
+/* 1: its files cannot be read and it stays as it was.  So does what was given
+ * in memory, which is no fault, and 0. */
 static int pair_read_again(struct pair **out, struct pair *old,
                            const struct lh_log *log, struct lh_err *err)
 {
@@ -258,6 +261,8 @@ static int pair_read_again(struct pair **out, struct pair *old,
     return pair_make(out, &from, err);
 }
 
+/* All of it or nothing, but for what is marked: a server does not go on with
+ * half of what its operator has changed. */
 int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
                         const struct lh_log *log, struct lh_err *err)
 {

@@ -1,4 +1,8 @@
-/* What a worker needs for connections that it makes: see outward.h. */
+/*
+ * What a worker needs for connections that it makes: see outward.h.  A list of
+ * authorities is some hundred certificates, so it is read once for a file and
+ * kept for the worker's life.
+ */
 #include "net/outward.h"
 
 #include "base/mem.h"
@@ -12,6 +16,8 @@ struct trust_file {
     char path[]; /* "": the system's */
 };
 
+/* The port, by which answers to look-ups come, may be there already; it belongs
+ * to the worker and outlives this. */
 struct lh_outward *lh_outward_of(struct lh_context *ctx)
 {
     if (ctx->outward)

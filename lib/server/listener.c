@@ -128,6 +128,8 @@ int lh_listeners_tls_port(const struct lh_listeners *l)
 
 /* --- the end -------------------------------------------------------------- */
 
+/* True: it was the last share, so that nobody looks at the table any more and
+ * the caller may close what is in it. */
 bool lh_listeners_leave(struct lh_listeners *l)
 {
     return atomic_fetch_sub(&l->in_use, 1) == 1;

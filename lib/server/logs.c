@@ -90,6 +90,8 @@ void lh_logs_look(const struct lhttpd_server_t *s)
     }
 }
 
+/* First all files are opened, then all are changed, which cannot fail: or one
+ * log would go on in the new file and another one in the old. */
 int lh_logs_reopen(struct lhttpd_server_t *s, struct lh_err *err)
 {
     struct lh_log_opened opened[FILES];

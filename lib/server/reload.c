@@ -154,6 +154,7 @@ static bool claim_changes(struct lhttpd_server_t *s)
     return true;
 }
 
+/* Nobody waits for it, so a failure is the log's. */
 static void reload_once(struct lhttpd_server_t *s)
 {
     struct lh_err err;
@@ -254,6 +255,8 @@ void lh_reload_init(struct lhttpd_server_t *s)
         s->workers[i].ctx.ask_reload = ask_to_reload;
 }
 
+/* True: no thread reloads, and none will, for the state is CLOSED from now on.
+ * Who has asked for more meanwhile (AGAIN) keeps it busy. */
 bool lh_reload_has_ended(struct lhttpd_server_t *s)
 {
     int state = LH_RELOADER_NONE;

@@ -1,4 +1,7 @@
-/* A worker's VMs, and those that served before: see vms.h. */
+/*
+ * A worker's VMs, and those that served before: see vms.h.  A place of a set is
+ * NULL where its mapping has no script, and once its VM has gone.
+ */
 #include "server/vms.h"
 
 #include "server/worker.h"
@@ -58,6 +61,7 @@ static void act_on(const struct lh_vms *vms, void (*act)(struct lh_vm *vm))
             act(vms->v[i]);
 }
 
+/* Requests that it has begun end with it, until its grace is over. */
 static void retire_set(struct lh_worker *w, struct lh_vms *old,
                        uint64_t grace_ms)
 {
@@ -67,6 +71,8 @@ static void retire_set(struct lh_worker *w, struct lh_vms *old,
     lh_list_append(&w->old_vms, &old->link);
 }
 
+/* What was made by another thread, in its own context, is the worker's from now
+ * on.  A stop that came meanwhile is told to it, too. */
 void lh_vms_adopt(struct lh_worker *w, struct lh_vms *vms)
 {
     struct lh_vms *old = w->vms;
@@ -107,7 +113,8 @@ unsigned lh_vms_tasks(const struct lh_worker *w)
 
 /* --- the end of old ones -------------------------------------------------- */
 
-/* Frees the set with its last VM. */
+/* One VM that has nothing to do any more, if there is one; the set itself goes
+ * with its last VM. */
 static bool free_one(struct lh_vms *vms)
 {
     bool is_last = true, found = false;

@@ -1,8 +1,10 @@
-/* See ws_frame.h. */
+/* WebSocket frames: see ws_frame.h.  Numbers in brackets are sections of RFC
+ * 6455. */
 #include "ws/ws_frame.h"
 
 #include <string.h>
 
+/* The first octet of a head and the second (5.2). */
 #define FIN      0x80
 #define RESERVED 0x70
 #define OPCODE   0x0f
@@ -20,6 +22,7 @@ static const char *first_fault(uint8_t c)
 
     if (c & RESERVED)
         return "a reserved bit is set";
+    /* 3 to 7 and 11 to 15 stand for frames that nobody has defined. */
     if (opcode > LH_WS_PONG || (opcode > LH_WS_BINARY && opcode < LH_WS_CLOSE))
         return "an unknown opcode";
     if (lh_ws_is_control(opcode) && !(c & FIN))
@@ -27,6 +30,8 @@ static const char *first_fault(uint8_t c)
     return NULL;
 }
 
+/* A client masks all that it sends, so that a page cannot have it send octets
+ * which a proxy takes for a request (5.1, 10.3). */
 static const char *second_fault(uint8_t first, uint8_t c)
 {
     if (!(c & MASKED))
@@ -102,8 +107,9 @@ size_t lh_ws_head_put(uint8_t out[LH_WS_OUR_HEAD_BYTES], uint8_t opcode,
     return 2 + more;
 }
 
-/* A word at a time, whatever the order of its octets: the mask is laid out as
- * they are. */
+/* Octet number i of a payload has octet i mod 4 of the mask (5.3), and p begins
+ * with number `at`.  A word at a time, whatever the order of its octets: the
+ * mask is laid out as they are. */
 void lh_ws_unmask(uint8_t *out, const uint8_t *p, size_t n,
                   const uint8_t mask[4], uint64_t at)
 {
@@ -123,6 +129,9 @@ void lh_ws_unmask(uint8_t *out, const uint8_t *p, size_t n,
         out[i] = p[i] ^ turned[i & 7];
 }
 
+/* 1004 to 1006 and 1015 are for what no frame says (7.4.1); 1012 to 1014 were
+ * registered later; libraries and programs have their own from 3000 on (7.4.2).
+ */
 bool lh_ws_code_valid(unsigned code)
 {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||

@@ -1,4 +1,4 @@
-/* See ws_handshake.h. */
+/* How a WebSocket begins: see ws_handshake.h. */
 #include "ws/ws_handshake.h"
 
 #include "base/digest.h"
@@ -39,6 +39,7 @@ static bool is_base64(char c)
            (c >= '0' && c <= '9') || c == '+' || c == '/';
 }
 
+/* Nobody wants its octets: the proof is made of the text. */
 static bool key_valid(struct lh_str key)
 {
     if (key.n != KEY_BYTES || memcmp(key.p + KEY_BYTES - 2, "==", 2) != 0)
@@ -122,6 +123,8 @@ static struct lh_str proof(struct lh_exchange *ex)
                          lh_base64(sha1, sizeof(sha1), base64));
 }
 
+/* HTTP/2 needs no proof, for a CONNECT with a protocol says all (RFC 8441, 5).
+ */
 int lh_ws_accept(struct lh_exchange *ex, struct lh_str protocol)
 {
     struct lh_fields fields = {.n = 0};
