@@ -1058,6 +1058,11 @@ typedef struct lhttpd_stats_t {
     uint64_t shared_evicted;      /* values that had to go for others */
     uint64_t scripts_ended;       /* by script_kill_ms */
     uint64_t access_lost;         /* lines of the access log */
+    uint64_t sockets_open;        /* now: of httpd.connect, those too that are
+                                     being made */
+    uint64_t sockets_connected;   /* ... that were made, TLS and all */
+    uint64_t sockets_failed;      /* ... that were not, timed out, or were over
+                                     the limit "sockets" */
 } lhttpd_stats_t;
 
 static inline lhttpd_stats_t lhttpd_stats_init(void)

@@ -85,6 +85,7 @@ struct lh_counters {
     lh_count tasks, tasks_waiting;
     lh_count operations; /* of files */
     lh_count processes;
+    lh_count sockets;     /* of scripts, those too that are being made */
     lh_count vms, vm_kib; /* what their states take, in KiB */
 
     lh_count accepted[LH_CARRIERS], refused[LH_REFUSALS];
@@ -100,6 +101,7 @@ struct lh_counters {
     lh_count shared_values, shared_bytes; /* now, of those that it owns */
     lh_count shared_evicted;
     lh_count scripts_ended; /* by script_kill_ms */
+    lh_count sockets_connected, sockets_failed;
     lh_count turn_ms; /* when the present turn began; 0: it waits for events */
     lh_count turns, long_turns, longest_turn_ms; /* a turn: without its wait */
 };

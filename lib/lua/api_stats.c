@@ -66,6 +66,9 @@ static const struct place places[] = {
     {"shared", "values", AT(shared_values)},
     {"shared", "bytes", AT(shared_bytes)},
     {"shared", "evicted", AT(shared_evicted)},
+    {"sockets", "open", AT(sockets_open)},
+    {"sockets", "connected", AT(sockets_connected)},
+    {"sockets", "failed", AT(sockets_failed)},
 };
 
 #define IN(field) offsetof(lhttpd_requests_t, field)

@@ -54,6 +54,13 @@ static void connecting_free(struct lh_connecting *c)
     lh_free(c);
 }
 
+/* It has failed, for whatever reason. */
+static void connecting_given_up(struct lh_connecting *c)
+{
+    lh_count_add(&c->socket->vm->ctx->counters.sockets_failed, 1);
+    connecting_free(c);
+}
+
 static void connecting_over(struct lh_connecting *c, const char *why, int error)
 {
     c->over = true;
@@ -236,6 +243,7 @@ static int push_connected(lua_State *L, struct lh_task *task)
         lh_list_append(&task->bound, &s->bound.link);
     s->connecting = NULL;
     connecting_free(c);
+    lh_count_add(&task->vm->ctx->counters.sockets_connected, 1);
     lh_task_push_file(task, L);
     return 1;
 }
@@ -354,8 +362,9 @@ static int set_address(struct lh_connecting *c, const struct wish *w)
     return 0;
 }
 
-static int too_many_sockets(lua_State *L)
+static int too_many_sockets(lua_State *L, const struct lh_task *task)
 {
+    lh_count_add(&task->vm->ctx->counters.sockets_failed, 1);
     lua_pushnil(L);
     lua_pushliteral(L, "too many");
     return 2;
@@ -400,13 +409,13 @@ static int connect_begin(lua_State *L)
         return lh_api_error(L, "httpd.connect: there is no server here");
     struct lh_socket *s = lh_socket_push(L, task->vm, &too_many);
     if (too_many)
-        return too_many_sockets(L);
+        return too_many_sockets(L, task);
     struct lh_connecting *c = s ? connecting_new(&w) : NULL;
     if (!c)
         return lh_api_error(L, "not enough memory");
     c->socket = s;
     s->connecting = c;
-    s->give_up = connecting_free;
+    s->give_up = connecting_given_up;
     lua_insert(L, 1);
     if (w.tls &&
         lh_outward_trust(task->vm->ctx->outward, w.ca, &c->trust, &err))

@@ -66,6 +66,14 @@ static void take_back(struct lh_vm *vm)
     vm->socket_giving = NULL;
 }
 
+static void count_socket(const struct lh_socket *s, int change)
+{
+    struct lh_context *ctx = s->vm->ctx;
+
+    ctx->outward->open += (unsigned)change;
+    lh_count_set(&ctx->counters.sockets, ctx->outward->open);
+}
+
 void lh_socket_end(struct lh_socket *s)
 {
     if (s->vm->socket_giving == s)
@@ -78,7 +86,7 @@ void lh_socket_end(struct lh_socket *s)
     if (s->transport)
         close_transport(s);
     if (s->counted)
-        s->vm->ctx->outward->open--;
+        count_socket(s, -1);
     s->counted = false;
     lh_free(s->ahead.p);
     s->ahead = (struct lh_input){.p = NULL};
@@ -154,7 +162,7 @@ struct lh_socket *lh_socket_push(lua_State *L, struct lh_vm *vm, bool *too_many)
     s->source.on_event = on_socket_event;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->socket_meta);
     lua_setmetatable(L, -2);
-    outward->open++;
+    count_socket(s, 1);
     s->counted = true;
     return s;
 }

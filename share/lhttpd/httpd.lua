@@ -263,6 +263,7 @@ function httpd.reload() end
 ---@field log {left_out: integer, access_lost: integer}
 ---@field channels {open: integer, subscribers: integer, messages: integer, dropped: integer, lost: integer}
 ---@field shared {values: integer, bytes: integer, evicted: integer}
+---@field sockets {open: integer, connected: integer, failed: integer}
 ---@field protocols {http10: integer, http11: integer, http2: integer}
 ---@field requests httpd.all_requests
 ---@field handlers httpd.handler_stats[]

@@ -378,6 +378,25 @@ class Sockets(harness.TestCase):
                                "for lost sockets to be collected")
             self.first("collectgarbage() collectgarbage()")
 
+    def test_they_are_counted(self):
+        with Peer(echo) as p, closed_port() as none:
+            port = none.getsockname()[1]
+            self.assertEqual(self.lua(f"""
+                collectgarbage() collectgarbage()
+                local all, before = {{}}, httpd.stats().sockets
+                local function count()
+                    local now = httpd.stats().sockets
+                    for _, name in ipairs{{"open", "connected", "failed"}} do
+                        all[#all + 1] = now[name] - before[name]
+                    end
+                end
+                local s = assert(httpd.connect("127.0.0.1", {p.port}))
+                count()
+                httpd.close(s)
+                assert(not httpd.connect("127.0.0.1", {port}))
+                count()
+                return table.concat(all, " ")""")[0], "1 1 0 0 1 1")
+
     def test_wait_for_one_of_several(self):
         go = threading.Event()
 
