@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+/* Files that are kept, which is for good: no script trusts so many of its own
+ * accord. */
+#define TRUSTS_MAX 64
+
 struct trust_file {
     struct lh_list link;
     struct lh_trust *trust;
@@ -53,6 +57,11 @@ int lh_outward_trust(struct lh_outward *outward, const char *file,
     struct trust_file *t = find_trust(outward, path);
     size_t n = strlen(path) + 1;
 
+    if (!t && outward->trusts_n >= TRUSTS_MAX)
+        return lh_err_set(err, LHTTPD_ECERT,
+                          "ca '%s': %d other files are kept already: put "
+                          "authorities that belong together into one",
+                          path, TRUSTS_MAX);
     if (!t) {
         t = lh_calloc(1, sizeof(*t) + n);
         if (!t)
@@ -64,6 +73,7 @@ int lh_outward_trust(struct lh_outward *outward, const char *file,
         }
         memcpy(t->path, path, n);
         lh_list_append(&outward->trusts, &t->link);
+        outward->trusts_n++;
     }
     *out = t->trust;
     return 0;

@@ -16,18 +16,21 @@ static const char *const places[] = {
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 };
 
-/* NULL: there is none. */
-static const char *system_file(void)
+/* The system's; .file NULL: there is none. */
+static struct lh_cred_from system_file(void)
 {
     const char *named = getenv("SSL_CERT_FILE");
+    struct lh_cred_from from = {.kind = "the system's list of authorities"};
 
     if (named && *named)
-        return named;
+        return (struct lh_cred_from){.kind = "SSL_CERT_FILE", .file = named};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        if (lh_read_try(places[i]) == 0)
-            return places[i];
+        from.file = places[i];
+        if (lh_read_try(from.file) == 0)
+            return from;
     }
-    return NULL;
+    from.file = NULL;
+    return from;
 }
 
 static int add_one(void *context, const uint8_t *der, size_t n)
@@ -45,9 +48,11 @@ static int add_if_usable(void *context, const uint8_t *der, size_t n)
 
 int lh_trust_read(struct lh_anchors **out, const char *file, struct lh_err *err)
 {
-    struct lh_cred_from from = {"ca", file ? file : system_file(), NULL, 0};
+    struct lh_cred_from from = {.kind = "ca", .file = file};
     struct lh_anchors *anchors;
 
+    if (!file)
+        from = system_file();
     if (!from.file)
         return lh_err_set(err, LHTTPD_ECERT,
                           "the system has no file of authorities where they "

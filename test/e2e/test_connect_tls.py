@@ -3,10 +3,13 @@ which words.  The servers are openssl's and Python's."""
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import tempfile
+import unittest.mock
 
 import harness
 from harness import PATIENCE, Server, script
@@ -236,6 +239,34 @@ class Certificates(harness.TestCase):
                 self.assertEqual(found[0], "nil")
                 self.assertIn(f"ca '{ca}': ", found[1])
                 self.assertNotIn("client", found[1])
+
+    def test_a_variable_that_names_no_file_is_named(self):
+        with unittest.mock.patch.dict(os.environ,
+                                      SSL_CERT_FILE="/nonexistent.pem"):
+            with Server("/", script("run.lua"), workers=1) as s:
+                found = self.lua("""
+                    return httpd.connect("127.0.0.1", 1, {tls = true})""", s)
+        self.assertEqual(found[0], "nil")
+        self.assertIn("SSL_CERT_FILE '/nonexistent.pem': ", found[1])
+
+    def test_files_of_authorities_have_a_bound(self):
+        """Each is kept by its name, and read once."""
+        with tempfile.TemporaryDirectory() as d, self.peer(self.good) as p, \
+                Server("/", script("run.lua"), workers=1) as s:
+            for i in range(65):
+                shutil.copy(self.ca.pem, f"{d}/{i}.pem")
+            code = f"""
+                local answers = {{}}
+                for i = 0, 65 do
+                    local s, why = httpd.connect("127.0.0.1", {p.port}, {{
+                        tls = true, ca = "{d}/" .. i % 65 .. ".pem"}})
+                    answers[i] = s and "open" or why
+                    if s then httpd.close(s) end
+                end
+                return answers[0], answers[63], answers[65], answers[64]"""
+            found = self.lua(code, s)
+        self.assertEqual(found[:3], ["open"] * 3)
+        self.assertIn(f"ca '{d}/64.pem': 64 other files", found[3])
 
     def test_mistakes_raise(self):
         for call, words in (
