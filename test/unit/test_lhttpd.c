@@ -1177,7 +1177,7 @@ static int with_descriptors(void *arg)
                    ? REFUSED
                    : WRONG;
     lhttpd_server_destroy(s);
-    return room;
+    return (int)room;
 }
 
 static void too_few_descriptors_are_said(void **state)
