@@ -11,6 +11,8 @@
 
 /* --- whose, when, what for ------------------------------------------------ */
 
+/* RFC 5280, 4.2.1.12 (2.5.29.37 and purposes) and 4.2.1.6 (2.5.29.17), as they
+ * are encoded. */
 static const uint8_t oid_extended_usage[] = {0x55, 0x1D, 0x25};
 static const uint8_t oid_any_usage[] = {0x55, 0x1D, 0x25, 0x00};
 static const uint8_t oid_alternatives[] = {0x55, 0x1D, 0x11};
@@ -82,6 +84,8 @@ static bool allows(struct lh_der list, const uint8_t purpose[8])
     return false;
 }
 
+/* Of those that are not known none is refused here: a critical one is the
+ * library's to refuse.  Without a list of purposes a certificate is for all. */
 static bool take_extensions(struct lh_der list,
                             struct lh_certificate *certificate)
 {
@@ -168,7 +172,8 @@ void lh_host_read(struct lh_host *host, const char *text)
         memcpy(host->name, text, n);
 }
 
-/* Names have no zero, and are ASCII. */
+/* Names have no zero, and are ASCII.  A star is all of the first label and
+ * stands for one label (RFC 9525, 6.3). */
 static bool is_dns_name_of(struct lh_str own, struct lh_str host)
 {
     const char *dot;
@@ -185,6 +190,7 @@ static bool is_dns_name_of(struct lh_str own, struct lh_str host)
         own, (struct lh_str){dot, host.n - (size_t)(dot - host.p)});
 }
 
+/* Four octets or sixteen, in the network's order (RFC 5280, 4.2.1.6). */
 static bool is_address_of(struct lh_der own, const struct lh_ip *address)
 {
     struct lh_ip ip = {{0}};

@@ -41,7 +41,8 @@ static void source_free(struct ca_source *source)
     lh_free(source);
 }
 
-/* Octets go into a digest behind what is in it already. */
+/* Octets go into a digest behind what is in it already.  By the digest of all
+ * its authorities a session is resumed only with those that it began with. */
 static void fold(uint8_t digest[LH_SHA256_BYTES], const uint8_t *p, size_t n)
 {
     uint8_t both[2 * LH_SHA256_BYTES];
@@ -192,7 +193,8 @@ void lh_client_ca_look(struct lh_client_ca *ca, const struct lh_log *log)
     }
 }
 
-/* 1: it stays as it was. */
+/* 1: its file cannot be read and it stays as it was.  So does what was given in
+ * memory, which is no fault, and 0. */
 static int source_read_again(struct ca_source **out, struct ca_source *old,
                              const struct lh_log *log, struct lh_err *err)
 {

@@ -107,7 +107,8 @@ static enum lh_keypair_fault compare_public(const br_skey_decoder_context *key,
     return compare_ec(br_skey_decoder_get_ec(key), &public->key.ec);
 }
 
-/* Its public key is valid as long as `decoder`. */
+/* Its public key is valid as long as `decoder`.  What is sound and only of a
+ * kind that BearSSL does not know is told from what is damaged. */
 static enum lh_keypair_fault
 certificate_decode(const struct lh_chain_link *certificate,
                    br_x509_decoder_context *decoder)

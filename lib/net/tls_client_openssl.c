@@ -56,6 +56,8 @@ static int verify_server(X509_STORE_CTX *store, void *unused)
     return c->fault == LH_CLIENT_OK;
 }
 
+/* An end of the connection without TLS's goodbye is an error, since anybody may
+ * have made it. */
 static bool set_up_context(SSL_CTX *ctx, const struct lh_trust *trust)
 {
     if (!lh_tls_set_choices(ctx) ||
