@@ -25,6 +25,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -646,7 +647,9 @@ static void without_threads(void **state)
     (void)state;
     tear_down(state);
     no_threads = true;
+    setenv("LHTTPD_AIO", "inline", 1); /* which may want threads as well */
     begin_with("2", false);
+    unsetenv("LHTTPD_AIO");
     no_threads = false;
     assert_null(t.worker.pools.crew);
     assert_non_null(strstr(t.logged, "TLS handshakes hold up other requests"));
