@@ -88,7 +88,7 @@ end)
 
 -- The first line is the process group; behind the last zero byte is where the
 -- line has left the shell.  An interrupt ends the line, also between two of
--- its commands.
+-- its commands.  Where there is no such directory (any more) it is not run.
 local runner = [[
 finish() {
     trap '' INT
@@ -97,7 +97,7 @@ finish() {
 }
 trap finish INT
 echo $$
-cd "$2" && eval "$1"
+if cd "$2"; then eval "$1"; else cd /; fi
 finish]]
 
 local function interrupt(group)
@@ -154,9 +154,9 @@ httpd.register_handler("/socket", function(env, header)
         return httpd.header { status = 403 }
     end
     local ws = httpd.websocket()
-    local directory = os.getenv("HOME") or "/"
+    local directory = ws and run(ws, "", os.getenv("HOME") or "/")
 
-    while ws and directory and httpd.write(ws, directory) do
+    while directory and httpd.write(ws, directory) do
         local line
         repeat line = httpd.read(ws) until line ~= "\3"
         directory = line and run(ws, line, directory)

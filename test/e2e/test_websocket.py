@@ -4,7 +4,9 @@ clients that there are."""
 import os
 import signal
 import struct
+import tempfile
 import unittest
+from unittest import mock
 
 import harness
 from harness import Server, need, script
@@ -209,9 +211,7 @@ class Examples(harness.TestCase):
 
     def console(self, server):
         found = server.wait_for_log(r"the console is at /\?(\w+)")
-        ws = Socket(self, server, "/socket?" + found.group(1))
-        self.assertEqual(ws.receive()[0], TEXT)
-        return ws
+        return Socket(self, server, "/socket?" + found.group(1))
 
     def said(self, ws):
         """What a command says, and the directory after it."""
@@ -228,6 +228,7 @@ class Examples(harness.TestCase):
                 for path in ("/", "/socket", "/socket?guess"):
                     self.assertEqual(c.ask(path=path).status, 403)
             ws = self.console(s)
+            self.said(ws)
             for line, output, directory in (
                     (b"cd /usr", b"", b"/usr"), (b"pwd", b"/usr\n", b"/usr"),
                     (b"echo a; echo b >&2", b"a\nb\n", b"/usr"),
@@ -247,9 +248,32 @@ class Examples(harness.TestCase):
             ws.send(frame(TEXT, b"cd /; kill -s INT $$; sleep 1000"))
             self.assertEqual(self.said(ws), (b"", b"/"))
 
+    def test_a_console_without_a_directory(self):
+        """A line is not run elsewhere than where it was meant for."""
+        with tempfile.TemporaryDirectory() as place, \
+                mock.patch.dict(os.environ, HOME="/nonexistent"), \
+                self.example("console.lua") as s:
+            ws = self.console(s)
+            output, directory = self.said(ws)
+            self.assertIn(b"/nonexistent", output)
+            self.assertEqual(directory, b"/")
+            gone = os.path.join(os.path.realpath(place), "gone")
+            os.mkdir(gone)
+            ws.send(frame(TEXT, f"cd {gone}".encode()))
+            self.assertEqual(self.said(ws), (b"", gone.encode()))
+            os.rmdir(gone)
+            ws.send(frame(TEXT, b"echo run"))
+            output, directory = self.said(ws)
+            self.assertIn(gone.encode(), output)
+            self.assertNotIn(b"run\n", output)
+            self.assertEqual(directory, b"/")
+            ws.send(frame(TEXT, b"echo run"))
+            self.assertEqual(self.said(ws), (b"run\n", b"/"))
+
     def test_a_console_that_is_left_ends_its_process(self):
         with self.example("console.lua") as s:
             ws = self.console(s)
+            self.said(ws)
             ws.send(frame(TEXT, b"echo $$; exec sleep 1000"))
             pid = int(ws.receive()[1])
             self.assertTrue(harness.running(pid))
