@@ -152,6 +152,10 @@ e2e() {
         test/e2e/run --again "build/$variant" "$@"
 }
 
+# What calls can break that the kernel refuses.
+tests_of_calls='^test_(aio|away|beneath|child|fd|file|lines|log|opened|pipe|popen'
+tests_of_calls=$tests_of_calls'|process|serving|sock)$'
+
 # The same tests, and unit tests, where what is newer than Linux 4.14 fails.
 refused() {
     variant=$1
@@ -160,7 +164,7 @@ refused() {
         "build/$variant-refused.log" test/e2e/run --again --refuse "build/$variant" "$@"
     check "unit tests, calls refused" python3 test/e2e/confine.py old-kernel -- \
         ctest --test-dir "build/$variant" -Q --timeout 300 \
-        -R '^test_(aio|child|fd|file|lines|pipe|popen|process)$'
+        -R "$tests_of_calls"
 }
 
 # Runs the real clients, a browser among them, on the binary of build/$1; adds to
@@ -177,7 +181,7 @@ tests_of_lua='^test_(allocator|api|env|file|gc|handler|kill|lhttpd|native|popen'
 tests_of_lua=$tests_of_lua'|process|reload|subscription|task|traces|turn|vm)'
 
 # What another TLS library can break.
-tests_of_tls='^test_(certificate|client_auth|conn|cred|hello|keypair|lhttpd|pem'
+tests_of_tls='^test_(away|certificate|client_auth|conn|cred|hello|keypair|lhttpd|pem'
 tests_of_tls=$tests_of_tls'|reload|serve|session|socket|ticket_keys|tls|tls13'
 tests_of_tls=$tests_of_tls'|tls_client|tls_openssl)$'
 
@@ -261,7 +265,7 @@ run_variant() {
     openssl)
         build openssl openssl && unit openssl -R "$tests_of_tls" &&
             e2e openssl test_tls test_client_certs test_h2 test_serve test_reload \
-                test_stop test_files test_limits test_connect_tls test_fetch
+                test_stop test_files test_limits test_connect_tls test_fetch test_parts
         ;;
     clang)
         build clang dev -DCMAKE_C_COMPILER=clang && unit clang &&
