@@ -49,7 +49,9 @@ local single_gauges = {
     workers_count = true, workers_stuck = true, workers_present_turn_ms = true,
     workers_longest_turn_ms = true, vms_count = true, vms_memory_bytes = true,
     vms_memory_limit = true, files_pending = true, files_by_uring = true,
-    files_by_threads = true, requests_open = true,
+    files_by_threads = true, requests_open = true, channels_open = true,
+    channels_subscribers = true, shared_values = true, shared_bytes = true,
+    sockets_open = true,
 }
 
 local function label(text)

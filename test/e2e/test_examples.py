@@ -40,6 +40,17 @@ print(json.dumps([(s.name, f.type, s.labels, s.value)
 """
 
 
+# What of the statistics is as it is now; all else only grows.  There is one
+# more that the parser leaves out: a limit that is infinite.
+GAUGES = set("""
+    uptime_ms children workers_count workers_stuck workers_present_turn_ms
+    workers_longest_turn_ms connections_open connections_idle connections_tcp
+    connections_tls connections_unix tasks_running tasks_waiting vms_count
+    vms_memory_bytes files_pending files_by_uring
+    files_by_threads requests_open channels_open channels_subscribers
+    shared_values shared_bytes sockets_open""".split())
+
+
 def parse_metrics(text):
     parser = subprocess.run(["/usr/bin/python3", "-c", PARSER], input=text,
                             text=True, stdout=subprocess.PIPE, check=True)
@@ -267,6 +278,10 @@ class Scripts(harness.TestCase):
                                (None, None)], ("counter", 6))
         self.assertEqual(found["lhttpd_workers_count", (None, None)],
                          ("gauge", workers))
+        kinds = {name.removeprefix("lhttpd_"): kind
+                 for (name, _), (kind, _) in found.items()}
+        self.assertEqual({name for name in kinds if kinds[name] == "gauge"},
+                         GAUGES)
         self.assertEqual(found["lhttpd_handler_whole_seconds_count",
                                ("/", None)], ("histogram", 5))
         self.assertEqual(found["lhttpd_handler_whole_seconds_bucket",
