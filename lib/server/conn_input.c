@@ -206,14 +206,14 @@ void lh_conn_on_back(struct lh_transport *t)
 /* Not all that wait for their turn: those that were called go first. */
 static void feed_or_wait(struct lh_conn *c)
 {
-    if (c->state != LH_CONN_HANDSHAKE)
-        feed_conn(c);
-    else if (has_to_queue(c))
+    bool shakes = c->state == LH_CONN_HANDSHAKE;
+
+    if (shakes && has_to_queue(c))
         queue_for_helper(c);
-    else if (may_shake_hands(c->worker))
-        feed_conn(c);
-    else
+    else if (shakes && !may_shake_hands(c->worker))
         lh_conn_queue_fed(c);
+    else
+        feed_conn(c);
 }
 
 void lh_conns_feed(struct lh_worker *w)
