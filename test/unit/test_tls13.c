@@ -266,14 +266,21 @@ static void agrees_on_a_protocol(void **state)
 
 /* --- Resumption -------------------------------------------------------- */
 
+/* A ticket that replaces another comes without a call of keep_session() in TLS
+ * 1.2, and the old one is of no use to OpenSSL's client any more. */
 static bool shake_again(int version, const char *name)
 {
     connect_client(version, name);
     SSL_set_session(client, session);
     assert_true(shake());
     exchange();
-    assert_int_equal(lh_tls_is_resumed(server), SSL_session_reused(client));
-    return lh_tls_is_resumed(server);
+    bool resumed = SSL_session_reused(client);
+    assert_int_equal(lh_tls_is_resumed(server), resumed);
+    if (resumed && version == TLS1_2_VERSION) {
+        SSL_SESSION_free(session);
+        session = SSL_get1_session(client);
+    }
+    return resumed;
 }
 
 /* One that is resumed is short. */
@@ -388,6 +395,30 @@ static void a_session_ends_an_hour_after_its_beginning(void **state)
         assert_false(shake_again(version, NULL));
         hang_up();
         assert_true(shake_again(version, NULL)); /* another */
+        hang_up();
+    }
+    ahead_ms = 0;
+}
+
+/* Over the end of its key's period, twelve hours, and of the next one's. */
+static void a_ticket_outlives_its_key(void **state)
+{
+    uint64_t period = LH_TICKET_PERIOD_MS;
+
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        ahead_ms = period - __real_lh_clock_ms() % period - 60000;
+        connect_client(version, NULL);
+        assert_true(shake());
+        exchange();
+        hang_up();
+        ahead_ms += UINT64_C(2) * 60000;
+        for (int i = 0; i < 2; i++) { /* by the old one, by the new one */
+            assert_true(shake_again(version, NULL));
+            hang_up();
+        }
+        ahead_ms += 2 * period;
+        assert_false(shake_again(version, NULL));
         hang_up();
     }
     ahead_ms = 0;
@@ -647,6 +678,7 @@ int main(void)
         WITH_SERVER(resumes_for_the_same_name_only),
         WITH_SERVER(forgets_sessions_of_another_server),
         WITH_SERVER(a_session_ends_an_hour_after_its_beginning),
+        WITH_SERVER(a_ticket_outlives_its_key),
         cmocka_unit_test(a_session_keeps_what_was_verified),
         cmocka_unit_test(a_session_is_of_its_authorities),
         WITH_SERVER(answers_behind_a_goodbye),
