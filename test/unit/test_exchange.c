@@ -447,6 +447,14 @@ static void test_draw(void **state)
     end(&f);
 }
 
+/* A response of ten octets, of which the first n are drawn. */
+static void begin_drawn(struct fixture *f, struct text_source *s, size_t n)
+{
+    begin(f, "GET", false);
+    assert_int_equal(start_with(f, "content-length", "10"), 0);
+    assert_int_equal(lh_exchange_draw_from(f->ex, &s->source, n), 0);
+}
+
 /* What it could not give is the handler's again, which gives it otherwise. */
 static void test_dry_source(void **state)
 {
@@ -454,9 +462,7 @@ static void test_dry_source(void **state)
     struct fixture f;
 
     (void)state;
-    begin(&f, "GET", false);
-    assert_int_equal(start_with(&f, "content-length", "10"), 0);
-    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 10), 0);
+    begin_drawn(&f, &s, 10);
     assert_int_equal(test_loopback_pump(&f.l, 100), 4);
     f.news = 0;
     assert_int_equal(test_loopback_pump(&f.l, 100), 0);
@@ -486,9 +492,7 @@ static void test_source_taken_back(void **state)
     struct fixture f;
 
     (void)state;
-    begin(&f, "GET", false);
-    assert_int_equal(start_with(&f, "content-length", "10"), 0);
-    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 10), 0);
+    begin_drawn(&f, &s, 10);
     assert_int_equal(test_loopback_pump(&f.l, 100), 4);
     lh_exchange_unlend(f.ex);
     assert_null(f.ex->response.source);
@@ -496,9 +500,7 @@ static void test_source_taken_back(void **state)
     assert_true(f.l.aborted);
     end(&f);
 
-    begin(&f, "GET", false);
-    assert_int_equal(start_with(&f, "content-length", "10"), 0);
-    assert_int_equal(lh_exchange_draw_from(f.ex, &s.source, 6), 0);
+    begin_drawn(&f, &s, 6);
     f.news = 0;
     test_loopback_gone(&f.l);
     assert_true(f.news > 0);
