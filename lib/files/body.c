@@ -3,8 +3,10 @@
  *
  * It is a row of parts, each a text, which may be none, and octets of the file.
  * What the page cache has is copied into the response as far as that has room;
- * what it has not an operation reads.  Long parts go through a pipe to a plain
- * connection, where the kernel moves pages.
+ * what it has not an operation reads.  Of a long part the response gets a
+ * source: on a plain connection the kernel moves its pages into the socket, on
+ * another one they are read when they leave.  What is not in memory an
+ * operation puts into a pipe for a plain connection.
  */
 #include "files/serving.h"
 
@@ -12,11 +14,15 @@
 #include "base/num.h"
 #include "http/request_id.h"
 #include "os/error.h"
+#include "os/splice.h"
 
 #define COPY_BYTES   ((size_t)16 << 10) /* on the stack */
 #define READ_BYTES   ((size_t)64 << 10)
-#define SPLICE_BYTES ((size_t)64 << 10) /* shorter ones are copied */
-#define DRAW_BYTES   ((size_t)64 << 10) /* likewise */
+#define SOURCE_BYTES ((size_t)64 << 10) /* shorter parts are copied */
+
+/* What the kernel moves at once.  Each time ends in a packet that is not full,
+ * which the client is woken for. */
+#define MOVE_BYTES ((size_t)512 << 10)
 
 enum progress { MOVED, STUCK, WAITS };
 
@@ -73,6 +79,7 @@ static enum progress give_read(struct lh_serving *s)
     if (s->in_at == s->in_n) {
         lh_free(s->in);
         s->in = NULL;
+        s->cold = false;
     }
     return n ? MOVED : STUCK;
 }
@@ -86,7 +93,15 @@ static enum progress give_filled(struct lh_serving *s)
         return fail_body(s, LH_SYS_EIO);
     s->at += n;
     s->left -= n;
+    s->cold = false;
     return MOVED;
+}
+
+/* The next n octets have been found in memory. */
+static void note_warm(struct lh_serving *s, uint64_t n)
+{
+    if (s->file->warm == s->at)
+        s->file->warm += n;
 }
 
 /* An operation has come back.  What cannot be spliced is copied.  What has come
@@ -106,8 +121,7 @@ static enum progress take_result(struct lh_serving *s)
     }
     if (spliced)
         s->conduit->n = (size_t)s->result;
-    if (s->file->warm == s->at)
-        s->file->warm += (uint64_t)s->result;
+    note_warm(s, (uint64_t)s->result);
     return MOVED;
 }
 
@@ -132,16 +146,48 @@ static size_t draw_cached(struct lh_body_source *source, uint8_t *out, size_t n)
     return (size_t)got;
 }
 
-/* A long part whose beginning was in the page cache: the rest but for its end
- * is read when it leaves, straight to where it is sent from.  So it costs no
- * memory until then, and is not read long before.  What was not there after all
- * is asked for by the next step. */
-static enum progress offer_rest(struct lh_serving *s)
+/* What a request has found in memory within the last second is there still. */
+static bool is_warm(const struct lh_serving *s, size_t n)
 {
-    size_t n = (size_t)lh_min64(s->left - COPY_BYTES, SIZE_MAX / 2);
+    return lh_list_linked(&s->file->link) && s->at + n <= s->file->warm;
+}
 
-    s->source.draw = draw_cached;
-    if (lh_exchange_draw_from(s->ex, &s->source, n))
+static size_t locate_cached(struct lh_body_source *source,
+                            struct lh_place *place, size_t n)
+{
+    struct lh_serving *s = LH_OF(source, struct lh_serving, source);
+
+    n = lh_min(n, MOVE_BYTES);
+    s->cold =
+        !is_warm(s, n) && !lh_splice_is_ready(s->file->fd, (off_t)s->at, n);
+    *place = (struct lh_place){s->file->fd, (int64_t)s->at};
+    return s->cold ? 0 : n;
+}
+
+static void moved_cached(struct lh_body_source *source, size_t n)
+{
+    struct lh_serving *s = LH_OF(source, struct lh_serving, source);
+
+    note_warm(s, n);
+    s->cold = n == 0;
+    s->at += n;
+    s->left -= n;
+}
+
+static const struct lh_body_source cached = {
+    .draw = draw_cached,
+    .locate = locate_cached,
+    .moved = moved_cached,
+};
+
+/* The response is sent from the file itself.  So it costs no memory until it
+ * leaves, and is not read long before.  What is not in memory after all is
+ * asked for by the next step. */
+static enum progress offer(struct lh_serving *s, uint64_t n)
+{
+    s->source = cached;
+    if (lh_exchange_draw_from(s->ex, &s->source,
+                              (size_t)lh_min64(n, SIZE_MAX / 2)))
         return fail_body(s, LH_SYS_EIO);
     return MOVED;
 }
@@ -164,40 +210,20 @@ static enum progress give_cached(struct lh_serving *s)
         return fail_body(s, LH_SYS_ENOMEM);
     s->at += (uint64_t)got;
     s->left -= (uint64_t)got;
-    return s->left >= DRAW_BYTES ? offer_rest(s) : MOVED;
+    return s->left >= SOURCE_BYTES && !s->ex->moves
+               ? offer(s, s->left - COPY_BYTES)
+               : MOVED;
 }
 
-/* What a request has found in memory within the last second is there still. */
-static ssize_t fill_now(const struct lh_serving *s, size_t n)
-{
-    bool warm = lh_list_linked(&s->file->link) &&
-                s->at + lh_min(n, s->conduit->room) <= s->file->warm;
-
-    return s->options->remote
-               ? LH_SYS_EAGAIN
-               : lh_conduit_fill_now(s->conduit, s->file->fd, s->at, n, warm);
-}
-
-/* Copies have to do where there is no conduit. */
-static enum progress fill_conduit(struct lh_serving *s)
+/* An operation puts it into a pipe.  Where there is none it is read. */
+static enum progress ask_splice(struct lh_serving *s)
 {
     size_t n = (size_t)lh_min64(s->left, SIZE_MAX);
-    ssize_t got;
 
     if (!s->conduit)
         s->conduit = lh_conduit_new(s->ex->ctx);
-    if (!s->conduit) {
-        s->copies = true;
-        return MOVED;
-    }
-    got = fill_now(s, n);
-    if (got == 0)
-        return fail_shrunk(s);
-    if (got > 0)
-        return MOVED;
-    s->splices = lh_fetch_splice(s, n) == LH_SERVING_WAITS;
-    s->copies = !s->splices;
-    return s->splices ? WAITS : MOVED;
+    s->splices = s->conduit && lh_fetch_splice(s, n) == LH_SERVING_WAITS;
+    return s->splices ? WAITS : ask_read(s);
 }
 
 static enum progress give_file(struct lh_serving *s)
@@ -208,9 +234,11 @@ static enum progress give_file(struct lh_serving *s)
         return give_filled(s);
     if (s->in)
         return give_read(s);
-    if (!s->ex->splices || s->copies || s->left < SPLICE_BYTES)
+    if (!s->ex->moves || s->copies || s->left < SOURCE_BYTES)
         return give_cached(s);
-    return fill_conduit(s);
+    if (s->cold || s->options->remote)
+        return ask_splice(s);
+    return offer(s, s->left);
 }
 
 /* The next part of several; false: there is none. */
@@ -245,7 +273,7 @@ static enum progress move(struct lh_serving *s)
         end_body(s);
         return MOVED;
     }
-    if (s->fetch || s->ex->response.piped_n || s->ex->response.source)
+    if (s->fetch || s->ex->response.source)
         return WAITS;
     if (s->text.n)
         return give_text(s);

@@ -31,6 +31,36 @@ static struct lh_conduit *take_kept(struct lh_open_files *files)
     return LH_OF(link, struct lh_conduit, link);
 }
 
+static size_t draw_piped(struct lh_body_source *source, uint8_t *out, size_t n)
+{
+    struct lh_conduit *conduit = LH_OF(source, struct lh_conduit, source);
+    ssize_t got = lh_pipe_read(conduit->fds[0], out, n);
+
+    return got > 0 ? (size_t)got : 0;
+}
+
+static size_t locate_piped(struct lh_body_source *source,
+                           struct lh_place *place, size_t n)
+{
+    struct lh_conduit *conduit = LH_OF(source, struct lh_conduit, source);
+
+    *place = (struct lh_place){conduit->fds[0], LH_PLACE_PIPE};
+    return n;
+}
+
+/* The pipe itself knows what it has left. */
+static void moved_piped(struct lh_body_source *source, size_t n)
+{
+    (void)source;
+    (void)n;
+}
+
+static const struct lh_body_source piped = {
+    .draw = draw_piped,
+    .locate = locate_piped,
+    .moved = moved_piped,
+};
+
 /* To make one and to close it are four system calls, which are spared. */
 struct lh_conduit *lh_conduit_new(struct lh_context *ctx)
 {
@@ -43,7 +73,8 @@ struct lh_conduit *lh_conduit_new(struct lh_context *ctx)
     conduit = lh_alloc(sizeof(*conduit));
     if (!conduit)
         return NULL;
-    *conduit = (struct lh_conduit){.files = ctx->open_files, .refs = 1};
+    *conduit = (struct lh_conduit){
+        .files = ctx->open_files, .source = piped, .refs = 1};
     ssize_t room = lh_pipe_open(conduit->fds);
     if (room < 0) {
         lh_free(conduit);
@@ -92,13 +123,11 @@ void lh_conduits_forget(struct lh_open_files *files)
 }
 
 ssize_t lh_conduit_fill_now(struct lh_conduit *conduit, int file, uint64_t at,
-                            size_t n, bool warm)
+                            size_t n)
 {
-    ssize_t r;
+    ssize_t r = lh_splice_in_now(file, (off_t)at, conduit->fds[1],
+                                 lh_min(n, conduit->room));
 
-    n = lh_min(n, conduit->room);
-    r = warm ? lh_splice_in(file, (off_t)at, conduit->fds[1], n)
-             : lh_splice_in_now(file, (off_t)at, conduit->fds[1], n);
     if (r > 0)
         conduit->n = (size_t)r;
     return r;
@@ -116,24 +145,9 @@ void lh_conduit_prepare(struct lh_conduit *conduit, struct lh_aio_op *op,
 /* They are the response's, which tells when they have left. */
 int lh_conduit_give(struct lh_conduit *conduit, struct lh_exchange *ex)
 {
-    int error = lh_exchange_pipe(ex, conduit->fds[0], conduit->n);
+    int error = lh_exchange_draw_from(ex, &conduit->source, conduit->n);
 
     if (error == 0)
         conduit->n = 0;
     return error;
-}
-
-/* A part at a time: what is in the pipe may be more than a stack should hold.
- */
-void lh_conduit_take_back(struct lh_conduit *conduit, struct lh_exchange *ex)
-{
-    uint8_t part[4096];
-
-    while (ex && ex->response.piped_n) {
-        size_t n = ex->response.piped_n;
-        ssize_t got =
-            lh_pipe_read(conduit->fds[0], part, lh_min(n, sizeof(part)));
-        if (got <= 0 || lh_exchange_unpipe(ex, part, (size_t)got))
-            lh_exchange_unlend(ex);
-    }
 }

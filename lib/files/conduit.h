@@ -14,6 +14,7 @@
 struct lh_conduit {
     struct lh_list link; /* in the store, while nobody has it */
     struct lh_open_files *files;
+    struct lh_body_source source;
     unsigned refs;
     int fds[2]; /* as of pipe(2) */
     size_t room;
@@ -26,10 +27,10 @@ struct lh_conduit *lh_conduit_hold(struct lh_conduit *conduit);
 void lh_conduit_drop(struct lh_conduit *conduit); /* NULL allowed */
 
 /* Puts up to n octets of a file into it, which has none, as far as that takes
- * no waiting; `warm`: they were in memory just now.  How many (0: there are
- * none), or a negative errno: it is an operation's. */
+ * no waiting.  How many (0: there are none), or a negative errno: it is an
+ * operation's. */
 ssize_t lh_conduit_fill_now(struct lh_conduit *conduit, int file, uint64_t at,
-                            size_t n, bool warm);
+                            size_t n);
 
 /* The same as an operation (LH_AIO_SPLICE), which is to have a share of it; its
  * result is the caller's to put into `n`. */
@@ -37,12 +38,8 @@ void lh_conduit_prepare(struct lh_conduit *conduit, struct lh_aio_op *op,
                         uint64_t at, size_t n);
 
 /* The next octets of the response are those in the pipe.  Errors as of
- * lh_exchange_pipe(). */
+ * lh_exchange_draw_from(). */
 int lh_conduit_give(struct lh_conduit *conduit, struct lh_exchange *ex);
-
-/* The pipe goes before the response has got all of it: copies what it holds.
- * Without memory for that the response is cut. */
-void lh_conduit_take_back(struct lh_conduit *conduit, struct lh_exchange *ex);
 
 /* Closes those that wait for the next request. */
 void lh_conduits_forget(struct lh_open_files *files);

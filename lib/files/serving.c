@@ -94,9 +94,7 @@ void *lh_serving_owner(const struct lh_serving *s)
 
 static void give_up(struct lh_serving *s)
 {
-    if (s->conduit)
-        lh_conduit_take_back(s->conduit, s->ex);
-    if (s->ex && s->ex->response.source)
+    if (s->ex)
         lh_exchange_unlend(s->ex);
     lh_fetch_leave(s);
     lh_opened_drop(s->root);

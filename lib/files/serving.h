@@ -56,10 +56,11 @@ struct lh_serving {
     char *page; /* a list; `text` is what is left of it */
     char *in;   /* octets from `at` on that an operation has read */
     size_t in_at, in_n;
-    struct lh_body_source source; /* or the response draws them itself */
-    struct lh_conduit *conduit;   /* instead; NULL: none yet */
+    struct lh_body_source source; /* or the response is sent from the file */
+    bool cold;                    /* what is next is not in memory */
+    struct lh_conduit *conduit;   /* for that; NULL: none yet */
     bool splices;                 /* an operation fills it */
-    bool copies;                  /* never by a pipe */
+    bool copies;                  /* the kernel cannot move octets of it */
 };
 
 /* --- failure.c ------------------------------------------------------------ */

@@ -39,7 +39,7 @@ static bool h1_begin_request(struct lh_h1 *c)
         lh_h1_close(c, true);
         return false;
     }
-    c->ex->splices = c->host->splices;
+    c->ex->moves = c->host->moves;
     lh_h1_head_init(&c->head, c->requests == 0);
     lh_h1_set_state(c, LH_H1_HEAD);
     if (c->requests == 0 && c->host->first_ms)
@@ -468,8 +468,8 @@ const struct lh_protocol lh_h1_protocol = {
     .name = "http/1.1",
     .feed = h1_feed,
     .pull = lh_h1_pull,
-    .piped = lh_h1_piped,
-    .piped_left = lh_h1_piped_left,
+    .locate = lh_h1_locate,
+    .moved = lh_h1_moved,
     .sent = h1_sent,
     .fin = h1_fin,
     .eof = h1_eof,

@@ -291,26 +291,25 @@ size_t lh_h1_pull(void *v, uint8_t *out, size_t room)
 }
 
 /* Behind its chunk's size, which is pulled. */
-size_t lh_h1_piped(const void *v, int *pipe)
+size_t lh_h1_locate(void *v, struct lh_place *place)
 {
-    const struct lh_h1 *c = v;
-    const struct lh_exchange *ex = c->ex;
+    struct lh_h1 *c = v;
+    struct lh_exchange *ex = c->ex;
     size_t n;
 
     if (!ex || c->queue.n || !ex->response.head_left ||
         ex->response.state == LH_RESPONSE_ABORTED)
         return 0;
-    n = lh_exchange_out_piped(ex, pipe);
+    n = lh_exchange_out_locate(ex, place);
     return c->is_chunked ? lh_min(n, c->chunk_left) : n;
 }
 
-/* The CRLF after a chunk that ends in the pipe is written with the next pull.
- */
-void lh_h1_piped_left(void *v, size_t n)
+/* The CRLF after a chunk whose end was moved is written with the next pull. */
+void lh_h1_moved(void *v, size_t n)
 {
     struct lh_h1 *c = v;
 
-    lh_exchange_out_drop(c->ex, n);
+    lh_exchange_out_moved(c->ex, n);
     if (!c->is_chunked)
         return;
     c->chunk_left -= n;

@@ -23,7 +23,7 @@ void lh_h1_queue_response(struct lh_h1 *c);
 
 bool lh_h1_has_output(const struct lh_h1 *c);
 size_t lh_h1_pull(void *c, uint8_t *out, size_t room);
-size_t lh_h1_piped(const void *c, int *pipe);
-void lh_h1_piped_left(void *c, size_t n);
+size_t lh_h1_locate(void *c, struct lh_place *place);
+void lh_h1_moved(void *c, size_t n);
 
 #endif

@@ -86,7 +86,7 @@ static void drop_output(struct lh_exchange *ex)
     lh_buf_clear(&r->bytes);
     r->lent = NULL;
     r->source = NULL;
-    r->lent_n = r->piped_n = 0;
+    r->lent_n = 0;
     r->interim = NULL;
     r->interim_end = &r->interim;
 }
@@ -94,7 +94,7 @@ static void drop_output(struct lh_exchange *ex)
 /* Does something of the handler's wait to be sent, which is left alone? */
 static bool is_borrowing(const struct lh_response *r)
 {
-    return (r->lent_n && !r->is_page) || r->piped_n;
+    return r->lent_n && !r->is_page;
 }
 
 /* --- the end of a request ------------------------------------------------- */
@@ -278,22 +278,8 @@ bool lh_exchange_out_waits(const struct lh_exchange *ex)
     return r->released && (r->bytes.n || r->lent_n);
 }
 
-/* What was copied goes first, so the pipe's turn is once that has left. */
-size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe)
-{
-    const struct lh_response *r = &ex->response;
-
-    *pipe = r->pipe;
-    return r->released && !r->bytes.n ? r->piped_n : 0;
-}
-
 static void drop_borrowed(struct lh_response *r, size_t n)
 {
-    if (r->piped_n) {
-        assert(n <= r->piped_n);
-        r->piped_n -= n;
-        return;
-    }
     assert(n <= r->lent_n);
     r->lent_n -= n;
     if (r->lent_n == 0) {
@@ -333,6 +319,14 @@ static void source_is_dry(struct lh_exchange *ex)
     tell_handler(ex);
 }
 
+/* Is the kernel to move what its source has? */
+static bool is_moved(const struct lh_exchange *ex)
+{
+    const struct lh_body_source *source = ex->response.source;
+
+    return source && source->locate && ex->moves;
+}
+
 static size_t take_drawn(struct lh_exchange *ex, uint8_t *out, size_t n)
 {
     struct lh_body_source *source = ex->response.source;
@@ -356,16 +350,42 @@ size_t lh_exchange_out_take(struct lh_exchange *ex, uint8_t *out, size_t n)
         lh_exchange_out_drop(ex, k);
         done += k;
     }
-    if (done < n && ex->response.source && lh_exchange_out_waits(ex))
+    if (done < n && ex->response.source && !is_moved(ex) &&
+        lh_exchange_out_waits(ex))
         done += take_drawn(ex, out + done, n - done);
     return done;
+}
+
+/* What was copied goes first. */
+size_t lh_exchange_out_locate(struct lh_exchange *ex, struct lh_place *place)
+{
+    struct lh_response *r = &ex->response;
+    size_t n;
+
+    if (!r->released || r->bytes.n || !is_moved(ex))
+        return 0;
+    n = r->source->locate(r->source, place, r->lent_n);
+    if (n == 0)
+        source_is_dry(ex);
+    return n;
+}
+
+void lh_exchange_out_moved(struct lh_exchange *ex, size_t n)
+{
+    struct lh_body_source *source = ex->response.source;
+
+    source->moved(source, n);
+    if (n)
+        lh_exchange_out_drop(ex, n);
+    else
+        source_is_dry(ex);
 }
 
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
 {
     const struct lh_response *r = &ex->response;
 
-    return r->bytes.n + r->lent_n + r->piped_n;
+    return r->bytes.n + r->lent_n;
 }
 
 /* Without a body this is all there is of the response, and a tunnel's handler
@@ -533,7 +553,8 @@ size_t lh_exchange_room(const struct lh_exchange *ex)
     return lh_min(stream, room);
 }
 
-/* The checks that write, lend and pipe share; *drop: nobody would get it. */
+/* The checks that write, lend and draw_from share; *drop: nobody would get it.
+ */
 static int check_written(struct lh_exchange *ex, uint64_t n, bool *drop)
 {
     struct lh_response *r = &ex->response;
@@ -604,29 +625,12 @@ int lh_exchange_draw_from(struct lh_exchange *ex, struct lh_body_source *source,
     bool drop;
     int error = check_written(ex, n, &drop);
 
-    assert(r->content_length != LH_LENGTH_UNKNOWN && !r->no_body);
+    assert(!r->no_body);
     if (error || drop)
         return error;
     r->written += n;
     r->source = source;
     r->lent_n = n;
-    r->released = true;
-    tell_protocol(ex);
-    return 0;
-}
-
-int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n)
-{
-    struct lh_response *r = &ex->response;
-    bool drop;
-    int error = check_written(ex, n, &drop);
-
-    assert(ex->splices && !r->no_body);
-    if (error || drop)
-        return error;
-    r->written += n;
-    r->pipe = pipe;
-    r->piped_n = n;
     r->released = true;
     tell_protocol(ex);
     return 0;
@@ -640,16 +644,21 @@ int lh_exchange_skip(struct lh_exchange *ex, uint64_t n)
     return check_written(ex, n, &drop);
 }
 
-/* For a pipe's octets that have to go another way after all. */
-int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n)
+/* A part at a time: what is left may be more than a stack should hold. */
+void lh_exchange_copy_source(struct lh_exchange *ex)
 {
     struct lh_response *r = &ex->response;
+    uint8_t part[4096];
 
-    assert(n <= r->piped_n);
-    if (copy_octets(ex, p, n))
-        return LHTTPD_ENOMEM;
-    r->piped_n -= n;
-    return 0;
+    while (r->source) {
+        size_t n =
+            r->source->draw(r->source, part, lh_min(r->lent_n, sizeof(part)));
+        if (n == 0 || copy_octets(ex, part, n)) {
+            lh_exchange_unlend(ex);
+            return;
+        }
+        drop_borrowed(r, n);
+    }
 }
 
 void lh_exchange_unlend(struct lh_exchange *ex)
@@ -658,10 +667,10 @@ void lh_exchange_unlend(struct lh_exchange *ex)
 
     if (!is_borrowing(r))
         return;
-    r->written -= r->lent_n + r->piped_n; /* nobody has got that */
+    r->written -= r->lent_n; /* nobody has got that */
     r->lent = NULL;
     r->source = NULL;
-    r->lent_n = r->piped_n = 0;
+    r->lent_n = 0;
     r->state = LH_RESPONSE_ABORTED;
     tell_protocol(ex);
 }
@@ -808,7 +817,6 @@ static void check_response(const struct lh_exchange *ex)
 {
     const struct lh_response *r = &ex->response;
 
-    assert(!(r->lent_n && r->piped_n));
     assert(!(r->lent && r->source));
     assert((r->lent || r->source) == (r->lent_n > 0));
     assert((r->bytes.n > 0) == (r->bytes.head != NULL));

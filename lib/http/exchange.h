@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/context.h"
+#include "base/place.h"
 #include "http/field.h"
 #include "http/peer.h"
 
@@ -82,6 +83,12 @@ struct lh_body_source {
     /* Puts the next ones at `out`, at most n; how many.  0: none can be had
      * without waiting. */
     size_t (*draw)(struct lh_body_source *source, uint8_t *out, size_t n);
+    /* Where the next ones are, at most n, for a kernel that moves them into a
+     * socket; how many, or 0 as of draw.  Then that it has moved n of them; 0:
+     * they were not there after all.  NULL: they can only be drawn. */
+    size_t (*locate)(struct lh_body_source *source, struct lh_place *place,
+                     size_t n);
+    void (*moved)(struct lh_body_source *source, size_t n);
 };
 
 struct lh_response {
@@ -96,12 +103,10 @@ struct lh_response {
     const uint8_t *lent;     /* borrowed, they follow; see lh_exchange_lend */
     struct lh_body_source *source; /* or it has them; see _draw_from */
     size_t lent_n;                 /* of either */
-    int pipe;       /* or octets in a pipe follow; see lh_exchange_pipe */
     bool is_page;   /* what is lent is a page of ours, and lasts for ever */
     bool no_body;   /* HEAD, 204, 304: body octets are counted and dropped */
     bool released;  /* may leave now, see lh_exchange_release */
     bool head_left; /* the protocol has pulled the final header */
-    size_t piped_n;
 };
 
 /* A client may have many for an octet or two each: so its members stand where
@@ -114,7 +119,7 @@ struct lh_exchange {
     struct lh_buf body; /* of the request, not read yet */
     enum lh_body_state body_state;
     bool body_wanted;      /* the handler waits in read */
-    bool splices;          /* the protocol takes octets from a pipe */
+    bool moves;            /* the protocol lets the kernel move octets */
     uint16_t usual_status; /* where the handler gives none; 0: 200 */
     struct lh_response response;
     size_t *connection_queued; /* what its connection holds, see room */
@@ -215,15 +220,19 @@ bool lh_exchange_head_ready(const struct lh_exchange *ex);
 bool lh_exchange_complete(const struct lh_exchange *ex);
 
 /* What of the body may leave now, in one piece; NULL when nothing may, or what
- * is next is a source's, or in a pipe: then piped tells how much, 0 otherwise.
- */
+ * is next is a source's. */
 const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n);
 /* Is there something for take? */
 bool lh_exchange_out_waits(const struct lh_exchange *ex);
 /* Copies out what may leave now, at most n octets, and drops it; how many.
- * Where it waited and there is nothing now, its source has run dry. */
+ * Where it waited and there is nothing now, its source has run dry, or the
+ * kernel is to move what is next. */
 size_t lh_exchange_out_take(struct lh_exchange *ex, uint8_t *out, size_t n);
-size_t lh_exchange_out_piped(const struct lh_exchange *ex, int *pipe);
+/* What of the body is next, and for the kernel to move: where it is, and how
+ * much at most; 0: nothing.  Then how much of it has left; 0: it was not there.
+ */
+size_t lh_exchange_out_locate(struct lh_exchange *ex, struct lh_place *place);
+void lh_exchange_out_moved(struct lh_exchange *ex, size_t n);
 void lh_exchange_out_drop(struct lh_exchange *ex, size_t n);
 size_t lh_exchange_out_bytes(const struct lh_exchange *ex); /* all of it */
 
@@ -275,18 +284,14 @@ int lh_exchange_lend(struct lh_exchange *ex, const void *p, size_t n);
 
 /* The next n octets are drawn from a source, which stays the caller's until
  * lent_n is 0 again (on_news tells), also since it was dry: what has not left
- * then counts as not written.  Only where the content-length was declared.
- * Errors as write's. */
+ * then counts as not written.  One that may run dry only where the
+ * content-length was declared.  Errors as write's. */
 int lh_exchange_draw_from(struct lh_exchange *ex, struct lh_body_source *source,
                           size_t n);
 
-/* The next n octets are in a pipe, which stays the caller's and lasts until
- * piped_n is 0 again (on_news tells).  Only where the exchange splices.  Errors
- * as write's. */
-int lh_exchange_pipe(struct lh_exchange *ex, int pipe, size_t n);
-
-/* The next n octets of the pipe are these: copies them.  LHTTPD_ENOMEM. */
-int lh_exchange_unpipe(struct lh_exchange *ex, const void *p, size_t n);
+/* The source goes before all of it has left: copies the rest.  Where that
+ * cannot be had the response is aborted. */
+void lh_exchange_copy_source(struct lh_exchange *ex);
 
 /* Where there is no body (no_body): n octets that would have been written are
  * counted.  Errors as write's. */
@@ -298,8 +303,8 @@ static inline bool lh_exchange_borrows(const struct lh_exchange *ex)
     return ex->response.lent_n && !ex->response.is_page;
 }
 
-/* Takes back what is still lent, a source's or in a pipe; the response is
- * aborted if there was any. */
+/* Takes back what is still lent, or a source's; the response is aborted if
+ * there was any. */
 void lh_exchange_unlend(struct lh_exchange *ex);
 
 /* Before the end. */

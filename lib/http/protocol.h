@@ -34,11 +34,12 @@ struct lh_protocol {
     /* Writes output into the transport's lent buffer; returns bytes written. */
     size_t (*pull)(void *c, uint8_t *out, size_t room);
 
-    /* Output that is in a pipe and is next once what was pulled has left: how
-     * much, and which pipe; then what of it has left.  Only where the host
-     * splices; NULL: this protocol never has any. */
-    size_t (*piped)(const void *c, int *pipe);
-    void (*piped_left)(void *c, size_t n);
+    /* Output that the kernel is to move, and that is next once what was pulled
+     * has left: how much, and where it is; then how much of it has left, 0: it
+     * was not there.  Only where the host moves; NULL: this protocol never has
+     * any. */
+    size_t (*locate)(void *c, struct lh_place *place);
+    void (*moved)(void *c, size_t n);
 
     /* The kernel has everything that was pulled. */
     void (*sent)(void *c);
@@ -81,7 +82,7 @@ struct lh_protocol_host {
     struct lh_peer *peer;
     uint64_t first_ms;   /* when the first octet came; 0: it has yet to */
     enum lh_ending ends; /* how requests end that the connection's loss ends */
-    bool splices;        /* output may come from a pipe */
+    bool moves;          /* the kernel can move output by itself */
     /* The request's header section is complete: find its handler. */
     void (*request)(struct lh_protocol_host *host, struct lh_exchange *ex);
     /* Status or deadline may have changed outside of feed and pull. */

@@ -100,7 +100,7 @@ static bool give_octets(struct lh_task *task, struct lh_sending *s, int *error)
 /* Not worth it for what one piece holds. */
 static bool may_splice(const struct lh_task *task, const struct lh_sending *s)
 {
-    return task->ex->splices && !s->copies && s->sent >= PIECE_BYTES;
+    return task->ex->moves && !s->copies && s->sent >= PIECE_BYTES;
 }
 
 /* Not every file can be spliced: the rest is copied then. */
@@ -143,7 +143,7 @@ static bool fill_from_file(struct lh_task *task, struct lh_file *file)
         return false;
     }
     ssize_t got =
-        lh_conduit_fill_now(s->conduit, file->descriptor->fd, s->at, n, false);
+        lh_conduit_fill_now(s->conduit, file->descriptor->fd, s->at, n);
     if (got < 0)
         start_splice(file, n);
     file->ended = got == 0;
@@ -210,7 +210,7 @@ static enum lh_outcome send_now(struct lh_task *task, struct lh_file *file)
         if (give_octets(task, s, &error) || error ||
             give_conduit(task, s, &error) || error)
             continue;
-        if (s->in.n || file->operation || task->ex->response.piped_n)
+        if (s->in.n || file->operation || lh_exchange_borrows(task->ex))
             return LH_OUTCOME_PENDING;
         if (file->error) {
             task->error = file->error;
@@ -228,7 +228,7 @@ static void send_on(struct lh_task *task)
 {
     struct lh_file *file = task->on.file;
 
-    if (file->operation || file->sending.in.n || task->ex->response.piped_n)
+    if (file->operation || file->sending.in.n || lh_exchange_borrows(task->ex))
         return; /* the operation wakes it, or the response's room */
     if (may_splice(task, &file->sending) && fill_from_file(task, file)) {
         if (!file->operation)
@@ -271,8 +271,8 @@ static void cancel_sending(struct lh_task *task)
     struct lh_sending *s = &task->on.file->sending;
 
     lh_file_leave_operation(task->on.file);
-    if (s->conduit)
-        lh_conduit_take_back(s->conduit, task->ex);
+    if (s->conduit && task->ex)
+        lh_exchange_copy_source(task->ex);
     lh_conduit_drop(s->conduit);
     s->conduit = NULL;
     lh_file_detach(task);

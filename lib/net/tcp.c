@@ -134,15 +134,16 @@ static void tcp_ack(struct lh_transport *t, size_t n)
 
 /* A short write means that the socket is full: asking once more would only
  * cost a call, the event tells when there is room. */
-static enum lh_net tcp_send(struct lh_transport *t)
+static enum lh_net send_acked(struct tcp *tcp, bool more_follows)
 {
-    struct tcp *tcp = tcp_of(t);
     size_t n = tcp->out.to - tcp->out.from;
 
     if (tcp->lost)
         return LH_NET_LOST;
     if (n) {
-        ssize_t sent = lh_net_send(t, tcp->out.p + tcp->out.from, n);
+        const uint8_t *p = tcp->out.p + tcp->out.from;
+        ssize_t sent = more_follows ? lh_net_send_more(&tcp->base, p, n)
+                                    : lh_net_send(&tcp->base, p, n);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
             return tcp_lose(tcp);
         if (sent > 0)
@@ -154,22 +155,29 @@ static enum lh_net tcp_send(struct lh_transport *t)
     return LH_NET_OK;
 }
 
-/* The kernel moves the pages from the pipe to the socket; a short count means
- * that the socket is full. */
-static enum lh_net tcp_splice(struct lh_transport *t, int pipe, size_t n,
-                              size_t *sent)
+static enum lh_net tcp_send(struct lh_transport *t)
+{
+    return send_acked(tcp_of(t), false);
+}
+
+/* A short count means that the socket is full, or that a file has become
+ * shorter meanwhile: the next try tells. */
+static enum lh_net tcp_move(struct lh_transport *t,
+                            const struct lh_place *place, size_t n,
+                            size_t *sent)
 {
     struct tcp *tcp = tcp_of(t);
+    enum lh_net outcome = send_acked(tcp, true);
     ssize_t moved;
 
     *sent = 0;
-    if (tcp->lost)
-        return LH_NET_LOST;
-    moved = lh_net_splice(t, pipe, n);
+    if (outcome != LH_NET_OK)
+        return outcome;
+    moved = lh_net_move(t, place, n);
     if (moved < 0 && moved != LH_SYS_EAGAIN)
         return tcp_lose(tcp);
     *sent = moved > 0 ? (size_t)moved : 0;
-    return *sent < n ? LH_NET_AGAIN : LH_NET_OK;
+    return moved != 0 && *sent < n ? LH_NET_AGAIN : LH_NET_OK;
 }
 
 /* The FIN follows the last octet, and only once. */
@@ -217,7 +225,7 @@ static const struct lh_transport_ops tcp_ops = {
     .buf = tcp_buf,
     .ack = tcp_ack,
     .send = tcp_send,
-    .splice = tcp_splice,
+    .move = tcp_move,
     .shutdown = tcp_shutdown,
     .unsent = tcp_unsent,
     .rest = tcp_rest,

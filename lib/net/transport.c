@@ -49,9 +49,15 @@ ssize_t lh_net_send(struct lh_transport *t, const void *p, size_t n)
     return count_out(t, lh_sock_send(t->fd, p, n));
 }
 
-ssize_t lh_net_splice(struct lh_transport *t, int pipe, size_t n)
+ssize_t lh_net_send_more(struct lh_transport *t, const void *p, size_t n)
 {
-    return count_out(t, lh_sock_splice(t->fd, pipe, n));
+    return count_out(t, lh_sock_send_more(t->fd, p, n));
+}
+
+ssize_t lh_net_move(struct lh_transport *t, const struct lh_place *place,
+                    size_t n)
+{
+    return count_out(t, lh_sock_move(t->fd, place, n));
 }
 
 /* A chunk is borrowed for the length of one call; TCP does not even fill it. */

@@ -73,10 +73,11 @@ struct lh_transport_ops {
      * socket takes more; LOST: nothing will leave any more. */
     enum lh_net (*send)(struct lh_transport *t);
 
-    /* Sends up to n octets that are in a pipe, once nothing is unsent; *sent:
-     * how many.  As send.  NULL: this transport cannot. */
-    enum lh_net (*splice)(struct lh_transport *t, int pipe, size_t n,
-                          size_t *sent);
+    /* Sends what was acked, and behind it up to n octets of a place without a
+     * copy; *sent: how many of these.  As send; OK with none: they are not
+     * there, or cannot be had so.  NULL: this transport cannot. */
+    enum lh_net (*move)(struct lh_transport *t, const struct lh_place *place,
+                        size_t n, size_t *sent);
 
     /* Ends our sending side (close_notify, FIN) after everything acked; as
      * send.  After a failure of TLS the FIN alone, behind its alert. */
@@ -103,7 +104,9 @@ enum lh_net lh_net_discard(struct lh_transport *t);
 /* As those of os/sock.h, and counted. */
 ssize_t lh_net_receive(struct lh_transport *t, void *p, size_t room);
 ssize_t lh_net_send(struct lh_transport *t, const void *p, size_t n);
-ssize_t lh_net_splice(struct lh_transport *t, int pipe, size_t n);
+ssize_t lh_net_send_more(struct lh_transport *t, const void *p, size_t n);
+ssize_t lh_net_move(struct lh_transport *t, const struct lh_place *place,
+                    size_t n);
 
 /* Plain TCP or a unix socket; NULL: no memory. */
 struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd);

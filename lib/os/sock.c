@@ -30,6 +30,13 @@
 
 #define UNIX_PREFIX "unix:"
 
+/* Only Linux can be told with the octets themselves. */
+#ifdef MSG_MORE
+#define MORE MSG_MORE
+#else
+#define MORE 0
+#endif
+
 /* Octets that the kernel has not sent yet: Linux's name for it. */
 #ifndef FIONWRITE
 #define FIONWRITE TIOCOUTQ
@@ -617,25 +624,43 @@ ssize_t lh_sock_peek(int fd, void *out, size_t n)
     return receive_some(fd, out, n, MSG_PEEK);
 }
 
-ssize_t lh_sock_send(int fd, const void *p, size_t n)
+static ssize_t send_flagged(int fd, const void *p, size_t n, int flags)
 {
     ssize_t sent;
 
     do {
-        sent = send(fd, p, n, MSG_NOSIGNAL);
+        sent = send(fd, p, n, flags | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     return moved(sent);
 }
 
-/* The pipe is read without waiting, too: what it has is known. */
-ssize_t lh_sock_splice(int fd, int pipe, size_t n)
+ssize_t lh_sock_send(int fd, const void *p, size_t n)
 {
+    return send_flagged(fd, p, n, 0);
+}
+
+ssize_t lh_sock_send_more(int fd, const void *p, size_t n)
+{
+    return send_flagged(fd, p, n, MORE);
+}
+
+/* The pipe is read without waiting, too: what it has is known.  What a file
+ * fails with is not the socket's fault, and is told to who reads it in another
+ * way. */
+ssize_t lh_sock_move(int fd, const struct lh_place *place, size_t n)
+{
+    bool piped = place->at == LH_PLACE_PIPE;
     ssize_t sent;
 
     do {
-        sent = lh_splice_out(pipe, fd, n);
+        sent = piped ? lh_splice_out(place->fd, fd, n)
+                     : lh_splice_file(place->fd, (off_t)place->at, fd, n);
     } while (sent == -EINTR);
-    return sent == -EWOULDBLOCK ? -EAGAIN : sent;
+    if (sent == -EWOULDBLOCK)
+        return -EAGAIN;
+    if (sent < 0 && !piped && sent != -EPIPE && sent != -ECONNRESET)
+        return 0;
+    return sent;
 }
 
 size_t lh_sock_untaken(int fd)

@@ -6,6 +6,7 @@
 #define LH_OS_SOCK_H
 
 #include "base/err.h"
+#include "base/place.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -89,9 +90,12 @@ ssize_t lh_sock_discard(int fd, void *out, size_t n);
 /* As receive, but what it tells is still to be received. */
 ssize_t lh_sock_peek(int fd, void *out, size_t n);
 ssize_t lh_sock_send(int fd, const void *p, size_t n);
-/* As send, of octets that are in a pipe.  A thread that does not block SIGPIPE
- * may get one. */
-ssize_t lh_sock_splice(int fd, int pipe, size_t n);
+/* As send, and more follows at once, which TCP may wait for: so a head does not
+ * travel in a packet of its own. */
+ssize_t lh_sock_send_more(int fd, const void *p, size_t n);
+/* As send, of octets of a place, without a copy; 0: they are not there, or the
+ * system cannot.  A thread that does not block SIGPIPE may get one. */
+ssize_t lh_sock_move(int fd, const struct lh_place *place, size_t n);
 /* How much of what was sent the peer's system has not taken; on a unix socket,
  * the peer itself.  With what the kernel counts besides; 0: nothing. */
 size_t lh_sock_untaken(int fd);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,6 +60,18 @@ ssize_t lh_splice_in_now(int file, off_t at, int pipe, size_t n)
 {
     return is_in_memory(file, (uint64_t)at, n) ? lh_splice_in(file, at, pipe, n)
                                                : -EAGAIN;
+}
+
+bool lh_splice_is_ready(int file, off_t at, size_t n)
+{
+    return is_in_memory(file, (uint64_t)at, n);
+}
+
+ssize_t lh_splice_file(int file, off_t at, int socket, size_t n)
+{
+    ssize_t r = sendfile(socket, file, &at, n);
+
+    return r < 0 ? -errno : r;
 }
 
 ssize_t lh_splice_out(int pipe, int socket, size_t n)

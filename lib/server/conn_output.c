@@ -51,21 +51,27 @@ static bool has_left(struct lh_conn *c, enum lh_net outcome)
     return false;
 }
 
-/* What comes from a pipe without being pulled; adds to *n. */
-static enum lh_net send_piped(struct lh_conn *c, size_t *n)
+/* What the kernel is to move behind what was pulled; 0: nothing. */
+static size_t locate(struct lh_conn *c, struct lh_place *place)
 {
-    enum lh_net outcome;
-    size_t room, sent;
-    int pipe;
+    if (!c->host.moves || c->state != LH_CONN_OPEN || !c->protocol->locate)
+        return 0;
+    return c->protocol->locate(c->p, place);
+}
 
-    if (!c->host.splices || c->state != LH_CONN_OPEN || !c->protocol->piped)
-        return LH_NET_OK;
-    room = c->protocol->piped(c->p, &pipe);
-    if (room == 0)
-        return LH_NET_OK;
-    outcome = c->transport->ops->splice(c->transport, pipe, room, &sent);
-    if (sent)
-        c->protocol->piped_left(c->p, sent);
+/* What was pulled, and what the kernel moves without that; adds to *n. */
+static enum lh_net send_some(struct lh_conn *c, size_t *n)
+{
+    struct lh_transport *t = c->transport;
+    enum lh_net outcome;
+    struct lh_place place;
+    size_t most = locate(c, &place), sent;
+
+    if (most == 0)
+        return t->ops->unsent(t) ? t->ops->send(t) : LH_NET_OK;
+    outcome = t->ops->move(t, &place, most, &sent);
+    if (sent || outcome == LH_NET_OK)
+        c->protocol->moved(c->p, sent);
     *n += sent;
     return outcome;
 }
@@ -75,7 +81,6 @@ static enum lh_net send_piped(struct lh_conn *c, size_t *n)
  * again. */
 static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
 {
-    struct lh_transport *t = c->transport;
     size_t sum = 0, n;
     bool more;
 
@@ -83,9 +88,7 @@ static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
     do {
         n = 0;
         more = lh_conn_pull(c, &n) & LH_PROTO_HAS_OUTPUT;
-        if (t->ops->unsent(t) && !has_left(c, t->ops->send(t)))
-            return;
-        if (!has_left(c, send_piped(c, &n)))
+        if (!has_left(c, send_some(c, &n)))
             return;
         if (c->pulled)
             c->protocol->sent(c->p);

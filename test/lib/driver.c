@@ -118,10 +118,10 @@ static bool offer(struct test_driver *d)
 }
 
 /* What is not pulled, but comes from a pipe. */
-static size_t splice(struct test_driver *d, uint8_t *out)
+static size_t move(struct test_driver *d, uint8_t *out)
 {
-    int pipe;
-    size_t n = d->host.splices ? d->protocol->piped(d->c, &pipe) : 0;
+    struct lh_place place;
+    size_t n = d->host.moves ? d->protocol->locate(d->c, &place) : 0;
 
     if (n > d->pull_room)
         n = d->pull_room;
@@ -129,7 +129,7 @@ static size_t splice(struct test_driver *d, uint8_t *out)
         return 0;
     memcpy(out, d->pipe, n);
     d->pipe += n;
-    d->protocol->piped_left(d->c, n);
+    d->protocol->moved(d->c, n);
     return n;
 }
 
@@ -144,7 +144,7 @@ static bool pull(struct test_driver *d)
         assert_non_null(lent);
         size_t n = d->protocol->pull(d->c, lent, d->pull_room);
         assert_true(n <= d->pull_room);
-        n = n ? n : splice(d, lent);
+        n = n ? n : move(d, lent);
         assert_true(i < STEPS_MAX);
         d->pulls += n > 0;
         d->out = test_grow(d->out, d->out_n, n + 1);

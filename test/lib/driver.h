@@ -38,7 +38,7 @@ struct test_driver {
     bool eof_waits; /* eof is called once the input is used */
     char *out;      /* terminated */
     size_t out_n;
-    const char *pipe; /* where host.splices: what a pipe holds */
+    const char *pipe; /* where host.moves: what a pipe holds */
     size_t pull_room; /* of each pull: 65536 */
     bool keeps_back;  /* pull only when nothing else can be done, as a worker's
                          turn does */

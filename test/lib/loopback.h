@@ -24,6 +24,8 @@ struct test_loopback {
     char *body; /* terminated */
     size_t body_n;
     bool ended, aborted;
+
+    unsigned vanishes; /* what is moved is not there after all, so often */
 };
 
 /* A new request.  `target` is path and query.  `fields`: name, value, ..., NULL
@@ -38,7 +40,8 @@ size_t test_loopback_body(struct test_loopback *l, const void *p, size_t n);
 void test_loopback_body_end(struct test_loopback *l);
 
 /* Takes at most `most` octets of the response that may leave; returns how many
- * it took.  It calls lh_exchange_sent after the last. */
+ * it took.  Where the exchange moves it moves what can be.  It calls
+ * lh_exchange_sent after the last. */
 size_t test_loopback_pump(struct test_loopback *l, size_t most);
 
 /* The client is gone, or has only shut down its sending side. */

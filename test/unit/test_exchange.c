@@ -409,7 +409,7 @@ static size_t draw_text(struct lh_body_source *source, uint8_t *out, size_t n)
 
 static void test_draw(void **state)
 {
-    struct text_source s = {{draw_text}, "0123456789", 0, 3, 10, 0};
+    struct text_source s = {{.draw = draw_text}, "0123456789", 0, 3, 10, 0};
     struct fixture f;
     size_t n;
 
@@ -458,7 +458,7 @@ static void begin_drawn(struct fixture *f, struct text_source *s, size_t n)
 /* What it could not give is the handler's again, which gives it otherwise. */
 static void test_dry_source(void **state)
 {
-    struct text_source s = {{draw_text}, "0123456789", 0, 10, 4, 0};
+    struct text_source s = {{.draw = draw_text}, "0123456789", 0, 10, 4, 0};
     struct fixture f;
 
     (void)state;
@@ -488,7 +488,7 @@ static void test_dry_source(void **state)
 /* Who takes a source back in the middle cuts the response. */
 static void test_source_taken_back(void **state)
 {
-    struct text_source s = {{draw_text}, "0123456789", 0, 4, 10, 0};
+    struct text_source s = {{.draw = draw_text}, "0123456789", 0, 4, 10, 0};
     struct fixture f;
 
     (void)state;
@@ -510,47 +510,122 @@ static void test_source_taken_back(void **state)
     end(&f);
 }
 
-/* The loopback protocol takes nothing from pipes: this drops by hand. */
-static void test_pipe(void **state)
+/* --- what the kernel moves ------------------------------------------------ */
+
+static size_t locate_text(struct lh_body_source *source, struct lh_place *place,
+                          size_t n)
 {
+    struct text_source *s = LH_OF(source, struct text_source, source);
+
+    s->asked++;
+    *place = (struct lh_place){.fd = 7, .at = (int64_t)s->at};
+    return lh_min(n, lh_min(s->piece, s->dry - s->at));
+}
+
+static void text_moved(struct lh_body_source *source, size_t n)
+{
+    struct text_source *s = LH_OF(source, struct text_source, source);
+
+    s->at += n;
+    if (n == 0)
+        s->dry = s->at;
+}
+
+#define MOVED_TEXT                                                             \
+    {                                                                          \
+        {draw_text, locate_text, text_moved}, "0123456789", 0, 6, 10, 0        \
+    }
+
+/* Behind seven octets that were copied. */
+static void begin_moved(struct fixture *f, struct text_source *s)
+{
+    begin(f, "GET", false);
+    f->ex->moves = true;
+    assert_int_equal(start_with(f, "content-length", "17"), 0);
+    assert_int_equal(write_str(f, "copied,"), 0);
+    assert_int_equal(lh_exchange_draw_from(f->ex, &s->source, 10), 0);
+}
+
+static void test_moved(void **state)
+{
+    struct text_source s = MOVED_TEXT;
+    struct lh_place place;
     struct fixture f;
-    int pipe;
-    size_t n;
+    uint8_t octet;
 
     (void)state;
-    begin(&f, "GET", false);
-    f.ex->splices = true;
-    assert_int_equal(start_with(&f, "content-length", "22"), 0);
-    assert_int_equal(write_str(&f, "copied,"), 0);
-    assert_int_equal(lh_exchange_pipe(f.ex, 7, 16), LHTTPD_EINVAL);
-    assert_int_equal(lh_exchange_pipe(f.ex, 7, 11), 0);
-    assert_true(f.l.has_output);
-    assert_int_equal(lh_exchange_out_bytes(f.ex), 18);
-    assert_int_equal(write_str(&f, "x"), LHTTPD_ESTATE);
-    assert_int_equal(lh_exchange_pipe(f.ex, 7, 1), LHTTPD_ESTATE);
-    /* What was copied goes first. */
-    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 0);
-    assert_int_equal(test_loopback_pump(&f.l, 100), 7);
-    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 11);
-    assert_int_equal(pipe, 7);
-    assert_null(lh_exchange_out_peek(f.ex, &n));
-    lh_exchange_out_drop(f.ex, 4);
-    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 7);
-    assert_int_equal(lh_exchange_unpipe(f.ex, "the", 3), 0);
-    assert_int_equal(lh_exchange_out_piped(f.ex, &pipe), 0);
-    assert_int_equal(lh_exchange_unpipe(f.ex, "rest", 4), 0);
-    assert_int_equal(write_str(&f, "!"), 0);
+    begin_moved(&f, &s);
+    /* What was copied goes first, and nothing is drawn. */
+    assert_int_equal(lh_exchange_out_locate(f.ex, &place), 0);
+    assert_int_equal(test_loopback_pump(&f.l, 7), 7);
+    assert_int_equal(lh_exchange_out_take(f.ex, &octet, 1), 0);
+    assert_int_equal(s.asked, 0);
+    assert_int_equal(lh_exchange_out_locate(f.ex, &place), 6);
+    assert_int_equal(place.fd, 7);
+    assert_int_equal(place.at, 0);
+    lh_exchange_out_moved(f.ex, 4);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 6);
+    assert_int_equal(lh_exchange_out_locate(f.ex, &place), 6);
+    assert_int_equal(place.at, 4);
     f.news = 0;
-    test_loopback_pump(&f.l, 100);
-    assert_true(f.news > 0);
-    assert_string_equal(f.l.body, "copied,therest!");
-    assert_int_equal(lh_exchange_pipe(f.ex, 7, 2), 0);
-    f.news = 0;
-    lh_exchange_out_drop(f.ex, 2);
+    lh_exchange_out_moved(f.ex, 6);
     assert_int_equal(f.news, 1);
-    assert_int_equal(lh_exchange_pipe(f.ex, 7, 1), 0);
-    lh_exchange_unlend(f.ex);
-    assert_int_equal(f.ex->response.piped_n, 0);
+    assert_null(f.ex->response.source);
+    assert_int_equal(lh_exchange_body_sent(f.ex), 17);
+    end(&f);
+}
+
+/* It is not there: found before it is moved, or by moving it. */
+static void test_not_there(void **state)
+{
+    (void)state;
+    for (int found = 0; found < 2; found++) {
+        struct text_source s = MOVED_TEXT;
+        struct lh_place place;
+        struct fixture f;
+
+        begin_moved(&f, &s);
+        test_loopback_pump(&f.l, 7);
+        assert_int_equal(lh_exchange_out_locate(f.ex, &place), 6);
+        lh_exchange_out_moved(f.ex, 6);
+        f.news = 0;
+        if (found) {
+            assert_int_equal(lh_exchange_out_locate(f.ex, &place), 4);
+            lh_exchange_out_moved(f.ex, 0);
+        } else {
+            s.dry = 6;
+            assert_int_equal(lh_exchange_out_locate(f.ex, &place), 0);
+        }
+        assert_int_equal(f.news, 1);
+        assert_null(f.ex->response.source);
+        assert_int_equal(lh_exchange_body_sent(f.ex), 13);
+        assert_int_equal(write_str(&f, "6789"), 0);
+        end(&f);
+    }
+}
+
+/* The source goes first: what is left is copied, or the response cut. */
+static void test_copied_source(void **state)
+{
+    struct text_source s = MOVED_TEXT;
+    struct lh_place place;
+    struct fixture f;
+
+    (void)state;
+    begin_moved(&f, &s);
+    lh_exchange_copy_source(f.ex);
+    assert_null(f.ex->response.source);
+    assert_int_equal(lh_exchange_out_locate(f.ex, &place), 0);
+    lh_exchange_copy_source(f.ex); /* there is none */
+    test_loopback_pump(&f.l, 100);
+    assert_string_equal(f.l.body, "copied,0123456789");
+    end(&f);
+
+    s = (struct text_source)MOVED_TEXT;
+    s.dry = 7;
+    begin_moved(&f, &s);
+    lh_exchange_copy_source(f.ex);
+    assert_null(f.ex->response.source);
     assert_int_equal(f.ex->response.state, LH_RESPONSE_ABORTED);
     end(&f);
 }
@@ -775,7 +850,9 @@ int main(void)
         cmocka_unit_test(test_draw),
         cmocka_unit_test(test_dry_source),
         cmocka_unit_test(test_source_taken_back),
-        cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_not_there),
+        cmocka_unit_test(test_copied_source),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_fin),

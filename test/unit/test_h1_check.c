@@ -26,18 +26,19 @@ TEST_FAULT(h1_both_framings, struct lh_h1,
            c->is_chunked = c->until_close = true)
 TEST_FAULT(ex_no_owner, struct lh_h1, c->ex->owners = 0)
 TEST_FAULT(ex_lent_nothing, struct lh_h1, c->ex->response.lent_n = 1)
-TEST_FAULT(ex_lent_and_piped, struct lh_h1,
-           c->ex->response.written = c->ex->response.piped_n =
-               c->ex->response.lent_n = 1;
+TEST_FAULT(ex_lent_and_drawn, struct lh_h1, static struct lh_body_source source;
+           c->ex->response.written = c->ex->response.lent_n = 1;
+           c->ex->response.source = &source;
            c->ex->response.lent = (const uint8_t *)"x")
-TEST_FAULT(ex_more_than_written, struct lh_h1, c->ex->response.piped_n = 1)
+TEST_FAULT(ex_more_than_written, struct lh_h1, c->ex->response.lent_n = 1;
+           c->ex->response.lent = (const uint8_t *)"x")
 TEST_FAULT(ex_gone_with_body, struct lh_h1, c->ex->gone = true)
 TEST_FAULT(ex_head_left_early, struct lh_h1, c->ex->response.head_left = true)
 
 static void (*const h1_faults[])(void *c) = {
     h1_idle_with_exchange, h1_reset_while_open,  h1_body_not_awaited,
     h1_both_framings,      ex_no_owner,          ex_lent_nothing,
-    ex_lent_and_piped,     ex_more_than_written, ex_gone_with_body,
+    ex_lent_and_drawn,     ex_more_than_written, ex_gone_with_body,
     ex_head_left_early,
 };
 

@@ -316,17 +316,33 @@ static void start(struct lh_exchange *ex, unsigned status,
     assert_int_equal(lh_exchange_start(ex, status, &fields), 0);
 }
 
+static size_t locate_piped(struct lh_body_source *source,
+                           struct lh_place *place, size_t n)
+{
+    (void)source;
+    *place = (struct lh_place){.fd = 3, .at = LH_PLACE_PIPE};
+    return n;
+}
+
+static void moved_piped(struct lh_body_source *source, size_t n)
+{
+    (void)source;
+    (void)n;
+}
+
 /* A response in pieces, trailers included, in pulls of any size; the second
  * piece is lent or comes from a pipe. */
 static void stream(size_t room, bool piped, const char *request,
                    const char *expected, unsigned end_status)
 {
+    struct lh_body_source source = {.locate = locate_piped,
+                                    .moved = moved_piped};
     struct fixture f;
     struct lh_fields trailers;
 
     begin(&f, idle_handler);
     f.d.pull_room = room;
-    f.d.host.splices = piped;
+    f.d.host.moves = piped;
     test_driver_feed_str(&f.d, request);
     struct lh_exchange *ex = only_exchange(&f.d);
     start(ex, 404, test_fields(ex, "X-Name", "v", (char *)NULL));
@@ -337,7 +353,7 @@ static void stream(size_t room, bool piped, const char *request,
     test_driver_run(&f.d);
     assert_true(f.d.out_n > 0);
     f.d.pipe = "two two two two two,";
-    int error = piped ? lh_exchange_pipe(ex, 3, strlen(f.d.pipe))
+    int error = piped ? lh_exchange_draw_from(ex, &source, strlen(f.d.pipe))
                       : lh_exchange_lend(ex, f.d.pipe, strlen(f.d.pipe));
     assert_int_equal(error, 0);
     test_driver_run(&f.d);
@@ -395,7 +411,8 @@ static void test_drawn(void **state)
 {
     (void)state;
     for (size_t room = 1; room < 200; room++) {
-        struct fading_source s = {{draw_fading}, "two two two two two,", 8};
+        struct fading_source s = {
+            {.draw = draw_fading}, "two two two two two,", 8};
         struct fixture f;
 
         begin(&f, idle_handler);

@@ -32,6 +32,7 @@ static struct test_loopback loop;
 static struct lh_files_options options;
 static uint64_t declared; /* the content-length, which the exchange takes out */
 static unsigned others;   /* requests that "another" has answered */
+static bool moves;        /* the connection lets the kernel move octets */
 
 ssize_t __real_lh_aio_read_cached(int fd, void *p, size_t room,
                                   uint64_t offset);
@@ -46,6 +47,21 @@ ssize_t __wrap_lh_aio_read_cached(int fd, void *p, size_t room, uint64_t offset)
         return __real_lh_aio_read_cached(fd, p, room, offset);
     refuse_cached--;
     return LH_SYS_EAGAIN;
+}
+
+bool __wrap_lh_splice_is_ready(int file, off_t at, size_t n);
+
+static unsigned asked_ready, refuse_ready;
+
+/* They are in memory: who made them has just written them. */
+bool __wrap_lh_splice_is_ready(int file, off_t at, size_t n)
+{
+    (void)file;
+    (void)at;
+    (void)n;
+    asked_ready++;
+    refuse_ready -= refuse_ready > 0;
+    return refuse_ready == 0;
 }
 
 static void put(const char *name, const char *text, size_t n)
@@ -144,6 +160,7 @@ static void begin(const char *method, const char *target,
                   const char *const *fields)
 {
     test_loopback_request(&loop, &t, method, target, fields, false);
+    loop.ex->moves = moves;
     lh_served_begin(&served, loop.ex, &options, loop.ex->request.path);
 }
 
@@ -186,6 +203,11 @@ static void set_up_context(const char *way, bool remote)
                                         .compressed = true,
                                         .remote = remote};
     others = 0;
+}
+
+static uint64_t operations_done(void)
+{
+    return lh_count_get(&t.ctx.counters.operations_done);
 }
 
 static void tear_down_context(void)
@@ -474,7 +496,7 @@ static void drawn_in_part(void **state)
     need_cache();
     set_up_context("threads", false);
     begin_drawn(NULL);
-    uint64_t done = lh_count_get(&t.ctx.counters.operations_done);
+    uint64_t done = operations_done();
     refuse_cached = 2;
     finish(SIZE_MAX);
     assert_int_equal(refuse_cached, 0);
@@ -508,6 +530,129 @@ static void drawn_in_vain(void **state)
     test_loopback_deinit(&loop); /* the protocol lets go first */
     lh_served_run(&served);
     tear_down_context();
+    assert_int_equal(test_live_fds(), fds);
+}
+
+/* --- what the kernel moves ------------------------------------------------ */
+
+static void set_up_moving(bool remote)
+{
+    set_up_context("threads", remote);
+    moves = true;
+    asked_ready = refuse_ready = 0;
+}
+
+static void tear_down_moving(void)
+{
+    moves = false;
+    tear_down_context();
+}
+
+/* From the file itself, whatever the socket takes; a part of it, too. */
+static void moved(void **state)
+{
+    static const size_t pieces[] = {SIZE_MAX, 65536, 4097, 1000};
+
+    (void)state;
+    set_up_moving(false);
+    for (size_t i = 0; i < 4; i++) {
+        begin("GET", "/long", NULL);
+        assert_int_equal(loop.ex->response.bytes.n, 0);
+        uint64_t before = operations_done();
+        finish(pieces[i]);
+        assert_int_equal(operations_done(), before);
+        assert_whole();
+    }
+    begin("GET", "/long",
+          (const char *const[]){"range", "bytes=100-250000", NULL});
+    finish(5000);
+    assert_int_equal(loop.status, 206);
+    assert_int_equal(loop.body_n, 249901);
+    assert_memory_equal(loop.body, long_text + 100, 249901);
+    test_loopback_deinit(&loop);
+    tear_down_moving();
+}
+
+/* What is not in memory an operation brings, by a pipe or by copies; what comes
+ * behind it is moved again. */
+static void cold(void **state)
+{
+    (void)state;
+    set_up_moving(false);
+    for (int vanishes = 0; vanishes < 2; vanishes++) {
+        begin("GET", "/long", NULL);
+        until_it_starts();
+        test_loopback_pump(&loop, 50000);
+        uint64_t before = operations_done();
+        loop.vanishes = vanishes != 0;
+        refuse_ready = vanishes ? 0 : 2;
+        finish(SIZE_MAX);
+        assert_int_equal(loop.vanishes, 0);
+        assert_true(operations_done() > before);
+        assert_whole();
+    }
+    tear_down_moving();
+}
+
+/* Others' file systems wait for the network: only operations read them. */
+static void far_away(void **state)
+{
+    (void)state;
+    set_up_moving(true);
+    begin("GET", "/long", NULL);
+    finish(SIZE_MAX);
+    assert_int_equal(asked_ready, 0);
+    assert_whole();
+    tear_down_moving();
+}
+
+/* Nobody is asked again what was in memory for the request before. */
+static void warm(void **state)
+{
+    struct lh_open_files store;
+
+    (void)state;
+    set_up_moving(false);
+    lh_open_files_init(&store, &t.ctx);
+    for (unsigned i = 0; i < 3; i++) {
+        asked_ready = 0;
+        begin("GET", "/long", NULL);
+        finish(70000);
+        assert_int_equal(asked_ready > 0, i == 0);
+        assert_whole();
+    }
+    lh_open_files_forget(&store);
+    t.ctx.open_files = NULL;
+    tear_down_moving();
+}
+
+/* The client goes, the file shrinks, the server stops. */
+static void moved_in_vain(void **state)
+{
+    int fds = test_live_fds();
+
+    (void)state;
+    set_up_moving(false);
+    begin("GET", "/long", NULL);
+    test_loopback_pump(&loop, 1000);
+    test_loopback_gone(&loop);
+    finish(SIZE_MAX);
+    test_loopback_deinit(&loop);
+
+    begin("GET", "/long", NULL);
+    test_loopback_pump(&loop, 70000);
+    assert_int_equal(truncate(test_live_path("long"), 50000), 0);
+    finish(SIZE_MAX);
+    assert_true(loop.aborted);
+    assert_non_null(strstr(t.last_log, "'long' became shorter"));
+    test_loopback_deinit(&loop);
+    put("long", long_text, sizeof(long_text));
+
+    begin("GET", "/long", NULL);
+    test_loopback_pump(&loop, 1000);
+    test_loopback_deinit(&loop); /* the protocol lets go first */
+    lh_served_run(&served);
+    tear_down_moving();
     assert_int_equal(test_live_fds(), fds);
 }
 
@@ -732,14 +877,16 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_once),        cmocka_unit_test(by_operations),
-        cmocka_unit_test(by_uring),       cmocka_unit_test(long_ones),
-        cmocka_unit_test(parts),          cmocka_unit_test(changing),
-        cmocka_unit_test(drawn),          cmocka_unit_test(drawn_in_part),
-        cmocka_unit_test(drawn_in_vain),  cmocka_unit_test(entity_tags),
-        cmocka_unit_test(with_options),   cmocka_unit_test(any_path),
-        cmocka_unit_test(lists),          cmocka_unit_test(clients_go),
-        cmocka_unit_test(without_memory),
+        cmocka_unit_test(at_once),       cmocka_unit_test(by_operations),
+        cmocka_unit_test(by_uring),      cmocka_unit_test(long_ones),
+        cmocka_unit_test(parts),         cmocka_unit_test(changing),
+        cmocka_unit_test(drawn),         cmocka_unit_test(drawn_in_part),
+        cmocka_unit_test(drawn_in_vain), cmocka_unit_test(moved),
+        cmocka_unit_test(cold),          cmocka_unit_test(far_away),
+        cmocka_unit_test(warm),          cmocka_unit_test(moved_in_vain),
+        cmocka_unit_test(entity_tags),   cmocka_unit_test(with_options),
+        cmocka_unit_test(any_path),      cmocka_unit_test(lists),
+        cmocka_unit_test(clients_go),    cmocka_unit_test(without_memory),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -222,10 +223,11 @@ static void lives_without_memory(void **state)
     test_heap_uninstall();
 }
 
-static void splices_from_a_pipe(void **state)
+static void moves_from_a_pipe(void **state)
 {
     struct both *b = *state;
     const struct lh_transport_ops *ops = b->t->ops;
+    struct lh_place place = {.at = LH_PLACE_PIPE};
     char got[16];
     size_t sent;
     int fds[2];
@@ -234,10 +236,11 @@ static void splices_from_a_pipe(void **state)
     if (room == LH_SYS_EOPNOTSUPP)
         skip(); /* FreeBSD cannot splice */
     assert_true(room >= 65536);
+    place.fd = fds[0];
     assert_int_equal(write(fds[1], "from a pipe", 11), 11);
-    assert_int_equal(ops->splice(b->t, fds[0], 4, &sent), LH_NET_OK);
+    assert_int_equal(ops->move(b->t, &place, 4, &sent), LH_NET_OK);
     assert_int_equal(sent, 4);
-    assert_int_equal(ops->splice(b->t, fds[0], 7, &sent), LH_NET_OK);
+    assert_int_equal(ops->move(b->t, &place, 7, &sent), LH_NET_OK);
     assert_int_equal(read(b->peer, got, sizeof(got)), 11);
     assert_memory_equal(got, "from a pipe", 11);
     size_t sum = 0, before;
@@ -245,18 +248,73 @@ static void splices_from_a_pipe(void **state)
         static char much[65536];
         before = sum;
         assert_int_equal(write(fds[1], much, sizeof(much)), sizeof(much));
-        (void)ops->splice(b->t, fds[0], sizeof(much), &sent);
+        (void)ops->move(b->t, &place, sizeof(much), &sent);
         sum += sent;
     } while (sum - before == 65536 && sum < 100000000);
     assert_true(sum < 100000000);
-    assert_int_equal(ops->splice(b->t, fds[0], 1, &sent), LH_NET_AGAIN);
+    assert_int_equal(ops->move(b->t, &place, 1, &sent), LH_NET_AGAIN);
     assert_int_equal(sent, 0);
     close(b->peer);
     b->peer = -1;
-    assert_int_equal(ops->splice(b->t, fds[0], 1, &sent), LH_NET_LOST);
-    assert_int_equal(ops->splice(b->t, fds[0], 1, &sent), LH_NET_LOST);
+    assert_int_equal(ops->move(b->t, &place, 1, &sent), LH_NET_LOST);
+    assert_int_equal(ops->move(b->t, &place, 1, &sent), LH_NET_LOST);
     close(fds[0]);
     close(fds[1]);
+}
+
+static void acked(struct lh_transport *t, const char *text)
+{
+    size_t room, n = strlen(text);
+    uint8_t *out = t->ops->buf(t, &room);
+
+    assert_non_null(out);
+    memcpy(out, text, n);
+    t->ops->ack(t, n);
+}
+
+/* Behind what was acked.  What the file does not have, or cannot be read from
+ * it, costs the connection nothing. */
+static void moves_from_a_file(void **state)
+{
+    struct both *b = *state;
+    const struct lh_transport_ops *ops = b->t->ops;
+    struct lh_place place = {.at = 5};
+    char got[32];
+    size_t sent;
+    FILE *file = tmpfile();
+
+    assert_non_null(file);
+    assert_true(fputs("from a file", file) > 0 && fflush(file) == 0);
+    place.fd = fileno(file);
+    acked(b->t, "head, ");
+    assert_int_equal(ops->move(b->t, &place, 6, &sent), LH_NET_OK);
+    assert_int_equal(sent, 6);
+    assert_false(ops->unsent(b->t));
+    assert_int_equal(read(b->peer, got, sizeof(got)), 12);
+    assert_memory_equal(got, "head, a file", 12);
+
+    /* Shorter than was thought. */
+    place.at = 9;
+    assert_int_equal(ops->move(b->t, &place, 6, &sent), LH_NET_AGAIN);
+    assert_int_equal(sent, 2);
+    place.at = 11;
+    acked(b->t, "head");
+    assert_int_equal(ops->move(b->t, &place, 6, &sent), LH_NET_OK);
+    assert_int_equal(sent, 0);
+    assert_int_equal(read(b->peer, got, sizeof(got)), 6);
+    assert_memory_equal(got, "lehead", 6);
+
+    /* What cannot be read so. */
+    place = (struct lh_place){.fd = b->t->fd, .at = 0};
+    assert_int_equal(ops->move(b->t, &place, 6, &sent), LH_NET_OK);
+    assert_int_equal(sent, 0);
+
+    place = (struct lh_place){.fd = fileno(file), .at = 0};
+    close(b->peer);
+    b->peer = -1;
+    assert_int_equal(ops->move(b->t, &place, 6, &sent), LH_NET_LOST);
+    assert_int_equal(ops->move(b->t, &place, 6, &sent), LH_NET_LOST);
+    fclose(file);
 }
 
 int main(void)
@@ -269,7 +327,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(remembers_partial_sends, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(splices_from_a_pipe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(moves_from_a_pipe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(moves_from_a_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shuts_down_after_output, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(lives_without_memory, set_up,
