@@ -557,6 +557,8 @@ static void moved(void **state)
     set_up_moving(false);
     for (size_t i = 0; i < 4; i++) {
         begin("GET", "/long", NULL);
+        until_it_starts();
+        assert_non_null(loop.ex->response.source);
         assert_int_equal(loop.ex->response.bytes.n, 0);
         uint64_t before = operations_done();
         finish(pieces[i]);
@@ -634,12 +636,13 @@ static void moved_in_vain(void **state)
     (void)state;
     set_up_moving(false);
     begin("GET", "/long", NULL);
-    test_loopback_pump(&loop, 1000);
+    until_it_starts();
     test_loopback_gone(&loop);
     finish(SIZE_MAX);
     test_loopback_deinit(&loop);
 
     begin("GET", "/long", NULL);
+    until_it_starts();
     test_loopback_pump(&loop, 70000);
     assert_int_equal(truncate(test_live_path("long"), 50000), 0);
     finish(SIZE_MAX);
@@ -649,7 +652,7 @@ static void moved_in_vain(void **state)
     put("long", long_text, sizeof(long_text));
 
     begin("GET", "/long", NULL);
-    test_loopback_pump(&loop, 1000);
+    until_it_starts();
     test_loopback_deinit(&loop); /* the protocol lets go first */
     lh_served_run(&served);
     tear_down_moving();
@@ -835,7 +838,7 @@ static void clients_go(void **state)
                 wait_for_operations();
             if (i % 2 == 0)
                 lh_served_run(&served);
-            test_loopback_pump(&loop, 1000);
+            until_it_starts();
         }
         test_loopback_gone(&loop);
         lh_served_run(&served);
