@@ -1,7 +1,10 @@
 /*
- * FreeBSD's sendfile: see splice.h.  It takes no octets that are not in memory
- * (SF_NODISKIO), so nobody has to ask before.  There are no pipes into which a
- * file's pages could be put: what is not in memory is copied.
+ * FreeBSD's sendfile: see splice.h.  It does not wait for the disk, at least on
+ * UFS: what is not in memory it has the system read, and the octets leave once
+ * they are there.  Nor does it wait for a page that somebody else is busy with
+ * (SF_NODISKIO); then nothing is taken, and an operation has to read.  So
+ * nobody has to ask before.  There are no pipes into which a file's pages could
+ * be put.
  */
 #include "os/splice.h"
 
