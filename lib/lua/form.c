@@ -160,6 +160,33 @@ static enum lh_outcome body_failure(const struct lh_task *task)
     return task->timed_out ? LH_OUTCOME_TIMEOUT : LH_OUTCOME_PENDING;
 }
 
+/* What becomes of a body without being the form's fault. */
+static const struct {
+    const char *text;
+    unsigned status;
+} failures[] = {
+    [LH_OUTCOME_CLOSED] = {"closed", 400},
+    [LH_OUTCOME_TIMEOUT] = {"timeout", 408},
+    [LH_OUTCOME_TOO_LARGE] = {"too large", 413},
+    [LH_OUTCOME_MALFORMED] = {"malformed", 400},
+};
+
+/* The handler is kept from the rest of the form, and not by its own fault. */
+static void blame_failure(const struct lh_task *task)
+{
+    if (task->ex)
+        lh_exchange_blame_body(task->ex, failures[task->outcome].status);
+}
+
+/* It has come after all: a time-out before is forgiven. */
+static void forgive_body(struct lh_exchange *ex)
+{
+    if (!ex || !ex->blamed)
+        return;
+    ex->blamed = false;
+    ex->usual_status = 0;
+}
+
 static enum lh_outcome form_fault(const struct lh_form *form)
 {
     if (form->no_memory || form->parser.status == 500)
@@ -234,13 +261,32 @@ static enum lh_outcome poll_part(struct lh_task *task, lua_State *L)
     return form->faulty ? form_fault(form) : body_failure(task);
 }
 
+/* Is it that no more comes of the body?  A line may be too long in any. */
+static bool body_has_failed(const struct lh_task *task)
+{
+    switch (task->outcome) {
+    case LH_OUTCOME_CLOSED:
+    case LH_OUTCOME_TIMEOUT:
+        return true;
+    case LH_OUTCOME_TOO_LARGE:
+        return task->ex && task->ex->body_state == LH_BODY_TOO_LARGE;
+    default:
+        return false;
+    }
+}
+
 /* What is wrong with the form is told in words, too. */
 static int push_part_octets(lua_State *L, struct lh_task *task)
 {
     struct lh_form *form = task->form;
 
-    if (task->outcome == LH_OUTCOME_DONE)
+    if (task->outcome == LH_OUTCOME_DONE) {
+        if (!form->faulty)
+            forgive_body(task->ex);
         return lh_read_push(L, &task->read, &form->input);
+    }
+    if (body_has_failed(task))
+        blame_failure(task);
     int results = lh_api_answer(L, task, task->outcome);
     if (!form->faulty || form->whole || results != 2)
         return results;
@@ -378,17 +424,6 @@ static enum lh_outcome poll_next(struct lh_task *task, lua_State *L)
     return has_come_far(form) ? LH_OUTCOME_DONE : body_failure(task);
 }
 
-/* What becomes of a body without being the form's fault. */
-static const struct {
-    const char *text;
-    unsigned status;
-} failures[] = {
-    [LH_OUTCOME_CLOSED] = {"closed", 400},
-    [LH_OUTCOME_TIMEOUT] = {"timeout", 408},
-    [LH_OUTCOME_TOO_LARGE] = {"too large", 413},
-    [LH_OUTCOME_MALFORMED] = {"malformed", 400},
-};
-
 /* A loop over parts cannot tell a failure from the end but by an error. */
 static int raise_failure(lua_State *L, struct lh_task *task)
 {
@@ -398,18 +433,8 @@ static int raise_failure(lua_State *L, struct lh_task *task)
     }
     if (task->outcome == LH_OUTCOME_MEMORY)
         return lh_api_error(L, "not enough memory");
-    if (task->ex)
-        lh_exchange_blame_body(task->ex, failures[task->outcome].status);
+    blame_failure(task);
     return lh_api_error(L, "httpd.multipart: %s", failures[task->outcome].text);
-}
-
-/* It has come after all: a time-out before is forgiven. */
-static void forgive_body(struct lh_exchange *ex)
-{
-    if (!ex || !ex->blamed)
-        return;
-    ex->blamed = false;
-    ex->usual_status = 0;
 }
 
 static int push_next(lua_State *L, struct lh_task *task)

@@ -138,3 +138,20 @@ class Forms(harness.TestCase):
                        b"x" * 100000)
                 getattr(c, end)()
             self.assertEqual(self.post(s, b"--b--").status, 200)
+
+    def begin(self, client, path):
+        """A form of which the middle of a part is the last that comes."""
+        client.send(f"POST {path} HTTP/1.1\r\nhost: a\r\n{FORM}\r\n"
+                    "content-length: 1000000\r\n\r\n".encode() + HEAD + b"x")
+
+    def test_half_a_part_is_no_error_of_the_script(self):
+        with Server("/", script("form.lua"),
+                    limits={"body_timeout_ms": 1000}) as s:
+            with s.client() as c:
+                self.begin(c, "/whole")
+                self.assertEqual(c.response("POST").status, 408)
+            s.wait_for_log("info: .*timeout; .*POST /whole")
+            with s.client() as c:
+                self.begin(c, "/whole")
+            s.wait_for_log("info: .*closed; .*POST /whole")
+            self.assertNotIn("error:", s.log())

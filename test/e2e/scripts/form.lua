@@ -44,3 +44,11 @@ httpd.register_handler("/names", function()
     end
     httpd.write(nil, names)
 end)
+
+-- Has no answer for a part that does not come whole.
+httpd.register_handler("/whole", function()
+    for part in httpd.multipart() do
+        while assert(httpd.read(part, "a")) ~= "" do end
+    end
+    httpd.write(nil, "whole")
+end)
