@@ -72,11 +72,16 @@ httpd.register_handler("/socket", function(env, header)
     httpd.publish("chat", name .. " has come")
     while true do
         local ready = httpd.wait { ws, said }
-        local text = ready and httpd.read(ready)
+        local text, kind
+        if ready then text, kind = httpd.read(ready) end
         if not text then break end -- gone, or the server stops
-        if ready == ws then
+        if ready == said then
+            if not httpd.write(ws, text) then break end
+        elseif kind == "text" then
             httpd.publish("chat", name .. ": " .. text)
-        elseif not httpd.write(ws, text) then
+        else
+            -- Text is UTF-8, and any octets as text an error of all who hear them.
+            httpd.close(ws, 1003, "only text is said here")
             break
         end
     end

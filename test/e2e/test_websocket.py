@@ -205,6 +205,17 @@ class Examples(harness.TestCase):
                     ws.receive()[1].endswith(": h\u00e4llo".encode()))
             two.send(close_frame(1001))
             self.assertTrue(one.receive()[1].endswith(b" has left"))
+            # Who says what is no text costs nobody else anything.
+            rude = Socket(self, s, "/socket")
+            self.assertTrue(rude.receive()[1].endswith(b" has come"))
+            rude.send(frame(BINARY, b"\xff"))
+            self.assertEqual(rude.receive(), (CLOSE, struct.pack(">H", 1003) +
+                                              b"only text is said here"))
+            rude.send(close_frame(1003))
+            for words in (b" has come", b" has left"):
+                self.assertTrue(one.receive()[1].endswith(words))
+            one.send(frame(TEXT, b"still here"))
+            self.assertTrue(one.receive()[1].endswith(b": still here"))
             with s.client() as c:
                 answer = c.ask(path="/socket", fields=["Origin: http://evil"])
                 self.assertEqual(answer.status, 403)
