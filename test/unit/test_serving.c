@@ -369,6 +369,16 @@ static void assert_whole(void)
     test_loopback_deinit(&loop);
 }
 
+static const char *const long_range[] = {"range", "bytes=100-250000", NULL};
+
+static void assert_long_range(void)
+{
+    assert_int_equal(loop.status, 206);
+    assert_int_equal(loop.body_n, 249901);
+    assert_memory_equal(loop.body, long_text + 100, 249901);
+    test_loopback_deinit(&loop);
+}
+
 /* In pieces of any size. */
 static void long_ones(void **state)
 {
@@ -479,12 +489,9 @@ static void drawn(void **state)
     finish(SIZE_MAX);
     assert_whole();
 
-    begin_drawn((const char *const[]){"range", "bytes=100-250000", NULL});
+    begin_drawn(long_range);
     finish(5000);
-    assert_int_equal(loop.status, 206);
-    assert_int_equal(loop.body_n, 249901);
-    assert_memory_equal(loop.body, long_text + 100, 249901);
-    test_loopback_deinit(&loop);
+    assert_long_range();
     tear_down_context();
 }
 
@@ -565,13 +572,9 @@ static void moved(void **state)
         assert_int_equal(operations_done(), before);
         assert_whole();
     }
-    begin("GET", "/long",
-          (const char *const[]){"range", "bytes=100-250000", NULL});
+    begin("GET", "/long", long_range);
     finish(5000);
-    assert_int_equal(loop.status, 206);
-    assert_int_equal(loop.body_n, 249901);
-    assert_memory_equal(loop.body, long_text + 100, 249901);
-    test_loopback_deinit(&loop);
+    assert_long_range();
     tear_down_moving();
 }
 
