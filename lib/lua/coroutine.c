@@ -89,9 +89,13 @@ static int finish_wait(lua_State *L)
 
     if (!task || task->wait_step != LH_WAIT_OVER)
         return lh_api_error(L, "the coroutine waited for nothing that came");
+    bool kept_data = task->wait->keeps_data;
     int results = task->wait->finish(L, task);
 
     lh_task_end_wait(task);
+    /* Else a long string would last until the next wait is over. */
+    if (kept_data)
+        lh_task_release_anchors(task, L);
     return results;
 }
 

@@ -134,6 +134,16 @@ class Frames(harness.TestCase):
                     ws.send(frame(BINARY, bytes(1 << 20)))
             self.assertLess(s.peak_kib(), 300 << 10)
 
+    def test_a_message_that_has_left_is_not_kept(self):
+        """While its handler waits for the next one."""
+        with Server("/", script("websocket.lua"), workers=1) as s:
+            sockets = [self.open(s, "/forgets") for _ in range(20)]
+            for ws in sockets:
+                data = os.urandom(1 << 20)
+                ws.send(frame(BINARY, data))
+                self.expect(ws, BINARY, data)
+            self.assertLess(int(self.get(s, "/needs").text), 10 << 10)
+
     def test_a_stop_says_1001(self):
         with Server("/", script("websocket.lua")) as s:
             sockets = [self.open(s, path) for path in ("/echo", "/sleeps")]

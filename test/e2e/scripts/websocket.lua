@@ -97,3 +97,18 @@ end)
 httpd.register_handler("/plain", function()
     httpd.write(nil, "plain")
 end)
+
+-- Sends back what comes and holds nothing of it.
+httpd.register_handler("/forgets", function()
+    local ws = accept{message_bytes = 2 ^ 21}
+    while ws do
+        local text, kind = httpd.read(ws)
+        if not text or not httpd.write(ws, text, kind) then break end
+    end
+end)
+
+-- The KiB that the worker's scripts need.
+httpd.register_handler("/needs", function()
+    collectgarbage()
+    httpd.write(nil, ("%d"):format(collectgarbage("count")))
+end)
