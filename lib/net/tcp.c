@@ -25,13 +25,9 @@ struct tcp {
 /* What always holds between two calls. */
 static void tcp_check(const struct tcp *tcp)
 {
-    const struct lh_chunk *in = &tcp->in, *out = &tcp->out;
-
-    assert(in->from <= in->to && in->to <= LH_NET_CHUNK_BYTES);
-    assert(out->from <= out->to && out->to <= LH_NET_CHUNK_BYTES);
-    assert((in->p != NULL) == (in->from < in->to));
-    assert(out->p || out->to == 0);
-    assert(!tcp->lost || !out->p);
+    assert(lh_chunk_is_sound(&tcp->in) && lh_chunk_is_sound(&tcp->out));
+    assert((tcp->in.p != NULL) == lh_chunk_waits(&tcp->in));
+    assert(!tcp->lost || !tcp->out.p);
 }
 
 #else
@@ -132,27 +128,14 @@ static void tcp_ack(struct lh_transport *t, size_t n)
     tcp->out.to += n;
 }
 
-/* A short write means that the socket is full: asking once more would only
- * cost a call, the event tells when there is room. */
 static enum lh_net send_acked(struct tcp *tcp, bool more_follows)
 {
-    size_t n = tcp->out.to - tcp->out.from;
-
     if (tcp->lost)
         return LH_NET_LOST;
-    if (n) {
-        const uint8_t *p = tcp->out.p + tcp->out.from;
-        ssize_t sent = more_follows ? lh_net_send_more(&tcp->base, p, n)
-                                    : lh_net_send(&tcp->base, p, n);
-        if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return tcp_lose(tcp);
-        if (sent > 0)
-            tcp->out.from += (size_t)sent;
-        if (tcp->out.from < tcp->out.to)
-            return LH_NET_AGAIN;
-    }
-    lh_chunk_give(tcp->base.pools, &tcp->out);
-    return LH_NET_OK;
+    int r = lh_chunk_send(&tcp->base, &tcp->out, more_follows);
+    if (r == LH_SYS_EAGAIN)
+        return LH_NET_AGAIN;
+    return r ? tcp_lose(tcp) : LH_NET_OK;
 }
 
 static enum lh_net tcp_send(struct lh_transport *t)

@@ -175,13 +175,10 @@ static void openssl_words(const struct client *c, unsigned long error,
 /* OpenSSL gave up: what it has to say leaves if the socket takes it. */
 static enum lh_net openssl_failed(struct client *c)
 {
-    const struct lh_chunk *flight = &c->ends.flight;
     char words[LH_TLS_CLIENT_WORDS_BYTES];
 
     openssl_words(c, lh_tls_take_error(), words);
-    if (lh_chunk_waits(flight))
-        (void)lh_net_send(&c->core.base, flight->p + flight->from,
-                          flight->to - flight->from);
+    (void)lh_chunk_send(&c->core.base, &c->ends.flight, false);
     return lh_tls_client_lose(&c->core, words);
 }
 
@@ -189,22 +186,12 @@ static enum lh_net openssl_failed(struct client *c)
 
 static enum lh_net send_flight(struct client *c)
 {
-    struct lh_chunk *flight = &c->ends.flight;
-
     if (c->core.state == LH_TLS_CLIENT_FAILED)
         return LH_NET_LOST;
-    if (lh_chunk_waits(flight)) {
-        ssize_t sent = lh_net_send(&c->core.base, flight->p + flight->from,
-                                   flight->to - flight->from);
-        if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return lh_tls_client_lose(&c->core, lh_sys_text((int)sent));
-        if (sent > 0)
-            flight->from += (size_t)sent;
-        if (lh_chunk_waits(flight))
-            return LH_NET_AGAIN;
-    }
-    lh_chunk_give(c->core.base.pools, flight);
-    return LH_NET_OK;
+    int r = lh_chunk_send(&c->core.base, &c->ends.flight, false);
+    if (r == LH_SYS_EAGAIN)
+        return LH_NET_AGAIN;
+    return r ? lh_tls_client_lose(&c->core, lh_sys_text(r)) : LH_NET_OK;
 }
 
 /* Behind the server's goodbye nothing leaves but what was acked before. */
