@@ -1,18 +1,10 @@
-/*
- * The two ends between which OpenSSL works: what came of a socket, and what has
- * to leave by it.  A BIO of ours moves octets between it and them.
- */
+/* The BIO of ours that moves octets between OpenSSL and the two ends between
+ * which it works. */
 #ifndef LH_NET_BIO_OPENSSL_H
 #define LH_NET_BIO_OPENSSL_H
 
 #include "net/chunk.h"
 #include "net/openssl.h"
-
-struct lh_tls_ends {
-    struct lh_net_pools *pools;
-    struct lh_chunk raw;    /* what OpenSSL did not take yet */
-    struct lh_chunk flight; /* what the socket did not take yet */
-};
 
 /* Octets that the flight can take, which it moves to its chunk's beginning. */
 size_t lh_tls_ends_room(struct lh_tls_ends *ends);

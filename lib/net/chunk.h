@@ -71,6 +71,13 @@ static inline int lh_chunk_send(struct lh_transport *t, struct lh_chunk *chunk,
     return 0;
 }
 
+/* The two ends between which a TLS library works. */
+struct lh_tls_ends {
+    struct lh_net_pools *pools;
+    struct lh_chunk raw;    /* of the socket, what the library did not take */
+    struct lh_chunk flight; /* the library's, what the socket did not take */
+};
+
 /* What always holds, for checkers. */
 static inline bool lh_chunk_is_sound(const struct lh_chunk *chunk)
 {

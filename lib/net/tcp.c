@@ -225,3 +225,12 @@ struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd)
         (struct lh_transport){.ops = &tcp_ops, .pools = pools, .fd = fd};
     return &tcp->base;
 }
+
+void lh_tcp_give_input(struct lh_transport *t, struct lh_chunk *chunk)
+{
+    struct tcp *tcp = tcp_of(t);
+
+    assert(!tcp->in.p && lh_chunk_waits(chunk));
+    tcp->in = *chunk;
+    *chunk = (struct lh_chunk){0};
+}

@@ -17,16 +17,12 @@
  */
 #include "net/tls.h"
 
-#include "base/trace.h"
-#include "net/away.h"
-#include "net/chunk.h"
 #include "net/early.h"
 #include "net/engine.h"
-#include "net/hello_part.h"
 #include "net/tls_context.h"
+#include "net/tls_core.h"
 #include "net/tls_failure.h"
 #include "os/error.h"
-#include "os/sock.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -35,99 +31,38 @@
 #define RECORD_ALERT 21 /* RFC 5246, A.1 */
 
 /* Why a connection failed. */
-#define NO_MEMORY "no memory"
-#define NO_ALPN   "no application protocol in common (ALPN)"
-
-/* RFC 5246, 7.3, seen from outside the engine. */
-enum phase {
-    PHASE_FRESH, /* the ClientHello is not whole: no buffers, no engine yet */
-    PHASE_HANDSHAKE,
-    PHASE_OPEN,   /* application data flows */
-    PHASE_CLOSED, /* close_notify went both ways */
-    PHASE_LOST,   /* the connection or the engine failed */
-    PHASE_PLAIN,  /* it is HTTP without TLS */
-    PHASES
-};
-
-static const char *const phase_names[PHASES] = {
-    "FRESH", "HANDSHAKE", "OPEN", "CLOSED", "LOST", "PLAIN",
-};
-
-#define MOVE(phase) (1u << (phase))
-
-static const unsigned legal_moves[PHASES] = {
-    [PHASE_FRESH] =
-        MOVE(PHASE_HANDSHAKE) | MOVE(PHASE_PLAIN) | MOVE(PHASE_LOST),
-    [PHASE_HANDSHAKE] =
-        MOVE(PHASE_OPEN) | MOVE(PHASE_CLOSED) | MOVE(PHASE_LOST),
-    [PHASE_OPEN] = MOVE(PHASE_CLOSED) | MOVE(PHASE_LOST),
-    [PHASE_CLOSED] = MOVE(PHASE_LOST),
-};
+#define NO_ALPN "no application protocol in common (ALPN)"
 
 /* The record of an alert that is not whole yet. */
 struct alert {
     uint8_t octets[LH_TLS_HEADER_BYTES + LH_TLS_ALERT_BYTES];
-    size_t n;
+    uint8_t n;
 };
 
 struct tls {
-    struct lh_transport base;
+    struct lh_tls_core core;
     struct lh_tls_context *context;
     br_ssl_engine_context *engine; /* the context's */
-    enum phase phase;
-    bool agreed;                /* the handshake succeeded */
-    bool closing;               /* our close_notify was asked for */
-    bool shut;                  /* our FIN is sent */
-    size_t written;             /* octets of application data: see early.h */
-    struct lh_chunk raw;        /* what the engine did not take yet */
-    struct lh_chunk flight;     /* what the handshake has to send */
-    struct alert alert;         /* looked at before the engine takes it */
-    void *input, *output;       /* record buffers; NULL: not held */
-    struct lh_hello_part hello; /* PHASE_FRESH: what came of the ClientHello */
-    struct lh_transport *plain; /* PHASE_PLAIN */
-    struct lh_away away;
-    bool aside;   /* steps of this handshake are for helpers */
-    bool stepped; /* one went: what it has come to is to be looked at */
-    /* PHASE_LOST: why, where it is not the engine's error; or NULL. */
-    const char *failure;
-    int socket_error; /* likewise, a negative errno; or 0 */
-    bool is_garbage;  /* what came first was no ClientHello */
+    struct alert alert;            /* looked at before the engine takes it */
+    void *input, *output;          /* record buffers; NULL: not held */
 };
 
 #if LHTTPD_CHECKS
 
-static void chunk_check(const struct lh_chunk *chunk)
-{
-    assert(chunk->from <= chunk->to && chunk->to <= LH_NET_CHUNK_BYTES);
-    assert(chunk->p || chunk->to == 0);
-}
-
 /* What always holds between two calls. */
 static void tls_check(const struct tls *tls)
 {
-    enum phase phase = tls->phase;
-    bool lost = phase == PHASE_LOST;
+    enum lh_tls_phase phase = tls->core.phase;
 
-    assert(!tls->base.away || phase == PHASE_HANDSHAKE);
-    assert(!tls->stepped || phase == PHASE_HANDSHAKE);
-    if (tls->base.away)
+    lh_tls_core_check(&tls->core);
+    if (tls->core.base.away)
         return;
-    chunk_check(&tls->raw);
-    chunk_check(&tls->flight);
-    assert(phase < PHASES);
     /* The engine works in what is lent to this connection, and in no more. */
     assert(lh_engine_has_buffers(tls->engine, tls->input, tls->output));
-    if (phase == PHASE_FRESH || phase == PHASE_PLAIN)
-        assert(!tls->input && !tls->output && !tls->flight.p && !tls->agreed);
-    assert(!tls->hello.p || phase == PHASE_FRESH || lost);
-    assert(tls->hello.p ? tls->hello.n > 0 : tls->hello.n == 0);
-    assert((tls->plain != NULL) == (phase == PHASE_PLAIN));
-    assert(phase != PHASE_HANDSHAKE || !tls->agreed);
-    assert(phase != PHASE_OPEN || tls->agreed);
-    assert(phase != PHASE_HANDSHAKE || (tls->input && tls->output));
+    if (phase == LH_PHASE_FRESH || phase == LH_PHASE_PLAIN)
+        assert(!tls->input && !tls->output);
+    assert(phase != LH_PHASE_HANDSHAKE || (tls->input && tls->output));
     assert(tls->alert.n <= sizeof(tls->alert.octets));
-    assert(!tls->shut || tls->closing);
-    assert(lost || (!tls->failure && !tls->socket_error));
 }
 
 #else
@@ -150,35 +85,7 @@ static struct tls *tls_of(struct lh_transport *t)
 
 static struct lh_tls_worker *worker_of(const struct tls *tls)
 {
-    return tls->base.pools->tls;
-}
-
-static void set_phase(struct tls *tls, enum phase phase)
-{
-    bool legal = (legal_moves[tls->phase] & MOVE(phase)) != 0;
-
-    assert(legal);
-    (void)legal;
-    if (tls->base.pools->ctx)
-        lh_trace(tls->base.pools->ctx, tls->base.number, "tls", 0,
-                 phase_names[tls->phase], phase_names[phase]);
-    tls->phase = phase;
-}
-
-/* `why`: NULL where the engine knows. */
-static enum lh_net tls_lose(struct tls *tls, const char *why)
-{
-    if (tls->phase != PHASE_LOST && tls->phase != PHASE_PLAIN) {
-        tls->failure = why;
-        set_phase(tls, PHASE_LOST);
-    }
-    return LH_NET_LOST;
-}
-
-static enum lh_net tls_lose_socket(struct tls *tls, ssize_t error)
-{
-    tls->socket_error = (int)error;
-    return tls_lose(tls, NULL);
+    return tls->core.base.pools->tls;
 }
 
 /* --- What is lent ----------------------------------------------------- */
@@ -239,9 +146,9 @@ static enum lh_net send_record(struct tls *tls)
     size_t n;
 
     while ((p = br_ssl_engine_sendrec_buf(tls->engine, &n))) {
-        ssize_t sent = lh_net_send(&tls->base, p, n);
+        ssize_t sent = lh_net_send(&tls->core.base, p, n);
         if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return tls_lose_socket(tls, sent);
+            return lh_tls_lose_socket(&tls->core, sent);
         if (sent > 0)
             br_ssl_engine_sendrec_ack(tls->engine, (size_t)sent);
         if (sent < (ssize_t)n)
@@ -254,7 +161,7 @@ static enum lh_net send_record(struct tls *tls)
  * the next, into the chunk as far as there is room. */
 static void flight_gather(struct tls *tls)
 {
-    struct lh_chunk *flight = &tls->flight;
+    struct lh_chunk *flight = &tls->core.ends.flight;
     size_t n, room;
     uint8_t *p;
 
@@ -270,32 +177,13 @@ static void flight_gather(struct tls *tls)
     }
 }
 
-/* The chunk is given back once the socket has all of it. */
-static enum lh_net flight_send(struct tls *tls)
-{
-    struct lh_chunk *flight = &tls->flight;
-
-    if (lh_chunk_waits(flight)) {
-        ssize_t sent = lh_net_send(&tls->base, flight->p + flight->from,
-                                   flight->to - flight->from);
-        if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return tls_lose_socket(tls, sent);
-        if (sent > 0)
-            flight->from += (size_t)sent;
-        if (lh_chunk_waits(flight))
-            return LH_NET_AGAIN;
-    }
-    lh_chunk_give(tls->base.pools, flight);
-    return LH_NET_OK;
-}
-
 /* Sends what was gathered, and but for a handshake, whose steps gather, all
  * that waits in the engine. */
 static enum lh_net engine_drain(struct tls *tls)
 {
-    enum lh_net sent = flight_send(tls);
+    enum lh_net sent = lh_tls_send_flight(&tls->core);
 
-    if (sent != LH_NET_OK || tls->phase == PHASE_HANDSHAKE)
+    if (sent != LH_NET_OK || tls->core.phase == LH_PHASE_HANDSHAKE)
         return sent;
     return send_record(tls);
 }
@@ -316,7 +204,7 @@ static void send_alert(struct tls *tls)
     payload[1] = (uint8_t)alert;
     const uint8_t *record =
         lh_engine_encrypt(tls->engine, RECORD_ALERT, payload, &n);
-    (void)lh_net_send(&tls->base, record, n);
+    (void)lh_net_send(&tls->core.base, record, n);
 }
 
 /* The engine is closed: by an error, or after both sides said goodbye. */
@@ -324,25 +212,25 @@ static enum lh_net engine_ended(struct tls *tls)
 {
     if (br_ssl_engine_last_error(tls->engine)) {
         send_alert(tls);
-        return tls_lose(tls, NULL);
+        return lh_tls_lose(&tls->core, NULL);
     }
-    if (tls->phase != PHASE_CLOSED)
-        set_phase(tls, PHASE_CLOSED);
+    if (tls->core.phase != LH_PHASE_CLOSED)
+        lh_tls_move(&tls->core, LH_PHASE_CLOSED);
     return LH_NET_EOF;
 }
 
 /* Is the handshake over, and with a client that we cannot serve?  Then why. */
 static const char *handshake_fault(struct tls *tls, unsigned state)
 {
-    if (tls->phase != PHASE_HANDSHAKE ||
+    if (tls->core.phase != LH_PHASE_HANDSHAKE ||
         !(state & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)))
         return NULL;
     if (!lh_tls_context_agrees(tls->context))
         return NO_ALPN;
     if (lh_tls_context_lacks_memory(tls->context))
-        return NO_MEMORY;
-    set_phase(tls, PHASE_OPEN);
-    tls->agreed = true;
+        return LH_TLS_NO_MEMORY;
+    lh_tls_move(&tls->core, LH_PHASE_OPEN);
+    tls->core.agreed = true;
     lh_tls_context_settle(tls->context);
     return NULL;
 }
@@ -350,19 +238,20 @@ static const char *handshake_fault(struct tls *tls, unsigned state)
 /* Will the client send no more, by its own words? */
 static bool has_ended(const struct tls *tls)
 {
-    return tls->base.ended || lh_engine_heard_close(tls->engine);
+    return tls->core.base.ended || lh_engine_heard_close(tls->engine);
 }
 
 /* Copies as much as the engine wants next. */
 static void feed_record(struct tls *tls)
 {
-    size_t n, have = tls->raw.to - tls->raw.from;
+    struct lh_chunk *raw = &tls->core.ends.raw;
+    size_t n, have = raw->to - raw->from;
     uint8_t *to = br_ssl_engine_recvrec_buf(tls->engine, &n);
 
     if (n > have)
         n = have;
-    memcpy(to, tls->raw.p + tls->raw.from, n);
-    tls->raw.from += n;
+    memcpy(to, raw->p + raw->from, n);
+    raw->from += n;
     br_ssl_engine_recvrec_ack(tls->engine, n);
 }
 
@@ -375,10 +264,11 @@ static void feed_record(struct tls *tls)
 
 static bool alert_comes(const struct tls *tls)
 {
-    bool begins = tls->raw.p[tls->raw.from] == RECORD_ALERT;
+    const struct lh_chunk *raw = &tls->core.ends.raw;
+    bool begins = raw->p[raw->from] == RECORD_ALERT;
 
-    return (begins || tls->alert.n) && tls->phase == PHASE_OPEN &&
-           !tls->closing && input_rests(tls);
+    return (begins || tls->alert.n) && tls->core.phase == LH_PHASE_OPEN &&
+           !tls->core.closing && input_rests(tls);
 }
 
 /* How much of it is gathered; an overlong one is the engine's to refuse. */
@@ -413,18 +303,19 @@ static void alert_pass_on(struct tls *tls)
 /* Octet by octet from the chunk, for it may come in several. */
 static void alert_gather(struct tls *tls)
 {
+    struct lh_chunk *raw = &tls->core.ends.raw;
     struct alert *alert = &tls->alert;
 
-    while (lh_chunk_waits(&tls->raw) && alert->n < alert_size(alert))
-        alert->octets[alert->n++] = tls->raw.p[tls->raw.from++];
+    while (lh_chunk_waits(raw) && alert->n < alert_size(alert))
+        alert->octets[alert->n++] = raw->p[raw->from++];
     if (alert->n < alert_size(alert))
         return;
     if (!lh_tls_context_is_goodbye(tls->context, alert->octets, alert->n)) {
         alert_pass_on(tls);
         return;
     }
-    tls->base.ended = true;
-    tls->raw.from = tls->raw.to; /* nothing counts that is behind it */
+    tls->core.base.ended = true;
+    raw->from = raw->to; /* nothing counts that is behind it */
 }
 
 /* --- Feeding the engine ----------------------------------------------- */
@@ -436,7 +327,7 @@ static bool takes_record(const struct tls *tls)
 
     return state & BR_SSL_RECVREC &&
            !(state & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)) &&
-           lh_chunk_waits(&tls->raw) && !has_ended(tls);
+           lh_chunk_waits(&tls->core.ends.raw) && !has_ended(tls);
 }
 
 static bool may_shake(const struct tls *tls)
@@ -459,7 +350,7 @@ static void shake(struct tls *tls)
 
 static void shake_aside(struct lh_crew_job *job)
 {
-    shake(LH_OF(job, struct tls, away.job));
+    shake(LH_OF(job, struct tls, core.away.job));
 }
 
 /* Steps of the handshake, with their answers sent.  Where a helper has the
@@ -468,12 +359,14 @@ static enum lh_net take_steps(struct tls *tls)
 {
     enum lh_net sent;
 
-    tls->stepped = false;
-    while ((sent = flight_send(tls)) == LH_NET_OK && may_shake(tls)) {
-        if (!lh_chunk_hold(tls->base.pools, &tls->flight))
-            return tls_lose(tls, NO_MEMORY);
-        if (tls->aside && lh_away_go(&tls->base, &tls->away, shake_aside)) {
-            tls->stepped = true;
+    tls->core.stepped = false;
+    while ((sent = lh_tls_send_flight(&tls->core)) == LH_NET_OK &&
+           may_shake(tls)) {
+        if (!lh_chunk_hold(tls->core.base.pools, &tls->core.ends.flight))
+            return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
+        if (tls->core.aside &&
+            lh_away_go(&tls->core.base, &tls->core.away, shake_aside)) {
+            tls->core.stepped = true;
             return LH_NET_AGAIN;
         }
         shake(tls);
@@ -487,21 +380,21 @@ static enum lh_net take_steps(struct tls *tls)
 static enum lh_net pump(struct tls *tls)
 {
     for (;;) {
-        bool shaking = tls->phase == PHASE_HANDSHAKE;
+        bool shaking = tls->core.phase == LH_PHASE_HANDSHAKE;
         enum lh_net sent = shaking ? take_steps(tls) : LH_NET_OK;
-        if (sent == LH_NET_LOST || tls->base.away)
+        if (sent == LH_NET_LOST || tls->core.base.away)
             return sent;
         unsigned state = br_ssl_engine_current_state(tls->engine);
         if (state & BR_SSL_CLOSED)
             return engine_ended(tls);
         const char *fault = handshake_fault(tls, state);
         if (fault)
-            return tls_lose(tls, fault);
+            return lh_tls_lose(&tls->core, fault);
         if (state & BR_SSL_RECVAPP)
             return LH_NET_OK;
         if (has_ended(tls))
             return LH_NET_EOF;
-        if (!lh_chunk_waits(&tls->raw) || sent == LH_NET_AGAIN ||
+        if (!lh_chunk_waits(&tls->core.ends.raw) || sent == LH_NET_AGAIN ||
             !(state & BR_SSL_RECVREC))
             return LH_NET_AGAIN;
         if (alert_comes(tls))
@@ -517,120 +410,60 @@ static bool is_stalled(const struct tls *tls)
 {
     unsigned state = br_ssl_engine_current_state(tls->engine);
 
-    return tls->phase == PHASE_OPEN && !tls->closing &&
-           lh_chunk_waits(&tls->raw) &&
+    return tls->core.phase == LH_PHASE_OPEN && !tls->core.closing &&
+           lh_chunk_waits(&tls->core.ends.raw) &&
            !(state & (BR_SSL_RECVREC | BR_SSL_RECVAPP));
 }
 
 /* --- Input ------------------------------------------------------------ */
 
-static enum lh_net hello_wait(struct tls *tls)
-{
-    const char *why = lh_hello_part_keep(&tls->hello, &tls->base, &tls->raw);
-
-    return why ? tls_lose(tls, why) : LH_NET_AGAIN;
-}
-
-/* One read from the socket, behind what there is of a ClientHello; OK: there is
- * something in the chunk. */
-static enum lh_net raw_receive(struct tls *tls)
-{
-    struct lh_chunk *raw = &tls->raw;
-
-    if (!lh_chunk_hold(tls->base.pools, raw))
-        return tls_lose(tls, NO_MEMORY);
-    ssize_t n = lh_hello_part_receive(&tls->hello, &tls->base, raw);
-    if (n > 0)
-        return LH_NET_OK;
-    if (n == 0)
-        return LH_NET_EOF;
-    return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tls_lose_socket(tls, n);
-}
-
-/* A record's first octet is 20 to 23 (RFC 5246, A.1), never a letter. */
-static bool is_plain_http(const struct tls *tls)
-{
-    return tls->raw.p[0] >= 'A' && tls->raw.p[0] <= 'Z';
-}
-
 static enum lh_net begin_handshake(struct tls *tls)
 {
-    if (is_plain_http(tls)) {
-        tls->plain = lh_tcp_new(tls->base.pools, tls->base.fd);
-        if (!tls->plain)
-            return tls_lose(tls, NO_MEMORY);
-        set_phase(tls, PHASE_PLAIN);
-        return LH_NET_OK;
-    }
+    struct lh_tls_core *core = &tls->core;
     struct lh_hello hello;
-    enum lh_hello_result read = lh_hello_read(tls->raw.p, tls->raw.to, &hello);
-    if (read == LH_HELLO_MORE)
-        return hello_wait(tls);
-    tls->is_garbage = read == LH_HELLO_BAD;
+    enum lh_net got = lh_tls_begin(core, &hello);
+
+    if (got != LH_NET_OK || core->phase == LH_PHASE_PLAIN)
+        return got;
     if (!buffers_hold(tls))
-        return tls_lose(tls, NO_MEMORY);
+        return lh_tls_lose(core, LH_TLS_NO_MEMORY);
     if (!lh_tls_context_start(worker_of(tls), tls->context, &hello, tls->input,
                               tls->output))
-        return tls_lose(tls, br_ssl_engine_last_error(tls->engine) ? NULL
-                                                                   : NO_MEMORY);
-    set_phase(tls, PHASE_HANDSHAKE);
-    tls->aside =
-        tls->base.pools->crew && !lh_tls_context_may_resume(tls->context);
+        return lh_tls_lose(core, br_ssl_engine_last_error(tls->engine)
+                                     ? NULL
+                                     : LH_TLS_NO_MEMORY);
+    lh_tls_move(core, LH_PHASE_HANDSHAKE);
+    core->aside =
+        core->base.pools->crew && !lh_tls_context_may_resume(tls->context);
     return pump(tls);
 }
 
 static enum lh_net tls_receive(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
-    enum lh_net got = LH_NET_OK;
 
-    if (tls->plain)
-        return tls->plain->ops->receive(tls->plain);
-    if (tls->phase == PHASE_LOST)
-        return LH_NET_LOST;
-    if (tls->base.away)
-        return LH_NET_AGAIN;
-    if (tls->phase == PHASE_CLOSED ||
-        (tls->phase == PHASE_OPEN && has_ended(tls)))
+    if (tls->core.phase == LH_PHASE_OPEN && has_ended(tls))
         return LH_NET_EOF;
-    if (!lh_chunk_waits(&tls->raw) && !tls->stepped)
-        got = raw_receive(tls);
+    enum lh_net got = lh_tls_fill(&tls->core);
     if (got != LH_NET_OK)
         return got;
-    if (tls->phase == PHASE_FRESH)
+    if (tls->core.phase == LH_PHASE_FRESH)
         got = begin_handshake(tls);
+    else if (buffers_hold(tls))
+        got = pump(tls);
     else
-        got = buffers_hold(tls) ? pump(tls) : tls_lose(tls, NO_MEMORY);
-    if (!tls->base.away)
-        lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
+        got = lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
+    lh_tls_give_raw(&tls->core);
     return got;
 }
 
-/* The engine only has its close_notify to send; it gets nothing any more. */
-static enum lh_net tls_discard(struct lh_transport *t)
-{
-    struct tls *tls = tls_of(t);
-
-    lh_chunk_give(tls->base.pools, &tls->raw);
-    if (tls->plain)
-        return tls->plain->ops->discard(tls->plain);
-    return lh_net_discard(t);
-}
-
-/* Input is what the engine has deciphered, where it lies in the record; with
- * plain HTTP, the chunk. */
+/* Input is what the engine has deciphered, where it lies in the record. */
 static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
 {
     struct tls *tls = tls_of(t);
 
     *n = 0;
-    if (tls->plain && tls->raw.p) {
-        *n = tls->raw.to - tls->raw.from;
-        return tls->raw.p + tls->raw.from;
-    }
-    if (tls->plain)
-        return tls->plain->ops->peek(tls->plain, n);
-    if (!tls->agreed || tls->closing || !tls->input)
+    if (!tls->core.agreed || tls->core.closing || !tls->input)
         return NULL;
     return br_ssl_engine_recvapp_buf(tls->engine, n);
 }
@@ -641,21 +474,13 @@ static void tls_consume(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
 
-    if (n == 0 || tls->closing) /* closing drops what was not consumed */
+    if (n == 0 || tls->core.closing) /* closing drops what was not consumed */
         return;
-    if (tls->plain && !tls->raw.p) {
-        tls->plain->ops->consume(tls->plain, n);
-        return;
-    }
-    if (tls->plain) {
-        assert(n <= tls->raw.to - tls->raw.from);
-        tls->raw.from += n;
-    } else {
-        br_ssl_engine_recvapp_ack(tls->engine, n);
-        if (tls->phase == PHASE_OPEN) /* what ends it, receive reports */
-            (void)(output_hold(tls) ? pump(tls) : tls_lose(tls, NO_MEMORY));
-    }
-    lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
+    br_ssl_engine_recvapp_ack(tls->engine, n);
+    if (tls->core.phase == LH_PHASE_OPEN) /* what ends it, receive reports */
+        (void)(output_hold(tls) ? pump(tls)
+                                : lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY));
+    lh_tls_give_raw(&tls->core);
 }
 
 /* --- Output ----------------------------------------------------------- */
@@ -665,16 +490,14 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     struct tls *tls = tls_of(t);
 
     *room = 0;
-    if (tls->plain)
-        return tls->plain->ops->buf(tls->plain, room);
-    if (tls->phase != PHASE_OPEN || tls->closing)
+    if (tls->core.phase != LH_PHASE_OPEN || tls->core.closing)
         return NULL;
     if (!output_hold(tls)) {
-        tls_lose(tls, NO_MEMORY);
+        lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
         return NULL;
     }
     uint8_t *p = br_ssl_engine_sendapp_buf(tls->engine, room);
-    *room = lh_early_room(*room, tls->written);
+    *room = lh_early_room(*room, tls->core.written);
     return p;
 }
 
@@ -684,60 +507,57 @@ static void tls_ack(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
 
-    if (tls->plain) {
-        tls->plain->ops->ack(tls->plain, n);
-    } else if (n) {
-        lh_early_count(&tls->written, n);
-        br_ssl_engine_sendapp_ack(tls->engine, n);
-        br_ssl_engine_flush(tls->engine, 0);
-    }
+    if (n == 0)
+        return;
+    lh_early_count(&tls->core.written, n);
+    br_ssl_engine_sendapp_ack(tls->engine, n);
+    br_ssl_engine_flush(tls->engine, 0);
 }
 
 /* Before the ClientHello is whole, and after a failure, the engine has
  * nothing to say. */
 static bool has_engine(const struct tls *tls)
 {
-    return tls->phase == PHASE_HANDSHAKE || tls->phase == PHASE_OPEN;
+    return tls->core.phase == LH_PHASE_HANDSHAKE ||
+           tls->core.phase == LH_PHASE_OPEN;
 }
 
 /* Has the engine got a close_notify before we said ours?  Then it takes no more
  * output. */
 static bool is_over(const struct tls *tls)
 {
-    return !tls->closing &&
-           (tls->phase == PHASE_CLOSED ||
-            (tls->phase == PHASE_OPEN && lh_engine_heard_close(tls->engine)));
+    return !tls->core.closing && (tls->core.phase == LH_PHASE_CLOSED ||
+                                  (tls->core.phase == LH_PHASE_OPEN &&
+                                   lh_engine_heard_close(tls->engine)));
 }
 
 /* Sends what waits and feeds the engine with what could not be taken before. */
 static enum lh_net send_records(struct tls *tls)
 {
-    if (tls->phase == PHASE_LOST)
+    if (tls->core.phase == LH_PHASE_LOST)
         return LH_NET_LOST;
-    if (tls->base.away || !has_engine(tls) ||
-        (!tls->output && !lh_chunk_waits(&tls->flight)))
+    if (tls->core.base.away || !has_engine(tls) ||
+        (!tls->output && !lh_chunk_waits(&tls->core.ends.flight)))
         return LH_NET_OK;
     if (!input_hold(tls))
-        return tls_lose(tls, NO_MEMORY);
+        return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     enum lh_net sent = engine_drain(tls);
     if (sent == LH_NET_AGAIN && is_stalled(tls))
-        return tls_lose(tls, "the client does not read what it asks for");
-    if (sent == LH_NET_OK &&
-        (tls->phase == PHASE_HANDSHAKE || lh_chunk_waits(&tls->raw)))
+        return lh_tls_lose(&tls->core, LH_TLS_UNREAD);
+    if (sent == LH_NET_OK && (tls->core.phase == LH_PHASE_HANDSHAKE ||
+                              lh_chunk_waits(&tls->core.ends.raw)))
         pump(tls); /* it waited for this */
-    if (tls->base.away)
+    if (tls->core.base.away)
         return LH_NET_OK;
-    lh_chunk_give_if_empty(tls->base.pools, &tls->raw);
-    return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
+    lh_tls_give_raw(&tls->core);
+    return tls->core.phase == LH_PHASE_LOST ? LH_NET_LOST : sent;
 }
 
 static enum lh_net tls_send(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
-
-    if (tls->plain)
-        return tls->plain->ops->send(tls->plain);
     enum lh_net sent = send_records(tls);
+
     return sent == LH_NET_OK && is_over(tls) ? LH_NET_LOST : sent;
 }
 
@@ -746,7 +566,7 @@ static enum lh_net tls_send(struct lh_transport *t)
 static enum lh_net engine_close(struct tls *tls)
 {
     if (!buffers_hold(tls))
-        return tls_lose(tls, NO_MEMORY);
+        return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     br_ssl_engine_close(tls->engine);
     return engine_drain(tls);
 }
@@ -757,21 +577,16 @@ static enum lh_net engine_close(struct tls *tls)
 static enum lh_net tls_shutdown(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
+    bool lost = tls->core.phase == LH_PHASE_LOST;
+    enum lh_net sent = lost ? LH_NET_OK : send_records(tls);
 
-    if (tls->plain)
-        return tls->plain->ops->shutdown(tls->plain);
-    enum lh_net sent = tls->phase == PHASE_LOST ? LH_NET_OK : send_records(tls);
-    if (sent == LH_NET_OK && !tls->closing) {
-        bool speaks = tls->phase == PHASE_OPEN && !is_over(tls);
-        tls->closing = true;
+    if (sent == LH_NET_OK && !tls->core.closing) {
+        bool speaks = tls->core.phase == LH_PHASE_OPEN && !is_over(tls);
+        tls->core.closing = true;
         if (speaks)
             sent = engine_close(tls);
     }
-    if (sent == LH_NET_OK && !tls->shut) {
-        lh_sock_shutdown(t->fd);
-        tls->shut = true;
-    }
-    return sent;
+    return lh_tls_shut(&tls->core, sent);
 }
 
 /* Also true where nothing can leave any more, so that send is called and says
@@ -781,14 +596,12 @@ static bool tls_unsent(const struct lh_transport *t)
     const struct tls *tls = (const struct tls *)t;
     size_t n;
 
-    if (tls->plain)
-        return tls->plain->ops->unsent(tls->plain);
-    if (tls->base.away)
+    if (tls->core.base.away)
         return false;
-    if (tls->phase == PHASE_LOST || is_over(tls))
-        return !tls->shut;
+    if (tls->core.phase == LH_PHASE_LOST || is_over(tls))
+        return !tls->core.shut;
     return has_engine(tls) &&
-           (lh_chunk_waits(&tls->flight) ||
+           (lh_chunk_waits(&tls->core.ends.flight) ||
             (tls->output && br_ssl_engine_sendrec_buf(tls->engine, &n)));
 }
 
@@ -798,23 +611,21 @@ static void tls_rest(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
-    if (tls->plain) {
-        tls->plain->ops->rest(tls->plain);
-        return;
-    }
-    if (tls->phase == PHASE_CLOSED || tls->phase == PHASE_LOST) {
+    if (tls->core.phase == LH_PHASE_CLOSED ||
+        tls->core.phase == LH_PHASE_LOST) {
         input_give(tls);
         output_give(tls);
-        lh_chunk_give(tls->base.pools, &tls->raw);
-        lh_chunk_give(tls->base.pools, &tls->flight);
+        lh_chunk_give(tls->core.base.pools, &tls->core.ends.raw);
+        lh_chunk_give(tls->core.base.pools, &tls->core.ends.flight);
     }
-    if (tls->phase != PHASE_OPEN)
+    if (tls->core.phase != LH_PHASE_OPEN)
         return;
-    if (tls->closing)
-        lh_chunk_give(tls->base.pools, &tls->raw);
-    if (tls->output && (tls->shut || lh_engine_writes_nothing(tls->engine)))
+    if (tls->core.closing)
+        lh_chunk_give(tls->core.base.pools, &tls->core.ends.raw);
+    if (tls->output &&
+        (tls->core.shut || lh_engine_writes_nothing(tls->engine)))
         output_give(tls);
-    if (tls->input && (tls->closing || input_rests(tls)))
+    if (tls->input && (tls->core.closing || input_rests(tls)))
         input_give(tls);
 }
 
@@ -823,24 +634,20 @@ static void tls_free(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
-    if (tls->base.away) {
-        tls->base.unwanted = true;
+    if (tls->core.base.away) {
+        tls->core.base.unwanted = true;
         return;
     }
-    if (tls->plain)
-        tls->plain->ops->free(tls->plain);
-    lh_hello_part_forget(&tls->hello);
-    lh_chunk_give(tls->base.pools, &tls->raw);
-    lh_chunk_give(tls->base.pools, &tls->flight);
     input_give(tls);
     output_give(tls);
     lh_tls_context_give(worker_of(tls), tls->context);
+    lh_tls_core_deinit(&tls->core);
     lh_free(tls);
 }
 
 static const struct lh_transport_ops tls_ops = {
     .receive = tls_receive,
-    .discard = tls_discard,
+    .discard = lh_tls_discard,
     .peek = tls_peek,
     .consume = tls_consume,
     .buf = tls_buf,
@@ -863,15 +670,14 @@ struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd)
 
     if (!tls)
         return NULL;
-    tls->base =
-        (struct lh_transport){.ops = &tls_ops, .pools = pools, .fd = fd};
+    lh_tls_core_init(&tls->core, &tls_ops, pools, fd);
     tls->context = lh_tls_context_take(pools->tls);
     if (!tls->context) {
         lh_free(tls);
         return NULL;
     }
     tls->engine = &tls->context->server.eng;
-    return &tls->base;
+    return &tls->core.base;
 }
 
 static const struct tls *const_tls(const struct lh_transport *t)
@@ -880,27 +686,19 @@ static const struct tls *const_tls(const struct lh_transport *t)
     return (const struct tls *)t;
 }
 
-enum lh_tls_state lh_tls_state(const struct lh_transport *t)
-{
-    const struct tls *tls = const_tls(t);
-
-    if (tls->phase == PHASE_PLAIN)
-        return LH_TLS_PLAIN_HTTP;
-    return tls->agreed ? LH_TLS_READY : LH_TLS_HANDSHAKE;
-}
-
 bool lh_tls_is_h2(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed && lh_tls_context_is_h2(tls->context);
+    return tls->core.agreed && lh_tls_context_is_h2(tls->context);
 }
 
 const struct lh_client_cert *lh_tls_client(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed && tls->context->auth ? &tls->context->auth->cert : NULL;
+    return tls->core.agreed && tls->context->auth ? &tls->context->auth->cert
+                                                  : NULL;
 }
 
 void lh_tls_forget_client(struct lh_transport *t)
@@ -912,58 +710,54 @@ bool lh_tls_is_resumed(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed && !tls->context->session.is_new;
+    return tls->core.agreed && !tls->context->session.is_new;
 }
 
 /* tls_context.c allows no other. */
 const char *lh_tls_protocol(const struct lh_transport *t)
 {
-    return const_tls(t)->agreed ? "TLSv1.2" : "";
+    return const_tls(t)->core.agreed ? "TLSv1.2" : "";
 }
 
 const char *lh_tls_cipher(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed ? lh_tls_context_cipher(tls->context) : "";
+    return tls->core.agreed ? lh_tls_context_cipher(tls->context) : "";
 }
 
 const char *lh_tls_server_name(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed ? br_ssl_engine_get_server_name(tls->engine) : "";
+    return tls->core.agreed ? br_ssl_engine_get_server_name(tls->engine) : "";
 }
 
-/* The socket's error comes first: what follows from it says less. */
+/* Why the engine has failed. */
+static void bearssl_words(const struct tls *tls, char *out)
+{
+    const struct lh_tls_context *context = tls->context;
+    const struct lh_client_auth *auth = context->auth;
+    const struct lh_tls_circumstances known = {
+        .hello = context->hello,
+        .no_pair = context->policy.refused,
+        .client = auth ? lh_client_fault_words(auth->cert.fault) : NULL,
+        .is_garbage = tls->core.is_garbage,
+    };
+
+    lh_tls_failure_words(out, LH_TLS_FAILURE_BYTES,
+                         br_ssl_engine_last_error(tls->engine), &known);
+}
+
 bool lh_tls_failure(const struct lh_transport *t,
                     char out[LH_TLS_FAILURE_BYTES])
 {
-    const struct tls *tls = const_tls(t);
-    const struct lh_tls_circumstances known = {
-        .hello = tls->context->hello,
-        .no_pair = tls->context->policy.refused,
-        .client = tls->context->auth
-                      ? lh_client_fault_words(tls->context->auth->cert.fault)
-                      : NULL,
-        .is_garbage = tls->is_garbage,
-    };
+    const struct tls *tls = (const struct tls *)t;
 
     out[0] = '\0';
-    if (tls->phase != PHASE_LOST)
+    if (t->ops != &tls_ops || tls->core.phase != LH_PHASE_LOST)
         return false;
-    if (tls->socket_error)
-        snprintf(out, LH_TLS_FAILURE_BYTES, "%s",
-                 lh_sys_text(tls->socket_error));
-    else if (tls->failure)
-        snprintf(out, LH_TLS_FAILURE_BYTES, "%s", tls->failure);
-    else
-        lh_tls_failure_words(out, LH_TLS_FAILURE_BYTES,
-                             br_ssl_engine_last_error(tls->engine), &known);
+    if (!lh_tls_words(&tls->core, out))
+        bearssl_words(tls, out);
     return true;
-}
-
-bool lh_tls_is_cut(const struct lh_transport *t)
-{
-    return const_tls(t)->socket_error != 0;
 }

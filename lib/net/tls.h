@@ -6,7 +6,7 @@
  * This header and cred.h are all that a TLS library has to give: each is files
  * of its own, which CMakeLists.txt chooses by LHTTPD_TLS, and nobody above net/
  * knows which.  tls.c and what it includes is BearSSL, tls_openssl.c OpenSSL,
- * tls_none.c no TLS.
+ * tls_none.c no TLS; what the first two have in common is in tls_core.h.
  */
 #ifndef LH_NET_TLS_H
 #define LH_NET_TLS_H
@@ -50,9 +50,7 @@ struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd);
 enum lh_tls_state {
     LH_TLS_HANDSHAKE,  /* goes on */
     LH_TLS_READY,      /* done: the functions below tell what was agreed */
-    LH_TLS_PLAIN_HTTP, /* the client speaks HTTP without TLS: nothing of it was
-                          consumed; peek and buf now pass the bytes through
-                          as they are, so that a 400 can be answered */
+    LH_TLS_PLAIN_HTTP, /* the client speaks HTTP without TLS */
 };
 enum lh_tls_state lh_tls_state(const struct lh_transport *t);
 bool lh_tls_is_h2(const struct lh_transport *t);
@@ -62,6 +60,11 @@ lh_tls_protocol(const struct lh_transport *t); /* "TLSv1.2" or "TLSv1.3" */
 const char *lh_tls_cipher(const struct lh_transport *t);      /* IANA name */
 const char *lh_tls_server_name(const struct lh_transport *t); /* SNI or "" */
 
+/* With PLAIN_HTTP: takes another transport in place of this one, which is
+ * freed. It is a plain one, to which nothing that came is lost, so that a 400
+ * can be answered. */
+struct lh_transport *lh_tls_take_plain(struct lh_transport *t);
+
 /* What is known of the client's certificate; NULL: none was asked for.  Until
  * it is forgotten, which gives memory back: call it once the handshake is done
  * and what is wanted was read. */
@@ -70,7 +73,7 @@ void lh_tls_forget_client(struct lh_transport *t);
 
 /* After LH_NET_LOST: why, for the operator: "no cipher suite in common",
  * "certificate unknown (alert 46) from the client".  False: it has not failed,
- * and out is "". */
+ * or is no TLS, and out is "". */
 #define LH_TLS_FAILURE_BYTES 128
 bool lh_tls_failure(const struct lh_transport *t,
                     char out[LH_TLS_FAILURE_BYTES]);

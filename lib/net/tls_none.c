@@ -146,6 +146,11 @@ enum lh_tls_state lh_tls_state(const struct lh_transport *t)
     return LH_TLS_HANDSHAKE;
 }
 
+struct lh_transport *lh_tls_take_plain(struct lh_transport *t)
+{
+    return t;
+}
+
 bool lh_tls_is_h2(const struct lh_transport *t)
 {
     (void)t;

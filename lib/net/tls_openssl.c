@@ -14,14 +14,10 @@
  * The SSL object is made when the ClientHello is whole.  rest() gives back what
  * is lent, and OpenSSL its own buffers when a record ends.
  */
-#include "base/trace.h"
-#include "net/away.h"
 #include "net/early.h"
-#include "net/hello_part.h"
 #include "net/tls_context_openssl.h"
+#include "net/tls_core.h"
 #include "net/tls_failure_openssl.h"
-#include "os/error.h"
-#include "os/sock.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -37,93 +33,37 @@
  * them small (RFC 6066, 4), and what OpenSSL may have to say besides. */
 #define OVERHEAD_BYTES 4096
 
-/* Why a connection failed. */
-#define NO_MEMORY "no memory"
-
-/* RFC 8446, A.2, seen from outside the library. */
-enum phase {
-    PHASE_FRESH, /* the ClientHello is not whole: no SSL object yet */
-    PHASE_HANDSHAKE,
-    PHASE_OPEN,  /* application data flows */
-    PHASE_LOST,  /* the connection or the library failed */
-    PHASE_PLAIN, /* it is HTTP without TLS */
-    PHASES
-};
-
-static const char *const phase_names[PHASES] = {
-    "FRESH", "HANDSHAKE", "OPEN", "LOST", "PLAIN",
-};
-
-#define MOVE(phase) (1u << (phase))
-
-static const unsigned legal_moves[PHASES] = {
-    [PHASE_FRESH] =
-        MOVE(PHASE_HANDSHAKE) | MOVE(PHASE_PLAIN) | MOVE(PHASE_LOST),
-    [PHASE_HANDSHAKE] = MOVE(PHASE_OPEN) | MOVE(PHASE_LOST),
-    [PHASE_OPEN] = MOVE(PHASE_LOST),
-};
-
 struct tls {
-    struct lh_transport base;
-    SSL *ssl; /* PHASE_HANDSHAKE and later; NULL before */
-    enum phase phase;
-    bool agreed;     /* the handshake succeeded */
-    bool closing;    /* our close_notify was asked for */
-    bool shut;       /* our FIN is sent */
+    struct lh_tls_core core;
+    SSL *ssl;        /* HANDSHAKE and later; NULL before */
     bool stalled;    /* OpenSSL has an answer that found no room */
-    bool is_garbage; /* what came first was no ClientHello */
-    struct lh_tls_ends ends;
-    uint8_t *input;             /* a record; NULL: not held */
-    size_t from, to;            /* what was not consumed of it */
-    uint8_t *output;            /* what is being written; NULL: not held */
-    size_t written;             /* octets of application data: see early.h */
-    struct lh_hello_part hello; /* PHASE_FRESH: what came of the ClientHello */
+    int why;         /* a handshake's step has ended: SSL_get_error()'s */
+    uint8_t *input;  /* a record; NULL: not held */
+    size_t from, to; /* what was not consumed of it */
+    uint8_t *output; /* what is being written; NULL: not held */
     struct lh_handshake *handshake; /* until it has succeeded, or NULL */
     char *server_name;              /* from then on; NULL: none was sent */
     struct lh_client_cert *client;  /* likewise; NULL: none was asked for */
-    struct lh_transport *plain;     /* PHASE_PLAIN */
-    struct lh_away away;
-    bool aside;   /* steps of this handshake are for helpers */
-    bool stepped; /* one was done, whose outcome is to be looked at */
-    int why;      /* ... which is SSL_get_error()'s */
-    /* PHASE_LOST: why; the first that is set counts. */
-    int socket_error;    /* a negative errno, or 0 */
-    const char *failure; /* or NULL */
-    unsigned long error; /* OpenSSL's, or 0 */
+    unsigned long error;            /* why it is lost: OpenSSL's, or 0 */
 };
 
 #if LHTTPD_CHECKS
 
-static void chunk_check(const struct lh_chunk *chunk)
-{
-    assert(chunk->from <= chunk->to && chunk->to <= LH_NET_CHUNK_BYTES);
-    assert(chunk->p || chunk->to == 0);
-}
-
 /* What always holds between two calls. */
 static void tls_check(const struct tls *tls)
 {
-    enum phase phase = tls->phase;
-    bool lost = phase == PHASE_LOST;
+    enum lh_tls_phase phase = tls->core.phase;
 
-    assert(!tls->base.away || phase == PHASE_HANDSHAKE);
-    if (tls->base.away)
+    lh_tls_core_check(&tls->core);
+    if (tls->core.base.away)
         return;
-    chunk_check(&tls->ends.raw);
-    chunk_check(&tls->ends.flight);
-    assert(phase < PHASES);
     assert(tls->from <= tls->to && tls->to <= LH_TLS_RECORD_BYTES);
     assert(tls->input || tls->to == 0);
-    if (phase == PHASE_FRESH || phase == PHASE_PLAIN)
-        assert(!tls->ssl && !tls->input && !tls->output && !tls->ends.flight.p);
-    assert(!tls->hello.p || phase == PHASE_FRESH || lost);
-    assert(tls->hello.p ? tls->hello.n > 0 : tls->hello.n == 0);
-    assert((tls->plain != NULL) == (phase == PHASE_PLAIN));
-    assert(phase != PHASE_HANDSHAKE || (tls->handshake && !tls->agreed));
-    assert(phase != PHASE_OPEN || (tls->agreed && !tls->handshake));
-    assert(!tls->shut || tls->closing);
-    assert(lost || (!tls->failure && !tls->socket_error));
-    assert(lost || tls->stepped || !tls->error);
+    if (phase == LH_PHASE_FRESH || phase == LH_PHASE_PLAIN)
+        assert(!tls->ssl && !tls->input && !tls->output);
+    assert(phase != LH_PHASE_HANDSHAKE || tls->handshake);
+    assert(phase != LH_PHASE_OPEN || !tls->handshake);
+    assert(phase == LH_PHASE_LOST || tls->core.stepped || !tls->error);
     assert(!ERR_peek_error());
 }
 
@@ -148,35 +88,7 @@ static struct tls *tls_of(struct lh_transport *t)
 
 static struct lh_tls_worker *worker_of(const struct tls *tls)
 {
-    return tls->base.pools->tls;
-}
-
-static void set_phase(struct tls *tls, enum phase phase)
-{
-    bool legal = (legal_moves[tls->phase] & MOVE(phase)) != 0;
-
-    assert(legal);
-    (void)legal;
-    if (tls->base.pools->ctx)
-        lh_trace(tls->base.pools->ctx, tls->base.number, "tls", 0,
-                 phase_names[tls->phase], phase_names[phase]);
-    tls->phase = phase;
-}
-
-/* `why`: NULL where the socket's error or OpenSSL's says it. */
-static enum lh_net tls_lose(struct tls *tls, const char *why)
-{
-    if (tls->phase != PHASE_LOST && tls->phase != PHASE_PLAIN) {
-        tls->failure = why;
-        set_phase(tls, PHASE_LOST);
-    }
-    return LH_NET_LOST;
-}
-
-static enum lh_net tls_lose_socket(struct tls *tls, ssize_t error)
-{
-    tls->socket_error = (int)error;
-    return tls_lose(tls, NULL);
+    return tls->core.base.pools->tls;
 }
 
 /* --- What is lent ----------------------------------------------------- */
@@ -195,24 +107,13 @@ static void record_give(struct tls *tls, uint8_t **record)
     *record = NULL;
 }
 
-/* Gives the flight's chunk back once the socket has all of it. */
 static enum lh_net flight_send(struct tls *tls)
 {
-    struct lh_chunk *flight = &tls->ends.flight;
+    enum lh_net sent = lh_tls_send_flight(&tls->core);
 
-    if (lh_chunk_waits(flight)) {
-        ssize_t sent = lh_net_send(&tls->base, flight->p + flight->from,
-                                   flight->to - flight->from);
-        if (sent < 0 && sent != LH_SYS_EAGAIN)
-            return tls_lose_socket(tls, sent);
-        if (sent > 0)
-            flight->from += (size_t)sent;
-        if (lh_chunk_waits(flight))
-            return LH_NET_AGAIN;
-    }
-    lh_chunk_give(tls->base.pools, flight);
-    tls->stalled = false;
-    return LH_NET_OK;
+    if (sent == LH_NET_OK)
+        tls->stalled = false;
+    return sent;
 }
 
 /* --- The handshake ---------------------------------------------------- */
@@ -220,14 +121,10 @@ static enum lh_net flight_send(struct tls *tls)
 /* OpenSSL gave up: what it has to say leaves if the socket takes it. */
 static enum lh_net tls_lose_openssl(struct tls *tls)
 {
-    struct lh_chunk *flight = &tls->ends.flight;
-
     if (!tls->error)
         tls->error = lh_tls_take_error();
-    if (lh_chunk_waits(flight))
-        (void)lh_net_send(&tls->base, flight->p + flight->from,
-                          flight->to - flight->from);
-    return tls_lose(tls, tls->error ? NULL : NO_MEMORY);
+    (void)lh_chunk_send(&tls->core.base, &tls->core.ends.flight, false);
+    return lh_tls_lose(&tls->core, tls->error ? NULL : LH_TLS_NO_MEMORY);
 }
 
 /* Gives up what only the handshake needs. */
@@ -236,14 +133,14 @@ static enum lh_net handshake_end(struct tls *tls)
     struct lh_handshake *h = tls->handshake;
 
     if (!lh_handshake_take_client(h, tls->ssl, &tls->client))
-        return tls_lose(tls, NO_MEMORY);
+        return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     if (h->hello.name[0] && !(tls->server_name = lh_strdup(h->hello.name)))
-        return tls_lose(tls, NO_MEMORY);
+        return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     SSL_set_app_data(tls->ssl, NULL);
     lh_handshake_free(h);
     tls->handshake = NULL;
-    set_phase(tls, PHASE_OPEN);
-    tls->agreed = true;
+    lh_tls_move(&tls->core, LH_PHASE_OPEN);
+    tls->core.agreed = true;
     return LH_NET_OK;
 }
 
@@ -253,25 +150,25 @@ static void shake(struct tls *tls)
 {
     lh_tls_clear_errors();
     tls->why = SSL_get_error(tls->ssl, SSL_do_handshake(tls->ssl));
-    tls->stepped = true;
+    tls->core.stepped = true;
     if (tls->why == SSL_ERROR_SSL || tls->why == SSL_ERROR_SYSCALL)
         tls->error = lh_tls_take_error();
 }
 
 static void shake_aside(struct lh_crew_job *job)
 {
-    shake(LH_OF(job, struct tls, away.job));
+    shake(LH_OF(job, struct tls, core.away.job));
 }
 
 /* The next step.  False: it is away, and this goes on when it is back.  One
  * that only finds that nothing has come stays. */
 static bool take_step(struct tls *tls)
 {
-    bool goes = tls->aside && (lh_chunk_waits(&tls->ends.raw) ||
-                               tls->why != SSL_ERROR_WANT_READ);
+    bool goes = tls->core.aside && (lh_chunk_waits(&tls->core.ends.raw) ||
+                                    tls->why != SSL_ERROR_WANT_READ);
 
-    if (goes && lh_chunk_hold(tls->base.pools, &tls->ends.flight) &&
-        lh_away_go(&tls->base, &tls->away, shake_aside))
+    if (goes && lh_chunk_hold(tls->core.base.pools, &tls->core.ends.flight) &&
+        lh_away_go(&tls->core.base, &tls->core.away, shake_aside))
         return false;
     shake(tls);
     return true;
@@ -283,10 +180,10 @@ static enum lh_net step_end(struct tls *tls)
 {
     enum lh_net sent;
 
-    tls->stepped = false;
+    tls->core.stepped = false;
     switch (tls->why) {
     case SSL_ERROR_WANT_X509_LOOKUP:
-        tls->aside = true; /* a full one, now known */
+        tls->core.aside = true; /* a full one, now known */
         return LH_NET_OK;
     case SSL_ERROR_WANT_WRITE:
         return flight_send(tls);
@@ -305,8 +202,8 @@ static enum lh_net handshake_go_on(struct tls *tls)
 {
     enum lh_net went = LH_NET_OK;
 
-    while (went == LH_NET_OK && tls->phase == PHASE_HANDSHAKE) {
-        if (!tls->stepped && !take_step(tls))
+    while (went == LH_NET_OK && tls->core.phase == LH_PHASE_HANDSHAKE) {
+        if (!tls->core.stepped && !take_step(tls))
             return LH_NET_AGAIN;
         went = step_end(tls);
     }
@@ -319,12 +216,14 @@ static enum lh_net handshake_go_on(struct tls *tls)
  * at.  What OpenSSL answers by itself (to a KeyUpdate) is sent by send. */
 static enum lh_net read_record(struct tls *tls)
 {
+    struct lh_chunk *raw = &tls->core.ends.raw;
+
     if (tls->from < tls->to)
         return LH_NET_OK;
-    if (tls->base.ended)
+    if (tls->core.base.ended)
         return LH_NET_EOF;
     if (!record_hold(tls, &tls->input))
-        return tls_lose(tls, NO_MEMORY);
+        return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     tls->from = tls->to = 0;
     int n = SSL_read(tls->ssl, tls->input, LH_TLS_RECORD_BYTES);
     if (n > 0) {
@@ -338,8 +237,8 @@ static enum lh_net read_record(struct tls *tls)
     case SSL_ERROR_WANT_READ:
         return LH_NET_AGAIN;
     case SSL_ERROR_ZERO_RETURN:
-        tls->base.ended = true;
-        tls->ends.raw.from = tls->ends.raw.to; /* nothing counts behind it */
+        tls->core.base.ended = true;
+        raw->from = raw->to; /* nothing counts behind it */
         return LH_NET_EOF;
     default:
         return tls_lose_openssl(tls);
@@ -352,33 +251,9 @@ static enum lh_net pump(struct tls *tls)
 {
     enum lh_net got = LH_NET_OK;
 
-    if (tls->phase == PHASE_HANDSHAKE)
+    if (tls->core.phase == LH_PHASE_HANDSHAKE)
         got = handshake_go_on(tls);
     return got == LH_NET_OK ? read_record(tls) : got;
-}
-
-static enum lh_net hello_wait(struct tls *tls)
-{
-    const char *why =
-        lh_hello_part_keep(&tls->hello, &tls->base, &tls->ends.raw);
-
-    return why ? tls_lose(tls, why) : LH_NET_AGAIN;
-}
-
-/* One read from the socket, behind what there is of a ClientHello; OK: there is
- * something in the chunk. */
-static enum lh_net raw_receive(struct tls *tls)
-{
-    struct lh_chunk *raw = &tls->ends.raw;
-
-    if (!lh_chunk_hold(tls->base.pools, raw))
-        return tls_lose(tls, NO_MEMORY);
-    ssize_t n = lh_hello_part_receive(&tls->hello, &tls->base, raw);
-    if (n > 0)
-        return LH_NET_OK;
-    if (n == 0)
-        return LH_NET_EOF;
-    return n == LH_SYS_EAGAIN ? LH_NET_AGAIN : tls_lose_socket(tls, n);
 }
 
 static enum lh_net begin_handshake(struct tls *tls,
@@ -389,12 +264,12 @@ static enum lh_net begin_handshake(struct tls *tls,
     lh_tls_worker_take(worker);
     tls->handshake = lh_handshake_new(worker->held.creds, hello);
     if (!tls->handshake)
-        return tls_lose(tls, NO_MEMORY);
-    tls->handshake->pauses = tls->base.pools->crew != NULL;
-    tls->ssl = lh_tls_ssl_new(worker, tls->handshake, &tls->ends);
+        return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
+    tls->handshake->pauses = tls->core.base.pools->crew != NULL;
+    tls->ssl = lh_tls_ssl_new(worker, tls->handshake, &tls->core.ends);
     if (!tls->ssl)
-        return tls_lose(tls, NO_MEMORY);
-    set_phase(tls, PHASE_HANDSHAKE);
+        return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
+    lh_tls_move(&tls->core, LH_PHASE_HANDSHAKE);
     return pump(tls);
 }
 
@@ -402,85 +277,47 @@ static enum lh_net begin_handshake(struct tls *tls,
  * wait for more of it, or take an alert for a message in the wrong place. */
 static enum lh_net lose_stranger(struct tls *tls)
 {
-    const struct lh_chunk *raw = &tls->ends.raw;
+    const struct lh_chunk *raw = &tls->core.ends.raw;
 
     if (raw->p[0] != RECORD_ALERT || raw->to < ALERT_RECORD_BYTES)
-        return tls_lose(tls, LH_TLS_IS_GARBAGE);
+        return lh_tls_lose(&tls->core, LH_TLS_IS_GARBAGE);
+    tls->core.is_garbage = false;
     tls->error =
         ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + raw->p[ALERT_AT]);
-    return tls_lose(tls, NULL);
+    return lh_tls_lose(&tls->core, NULL);
 }
 
-/* A record's first octet is 20 to 23 (RFC 8446, B.1), never a letter. */
 static enum lh_net begin_tls(struct tls *tls)
 {
-    const struct lh_chunk *raw = &tls->ends.raw;
+    struct lh_tls_core *core = &tls->core;
     struct lh_hello hello;
+    enum lh_net got = lh_tls_begin(core, &hello);
 
-    if (raw->p[0] >= 'A' && raw->p[0] <= 'Z') {
-        tls->plain = lh_tcp_new(tls->base.pools, tls->base.fd);
-        if (!tls->plain)
-            return tls_lose(tls, NO_MEMORY);
-        set_phase(tls, PHASE_PLAIN);
-        return LH_NET_OK;
-    }
-    enum lh_hello_result read = lh_hello_read(raw->p, raw->to, &hello);
-    if (read == LH_HELLO_MORE)
-        return hello_wait(tls);
-    if (read == LH_HELLO_BAD && raw->p[0] != RECORD_HANDSHAKE)
+    if (got != LH_NET_OK || core->phase == LH_PHASE_PLAIN)
+        return got;
+    if (core->is_garbage && core->ends.raw.p[0] != RECORD_HANDSHAKE)
         return lose_stranger(tls);
-    tls->is_garbage = read == LH_HELLO_BAD;
     return begin_handshake(tls, &hello);
 }
 
 static enum lh_net tls_receive(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
-    enum lh_net got = LH_NET_OK;
+    enum lh_net got = lh_tls_fill(&tls->core);
 
-    if (tls->plain)
-        return tls->plain->ops->receive(tls->plain);
-    if (tls->phase == PHASE_LOST)
-        return LH_NET_LOST;
-    if (tls->base.away)
-        return LH_NET_AGAIN;
-    if (tls->base.ended)
-        return LH_NET_EOF;
-    if (!lh_chunk_waits(&tls->ends.raw) && !tls->stepped)
-        got = raw_receive(tls);
     if (got != LH_NET_OK)
         return got;
-    got = tls->phase == PHASE_FRESH ? begin_tls(tls) : pump(tls);
-    if (!tls->base.away)
-        lh_chunk_give_if_empty(tls->base.pools, &tls->ends.raw);
+    got = tls->core.phase == LH_PHASE_FRESH ? begin_tls(tls) : pump(tls);
+    lh_tls_give_raw(&tls->core);
     return got;
 }
 
-/* OpenSSL only has its close_notify to send; it gets nothing any more. */
-static enum lh_net tls_discard(struct lh_transport *t)
-{
-    struct tls *tls = tls_of(t);
-
-    lh_chunk_give(tls->base.pools, &tls->ends.raw);
-    if (tls->plain)
-        return tls->plain->ops->discard(tls->plain);
-    return lh_net_discard(t);
-}
-
-/* With plain HTTP, input is in the chunk. */
 static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
 {
     struct tls *tls = tls_of(t);
-    const struct lh_chunk *raw = &tls->ends.raw;
 
     *n = 0;
-    if (tls->plain && raw->p) {
-        *n = raw->to - raw->from;
-        return raw->p + raw->from;
-    }
-    if (tls->plain)
-        return tls->plain->ops->peek(tls->plain, n);
-    if (tls->closing || tls->from == tls->to)
+    if (tls->core.closing || tls->from == tls->to)
         return NULL;
     *n = tls->to - tls->from;
     return tls->input + tls->from;
@@ -491,24 +328,14 @@ static const uint8_t *tls_peek(struct lh_transport *t, size_t *n)
 static void tls_consume(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
-    struct lh_chunk *raw = &tls->ends.raw;
 
-    if (n == 0 || tls->closing) /* closing drops what was not consumed */
+    if (n == 0 || tls->core.closing) /* closing drops what was not consumed */
         return;
-    if (tls->plain && !raw->p) {
-        tls->plain->ops->consume(tls->plain, n);
-        return;
-    }
-    if (tls->plain) {
-        assert(n <= raw->to - raw->from);
-        raw->from += n;
-    } else {
-        assert(n <= tls->to - tls->from);
-        tls->from += n;
-        if (tls->phase == PHASE_OPEN && lh_chunk_waits(raw))
-            (void)read_record(tls);
-    }
-    lh_chunk_give_if_empty(tls->base.pools, raw);
+    assert(n <= tls->to - tls->from);
+    tls->from += n;
+    if (tls->core.phase == LH_PHASE_OPEN && lh_chunk_waits(&tls->core.ends.raw))
+        (void)read_record(tls);
+    lh_tls_give_raw(&tls->core);
 }
 
 /* --- Output ----------------------------------------------------------- */
@@ -519,17 +346,16 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     struct tls *tls = tls_of(t);
 
     *room = 0;
-    if (tls->plain)
-        return tls->plain->ops->buf(tls->plain, room);
-    if (tls->phase != PHASE_OPEN || tls->closing ||
-        lh_tls_ends_room(&tls->ends) < LH_TLS_RECORD_BYTES + OVERHEAD_BYTES)
+    if (tls->core.phase != LH_PHASE_OPEN || tls->core.closing ||
+        lh_tls_ends_room(&tls->core.ends) <
+            LH_TLS_RECORD_BYTES + OVERHEAD_BYTES)
         return NULL;
     if (!record_hold(tls, &tls->output) ||
-        !lh_chunk_hold(tls->base.pools, &tls->ends.flight)) {
-        tls_lose(tls, NO_MEMORY);
+        !lh_chunk_hold(tls->core.base.pools, &tls->core.ends.flight)) {
+        lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
         return NULL;
     }
-    *room = lh_early_room(LH_TLS_RECORD_BYTES, tls->written);
+    *room = lh_early_room(LH_TLS_RECORD_BYTES, tls->core.written);
     return tls->output;
 }
 
@@ -537,10 +363,8 @@ static void tls_ack(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
 
-    lh_early_count(&tls->written, n);
-    if (tls->plain)
-        tls->plain->ops->ack(tls->plain, n);
-    else if (n && SSL_write(tls->ssl, tls->output, (int)n) != (int)n)
+    lh_early_count(&tls->core.written, n);
+    if (n && SSL_write(tls->ssl, tls->output, (int)n) != (int)n)
         tls_lose_openssl(tls);
 }
 
@@ -551,25 +375,23 @@ static enum lh_net tls_send(struct lh_transport *t)
     struct tls *tls = tls_of(t);
     bool stalled = tls->stalled;
 
-    if (tls->plain)
-        return tls->plain->ops->send(tls->plain);
-    if (tls->phase == PHASE_LOST)
+    if (tls->core.phase == LH_PHASE_LOST)
         return LH_NET_LOST;
-    if (tls->base.away)
+    if (tls->core.base.away)
         return LH_NET_OK;
     enum lh_net sent = flight_send(tls);
-    if (sent == LH_NET_AGAIN && stalled && tls->phase == PHASE_OPEN)
-        return tls_lose(tls, "the client does not read what it asks for");
-    if (sent != LH_NET_OK || tls->closing)
+    if (sent == LH_NET_AGAIN && stalled && tls->core.phase == LH_PHASE_OPEN)
+        return lh_tls_lose(&tls->core, LH_TLS_UNREAD);
+    if (sent != LH_NET_OK || tls->core.closing)
         return sent;
-    if (tls->phase == PHASE_HANDSHAKE ||
-        (tls->phase == PHASE_OPEN &&
-         (stalled || lh_chunk_waits(&tls->ends.raw))))
+    if (tls->core.phase == LH_PHASE_HANDSHAKE ||
+        (tls->core.phase == LH_PHASE_OPEN &&
+         (stalled || lh_chunk_waits(&tls->core.ends.raw))))
         pump(tls); /* it waited for this */
-    if (tls->base.away)
+    if (tls->core.base.away)
         return LH_NET_OK;
-    lh_chunk_give_if_empty(tls->base.pools, &tls->ends.raw);
-    return tls->phase == PHASE_LOST ? LH_NET_LOST : sent;
+    lh_tls_give_raw(&tls->core);
+    return tls->core.phase == LH_PHASE_LOST ? LH_NET_LOST : sent;
 }
 
 /* First all that was acked, then close_notify, then the FIN of the socket;
@@ -579,30 +401,24 @@ static enum lh_net tls_shutdown(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
-    if (tls->plain)
-        return tls->plain->ops->shutdown(tls->plain);
-    if (!tls->closing && tls->phase == PHASE_OPEN && SSL_shutdown(tls->ssl) < 0)
+    if (!tls->core.closing && tls->core.phase == LH_PHASE_OPEN &&
+        SSL_shutdown(tls->ssl) < 0)
         return tls_lose_openssl(tls);
-    tls->closing = true;
-    enum lh_net sent = tls->phase == PHASE_LOST ? LH_NET_OK : flight_send(tls);
-    if (sent == LH_NET_OK && !tls->shut) {
-        lh_sock_shutdown(t->fd);
-        tls->shut = true;
-    }
-    return sent;
+    tls->core.closing = true;
+    enum lh_net sent =
+        tls->core.phase == LH_PHASE_LOST ? LH_NET_OK : flight_send(tls);
+    return lh_tls_shut(&tls->core, sent);
 }
 
 static bool tls_unsent(const struct lh_transport *t)
 {
     const struct tls *tls = (const struct tls *)t;
 
-    if (tls->plain)
-        return tls->plain->ops->unsent(tls->plain);
-    if (tls->base.away)
+    if (tls->core.base.away)
         return false;
-    if (tls->phase == PHASE_LOST)
-        return !tls->shut;
-    return lh_chunk_waits(&tls->ends.flight);
+    if (tls->core.phase == LH_PHASE_LOST)
+        return !tls->core.shut;
+    return lh_chunk_waits(&tls->core.ends.flight);
 }
 
 /* --- Beginning, rest and end ------------------------------------------ */
@@ -611,24 +427,20 @@ static void tls_rest(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
-    if (tls->base.away)
+    if (tls->core.base.away)
         return;
-    if (tls->plain) {
-        tls->plain->ops->rest(tls->plain);
-        return;
-    }
-    if (tls->closing) {
-        lh_chunk_give(tls->base.pools, &tls->ends.raw);
+    if (tls->core.closing) {
+        lh_chunk_give(tls->core.base.pools, &tls->core.ends.raw);
         tls->from = tls->to = 0;
     }
-    if (tls->phase == PHASE_LOST) /* what it had to say has left, or cannot */
-        lh_chunk_give(tls->base.pools, &tls->ends.flight);
+    if (tls->core.phase == LH_PHASE_LOST) /* what it had to say has left */
+        lh_chunk_give(tls->core.base.pools, &tls->core.ends.flight);
     if (tls->from == tls->to) {
         tls->from = tls->to = 0;
         record_give(tls, &tls->input);
     }
     record_give(tls, &tls->output);
-    lh_chunk_give_if_empty(tls->base.pools, &tls->ends.flight);
+    lh_chunk_give_if_empty(tls->core.base.pools, &tls->core.ends.flight);
 }
 
 /* What is lent goes back to the worker. */
@@ -636,16 +448,12 @@ static void tls_free(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
-    if (tls->base.away) {
-        tls->base.unwanted = true;
+    if (tls->core.base.away) {
+        tls->core.base.unwanted = true;
         return;
     }
-    if (tls->plain)
-        tls->plain->ops->free(tls->plain);
     lh_tls_ssl_free(worker_of(tls), tls->ssl);
-    lh_hello_part_forget(&tls->hello);
-    lh_chunk_give(tls->base.pools, &tls->ends.raw);
-    lh_chunk_give(tls->base.pools, &tls->ends.flight);
+    lh_tls_core_deinit(&tls->core);
     record_give(tls, &tls->input);
     record_give(tls, &tls->output);
     lh_handshake_free(tls->handshake);
@@ -656,7 +464,7 @@ static void tls_free(struct lh_transport *t)
 
 static const struct lh_transport_ops tls_ops = {
     .receive = tls_receive,
-    .discard = tls_discard,
+    .discard = lh_tls_discard,
     .peek = tls_peek,
     .consume = tls_consume,
     .buf = tls_buf,
@@ -679,10 +487,8 @@ struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd)
 
     if (!tls)
         return NULL;
-    tls->base =
-        (struct lh_transport){.ops = &tls_ops, .pools = pools, .fd = fd};
-    tls->ends.pools = pools;
-    return &tls->base;
+    lh_tls_core_init(&tls->core, &tls_ops, pools, fd);
+    return &tls->core.base;
 }
 
 /* --- What was agreed -------------------------------------------------- */
@@ -693,22 +499,13 @@ static const struct tls *const_tls(const struct lh_transport *t)
     return (const struct tls *)t;
 }
 
-enum lh_tls_state lh_tls_state(const struct lh_transport *t)
-{
-    const struct tls *tls = const_tls(t);
-
-    if (tls->phase == PHASE_PLAIN)
-        return LH_TLS_PLAIN_HTTP;
-    return tls->agreed ? LH_TLS_READY : LH_TLS_HANDSHAKE;
-}
-
 bool lh_tls_is_h2(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
     const unsigned char *name;
     unsigned n = 0;
 
-    if (tls->agreed)
+    if (tls->core.agreed)
         SSL_get0_alpn_selected(tls->ssl, &name, &n);
     return n == 2 && memcmp(name, "h2", 2) == 0;
 }
@@ -730,21 +527,21 @@ bool lh_tls_is_resumed(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed && SSL_session_reused(tls->ssl);
+    return tls->core.agreed && SSL_session_reused(tls->ssl);
 }
 
 const char *lh_tls_protocol(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed ? SSL_get_version(tls->ssl) : "";
+    return tls->core.agreed ? SSL_get_version(tls->ssl) : "";
 }
 
 const char *lh_tls_cipher(const struct lh_transport *t)
 {
     const struct tls *tls = const_tls(t);
 
-    return tls->agreed
+    return tls->core.agreed
                ? SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl))
                : "";
 }
@@ -756,27 +553,16 @@ const char *lh_tls_server_name(const struct lh_transport *t)
     return tls->server_name ? tls->server_name : "";
 }
 
-/* The socket's error comes first: what follows from it says less. */
 bool lh_tls_failure(const struct lh_transport *t,
                     char out[LH_TLS_FAILURE_BYTES])
 {
-    const struct tls *tls = const_tls(t);
+    const struct tls *tls = (const struct tls *)t;
 
     out[0] = '\0';
-    if (tls->phase != PHASE_LOST)
+    if (t->ops != &tls_ops || tls->core.phase != LH_PHASE_LOST)
         return false;
-    if (tls->socket_error)
-        snprintf(out, LH_TLS_FAILURE_BYTES, "%s",
-                 lh_sys_text(tls->socket_error));
-    else if (tls->failure)
-        snprintf(out, LH_TLS_FAILURE_BYTES, "%s", tls->failure);
-    else
+    if (!lh_tls_words(&tls->core, out))
         lh_tls_failure_words(out, LH_TLS_FAILURE_BYTES, tls->error,
-                             tls->handshake, tls->is_garbage);
+                             tls->handshake, tls->core.is_garbage);
     return true;
-}
-
-bool lh_tls_is_cut(const struct lh_transport *t)
-{
-    return const_tls(t)->socket_error != 0;
 }

@@ -21,6 +21,7 @@ enum lh_net {
 
 #define LH_NET_CHUNK_BYTES 65536
 
+struct lh_chunk;
 struct lh_crew;
 struct lh_transport;
 
@@ -110,5 +111,9 @@ ssize_t lh_net_move(struct lh_transport *t, const struct lh_place *place,
 
 /* Plain TCP or a unix socket; NULL: no memory. */
 struct lh_transport *lh_tcp_new(struct lh_net_pools *pools, int fd);
+
+/* To one that is new: its first input is what waits in this chunk, which it
+ * takes. */
+void lh_tcp_give_input(struct lh_transport *t, struct lh_chunk *chunk);
 
 #endif

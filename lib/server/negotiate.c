@@ -156,6 +156,7 @@ void lh_negotiate_handshake(struct lh_conn *c)
         break;
     case LH_TLS_PLAIN_HTTP:
         lh_count_add(&c->worker->ctx.counters.handshakes_failed, 1);
+        c->transport = lh_tls_take_plain(c->transport);
         open_h1(c);
         if (c->state == LH_CONN_OPEN)
             lh_h1_refuse_plain(c->p);
@@ -170,8 +171,7 @@ bool lh_negotiate_log_loss(const struct lh_conn *c)
 {
     char why[LH_TLS_FAILURE_BYTES];
 
-    if (!(c->listener->flags & LHTTPD_LISTEN_TLS) ||
-        !lh_tls_failure(c->transport, why))
+    if (!lh_tls_failure(c->transport, why))
         return false;
     bool cut = lh_tls_is_cut(c->transport);
     if (c->state == LH_CONN_HANDSHAKE)

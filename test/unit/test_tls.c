@@ -1241,9 +1241,10 @@ static void loses_garbage(void **state)
 
 /* --- HTTP on a TLS port ------------------------------------------------ */
 
-static void passes_plain_http_through(void **state)
+static const char request[] = "GET / HTTP/1.1\r\n\r\n";
+
+static void gives_plain_http_to_plain_tcp(void **state)
 {
-    static const char request[] = "GET / HTTP/1.1\r\n\r\n";
     char in[64];
     size_t n, room;
 
@@ -1252,6 +1253,7 @@ static void passes_plain_http_through(void **state)
     assert_int_equal(write(client.fd, request, 18), 18);
     assert_int_equal(server->ops->receive(server), LH_NET_OK);
     assert_int_equal(lh_tls_state(server), LH_TLS_PLAIN_HTTP);
+    server = lh_tls_take_plain(server);
     assert_memory_equal(server->ops->peek(server, &n), request, 18);
     assert_int_equal(n, 18);
     server->ops->consume(server, 4);
@@ -1271,6 +1273,16 @@ static void passes_plain_http_through(void **state)
     assert_int_equal(read(client.fd, in, sizeof(in)), 0);
     server->ops->rest(server);
     assert_int_equal(pools.chunks.out, 0);
+    hang_up();
+}
+
+static void frees_a_plain_one_that_nobody_takes(void **state)
+{
+    (void)state;
+    client.fd = fresh_pair();
+    assert_int_equal(write(client.fd, request, 18), 18);
+    assert_int_equal(server->ops->receive(server), LH_NET_OK);
+    assert_int_equal(lh_tls_state(server), LH_TLS_PLAIN_HTTP);
     hang_up();
 }
 
@@ -1506,7 +1518,8 @@ int main(void)
         WITH_SERVER(takes_fin_for_an_end),
         WITH_SERVER(refuses_renegotiation),
         WITH_SERVER(loses_garbage),
-        WITH_SERVER(passes_plain_http_through),
+        WITH_SERVER(gives_plain_http_to_plain_tcp),
+        WITH_SERVER(frees_a_plain_one_that_nobody_takes),
 #if TEST_BEARSSL
         cmocka_unit_test(holds_nothing_at_rest),
 #endif

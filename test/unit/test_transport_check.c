@@ -34,33 +34,40 @@ static void (*const tcp_faults[])(void *c) = {
     tcp_out_of_the_lost,
 };
 
-TEST_FAULT(tls_raw_backwards, struct tls, c->raw.from = 1)
-TEST_FAULT(tls_raw_not_held, struct tls, c->raw.to = 1)
-TEST_FAULT(tls_flight_not_held, struct tls, c->flight.to = 1)
-TEST_FAULT(tls_no_phase, struct tls, c->phase = PHASES)
+TEST_FAULT(tls_raw_backwards, struct tls, c->core.ends.raw.from = 1)
+TEST_FAULT(tls_raw_not_held, struct tls, c->core.ends.raw.to = 1)
+TEST_FAULT(tls_flight_not_held, struct tls, c->core.ends.flight.to = 1)
+TEST_FAULT(tls_no_phase, struct tls, c->core.phase = LH_PHASES)
 TEST_FAULT(tls_others_input, struct tls, c->input = octets)
 TEST_FAULT(tls_others_output, struct tls, c->output = octets)
 TEST_FAULT(tls_fresh_with_buffer, struct tls, c->input = octets;
            lh_engine_lend_input(c->engine, octets))
-TEST_FAULT(tls_fresh_and_agreed, struct tls, c->agreed = true)
-TEST_FAULT(tls_hello_of_nothing, struct tls, c->hello.p = octets)
-TEST_FAULT(tls_hello_not_held, struct tls, c->hello.n = 1)
-TEST_FAULT(tls_plain_too_early, struct tls, c->plain = &c->base)
-TEST_FAULT(tls_plain_without, struct tls, c->phase = PHASE_PLAIN)
-TEST_FAULT(tls_open_not_agreed, struct tls, c->phase = PHASE_OPEN)
-TEST_FAULT(tls_shakes_without_buffers, struct tls, c->phase = PHASE_HANDSHAKE)
+TEST_FAULT(tls_fresh_and_agreed, struct tls, c->core.agreed = true)
+TEST_FAULT(tls_hello_of_nothing, struct tls, c->core.hello.p = octets)
+TEST_FAULT(tls_hello_not_held, struct tls, c->core.hello.n = 1)
+TEST_FAULT(tls_plain_too_early, struct tls, c->core.plain = &c->core.base)
+TEST_FAULT(tls_plain_and_held, struct tls, c->core.phase = LH_PHASE_PLAIN;
+           c->core.ends.flight.p = octets)
+TEST_FAULT(tls_stepped_too_early, struct tls, c->core.stepped = true)
+TEST_FAULT(tls_open_not_agreed, struct tls, c->core.phase = LH_PHASE_OPEN)
+TEST_FAULT(tls_shakes_without_buffers, struct tls,
+           c->core.phase = LH_PHASE_HANDSHAKE)
 TEST_FAULT(tls_alert_too_long, struct tls, c->alert.n = 99)
-TEST_FAULT(tls_shut_unasked, struct tls, c->shut = true)
-TEST_FAULT(tls_failure_not_lost, struct tls, c->failure = "x")
-TEST_FAULT(tls_error_not_lost, struct tls, c->socket_error = -1)
+TEST_FAULT(tls_shut_unasked, struct tls, c->core.shut = true)
+TEST_FAULT(tls_failure_not_lost, struct tls, c->core.failure = "x")
+TEST_FAULT(tls_error_not_lost, struct tls, c->core.socket_error = -1)
 
 static void (*const tls_faults[])(void *c) = {
-    tls_raw_backwards,     tls_raw_not_held,     tls_flight_not_held,
-    tls_no_phase,          tls_others_input,     tls_others_output,
-    tls_fresh_with_buffer, tls_fresh_and_agreed, tls_hello_of_nothing,
-    tls_hello_not_held,    tls_plain_too_early,  tls_plain_without,
-    tls_open_not_agreed,   tls_alert_too_long,   tls_shakes_without_buffers,
-    tls_shut_unasked,      tls_failure_not_lost, tls_error_not_lost,
+    tls_raw_backwards,     tls_raw_not_held,
+    tls_flight_not_held,   tls_no_phase,
+    tls_others_input,      tls_others_output,
+    tls_fresh_with_buffer, tls_fresh_and_agreed,
+    tls_hello_of_nothing,  tls_hello_not_held,
+    tls_plain_too_early,   tls_plain_and_held,
+    tls_stepped_too_early, tls_open_not_agreed,
+    tls_alert_too_long,    tls_shakes_without_buffers,
+    tls_shut_unasked,      tls_failure_not_lost,
+    tls_error_not_lost,
 };
 
 static void check_tcp(const void *c)
