@@ -94,7 +94,7 @@ static void ask_engine(const uint8_t *p, size_t n)
 static enum lh_hello_result read_exactly(const uint8_t *p, size_t n,
                                          struct lh_hello *hello)
 {
-    uint8_t *exact = malloc(n ? n : 1);
+    uint8_t *exact = calloc(n ? n : 1, 1);
 
     memcpy(exact, p, n);
     enum lh_hello_result result = lh_hello_read(exact, n, hello);

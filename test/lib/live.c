@@ -116,9 +116,10 @@ const char *test_live_dir(void)
 
 const char *test_live_path(const char *name)
 {
-    static char path[256];
+    static char path[512];
+    int n = snprintf(path, sizeof(path), "%s/%s", test_live_dir(), name);
 
-    snprintf(path, sizeof(path), "%s/%s", test_live_dir(), name);
+    assert_in_range(n, 1, sizeof(path) - 1); /* it is whole */
     return path;
 }
 

@@ -131,7 +131,8 @@ static void read_line(struct test_vector *v, const char *line)
     const char *rest;
 
     if (starts(line, "= ", &rest))
-        snprintf(v->name, sizeof(v->name), "%s", rest);
+        assert_in_range(snprintf(v->name, sizeof(v->name), "%s", rest), 1,
+                        sizeof(v->name) - 1);
     else if (starts(line, "> ", &rest))
         add_escaped(&v->in, rest);
     else if (starts(line, "< ", &rest))
