@@ -30,8 +30,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DATA TEST_DATA "/tls/"
-#define GET  "GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+#define GET "GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 /* Turns of a loop that must come to an end, some of which wait for 10 ms. */
 #define TURNS_MAX 3000
@@ -77,18 +76,6 @@ static void keep_log(void *context, const lhttpd_log_entry_t *entry)
     snprintf(t.logged, sizeof(t.logged), "%s", entry->message);
 }
 
-static void add_pair(const char *name)
-{
-    lhttpd_certificate_t from = lhttpd_certificate_init();
-    char chain[512], key[512];
-
-    snprintf(chain, sizeof(chain), DATA "%s.pem", name);
-    snprintf(key, sizeof(key), DATA "%s.key", name);
-    from.chain_file = chain;
-    from.key_file = key;
-    assert_int_equal(lhttpd_server_add_certificate(t.server, &from), 0);
-}
-
 static void begin_with(const char *threads, bool attached)
 {
     lhttpd_config_t config = lhttpd_config_init();
@@ -100,7 +87,7 @@ static void begin_with(const char *threads, bool attached)
     config.log_level = LHTTPD_LOG_INFO;
     assert_int_equal(lhttpd_server_create(&t.server, &config), 0);
     assert_int_equal(lhttpd_server_set(t.server, "tls_threads", threads), 0);
-    add_pair("rsa2048");
+    test_pair_add(t.server->creds, "rsa2048");
     t.server->attached = attached;
     t.plain = (struct lh_listener){.fd = -1};
     t.tls = (struct lh_listener){.fd = -1, .flags = LHTTPD_LISTEN_TLS};
@@ -235,15 +222,21 @@ static void accept_from(struct test_tls_client *c,
     turn(0);
 }
 
-/* It has sent its hello, which the worker has seen. */
+/* It has sent its hello, perhaps with the session that it has, and the worker
+ * has seen it. */
+static void send_hello(struct test_tls_client *c, bool resume)
+{
+    test_tls_client_start(c, "localhost", resume, 0);
+    while (test_tls_client_pump(c))
+        continue;
+    turns(2);
+}
+
 static void say_hello(struct test_tls_client *c)
 {
     accept_from(c, &t.tls);
     test_tls_client_init(c, c->fd);
-    test_tls_client_start(c, "localhost", false, 0);
-    while (test_tls_client_pump(c))
-        continue;
-    turns(2);
+    send_hello(c, false);
 }
 
 static bool finish_handshake(struct test_tls_client *c)
@@ -314,11 +307,7 @@ static void others_are_served_meanwhile(void **state)
 static void say_hello_again(struct test_tls_client *c)
 {
     accept_from(c, &t.tls);
-    c->eof = false;
-    test_tls_client_start(c, "localhost", true, 0);
-    while (test_tls_client_pump(c))
-        continue;
-    turns(2);
+    send_hello(c, true);
 }
 
 /* It is short, and would wait behind long ones. */
