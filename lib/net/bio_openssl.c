@@ -15,9 +15,14 @@ size_t lh_tls_ends_room(struct lh_tls_ends *ends)
     return LH_NET_CHUNK_BYTES - flight->to;
 }
 
+static struct lh_tls_ends *ends_of(BIO *bio)
+{
+    return ((struct lh_tls_port *)BIO_get_data(bio))->ends;
+}
+
 static int bio_read(BIO *bio, char *out, int n)
 {
-    struct lh_chunk *raw = &((struct lh_tls_ends *)BIO_get_data(bio))->raw;
+    struct lh_chunk *raw = &ends_of(bio)->raw;
     size_t have = raw->to - raw->from;
     size_t k = (size_t)n < have ? (size_t)n : have;
 
@@ -34,7 +39,7 @@ static int bio_read(BIO *bio, char *out, int n)
 /* Without memory for a chunk it fails for good. */
 static int bio_write(BIO *bio, const char *p, int n)
 {
-    struct lh_tls_ends *ends = BIO_get_data(bio);
+    struct lh_tls_ends *ends = ends_of(bio);
 
     BIO_clear_retry_flags(bio);
     if (!lh_chunk_hold(ends->pools, &ends->flight))
@@ -71,13 +76,18 @@ BIO_METHOD *lh_tls_bio_method_new(void)
     return method;
 }
 
-BIO *lh_tls_bio_new(const BIO_METHOD *method, struct lh_tls_ends *ends)
+BIO *lh_tls_bio_new(const BIO_METHOD *method, struct lh_tls_port *port)
 {
     BIO *bio = BIO_new(method);
 
     if (bio) {
-        BIO_set_data(bio, ends);
+        BIO_set_data(bio, port);
         BIO_set_init(bio, 1);
     }
     return bio;
+}
+
+struct lh_handshake *lh_tls_bio_handshake(const SSL *ssl)
+{
+    return ((struct lh_tls_port *)BIO_get_data(SSL_get_rbio(ssl)))->handshake;
 }

@@ -120,7 +120,7 @@ static const struct lh_key *choose_by(SSL *ssl, const struct lh_handshake *h,
  * that nothing is in common, and says so with the right alert. */
 int lh_handshake_choose(SSL *ssl, void *unused)
 {
-    struct lh_handshake *h = SSL_get_app_data(ssl);
+    struct lh_handshake *h = lh_tls_bio_handshake(ssl);
 
     (void)unused;
     if (h->pauses) {

@@ -183,7 +183,7 @@ int lh_handshake_verify(X509_STORE_CTX *store, void *unused)
 {
     SSL *ssl =
         X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct lh_handshake *h = SSL_get_app_data(ssl);
+    struct lh_handshake *h = lh_tls_bio_handshake(ssl);
 
     (void)unused;
     h->fault = LH_CLIENT_NO_MEMORY;

@@ -5,6 +5,7 @@
 #ifndef LH_NET_HANDSHAKE_OPENSSL_H
 #define LH_NET_HANDSHAKE_OPENSSL_H
 
+#include "net/bio_openssl.h"
 #include "net/certificate.h"
 #include "net/client_cert.h"
 #include "net/cred.h"
@@ -13,9 +14,10 @@
 #include "net/openssl.h"
 #include "net/ticket_keys.h"
 
-/* Of one connection, from its ClientHello to the end of its handshake.  The SSL
- * object has it as its application data. */
+/* Of one connection, from its ClientHello to the end of its handshake, in which
+ * the SSL object finds it by lh_tls_bio_handshake(). */
 struct lh_handshake {
+    struct lh_tls_port port;
     struct lh_creds *creds;       /* a share */
     struct lh_ticket_key sealing; /* for its tickets; of period 0: none */
     struct lh_hello hello;

@@ -122,7 +122,7 @@ int lh_staple_read(struct lh_keypair *pair, const char *chain_file,
  * none.  OpenSSL frees the copy. */
 int lh_staple_send(SSL *ssl, void *unused)
 {
-    const struct lh_handshake *h = SSL_get_app_data(ssl);
+    const struct lh_handshake *h = lh_tls_bio_handshake(ssl);
     const struct lh_staple *staple = h && h->chosen ? h->chosen->staple : NULL;
 
     (void)unused;

@@ -36,9 +36,10 @@ struct client {
     struct lh_tls_client_core core;
     SSL *ssl;
     struct lh_tls_ends ends;
-    struct lh_chunk input;  /* deciphered, and not consumed yet */
-    struct lh_chunk output; /* being written */
-    struct lh_host host;    /* whose certificate it has to be */
+    struct lh_tls_port port; /* at these */
+    struct lh_chunk input;   /* deciphered, and not consumed yet */
+    struct lh_chunk output;  /* being written */
+    struct lh_host host;     /* whose certificate it has to be */
     enum lh_client_fault fault;
 };
 
@@ -365,7 +366,7 @@ static const struct lh_transport_ops client_ops = {
 /* An address is no server name (RFC 6066, 3).  False: no memory. */
 static bool start_openssl(struct client *c, const struct lh_trust *trust)
 {
-    BIO *bio = lh_tls_bio_new(trust->bio, &c->ends);
+    BIO *bio = lh_tls_bio_new(trust->bio, &c->port);
     bool named = c->host.name[0] && !c->host.is_address;
 
     c->ssl = bio ? SSL_new(trust->ctx) : NULL;
@@ -390,6 +391,7 @@ struct lh_transport *lh_tls_client_new(struct lh_net_pools *pools, int fd,
     c->core.base =
         (struct lh_transport){.ops = &client_ops, .pools = pools, .fd = fd};
     c->ends.pools = pools;
+    c->port.ends = &c->ends;
     lh_host_read(&c->host, host);
     if (!start_openssl(c, trust)) {
         client_free(&c->core.base);

@@ -139,7 +139,7 @@ static bool use_key(const struct lh_ticket_key *key, EVP_CIPHER_CTX *cipher,
 static int seal_ticket(const SSL *ssl, unsigned char *name, unsigned char *iv,
                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
-    const struct lh_handshake *h = SSL_get_app_data(ssl);
+    const struct lh_handshake *h = lh_tls_bio_handshake(ssl);
 
     if (!h || !h->sealing.period || h->fault)
         return 0;
@@ -256,8 +256,7 @@ bool lh_tls_set_choices(SSL_CTX *ctx)
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
            SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
            lh_suites_set(ctx) && SSL_CTX_set1_groups_list(ctx, GROUPS) &&
-           SSL_CTX_set1_sigalgs_list(ctx, SIGNATURES) &&
-           SSL_CTX_set1_client_sigalgs_list(ctx, SIGNATURES);
+           SSL_CTX_set1_sigalgs_list(ctx, SIGNATURES);
 }
 
 static SSL_CTX *context_make(struct lh_tls_worker *worker)
@@ -290,7 +289,8 @@ struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared)
     lh_held_creds_init(&worker->held, shared->creds);
     lh_pool_init(&worker->records, LH_TLS_RECORD_BYTES, RECORDS_KEPT);
     worker->ctx = context_make(worker);
-    if (!worker->ctx || !sealing_key(worker)) {
+    worker->bio = lh_tls_bio_new(shared->bio, &worker->port);
+    if (!worker->ctx || !worker->bio || !sealing_key(worker)) {
         lh_tls_worker_free(worker);
         return NULL;
     }
@@ -305,6 +305,7 @@ void lh_tls_worker_free(struct lh_tls_worker *worker)
     assert(worker->out == 0);
     lh_held_creds_deinit(&worker->held);
     SSL_CTX_free(worker->ctx);
+    BIO_free(worker->bio);
     lh_pool_deinit(&worker->records);
     OPENSSL_cleanse(&worker->sealing, sizeof(worker->sealing));
     lh_free(worker);
@@ -349,7 +350,7 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
                     struct lh_tls_ends *ends)
 {
     const struct lh_ticket_key *sealing = sealing_key(worker);
-    BIO *bio = lh_tls_bio_new(worker->shared->bio, ends);
+    BIO *bio = lh_tls_bio_new(worker->shared->bio, &h->port);
     SSL *ssl = bio ? SSL_new(worker->ctx) : NULL;
 
     if (!ssl) {
@@ -358,17 +359,28 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
         return NULL;
     }
     worker->out++;
+    h->port = (struct lh_tls_port){.ends = ends, .handshake = h};
     if (sealing)
         h->sealing = *sealing;
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
-    if (!SSL_set_app_data(ssl, h) || !set_session_id(ssl, h) ||
-        !lh_handshake_ask(h, ssl)) {
+    if (!set_session_id(ssl, h) || !lh_handshake_ask(h, ssl)) {
         lh_tls_ssl_free(worker, ssl);
         ERR_clear_error();
         return NULL;
     }
     return ssl;
+}
+
+/* What OpenSSL would keep until the connection ends: the certificate's chain, a
+ * BIO, the time in the session's ticket, which has left.  The session is the
+ * connection's own. */
+void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl)
+{
+    BIO_up_ref(worker->bio);
+    SSL_set_bio(ssl, worker->bio, worker->bio);
+    SSL_certs_clear(ssl);
+    SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), NULL, 0);
 }
 
 void lh_tls_ssl_free(struct lh_tls_worker *worker, SSL *ssl)

@@ -18,6 +18,8 @@ struct lh_tls_worker {
     struct lh_tls_shared *shared;
     struct lh_held_creds held;
     SSL_CTX *ctx;
+    BIO *bio;                /* of all connections after their handshakes, */
+    struct lh_tls_port port; /* at the ends of that which is served just now */
     struct lh_ticket_key sealing; /* the newest that it has seen */
     struct lh_pool records;       /* LH_TLS_RECORD_BYTES */
     unsigned out;                 /* SSL objects */
@@ -27,6 +29,10 @@ struct lh_tls_worker {
  */
 SSL *lh_tls_ssl_new(struct lh_tls_worker *worker,
                     struct lh_handshake *handshake, struct lh_tls_ends *ends);
+
+/* The handshake has succeeded: what only that needed is given back.  From then
+ * on the worker's port says at which ends the object works. */
+void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl);
 void lh_tls_ssl_free(struct lh_tls_worker *worker, SSL *ssl); /* NULL allowed */
 
 /* Versions, cipher suites, groups and signatures, of a server or a client.

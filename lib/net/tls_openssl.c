@@ -6,7 +6,9 @@
  * buffer that is lent for peek.  Output is written into another such buffer;
  * ack has it enciphered at once, into a chunk that several records fit into,
  * and send gives that to the socket.  So OpenSSL never waits for the socket
- * but while a handshake's flight is larger than a chunk.
+ * but while a handshake's flight is larger than a chunk.  The BIO is the
+ * connection's own in its handshake, which a helper may work at, and then the
+ * worker's, which turns from one connection to the next.
  *
  * A helper thread may have a step of a handshake (net/away.h).  It works in the
  * SSL object and the two chunks, and in nothing else.
@@ -91,6 +93,13 @@ static struct lh_tls_worker *worker_of(const struct tls *tls)
     return tls->core.base.pools->tls;
 }
 
+/* The SSL object of an open connection, which works at its ends now. */
+static SSL *ssl_at_work(struct tls *tls)
+{
+    worker_of(tls)->port.ends = &tls->core.ends;
+    return tls->ssl;
+}
+
 /* --- What is lent ----------------------------------------------------- */
 
 static bool record_hold(struct tls *tls, uint8_t **record)
@@ -136,7 +145,7 @@ static enum lh_net handshake_end(struct tls *tls)
         return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     if (h->hello.name[0] && !(tls->server_name = lh_strdup(h->hello.name)))
         return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
-    SSL_set_app_data(tls->ssl, NULL);
+    lh_tls_ssl_settle(worker_of(tls), tls->ssl);
     lh_handshake_free(h);
     tls->handshake = NULL;
     lh_tls_move(&tls->core, LH_PHASE_OPEN);
@@ -225,7 +234,7 @@ static enum lh_net read_record(struct tls *tls)
     if (!record_hold(tls, &tls->input))
         return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     tls->from = tls->to = 0;
-    int n = SSL_read(tls->ssl, tls->input, LH_TLS_RECORD_BYTES);
+    int n = SSL_read(ssl_at_work(tls), tls->input, LH_TLS_RECORD_BYTES);
     if (n > 0) {
         tls->to = (size_t)n;
         return LH_NET_OK;
@@ -364,7 +373,7 @@ static void tls_ack(struct lh_transport *t, size_t n)
     struct tls *tls = tls_of(t);
 
     lh_early_count(&tls->core.written, n);
-    if (n && SSL_write(tls->ssl, tls->output, (int)n) != (int)n)
+    if (n && SSL_write(ssl_at_work(tls), tls->output, (int)n) != (int)n)
         tls_lose_openssl(tls);
 }
 
@@ -402,7 +411,7 @@ static enum lh_net tls_shutdown(struct lh_transport *t)
     struct tls *tls = tls_of(t);
 
     if (!tls->core.closing && tls->core.phase == LH_PHASE_OPEN &&
-        SSL_shutdown(tls->ssl) < 0)
+        SSL_shutdown(ssl_at_work(tls)) < 0)
         return tls_lose_openssl(tls);
     tls->core.closing = true;
     enum lh_net sent =

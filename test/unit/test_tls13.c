@@ -597,6 +597,106 @@ static void holds_nothing_at_rest(void **state)
     hang_up();
 }
 
+/* The other one of two connections. */
+static struct {
+    struct lh_transport *server;
+    SSL *client;
+    int client_fd;
+} second;
+
+static void turn_to_the_other(void)
+{
+    struct lh_transport *first = server;
+    SSL *first_client = client;
+    int first_fd = client_fd;
+
+    server = second.server;
+    client = second.client;
+    client_fd = second.client_fd;
+    second.server = first;
+    second.client = first_client;
+    second.client_fd = first_fd;
+}
+
+static void ask_and_answer(const char *answer)
+{
+    size_t n, room;
+
+    assert_int_equal(SSL_write(client, "ping", 4), 4);
+    assert_int_equal(step(), LH_NET_OK);
+    assert_memory_equal(server->ops->peek(server, &n), "ping", 4);
+    server->ops->consume(server, 4);
+    memcpy(server->ops->buf(server, &room), answer, strlen(answer));
+    server->ops->ack(server, strlen(answer));
+}
+
+static void is_answered(const char *answer)
+{
+    char in[16];
+
+    assert_int_equal(server->ops->send(server), LH_NET_OK);
+    assert_int_equal(SSL_read(client, in, sizeof(in)), strlen(answer));
+    assert_memory_equal(in, answer, strlen(answer));
+}
+
+/* One begins its handshake while the other is served; then both have an answer
+ * under way, and one says goodbye. */
+static void keeps_connections_apart(void **state)
+{
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    ask_and_answer("first");
+    turn_to_the_other();
+    connect_client(TLS1_2_VERSION, NULL);
+    assert_true(shake());
+    ask_and_answer("second");
+    turn_to_the_other();
+    is_answered("first");
+    ask_and_answer("third");
+    turn_to_the_other();
+    is_answered("second");
+    assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+    hang_up();
+    turn_to_the_other();
+    is_answered("third");
+    exchange();
+    hang_up();
+}
+
+static const SSL *serving; /* the server's side */
+
+static void note_ssl(const SSL *ssl, int where, int code)
+{
+    (void)where;
+    (void)code;
+    serving = ssl;
+}
+
+/* What OpenSSL would keep of the handshake until the connection ends. */
+static void keeps_little_of_a_handshake(void **state)
+{
+    const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    void *data;
+    size_t n;
+
+    (void)state;
+    SSL_CTX_set_info_callback(pools.tls->ctx, note_ssl);
+    for (size_t i = 0; i < 2; i++) {
+        connect_client(versions[i], "a.example.org");
+        assert_true(shake());
+        exchange();
+        assert_null(SSL_get_certificate(serving));
+        assert_ptr_equal(SSL_get_rbio(serving), pools.tls->bio);
+        assert_ptr_equal(SSL_get_wbio(serving), pools.tls->bio);
+        assert_int_equal(SSL_SESSION_get0_ticket_appdata(
+                             SSL_get_session(serving), &data, &n),
+                         1);
+        assert_int_equal(n, 0);
+        hang_up();
+    }
+}
+
 /* --- Memory of OpenSSL ------------------------------------------------- */
 
 static long fail_in; /* the next allocation but so many fails; 0: none */
@@ -686,6 +786,8 @@ int main(void)
         WITH_SERVER(loses_who_does_not_read_answers),
         WITH_SERVER(is_not_misled_by_errors_of_others),
         WITH_SERVER(holds_nothing_at_rest),
+        WITH_SERVER(keeps_connections_apart),
+        WITH_SERVER(keeps_little_of_a_handshake),
         WITH_SERVER(survives_lack_of_memory),
     };
 
