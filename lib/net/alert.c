@@ -86,11 +86,11 @@ bool lh_blame_versions(char *out, size_t room, const struct lh_hello *hello,
     return true;
 }
 
-void lh_alert_too_long(struct lh_transport *t)
+void lh_alert_send(struct lh_transport *t, enum lh_alert alert)
 {
     /* An alert's record of TLS 1.2 (RFC 5246, 6.2.1 and 7.2): two octets, a
-     * fatal one with the number of illegal_parameter. */
-    static const uint8_t record[] = {21, 3, 3, 0, 2, 2, 47};
+     * fatal one with its number. */
+    const uint8_t record[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert};
 
     (void)lh_net_send(t, record, sizeof(record));
 }

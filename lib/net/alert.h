@@ -1,5 +1,5 @@
-/* TLS alerts: their names, and those of versions, for the operator; and one
- * that neither library sends. */
+/* TLS alerts: their names, and those of versions, for the operator; and those
+ * that the library does not send. */
 #ifndef LH_NET_ALERT_H
 #define LH_NET_ALERT_H
 
@@ -17,8 +17,14 @@ const char *lh_alert_name(int number);
 bool lh_blame_versions(char *out, size_t room, const struct lh_hello *hello,
                        unsigned newest);
 
-/* Tells the client that its ClientHello is too long (illegal_parameter, as the
- * libraries say it), of which neither has heard. */
-void lh_alert_too_long(struct lh_transport *t);
+/* Their numbers (RFC 8446, 6). */
+enum lh_alert {
+    LH_ALERT_UNEXPECTED_MESSAGE = 10,
+    LH_ALERT_ILLEGAL_PARAMETER = 47,
+};
+
+/* Tells the client, in the clear, why it is lost, of which the library has not
+ * heard. */
+void lh_alert_send(struct lh_transport *t, enum lh_alert alert);
 
 #endif

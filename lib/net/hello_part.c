@@ -12,7 +12,7 @@ const char *lh_hello_part_keep(struct lh_hello_part *part,
                                struct lh_transport *t, struct lh_chunk *raw)
 {
     if (raw->to >= HELLO_BYTES_MAX) {
-        lh_alert_too_long(t);
+        lh_alert_send(t, LH_ALERT_ILLEGAL_PARAMETER); /* as the libraries */
         return "the client's first message is too long";
     }
     part->p = lh_memdup(raw->p, raw->to);

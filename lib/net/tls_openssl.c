@@ -16,6 +16,7 @@
  * The SSL object is made when the ClientHello is whole.  rest() gives back what
  * is lent, and OpenSSL its own buffers when a record ends.
  */
+#include "net/alert.h"
 #include "net/early.h"
 #include "net/tls_context_openssl.h"
 #include "net/tls_core.h"
@@ -283,11 +284,14 @@ static enum lh_net begin_handshake(struct tls *tls,
 }
 
 /* What is no ClientHello, and no other message of a handshake: OpenSSL would
- * wait for more of it, or take an alert for a message in the wrong place. */
+ * wait for more of it, or take an alert for a message in the wrong place.  The
+ * client is told (RFC 8446, 5), unless it sent an alert itself. */
 static enum lh_net lose_stranger(struct tls *tls)
 {
     const struct lh_chunk *raw = &tls->core.ends.raw;
 
+    if (raw->p[0] != RECORD_ALERT)
+        lh_alert_send(&tls->core.base, LH_ALERT_UNEXPECTED_MESSAGE);
     if (raw->p[0] != RECORD_ALERT || raw->to < ALERT_RECORD_BYTES)
         return lh_tls_lose(&tls->core, LH_TLS_IS_GARBAGE);
     tls->core.is_garbage = false;

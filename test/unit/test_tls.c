@@ -1157,9 +1157,8 @@ static void tells_the_client_its_fault(void **state)
     } cases[] = {
         {"\x16\3\1\0\5\1\0\0\1\1", 10, 50},
         {"\x16\3\3\xff\xff\1", 6, 22},
-#if TEST_BEARSSL /* OpenSSL is silent before a first handshake message */
         {"\x17\3\3\0\1x", 6, 10},
-#endif
+        {"\x14\3\3\0\1\1", 6, 10},
     };
     static const uint8_t forged[31] = {21, 3, 3, 0, 26, 0, 0};
     uint8_t got[8];
