@@ -20,6 +20,9 @@
 #define LINKS_MAX 40 /* as the kernel's own limit */
 #define DEPTH_MAX 128
 
+/* No errno: it was a link, and was none any more when that was read. */
+#define REPLACED (-100000)
+
 struct walk {
     int dirs[DEPTH_MAX];
     unsigned n; /* dirs[0] is the caller's, the others are ours */
@@ -94,8 +97,7 @@ static int go_down(struct walk *w)
     return 0;
 }
 
-/* The last component: *fd is what was looked for, if it was no link. */
-static int arrive(struct walk *w, const char *name, int *fd)
+static int arrive_once(struct walk *w, const char *name, int *fd)
 {
     int flags = lh_beneath_flags(w->what) | O_NOFOLLOW;
 
@@ -104,10 +106,20 @@ static int arrive(struct walk *w, const char *name, int *fd)
         (*fd == -ENOTDIR && w->what == LH_BENEATH_DIRECTORY)) {
         int error = *fd;
         *fd = -1;
-        /* No link any more: it was replaced between the two. */
-        return follow(w, error == -ENOTDIR ? -ENOTDIR : -EAGAIN);
+        return follow(w, error == -ENOTDIR ? -ENOTDIR : REPLACED);
     }
     return *fd < 0 ? *fd : 0;
+}
+
+/* The last component: *fd is what was looked for, if it was no link. */
+static int arrive(struct walk *w, const char *name, int *fd)
+{
+    int error;
+
+    do {
+        error = arrive_once(w, name, fd);
+    } while (error == REPLACED && ++w->links <= LINKS_MAX);
+    return error == REPLACED ? -EAGAIN : error;
 }
 
 static int walk_on(struct walk *w, int *fd)
@@ -148,9 +160,11 @@ int lh_beneath_open(int dir, const char *path, enum lh_beneath_what what)
     if (dir == LH_BENEATH_NOTHING)
         return lh_fd_above(open(path, lh_beneath_flags(what)));
     int fd = lh_beneath_call(dir, path, what, false);
-    /* A filter of system calls that does not know this one says EPERM. */
-    return fd == -ENOSYS || fd == -EPERM ? lh_beneath_by_hand(dir, path, what)
-                                         : fd;
+    /* A filter of system calls that does not know this one says EPERM.  While
+     * anything is renamed anywhere the kernel cannot tell where ".." leads. */
+    if (fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN)
+        return lh_beneath_by_hand(dir, path, what);
+    return fd;
 }
 
 /* ENOENT and the like are known without waiting, too. */
