@@ -72,11 +72,21 @@ class Browser:
 
     def __init__(self, driver, *arguments):
         self.driver = driver
-        session = driver.command("POST", "/session", {
-            "capabilities": {"alwaysMatch": {
-                "goog:chromeOptions": {"args": [*ARGUMENTS, *arguments]},
-                "goog:loggingPrefs": {"browser": "ALL"}}}})
-        self.path = f"/session/{session['sessionId']}"
+        self.path = f"/session/{self._start(arguments)['sessionId']}"
+
+    def _start(self, arguments):
+        """Tried again, since chromedriver waits a minute and no longer for a
+        browser, which may take more on a busy machine."""
+        wanted = {"goog:chromeOptions": {"args": [*ARGUMENTS, *arguments]},
+                  "goog:loggingPrefs": {"browser": "ALL"}}
+        for tries_left in (2, 1, 0):
+            try:
+                return self.driver.command(
+                    "POST", "/session",
+                    {"capabilities": {"alwaysMatch": wanted}})
+            except AssertionError as error:
+                if not tries_left or "session not created" not in str(error):
+                    raise
 
     def __enter__(self):
         return self

@@ -110,5 +110,5 @@ end)
 -- The KiB that the worker's scripts need.
 httpd.register_handler("/needs", function()
     collectgarbage()
-    httpd.write(nil, ("%d"):format(collectgarbage("count")))
+    httpd.write(nil, ("%.0f"):format(collectgarbage("count")))
 end)
