@@ -422,6 +422,17 @@ static void parts(void **state)
     tear_down_context();
 }
 
+/* A response that is under way is cut, and the log says why. */
+static void becomes_shorter(off_t size)
+{
+    assert_int_equal(truncate(test_live_path("long"), size), 0);
+    finish(SIZE_MAX);
+    assert_true(loop.aborted);
+    assert_non_null(strstr(t.last_log, "'long' became shorter"));
+    test_loopback_deinit(&loop);
+    put("long", long_text, sizeof(long_text));
+}
+
 /* Its length was said before: what became shorter is cut, what became longer is
  * not told. */
 static void changing(void **state)
@@ -430,13 +441,8 @@ static void changing(void **state)
     set_up_context("threads", false);
     begin("GET", "/long", NULL);
     until_it_starts();
-    assert_int_equal(truncate(test_live_path("long"), 100000), 0);
-    finish(SIZE_MAX);
-    assert_true(loop.aborted);
-    assert_non_null(strstr(t.last_log, "'long' became shorter"));
-    test_loopback_deinit(&loop);
+    becomes_shorter(100000);
 
-    put("long", long_text, sizeof(long_text));
     begin("GET", "/long", NULL);
     until_it_starts();
     assert_int_equal(truncate(test_live_path("long"), LONG_N + 5), 0);
@@ -526,12 +532,7 @@ static void drawn_in_vain(void **state)
     test_loopback_deinit(&loop);
 
     begin_drawn(NULL);
-    assert_int_equal(truncate(test_live_path("long"), 50000), 0);
-    finish(SIZE_MAX);
-    assert_true(loop.aborted);
-    assert_non_null(strstr(t.last_log, "'long' became shorter"));
-    test_loopback_deinit(&loop);
-    put("long", long_text, sizeof(long_text));
+    becomes_shorter(50000);
 
     begin_drawn(NULL);
     test_loopback_deinit(&loop); /* the protocol lets go first */
@@ -647,12 +648,7 @@ static void moved_in_vain(void **state)
     begin("GET", "/long", NULL);
     until_it_starts();
     test_loopback_pump(&loop, 70000);
-    assert_int_equal(truncate(test_live_path("long"), 50000), 0);
-    finish(SIZE_MAX);
-    assert_true(loop.aborted);
-    assert_non_null(strstr(t.last_log, "'long' became shorter"));
-    test_loopback_deinit(&loop);
-    put("long", long_text, sizeof(long_text));
+    becomes_shorter(50000);
 
     begin("GET", "/long", NULL);
     until_it_starts();
