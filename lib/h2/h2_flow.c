@@ -10,6 +10,8 @@
  */
 #include "h2/h2_flow.h"
 
+#include "base/num.h"
+
 static void put_update(struct lh_h2 *c, uint32_t stream, int64_t increment)
 {
     uint8_t frame[LH_H2_UPDATE_BYTES];
@@ -78,11 +80,28 @@ static void open_stream(struct lh_h2 *c, struct lh_h2_stream *s)
     put_update(c, s->id, missing);
 }
 
+/* A body that is discarded may come as far as that goes: a client that sees
+ * its window shut may not look at its answer before the stream is reset. */
+static void open_discarded(struct lh_h2 *c, struct lh_h2_stream *s)
+{
+    int64_t most = (int64_t)lh_min64(s->recv_size, s->discard_left),
+            missing = most - s->recv_window;
+
+    if (missing <= 0 || missing < most / 2)
+        return;
+    s->recv_window += missing;
+    put_update(c, s->id, missing);
+}
+
 void lh_h2_flow_read(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     c->held -= s->held - s->ex->body.n;
     s->held = s->ex->body.n;
-    if (lh_h2_stream_receives(s) && s->ex->body_state == LH_BODY_OPEN)
+    if (!lh_h2_stream_receives(s))
+        return;
+    if (s->discards)
+        open_discarded(c, s);
+    else if (s->ex->body_state == LH_BODY_OPEN)
         open_stream(c, s);
 }
 

@@ -444,6 +444,54 @@ static void test_unread_body(void **state)
     test_h2_deinit(&h);
 }
 
+/* Sends frames of 16,384 octets on stream 1 as far as its window allows, of
+ * which `window` octets are left; says how many octets that were. */
+static unsigned upload(struct test_h2 *h, unsigned window)
+{
+    unsigned sent = 0;
+
+    for (int i = 0; i < 100; i++) {
+        unsigned left = window + update_of(h, 1) - sent,
+                 n = left < 16384 ? left : 16384;
+        if (n == 0)
+            break;
+        test_h2_sayf(h, "DATA - 1 *%u", n);
+        sent += n;
+    }
+    return sent;
+}
+
+/* A client that had filled its window when the answer came may go on as far
+ * as its body is discarded, and then learns that it need not. */
+static void discards(uint64_t linger_bytes)
+{
+    struct test_h2 h;
+
+    begin(&h, 5, false, false);
+    h.t.limits.linger_bytes = linger_bytes;
+    holds = true;
+    test_h2_say(&h, "HEADERS h 1 POST");
+    assert_int_equal(upload(&h, 65536), 65536);
+    test_answer(h.d.tasks[0].ex, 403, "no");
+    test_h2_run(&h);
+    assert_true(test_h2_got(&h, "DATA 1 end 'no'"));
+    assert_int_equal(upload(&h, 0), linger_bytes);
+    assert_false(test_h2_got(&h, "RST"));
+    test_h2_advance(&h, 200);
+    assert_true(test_h2_got(&h, "RST_STREAM 1 NO_ERROR"));
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    test_h2_deinit(&h);
+}
+
+static void test_discarded_bodies(void **state)
+{
+    (void)state;
+    discards(1);
+    discards(1000);
+    discards(65536);
+    discards(1000000);
+}
+
 static void test_windows_follow_reading(void **state)
 {
     struct test_h2 h;
@@ -623,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_incremental_alternate),
         cmocka_unit_test(test_stalled_streams),
         cmocka_unit_test(test_unread_body),
+        cmocka_unit_test(test_discarded_bodies),
         cmocka_unit_test(test_windows_follow_reading),
         cmocka_unit_test(test_window_grows),
         cmocka_unit_test(test_dropped_octets_come_back),
