@@ -372,15 +372,34 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
     return ssl;
 }
 
+/* OpenSSL has no function to drop a key of the exchange, which nothing needs
+ * after it.  One that is given a type, whichever, has lost what it was. */
+static void empty_key(EVP_PKEY *key)
+{
+    if (!EVP_PKEY_set_type(key, EVP_PKEY_X25519))
+        ERR_clear_error();
+    EVP_PKEY_free(key);
+}
+
 /* What OpenSSL would keep until the connection ends: the certificate's chain, a
- * BIO, the time in the session's ticket, which has left.  The session is the
- * connection's own. */
+ * BIO, what only the session's ticket needs, which has left, names, and the two
+ * keys of the exchange.  The session is the connection's own. */
 void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl)
 {
+    SSL_SESSION *session = SSL_get_session(ssl);
+    EVP_PKEY *key;
+
+    if (SSL_get_tmp_key(ssl, &key))
+        empty_key(key);
+    if (SSL_get_peer_tmp_key(ssl, &key))
+        empty_key(key);
     BIO_up_ref(worker->bio);
     SSL_set_bio(ssl, worker->bio, worker->bio);
     SSL_certs_clear(ssl);
-    SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), NULL, 0);
+    SSL_SESSION_set1_ticket_appdata(session, NULL, 0);
+    SSL_SESSION_set1_hostname(session, NULL);
+    SSL_SESSION_set1_alpn_selected(session, NULL, 0);
+    SSL_set_tlsext_host_name(ssl, NULL);
 }
 
 void lh_tls_ssl_free(struct lh_tls_worker *worker, SSL *ssl)

@@ -664,19 +664,27 @@ static void keeps_connections_apart(void **state)
     hang_up();
 }
 
-static const SSL *serving; /* the server's side */
+static SSL *serving; /* the server's side */
 
 static void note_ssl(const SSL *ssl, int where, int code)
 {
     (void)where;
     (void)code;
-    serving = ssl;
+    serving = (SSL *)(uintptr_t)ssl;
+}
+
+static void is_empty(EVP_PKEY *key)
+{
+    assert_null(EVP_PKEY_get0_provider(key));
+    EVP_PKEY_free(key);
 }
 
 /* What OpenSSL would keep of the handshake until the connection ends. */
 static void keeps_little_of_a_handshake(void **state)
 {
     const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    const unsigned char *alpn;
+    EVP_PKEY *key;
     void *data;
     size_t n;
 
@@ -693,6 +701,13 @@ static void keeps_little_of_a_handshake(void **state)
                              SSL_get_session(serving), &data, &n),
                          1);
         assert_int_equal(n, 0);
+        assert_null(SSL_SESSION_get0_hostname(SSL_get_session(serving)));
+        SSL_SESSION_get0_alpn_selected(SSL_get_session(serving), &alpn, &n);
+        assert_int_equal(n, 0);
+        if (SSL_get_tmp_key(serving, &key))
+            is_empty(key);
+        if (SSL_get_peer_tmp_key(serving, &key))
+            is_empty(key);
         hang_up();
     }
 }
