@@ -26,20 +26,35 @@ void lh_staple_free(struct lh_staple *staple)
     lh_free(staple);
 }
 
+/* A response names its certificate by a hash of its issuer, of whichever kind
+ * the one who asked has chosen. */
+static bool is_about(const OCSP_SINGLERESP *part, const X509 *leaf,
+                     const X509 *issuer)
+{
+    const OCSP_CERTID *named = OCSP_SINGLERESP_get0_id(part);
+    ASN1_OBJECT *kind = NULL;
+
+    OCSP_id_get0_info(NULL, &kind, NULL, NULL, (OCSP_CERTID *)(uintptr_t)named);
+    const EVP_MD *hash = EVP_get_digestbyobj(kind);
+    OCSP_CERTID *own = hash ? OCSP_cert_to_id(hash, leaf, issuer) : NULL;
+    bool same = own && OCSP_id_cmp(own, named) == 0;
+    OCSP_CERTID_free(own);
+    return same;
+}
+
 /* The part of it that is about this certificate; NULL: none is.  Without the
  * issuer in the chain the first one counts. */
 static OCSP_SINGLERESP *find_own(OCSP_BASICRESP *basic,
                                  const struct lh_key *key)
 {
     const X509 *issuer = sk_X509_value(key->others, 0);
-    int at = 0;
+    OCSP_SINGLERESP *part;
 
-    if (issuer) {
-        OCSP_CERTID *id = OCSP_cert_to_id(NULL, key->leaf, issuer);
-        at = id ? OCSP_resp_find(basic, id, -1) : -1;
-        OCSP_CERTID_free(id);
+    for (int i = 0; (part = OCSP_resp_get0(basic, i)); i++) {
+        if (!issuer || is_about(part, key->leaf, issuer))
+            return part;
     }
-    return OCSP_resp_get0(basic, at);
+    return NULL;
 }
 
 /* NULL: all is well. */

@@ -396,8 +396,9 @@ class Staple(harness.TestCase):
             out.write(f.read() * 2)  # its issuer is itself
         self.response = self.pem + ".ocsp"
 
-    def respond(self, status):
-        """By an authority's list, in which a certificate has this status."""
+    def respond(self, status, name="-sha1"):
+        """By an authority's list, in which a certificate has this status; it
+        is named by a hash of this kind."""
         shown = harness.run("openssl", "x509", "-in", self.pem, "-noout",
                             "-serial").stdout
         serial = shown.strip().split("=")[1]
@@ -407,7 +408,7 @@ class Staple(harness.TestCase):
                     "\t/CN=staple.test\n")
         done = harness.run(
             "openssl", "ocsp", "-index", self.where + "/index", "-CA",
-            self.pem, "-rsigner", self.pem, "-rkey", self.key, "-issuer",
+            self.pem, "-rsigner", self.pem, "-rkey", self.key, name, "-issuer",
             self.pem, "-cert", self.pem, "-ndays", "3", "-respout",
             self.response)
         self.assertTrue(os.path.exists(self.response), done.stderr)
@@ -427,6 +428,15 @@ class Staple(harness.TestCase):
                 self.assertIn("Cert Status: good", out)
                 self.assertIn("hello", out)
             self.assertNotIn("OCSP Response Status", s_client(s.port))
+
+    def test_name_by_another_hash(self):
+        """SHA-1 is what most ask with, and nobody has to."""
+        for name in ("-sha256", "-sha384"):
+            self.respond("V", name)
+            with self.serve() as s:
+                out = self.ask_for_it(s.port)
+                self.assertIn("Hash Algorithm: " + name[1:], out)
+                self.assertIn("Cert Status: good", out)
 
     def test_none(self):
         with self.serve() as s:
