@@ -211,7 +211,8 @@ static void await_socket(struct lh_socket *s)
 {
     struct lh_context *ctx = s->vm->ctx;
     unsigned interest =
-        (s->reader ? LH_EV_READ : 0) | (s->writer ? LH_EV_WRITE : 0);
+        (s->reader ? LH_EV_READ : 0) |
+        (s->writer ? (s->hears_first ? LH_EV_READ : LH_EV_WRITE) : 0);
 
     if (!s->transport)
         wake_tasks(s);
@@ -284,13 +285,16 @@ static bool take_octets(struct lh_socket *s, const struct lh_read *read,
     return true;
 }
 
-/* AGAIN: an event must come first. */
+/* AGAIN: an event must come first.  What was heard may be what who writes waits
+ * for. */
 static enum lh_net receive_more(struct lh_socket *s)
 {
     enum lh_net r = s->transport->ops->receive(s->transport);
 
     s->ended |= r == LH_NET_EOF;
     s->lost |= r == LH_NET_LOST;
+    if (s->hears_first && s->writer)
+        lh_task_ready(s->writer);
     return r;
 }
 
@@ -415,7 +419,7 @@ void lh_socket_watch(struct lh_socket *s, struct lh_task *reader)
 /* --- httpd.write ---------------------------------------------------------- */
 
 /* The next piece, as much as there is room for.  False: there is none before
- * something has left. */
+ * something has left, or come. */
 static bool put_octets(struct lh_task *task, struct lh_socket *s)
 {
     struct lh_transport *t = s->transport;
@@ -433,22 +437,50 @@ static bool put_octets(struct lh_task *task, struct lh_socket *s)
     return true;
 }
 
+/* TLS has got a part of a message, and has to hear the rest before it sends.
+ * OK: now there is room, or an end; AGAIN: an event must come first. */
+static enum lh_net hear_first(struct lh_socket *s)
+{
+    struct lh_transport *t = s->transport;
+    enum lh_net r = LH_NET_AGAIN;
+    size_t n;
+
+    if (!t->ops->peek(t, &n))
+        r = receive_more(s);
+    if (r != LH_NET_AGAIN && s->reader)
+        lh_task_ready(s->reader);
+    if (r != LH_NET_AGAIN || t->ops->buf(t, &n))
+        return LH_NET_OK;
+    s->hears_first = !t->ops->unsent(t);
+    return LH_NET_AGAIN;
+}
+
+/* A piece, and what the socket takes.  AGAIN: an event must come first. */
+static enum lh_net write_piece(struct lh_task *task, struct lh_socket *s)
+{
+    struct lh_transport *t = s->transport;
+    bool waits = task->data.done < task->data.n && !put_octets(task, s);
+    bool hears = waits && !t->ops->unsent(t);
+    enum lh_net r = t->ops->send(t);
+
+    s->lost |= r == LH_NET_LOST;
+    return hears && r == LH_NET_OK ? hear_first(s) : r;
+}
+
 /* Over once the kernel has all of it. */
 static enum lh_outcome write_octets(struct lh_task *task, struct lh_socket *s)
 {
-    enum lh_net r = LH_NET_OK;
+    enum lh_net r;
 
+    s->hears_first = false;
     do {
         if (!s->transport || s->shut || s->lost)
             return socket_gone(task);
         if (s->moved >= BUDGET_BYTES)
             return LH_OUTCOME_PENDING;
-        if (task->data.done < task->data.n)
-            put_octets(task, s);
-        r = s->transport->ops->send(s->transport);
-        s->lost |= r == LH_NET_LOST;
-    } while (r == LH_NET_LOST ||
-             (r == LH_NET_OK && task->data.done < task->data.n));
+        r = write_piece(task, s);
+    } while (r != LH_NET_AGAIN &&
+             (r != LH_NET_OK || task->data.done < task->data.n));
     return r == LH_NET_AGAIN ? LH_OUTCOME_PENDING : LH_OUTCOME_DONE;
 }
 

@@ -29,7 +29,8 @@ struct lh_socket {
     bool ended;            /* the peer has ended its side */
     bool shut;             /* we have ended ours */
     bool is_tls;
-    bool lost; /* it has failed */
+    bool lost;        /* it has failed */
+    bool hears_first; /* who writes waits for octets, as TLS does */
 };
 
 extern const luaL_Reg lh_socket_begins[], lh_connect_begins[];

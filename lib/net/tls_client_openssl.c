@@ -279,13 +279,15 @@ static void client_consume(struct lh_transport *t, size_t n)
     client_of(t)->input.from += n;
 }
 
+/* Behind a part of a message, as of a ticket, OpenSSL writes nothing before it
+ * has the rest. */
 static uint8_t *client_buf(struct lh_transport *t, size_t *room)
 {
     struct client *c = client_of(t);
 
     *room = 0;
     if (c->core.state != LH_TLS_CLIENT_READY || c->core.ended ||
-        lh_chunk_waits(&c->ends.flight))
+        SSL_in_init(c->ssl) || lh_chunk_waits(&c->ends.flight))
         return NULL;
     if (!lh_chunk_hold(t->pools, &c->output)) {
         lh_tls_client_lose(&c->core, "no memory");

@@ -66,7 +66,9 @@ struct lh_transport_ops {
     void (*consume)(struct lh_transport *t, size_t n);
 
     /* Room for output; NULL: none until send has made progress, or no memory
-     * (*room 0 in both).  Then ack(n) with what was written. */
+     * (*room 0 in both).  Then ack(n) with what was written.  With TLS as a
+     * client, where nothing is unsent: none until receive has heard the rest of
+     * a message. */
     uint8_t *(*buf)(struct lh_transport *t, size_t *room);
     void (*ack)(struct lh_transport *t, size_t n);
 

@@ -9,9 +9,11 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import unittest.mock
 
 import harness
+import records
 from harness import PATIENCE, Server, script
 from test_client_certs import Authority, new_key
 from test_connect import Peer, echo
@@ -283,6 +285,79 @@ class Newest(Certificates):
     """Servers that speak TLS 1.3 alone, where they are not openssl's."""
     parts = "tls1.3"
     version = ssl.TLSVersion.TLSv1_3
+
+
+class Parts(harness.TestCase):
+    """A server sends a part of a message, and the rest when it is told to."""
+
+    def serve(self, client, begin, rest):
+        tls = records.Server(client, self.certificate)
+        self.assertEqual(tls.read(1), b"x")
+        client.sendall(tls.record(records.DATA, b"y") +
+                       tls.record(records.HANDSHAKE, begin))
+        self.assertTrue(self.wanted.wait(PATIENCE))
+        client.sendall(tls.record(records.HANDSHAKE, rest))
+        while client.recv(65536):
+            pass
+
+    def converse(self, begin, rest, code):
+        """What a handler returns that has got the first part."""
+        with Peer(lambda client: self.serve(client, begin, rest)) as p, \
+                Peer(lambda client: self.wanted.set()) as bell, \
+                Server("/", script("run.lua"), workers=1) as s, \
+                s.client() as c:
+            r = c.ask("POST", "/", body=f"""
+                local s = assert(httpd.connect("127.0.0.1", {p.port}, {{
+                    tls = true, ca = "{self.ca.pem}",
+                    server_name = "a.test"}}))
+                local function ring()
+                    assert(httpd.connect("127.0.0.1", {bell.port}))
+                end
+                assert(httpd.write(s, "x"))
+                assert(httpd.read(s, 1) == "y")
+                {code}""".encode())
+            self.assertIsNone(p.failure)
+            return r.text.split("\n")
+
+    def setUp(self):
+        harness.need_built_in("tls")
+        self.ca = Issuer("parts")
+        self.certificate = self.ca.server("parts", "DNS:a.test")
+        self.wanted = threading.Event()
+
+    def test_who_writes_waits_for_the_rest(self):
+        """BearSSL writes nothing meanwhile; OpenSSL waits with TLS 1.3 only."""
+        found = self.converse(b"\0", b"\0\0\0", """
+            local none, why = httpd.read(s, 1, 0.1)
+            local n, full = httpd.write(s, "z", 0.1)
+            ring()
+            return why, n or full, httpd.write(s, "zz", 60)""")
+        self.assertEqual(found[0], "timeout")
+        self.assertIn(found[1], ("timeout", "1"))
+        self.assertEqual(found[2], "2")
+
+    def test_while_another_reads(self):
+        found = self.converse(b"\0", b"\0\0\0", """
+            local reads
+            httpd.spawn(function()
+                reads = true
+                httpd.read(s, 1, 60)
+            end)
+            while not reads do httpd.sleep(0.01) end
+            httpd.spawn(ring)
+            return httpd.write(s, "zz", 60)""")
+        self.assertEqual(found[0], "2")
+
+    def test_who_writes_learns_that_it_is_wrong(self):
+        found = self.converse(b"\x0b\0", b"\0\0", """
+            local none, why = httpd.read(s, 1, 0.1)
+            local n, full = httpd.write(s, "z", 0.1)
+            ring()
+            httpd.read(s, 1, 60)
+            return why, n or full, httpd.write(s, "zz", 60)""")
+        self.assertEqual(found[0], "timeout")
+        self.assertIn(found[1], ("timeout", "1"))
+        self.assertEqual(found[2:4], ["nil", "closed"])
 
 
 class Without(harness.TestCase):

@@ -16,6 +16,10 @@
 
 #include <cmocka.h>
 
+#if !TEST_BEARSSL
+#include "net/openssl.h"
+#endif
+
 #define DATA TEST_DATA "/tls/"
 
 #define STEPS_MAX 2000 /* of a loop that must come to an end */
@@ -233,6 +237,101 @@ static void holds_no_records_at_rest(void **state)
 
 #endif
 
+#if !TEST_BEARSSL
+
+#define FRAGMENT 512 /* octets in a record */
+
+/* Makes a ticket too large for one record. */
+static int swell(SSL *ssl, void *unused)
+{
+    static const uint8_t octets[2 * FRAGMENT];
+
+    (void)unused;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), octets,
+                                           sizeof(octets));
+}
+
+/* OpenSSL's server, between two BIOs of memory. */
+static SSL *small_records(SSL_CTX *ctx)
+{
+    SSL_CTX_use_certificate_chain_file(ctx, DATA "ec256.pem");
+    SSL_CTX_use_PrivateKey_file(ctx, DATA "ec256.key", SSL_FILETYPE_PEM);
+    SSL_CTX_set_max_send_fragment(ctx, FRAGMENT);
+    SSL_CTX_set_session_ticket_cb(ctx, swell, NULL, NULL);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL *ssl = SSL_new(ctx);
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+/* All that it has written. */
+static size_t written_by(SSL *ssl, uint8_t *out, size_t room)
+{
+    int n = BIO_read(SSL_get_wbio(ssl), out, (int)room);
+
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void give_to(SSL *ssl)
+{
+    static uint8_t octets[65536];
+    ssize_t n = read(far, octets, sizeof(octets));
+
+    if (n > 0)
+        assert_int_equal(BIO_write(SSL_get_rbio(ssl), octets, (int)n), n);
+}
+
+/* The ticket, which follows the handshake. */
+static size_t shake_with(SSL *ssl, uint8_t *ticket, size_t room)
+{
+    for (int i = 0; i < STEPS_MAX; i++) {
+        assert_int_not_equal(client->ops->receive(client), LH_NET_LOST);
+        give_to(ssl);
+        int done = SSL_do_handshake(ssl);
+        size_t n = written_by(ssl, ticket, room);
+        if (done == 1)
+            return n;
+        ERR_clear_error();
+        assert_int_equal(send(far, ticket, n, 0), n);
+    }
+    fail_msg("the handshake does not end");
+    return 0;
+}
+
+/* RFC 8446, 5.1: a message may be in several records. */
+static void writes_behind_whole_messages_only(void **state)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL *ssl = small_records(ctx);
+    uint8_t ticket[8192], in[8];
+    size_t n = shake_with(ssl, ticket, sizeof(ticket)), room;
+    size_t first = 5 + ((size_t)ticket[3] << 8 | ticket[4]);
+
+    (void)state;
+    assert_true(n > first);
+    assert_int_equal(send(far, ticket, first, 0), first);
+    assert_int_equal(client->ops->receive(client), LH_NET_AGAIN);
+    assert_int_equal(lh_tls_client_state(client), LH_TLS_CLIENT_READY);
+    assert_null(client->ops->buf(client, &room));
+    assert_false(client->ops->unsent(client));
+    assert_int_equal(client->ops->send(client), LH_NET_OK);
+    assert_int_equal(send(far, ticket + first, n - first, 0), n - first);
+    assert_int_equal(client->ops->receive(client), LH_NET_AGAIN);
+    uint8_t *p = client->ops->buf(client, &room);
+    assert_non_null(p);
+    memcpy(p, "ping", 4);
+    client->ops->ack(client, 4);
+    assert_int_equal(client->ops->send(client), LH_NET_OK);
+    give_to(ssl);
+    assert_int_equal(SSL_read(ssl, in, sizeof(in)), 4);
+    assert_memory_equal(in, "ping", 4);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+}
+
+#endif
+
 static void says_goodbye_from_rest(void **state)
 {
     (void)state;
@@ -251,6 +350,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(holds_no_records_at_rest,
                                         set_up_counted, tear_down_counted),
+#else
+        cmocka_unit_test_setup_teardown(writes_behind_whole_messages_only,
+                                        set_up, tear_down),
 #endif
         cmocka_unit_test_setup_teardown(a_goodbye_ends_what_is_written, set_up,
                                         tear_down),
