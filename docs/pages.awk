@@ -6,7 +6,7 @@
 #
 # A section begins with a line "/* --- title --- */".  In it stand comments, each
 # followed by what it is about up to the next empty line: macros, a struct, an
-# enum, or functions.
+# enum, or functions.  Lines of a comment that are indented by four are code.
 
 /^\/\* --- / {
     end_section()
@@ -43,6 +43,15 @@ function add_comment(line,    end) {
     sub(/^\/\*[ \t]?/, "", line)
     sub(/^ \*\/?[ \t]?/, "", line)
     sub(/[ \t]*\*\/$/, "", line)
+    if (line ~ /^    / && !in_list) {
+        add_code(substr(line, 5))
+        return
+    }
+    if (in_code && line == "") {
+        empty_lines = empty_lines "\n"
+        return
+    }
+    text = text close_code()
     line = escaped(line)
     while (match(line, /`[^`]*`/))
         line = substr(line, 1, RSTART - 1) "\\fI" \
@@ -58,6 +67,24 @@ function add_comment(line,    end) {
         sub(/^ +/, "", line)
         text = text line "\n"
     }
+}
+
+# A line of an example keeps its place; empty ones belong to it if more follows.
+function add_code(line) {
+    if (!in_code) {
+        sub(/\.Pp\n$/, "", text)
+        text = text ".Bd -literal -offset indent\n"
+    }
+    in_code = 1
+    text = text empty_lines escaped(line) "\n"
+    empty_lines = ""
+}
+
+function close_code() {
+    if (!in_code) return ""
+    in_code = 0
+    empty_lines = ""
+    return ".Ed\n.Pp\n"
 }
 
 function close_list() {
@@ -102,7 +129,7 @@ function prototype(code) {
 }
 
 function end_item(    names, heading, is_function) {
-    text = text close_list()
+    text = text close_code() close_list()
     sub(/(\.Pp\n)+$/, "", text)
     in_comment = 0
     if (code ~ /^static inline / && code ~ /\n}/ || code ~ /LHTTPD_API/) {

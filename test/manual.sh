@@ -1,8 +1,8 @@
 #!/bin/sh
 #
 # Checks the manual: every function of the header has a page of its own name,
-# which says what the header says; no page makes the formatter complain; and the
-# programs in the pages compile.  First it proves that it finds a missing page.
+# which says what the header says, examples with their lines; no page makes the
+# formatter complain; and the programs in the pages compile.  First it proves that it finds a missing page.
 #
 # Usage: test/manual.sh
 #
@@ -50,6 +50,40 @@ wrong=$(problems <"$root/include/lhttpd.h")
 if [ -z "$(echo 'LHTTPD_API int lhttpd_new(void);' | problems)" ]; then
     wrong='a missing page is not found'
 fi
+
+# An example in a comment of a header keeps its lines.
+cat >"$work/example.h" <<'EOF'
+/* --- waiting --- */
+
+/*
+ * It is its last statement:
+ *
+ *     static int ask(void)
+ *     {
+ *         begin();
+ *
+ *         return 1;
+ *     }
+ *
+ * Then it waits.
+ */
+LHTTPD_API int lhttpd_x(void);
+EOF
+mkdir "$work/example"
+awk -f "$root/docs/pages.awk" -v out="$work/example" "$work/example.h"
+example=$(sed -n '/^It is/,/^Then/p' "$work/example/lhttpd_x.3")
+[ "$example" = 'It is its last statement:
+.Bd -literal -offset indent
+static int ask(void)
+{
+    begin();
+
+    return 1;
+}
+.Ed
+.Pp
+Then it waits.' ] || wrong="$wrong
+an example does not keep its lines: $example"
 
 # groff's complaints, but for those of links, which want an installed page.
 if command -v groff >/dev/null; then
