@@ -40,6 +40,21 @@ static struct lh_err *words(struct lhttpd_server_t *s)
     return own_err_of ? &own_err : &s->err;
 }
 
+/* For calls of any thread: the server's own words are of the thread that sets
+ * it up. */
+static struct lh_err *words_of_thread(const struct lhttpd_server_t *s)
+{
+    own_err_of = s;
+    return &own_err;
+}
+
+/* A call of any thread is refused; the words name it and the rule. */
+static int refuse_any(const struct lhttpd_server_t *s, int code,
+                      const char *function, const char *rule)
+{
+    return lh_err_set(words_of_thread(s), code, "%s: %s", function, rule);
+}
+
 /* LHTTPD_ESTATE, with words that name the call and the rule that it broke. */
 static int bad_state(struct lhttpd_server_t *s, const char *function,
                      const char *rule)
@@ -57,9 +72,10 @@ static bool runs_elsewhere(const struct lhttpd_server_t *s)
  * read that without asking anybody. */
 static int need_setup(struct lhttpd_server_t *s, const char *function)
 {
-    if (s->state == LH_SERVER_SETUP)
-        return 0;
-    return bad_state(s, function, "only before start");
+    if (s->state != LH_SERVER_SETUP)
+        return bad_state(s, function, "only before start");
+    words(s); /* what the call fails with from here on goes there */
+    return 0;
 }
 
 /* --- changes while it runs ------------------------------------------------ */
@@ -69,7 +85,7 @@ static int need_setup(struct lhttpd_server_t *s, const char *function)
 static int begin_change(struct lhttpd_server_t *s, const char *function)
 {
     if (s->state == LH_SERVER_SETUP)
-        return 0;
+        return need_setup(s, function);
     if (s->state != LH_SERVER_RUNNING)
         return bad_state(s, function, "the server does not run any more");
     if (runs_elsewhere(s))
@@ -374,25 +390,44 @@ int lhttpd_server_notify(lhttpd_server_t *s)
     return r < 0 ? r : lh_notify_connect(&s->notify, &s->err);
 }
 
+static int need_listener(const struct lhttpd_server_t *s, int listener,
+                         const char *function)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (listener < 0 || (unsigned)listener >= s->listeners.n)
+        return refuse_any(s, LHTTPD_EINVAL, function,
+                          "there is no such listener");
+    if (runs_elsewhere(s))
+        return refuse_any(s, LHTTPD_ESTATE, function,
+                          "it runs in another process");
+    return 0;
+}
+
 /* With port 0 the system chooses one; the program asks here which it was. */
 int lhttpd_server_port(const lhttpd_server_t *s, int listener)
 {
-    if (!s || listener < 0 || (unsigned)listener >= s->listeners.n)
-        return LHTTPD_EINVAL;
-    if (runs_elsewhere(s))
-        return LHTTPD_ESTATE;
+    int r = need_listener(s, listener, "lhttpd_server_port");
+
+    if (r < 0)
+        return r;
     return s->listeners.v[listener].where.port;
 }
 
 /* As soon as it stops, its workers may close it at any moment. */
 int lhttpd_server_listener_fd(const lhttpd_server_t *s, int listener)
 {
-    if (!s || listener < 0 || (unsigned)listener >= s->listeners.n)
-        return LHTTPD_EINVAL;
-    if (runs_elsewhere(s) || s->state >= LH_SERVER_STOPPED ||
-        atomic_load(&s->stop_at_ms) != LH_NEVER ||
-        (s->listeners.v[listener].flags & LHTTPD_LISTEN_CHECK))
-        return LHTTPD_ESTATE;
+    const char *function = "lhttpd_server_listener_fd";
+    int r = need_listener(s, listener, function);
+
+    if (r < 0)
+        return r;
+    if (s->state >= LH_SERVER_STOPPED ||
+        atomic_load(&s->stop_at_ms) != LH_NEVER)
+        return refuse_any(s, LHTTPD_ESTATE, function,
+                          "it stops or has stopped");
+    if (s->listeners.v[listener].flags & LHTTPD_LISTEN_CHECK)
+        return refuse_any(s, LHTTPD_ESTATE, function, "it was not opened");
     return s->listeners.v[listener].fd;
 }
 
@@ -562,16 +597,16 @@ int lhttpd_server_attach(lhttpd_server_t *s)
 }
 
 /* Is it attached, and by the thread that calls, which is not inside of it? */
-static int need_loop(struct lhttpd_server_t *s, const char *function)
+static int need_loop(const struct lhttpd_server_t *s, const char *function)
 {
     if (!s)
         return LHTTPD_EINVAL;
     if (s->state == LH_SERVER_RUNNING && !runs_elsewhere(s) &&
         lh_loop_is_ours(s))
         return 0;
-    return bad_state(s, function,
-                     "only of a server that this thread has attached and that "
-                     "has not stopped, and not inside of run_once");
+    return refuse_any(s, LHTTPD_ESTATE, function,
+                      "only of a server that this thread has attached and that "
+                      "has not stopped, and not inside of run_once");
 }
 
 int lhttpd_server_fd(const lhttpd_server_t *s)
@@ -579,18 +614,17 @@ int lhttpd_server_fd(const lhttpd_server_t *s)
     if (!s)
         return LHTTPD_EINVAL;
     if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) || !s->attached)
-        return LHTTPD_ESTATE;
+        return refuse_any(
+            s, LHTTPD_ESTATE, "lhttpd_server_fd",
+            "only of a server that is attached and has not stopped");
     return lh_loop_fd(s);
 }
 
 int lhttpd_server_next_timeout(const lhttpd_server_t *s)
 {
-    if (!s)
-        return LHTTPD_EINVAL;
-    if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) ||
-        !lh_loop_is_ours(s))
-        return LHTTPD_ESTATE;
-    return lh_loop_next_timeout(s);
+    int r = need_loop(s, "lhttpd_server_next_timeout");
+
+    return r < 0 ? r : lh_loop_next_timeout(s);
 }
 
 int lhttpd_server_run_once(lhttpd_server_t *s, int timeout_ms)
@@ -657,14 +691,6 @@ int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
 }
 
 /* --- what handlers share -------------------------------------------------- */
-
-/* For calls of any thread: the server's own words are of the thread that sets
- * it up. */
-static struct lh_err *words_of_thread(const struct lhttpd_server_t *s)
-{
-    own_err_of = s;
-    return &own_err;
-}
 
 static int need_running(struct lhttpd_server_t *s, const char *function)
 {
@@ -830,15 +856,29 @@ int lhttpd_server_shared_get(lhttpd_server_t *s, const char *key,
 
 /* --- statistics ----------------------------------------------------------- */
 
+/* A struct of any kind begins with its size; NULL: there is none. */
+static int need_stats(const struct lhttpd_server_t *s, const size_t *size,
+                      const char *function)
+{
+    if (!s)
+        return LHTTPD_EINVAL;
+    if (!size || *size < sizeof(*size))
+        return refuse_any(s, LHTTPD_EINVAL, function,
+                          "stats is NULL, or its size is not set");
+    if (runs_elsewhere(s))
+        return refuse_any(s, LHTTPD_ESTATE, function,
+                          "it runs in another process");
+    return 0;
+}
+
 /* Makes all of it, and gives as much as the program's struct has room for. */
 int lhttpd_server_stats(const lhttpd_server_t *s, lhttpd_stats_t *stats)
 {
     lhttpd_stats_t all = lhttpd_stats_init();
+    int r = need_stats(s, stats ? &stats->size : NULL, "lhttpd_server_stats");
 
-    if (!s || !stats || stats->size < sizeof(stats->size))
-        return LHTTPD_EINVAL;
-    if (runs_elsewhere(s))
-        return LHTTPD_ESTATE;
+    if (r < 0)
+        return r;
     lh_server_stats(s, &all);
     copy_struct(stats, &all);
     return 0;
@@ -847,16 +887,17 @@ int lhttpd_server_stats(const lhttpd_server_t *s, lhttpd_stats_t *stats)
 int lhttpd_server_handler_stats(const lhttpd_server_t *s, unsigned index,
                                 lhttpd_handler_stats_t *stats)
 {
+    const char *function = "lhttpd_server_handler_stats";
     lhttpd_handler_stats_t all = lhttpd_handler_stats_init();
+    int r = need_stats(s, stats ? &stats->size : NULL, function);
 
-    if (!s || !stats || stats->size < sizeof(stats->size))
-        return LHTTPD_EINVAL;
-    if (runs_elsewhere(s))
-        return LHTTPD_ESTATE;
-    int r = lh_server_handler_stats(s, index, &all);
-    if (r == 0)
-        copy_struct(stats, &all);
-    return r;
+    if (r < 0)
+        return r;
+    if (lh_server_handler_stats(s, index, &all) < 0)
+        return refuse_any(s, LHTTPD_EINVAL, function,
+                          "there is no such handler");
+    copy_struct(stats, &all);
+    return 0;
 }
 
 /* --- the process ---------------------------------------------------------- */

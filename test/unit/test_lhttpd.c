@@ -227,6 +227,44 @@ static void assert_not_set(lhttpd_server_t *s, const char *name,
 
 #define FOUR "POST / HTTP/1.0\r\ncontent-length: 4\r\n\r\nfour"
 
+static void expect_words(lhttpd_server_t *s, int result, int error,
+                         const char *begin)
+{
+    const char *text = lhttpd_server_error(s);
+
+    assert_int_equal(result, error);
+    if (strncmp(text, begin, strlen(begin)) != 0)
+        fail_msg("'%s' does not begin with '%s'", text, begin);
+}
+
+/* Those that any thread may call have words too, which do not stay in the way
+ * of those of the next call. */
+static void words_are_of_the_last_call(void **state)
+{
+    lhttpd_stats_t stats = {0};
+    lhttpd_handler_stats_t of_one = lhttpd_handler_stats_init();
+    lhttpd_server_t *s = make("error('no device')", 1);
+
+    (void)state;
+    expect_words(s, lhttpd_server_publish(s, "a", "b", 1), LHTTPD_ESTATE,
+                 "lhttpd_server_publish: ");
+    expect_words(s, lhttpd_server_start(s), LHTTPD_ESCRIPT, "test.lua:1: ");
+    expect_words(s, lhttpd_server_fd(s), LHTTPD_ESTATE, "lhttpd_server_fd: ");
+    expect_words(s, lhttpd_server_attach(s), LHTTPD_ESCRIPT, "test.lua:1: ");
+    expect_words(s, lhttpd_server_next_timeout(s), LHTTPD_ESTATE,
+                 "lhttpd_server_next_timeout: ");
+    expect_words(s, lhttpd_server_port(s, 1), LHTTPD_EINVAL,
+                 "lhttpd_server_port: ");
+    expect_words(s, lhttpd_server_listener_fd(s, -1), LHTTPD_EINVAL,
+                 "lhttpd_server_listener_fd: ");
+    expect_words(s, lhttpd_server_set(s, "aio", "x"), LHTTPD_EINVAL, "aio=x: ");
+    expect_words(s, lhttpd_server_stats(s, &stats), LHTTPD_EINVAL,
+                 "lhttpd_server_stats: ");
+    expect_words(s, lhttpd_server_handler_stats(s, 7, &of_one), LHTTPD_EINVAL,
+                 "lhttpd_server_handler_stats: ");
+    lhttpd_server_destroy(s);
+}
+
 static void settings_and_limits_are_set_by_name(void **state)
 {
     lhttpd_server_t *s = make(HELLO, 1);
@@ -1318,6 +1356,7 @@ int main(void)
         cmocka_unit_test(create_refuses_impossible_structs),
         cmocka_unit_test(an_older_struct_is_read_no_further),
         cmocka_unit_test(words_say_what_is_wrong),
+        cmocka_unit_test(words_are_of_the_last_call),
         cmocka_unit_test(settings_and_limits_are_set_by_name),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
