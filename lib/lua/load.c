@@ -28,6 +28,7 @@
 struct load {
     struct lh_vm *vm;
     const struct lh_vm_config *config;
+    bool in_setup; /* runs the program's function now */
 };
 
 /* --- the httpd module ----------------------------------------------------- */
@@ -262,7 +263,7 @@ static void run_script(lua_State *L, const struct lh_vm_config *config)
 /* All that may raise, in one protected call. */
 static int load_state(lua_State *L)
 {
-    const struct load *load = lua_touserdata(L, 1);
+    struct load *load = lua_touserdata(L, 1);
     struct lh_vm *vm = load->vm;
 
     luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -281,7 +282,9 @@ static int load_state(lua_State *L)
     lh_gc_prepare(L, vm);
     set_path(L, vm->name);
     vm->loading = true;
+    load->in_setup = true;
     run_setup(L, vm);
+    load->in_setup = false;
     run_script(L, load->config);
     vm->loading = false;
     vm->hook_mask = lua_gethookmask(L);
@@ -294,6 +297,10 @@ static int new_state(struct lh_vm *vm, struct lh_err *err)
 {
     const lhttpd_vm_factory_t *factory = vm->factory;
 
+    if (factory && factory->lua_version == 0)
+        return lh_err_set(err, LHTTPD_ESCRIPT,
+                          "the VM factory's lua_version is not set; it is the "
+                          "program's LUA_VERSION_NUM");
     if (factory && factory->lua_version != LUA_VERSION_NUM)
         return lh_err_set(err, LHTTPD_ESCRIPT,
                           "the VM factory was built for Lua %d.%d, the library "
@@ -315,9 +322,22 @@ static int new_state(struct lh_vm *vm, struct lh_err *err)
     return 0;
 }
 
-/* The error object is at the top; it becomes the words of the failure. */
-static int load_error(struct lh_vm *vm, int status, struct lh_err *err)
+/* An error of a C function does not say where: whose setup it was. */
+static void say_setup(const struct load *load, struct lh_err *err)
 {
+    char where[LH_ERR_TEXT_BYTES];
+    const char *prefix = load->config->prefix;
+
+    if (!load->in_setup)
+        return;
+    snprintf(where, sizeof(where), "setup of '%s'", *prefix ? prefix : "/");
+    lh_err_prefix(err, where);
+}
+
+/* The error object is at the top; it becomes the words of the failure. */
+static int load_error(const struct load *load, int status, struct lh_err *err)
+{
+    struct lh_vm *vm = load->vm;
     lua_State *L = vm->L;
     struct lh_str text;
 
@@ -331,6 +351,7 @@ static int load_error(struct lh_vm *vm, int status, struct lh_err *err)
     if (lua_type(L, -1) == LUA_TSTRING) {
         text.p = lua_tolstring(L, -1, &text.n);
         lh_log_clean(err->text, sizeof(err->text), text);
+        say_setup(load, err);
         return LHTTPD_ESCRIPT;
     }
     return lh_err_set(err, LHTTPD_ESCRIPT, "%s: the error is a %s value",
@@ -351,7 +372,7 @@ int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,
     lh_gc_note_stopped(vm->L, vm);
     status = lh_lua_cpcall(vm->L, load_state, &what);
     if (status)
-        return load_error(vm, status, err);
+        return load_error(&what, status, err);
     /* Once, not by each worker. */
     if (vm->known_n == 0 && vm->ctx->worker == 0)
         lh_task_log(vm, NULL, LHTTPD_LOG_WARNING,

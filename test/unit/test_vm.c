@@ -290,12 +290,19 @@ static void factory_errors(void **state)
     assert_non_null(strstr(s.err.text, "built for Lua"));
     test_script_deinit(&s);
 
+    factory.lua_version = 0;
+    test_script_init(&s);
+    load_with(&s, &factory, "");
+    assert_int_equal(s.error, LHTTPD_ESCRIPT);
+    assert_non_null(strstr(s.err.text, "lua_version is not set"));
+    test_script_deinit(&s);
+
     factory.lua_version = LUA_VERSION_NUM;
     factory.setup = failing_setup;
     test_script_init(&s);
     load_with(&s, &factory, "");
     assert_int_equal(s.error, LHTTPD_ESCRIPT);
-    assert_non_null(strstr(s.err.text, "no device"));
+    assert_string_equal(s.err.text, "setup of '/': no device");
     test_script_deinit(&s);
 
     factory.create = no_state;
