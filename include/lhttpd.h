@@ -854,12 +854,12 @@ LHTTPD_API int lhttpd_server_reload(lhttpd_server_t *server);
 
 /*
  * Opens the files of logs again by their paths, after somebody has moved them
- * away: all of them or none.  What was written before is in the old files, what
- * comes in the new ones, and no line is lost between.  LHTTPD_ESYSTEM: one
- * cannot be opened; all stay as they were.  Where lhttpd_process_confine() has
- * put that out of reach, the log says so at start.  LHTTPD_ESTATE: the server
- * has stopped, or another thread changes it just now.  From any thread but a
- * worker, in setup too.
+ * away: all of them or none; one that is still in its place stays open.  What
+ * was written before is in the old files, what comes in the new ones, and no
+ * line is lost between.  LHTTPD_ESYSTEM: one cannot be opened; all stay as they
+ * were.  Where lhttpd_process_confine() has put that out of reach, the log says
+ * so at start.  LHTTPD_ESTATE: the server has stopped, or another thread
+ * changes it just now.  From any thread but a worker, in setup too.
  */
 LHTTPD_API int lhttpd_server_reopen(lhttpd_server_t *server);
 

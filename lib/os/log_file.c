@@ -107,11 +107,24 @@ void lh_log_file_free(struct lh_log_file *file)
 
 /* --- again ---------------------------------------------------------------- */
 
+/* Is it a file that nobody has moved away?  Root may have made it before the
+ * process became a user who must not open it: it stays open. */
+static bool is_in_place(const struct lh_log_file *file)
+{
+    struct stat is, will;
+
+    return fstat(file->fd, &is) == 0 && S_ISREG(is.st_mode) &&
+           stat(file->where, &will) == 0 && is.st_dev == will.st_dev &&
+           is.st_ino == will.st_ino;
+}
+
 int lh_log_file_open_again(const struct lh_log_file *file,
                            struct lh_log_opened *opened, struct lh_err *err)
 {
     *opened = (struct lh_log_opened){-1, LH_LOG_WAY_NOW};
-    return is_path(file->where) ? open_path(file->where, opened, err) : 0;
+    if (!is_path(file->where) || is_in_place(file))
+        return 0;
+    return open_path(file->where, opened, err);
 }
 
 /* dup3() changes what the number stands for in one step, for all threads; who
@@ -148,23 +161,27 @@ static int look_at_directory(const char *path)
     return eaccess(directory, W_OK | X_OK) < 0 ? -errno : 0;
 }
 
-bool lh_log_file_opens_again(const struct lh_log_file *file, struct lh_err *why)
+/* What is no regular file is opened by its path as before. */
+static int look_at_path(const struct lh_log_file *file)
 {
     struct stat is, will;
-    int r = 0;
+    int fd = lh_fd_above(open(file->where, OPEN_FLAGS));
+
+    if (fd < 0)
+        return fd;
+    bool other = fstat(file->fd, &is) == 0 && fstat(fd, &will) == 0 &&
+                 (is.st_dev != will.st_dev || is.st_ino != will.st_ino);
+    close(fd);
+    return other ? -ENOENT : 0; /* that of another root directory */
+}
+
+bool lh_log_file_opens_again(const struct lh_log_file *file, struct lh_err *why)
+{
+    int r;
 
     if (!is_path(file->where))
         return true;
-    int fd = lh_fd_above(open(file->where, OPEN_FLAGS));
-    if (fd < 0)
-        r = fd;
-    else if (fstat(file->fd, &is) == 0 && fstat(fd, &will) == 0 &&
-             (is.st_dev != will.st_dev || is.st_ino != will.st_ino))
-        r = -ENOENT; /* that of another root directory */
-    else if (atomic_load(&file->way) == LH_LOG_WAY_FILE)
-        r = look_at_directory(file->where);
-    if (fd >= 0)
-        close(fd);
+    r = is_in_place(file) ? look_at_directory(file->where) : look_at_path(file);
     if (r < 0)
         lh_err_set(why, LHTTPD_ESYSTEM, "%s: %s", file->where, lh_sys_text(r));
     return r == 0;

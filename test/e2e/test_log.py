@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import re
 import resource
 import signal
@@ -327,6 +328,25 @@ class Trouble(Log):
             s.wait_for_log("error: .*Is a directory")
             curl(s.url + "/")
             self.wait_for_lines(2, self.log + ".1")
+
+    def test_a_user_opens_what_root_has_made(self):
+        """The file is root's, the directory that of the user of -u."""
+        need_root()
+        self.log = self.path("logs")
+        os.mkdir(self.log, 0o755)
+        os.chown(self.log, pwd.getpwnam("nobody").pw_uid, -1)
+        self.log += "/access.log"
+        with self.server(options=("-u", "nobody")) as s:
+            curl(s.url + "/")
+            self.wait_for_lines(1)
+            s.signal(signal.SIGUSR1)  # nothing was moved
+            s.wait_for_log("opened again")
+            os.rename(self.log, self.log + ".1")
+            s.signal(signal.SIGUSR1)
+            wait_until(lambda: os.path.exists(self.log), "for the file")
+            curl(s.url + "/")
+            self.wait_for_lines(1)
+            self.assertNotIn("warning: a log", s.log())
 
     def test_out_of_reach_is_said_at_start(self):
         need_root()
