@@ -341,7 +341,8 @@ void lh_cred_log_unreadable(const struct lh_log *log, lhttpd_log_level_t level,
 {
     lh_log(log, level, NULL,
            "%s %s: %s; to renew it, restart, or let the user that the server "
-           "has become read this path (inside of -r's directory)",
+           "has become read this path (inside of the root directory that it "
+           "has entered)",
            which, words, lh_sys_text(error));
 }
 

@@ -109,11 +109,11 @@ static int refuse_listener(struct lh_err *err, const char *call,
     const char *words = lh_sys_text(error);
 
     if (error == -EACCES && where->port)
-        words = "permission denied; choose another port with -p";
+        words = "permission denied; choose another port";
     else if (error == -EACCES)
         words = "permission denied";
     else if (error == -EADDRINUSE)
-        words = "address in use; choose another port with -p";
+        words = "address in use; choose another port";
     else if (error == -EADDRNOTAVAIL)
         words = "not an address of this machine";
     return lh_err_set(err, LHTTPD_EADDRESS, "%s %s: %s", call, where->text,

@@ -159,7 +159,7 @@ static int enter_root(const char *root, struct lh_err *err)
             return refuse_call(err, "chroot", root);
         return lh_err_set(err, LHTTPD_ESYSTEM,
                           "chroot %.100s: only root can; start as root, or "
-                          "leave out -r",
+                          "without a root directory",
                           root);
     }
     if (chdir("/") < 0)
@@ -198,7 +198,7 @@ int lh_user_confine(const char *user, const char *root, struct lh_err *err)
         if (!change && !is_already(&id))
             return lh_err_set(err, LHTTPD_EUSER,
                               "cannot become user '%.100s': only root can; "
-                              "start as root, or leave out -u",
+                              "start as root, or as that user",
                               user);
     }
     if (root) {

@@ -85,7 +85,7 @@ static void become_numbers(void)
     CHECK(strstr(err.text, "cannot become user '0:0': only root can"));
     CHECK(lh_user_confine(NULL, "/tmp", &err) == LHTTPD_ESYSTEM);
     CHECK(strstr(err.text, "chroot /tmp: only root can; start as root, or "
-                           "leave out -r"));
+                           "without a root directory"));
 }
 
 static void become_name(void)
