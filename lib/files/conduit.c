@@ -48,11 +48,13 @@ static size_t locate_piped(struct lh_body_source *source,
     return n;
 }
 
-/* The pipe itself knows what it has left. */
+/* The pipe itself knows what it has left.  Where the system fills it and does
+ * not empty it, as with a filter that refuses splice(2) and cannot see what
+ * io_uring does, it is read from now on. */
 static void moved_piped(struct lh_body_source *source, size_t n)
 {
-    (void)source;
-    (void)n;
+    if (n == 0)
+        source->locate = NULL;
 }
 
 static const struct lh_body_source piped = {

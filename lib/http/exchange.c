@@ -377,7 +377,7 @@ void lh_exchange_out_moved(struct lh_exchange *ex, size_t n)
     source->moved(source, n);
     if (n)
         lh_exchange_out_drop(ex, n);
-    else
+    else if (is_moved(ex))
         source_is_dry(ex);
 }
 

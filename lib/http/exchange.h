@@ -85,7 +85,8 @@ struct lh_body_source {
     size_t (*draw)(struct lh_body_source *source, uint8_t *out, size_t n);
     /* Where the next ones are, at most n, for a kernel that moves them into a
      * socket; how many, or 0 as of draw.  Then that it has moved n of them; 0:
-     * they were not there after all.  NULL: they can only be drawn. */
+     * they were not there after all, or, if locate is NULL now, the kernel
+     * cannot.  NULL: they can only be drawn. */
     size_t (*locate)(struct lh_body_source *source, struct lh_place *place,
                      size_t n);
     void (*moved)(struct lh_body_source *source, size_t n);

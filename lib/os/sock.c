@@ -644,9 +644,9 @@ ssize_t lh_sock_send_more(int fd, const void *p, size_t n)
     return send_flagged(fd, p, n, MORE);
 }
 
-/* The pipe is read without waiting, too: what it has is known.  What a file
- * fails with is not the socket's fault, and is told to who reads it in another
- * way. */
+/* The pipe is read without waiting, too: what it has is known.  What is not the
+ * client's doing is left to who gets the octets in another way: a file may
+ * fail, and a filter may refuse the call. */
 ssize_t lh_sock_move(int fd, const struct lh_place *place, size_t n)
 {
     bool piped = place->at == LH_PLACE_PIPE;
@@ -658,7 +658,7 @@ ssize_t lh_sock_move(int fd, const struct lh_place *place, size_t n)
     } while (sent == -EINTR);
     if (sent == -EWOULDBLOCK)
         return -EAGAIN;
-    if (sent < 0 && !piped && sent != -EPIPE && sent != -ECONNRESET)
+    if (sent < 0 && sent != -EPIPE && sent != -ECONNRESET)
         return 0;
     return sent;
 }

@@ -29,9 +29,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 # Numbers of system calls; from 424 on they are the same everywhere.
 CALLS = {
     "x86_64": {"preadv2": 327, "pwritev2": 328, "memfd_create": 319,
-               "mprotect": 10, "waitid": 247},
+               "mprotect": 10, "splice": 275, "waitid": 247},
     "aarch64": {"preadv2": 286, "pwritev2": 287, "memfd_create": 279,
-                "mprotect": 226, "waitid": 95},
+                "mprotect": 226, "splice": 76, "waitid": 95},
 }.get(platform.machine(), {})
 CALLS.update(pidfd_send_signal=424, io_uring_setup=425, io_uring_enter=426,
              io_uring_register=427, pidfd_open=434, close_range=436, openat2=437)

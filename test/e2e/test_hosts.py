@@ -34,6 +34,7 @@ HOSTS = {
     "Container": ["EPERM=" + REFUSED],
     "HalfARing": ["ENOSYS=io_uring_enter"],
     "ForbiddenRing": ["EPERM=io_uring_enter"],
+    "NoSplice": ["EPERM=splice"],
     "NoCode": ["no-code"],
     "NoChildren": ["no-children"],
     "FewDescriptors": ["files=64"],
@@ -44,7 +45,8 @@ HOSTS = {
 FILES = [test_files.Sendfile, test_files.Neighbours]
 SUITE = [test_serve.Connections, test_examples.Scripts, test_h2.Messages,
          test_stop.Stop, test_static.Paths, test_static.Bodies, *FILES]
-SHORT = {"HalfARing": FILES, "ForbiddenRing": FILES, "Jail": FILES}
+SHORT = {"HalfARing": FILES, "ForbiddenRing": FILES, "Jail": FILES,
+         "NoSplice": FILES}
 
 
 def launcher(words):
@@ -112,6 +114,8 @@ def add(name, words, case):
     more = {"words": words, "__module__": __name__}
     if "jail" in words:
         more.update(dict.fromkeys(NOT_IN_A_JAIL))
+    if "EPERM=splice" in words:
+        more["least"] = 0  # it is tried
     globals()[name + case.__name__] = type(name + case.__name__,
                                            (OnHost, case), more)
 

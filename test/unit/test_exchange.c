@@ -604,6 +604,37 @@ static void test_not_there(void **state)
     }
 }
 
+static void cannot_move(struct lh_body_source *source, size_t n)
+{
+    assert_int_equal(n, 0);
+    source->locate = NULL;
+}
+
+/* The kernel cannot after all: what is there is drawn. */
+static void test_cannot_move(void **state)
+{
+    struct text_source s = MOVED_TEXT;
+    struct lh_place place;
+    struct fixture f;
+
+    (void)state;
+    s.source.moved = cannot_move;
+    begin_moved(&f, &s);
+    test_loopback_pump(&f.l, 7);
+    assert_int_equal(lh_exchange_out_locate(f.ex, &place), 6);
+    f.news = 0;
+    lh_exchange_out_moved(f.ex, 0);
+    assert_int_equal(f.news, 0);
+    assert_int_equal(lh_exchange_out_bytes(f.ex), 10);
+    assert_int_equal(lh_exchange_out_locate(f.ex, &place), 0);
+    test_loopback_pump(&f.l, 100);
+    test_loopback_pump(&f.l, 100);
+    assert_string_equal(f.l.body, "copied,0123456789");
+    assert_null(f.ex->response.source);
+    assert_true(f.news > 0);
+    end(&f);
+}
+
 /* The source goes first: what is left is copied, or the response cut. */
 static void test_copied_source(void **state)
 {
@@ -852,6 +883,7 @@ int main(void)
         cmocka_unit_test(test_source_taken_back),
         cmocka_unit_test(test_moved),
         cmocka_unit_test(test_not_there),
+        cmocka_unit_test(test_cannot_move),
         cmocka_unit_test(test_copied_source),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_gone),

@@ -243,6 +243,11 @@ static void moves_from_a_pipe(void **state)
     assert_int_equal(ops->move(b->t, &place, 7, &sent), LH_NET_OK);
     assert_int_equal(read(b->peer, got, sizeof(got)), 11);
     assert_memory_equal(got, "from a pipe", 11);
+
+    /* What the system does not move costs the connection nothing. */
+    struct lh_place no_pipe = {.fd = b->t->fd, .at = LH_PLACE_PIPE};
+    assert_int_equal(ops->move(b->t, &no_pipe, 4, &sent), LH_NET_OK);
+    assert_int_equal(sent, 0);
     size_t sum = 0, before;
     do {
         static char much[65536];
