@@ -16,6 +16,8 @@
 
 static void conduit_close(struct lh_conduit *conduit)
 {
+    if (conduit->files)
+        conduit->files->pipes_n--;
     lh_fd_close(conduit->fds[0]);
     lh_fd_close(conduit->fds[1]);
     lh_free(conduit);
@@ -66,23 +68,27 @@ static const struct lh_body_source piped = {
 /* To make one and to close it are four system calls, which are spared. */
 struct lh_conduit *lh_conduit_new(struct lh_context *ctx)
 {
-    struct lh_conduit *conduit = take_kept(ctx->open_files);
+    struct lh_open_files *files = ctx->open_files;
+    struct lh_conduit *conduit = take_kept(files);
 
     if (conduit) {
         conduit->refs = 1;
         return conduit;
     }
+    if (files && files->pipes_n >= files->pipes_max)
+        return NULL;
     conduit = lh_alloc(sizeof(*conduit));
     if (!conduit)
         return NULL;
-    *conduit = (struct lh_conduit){
-        .files = ctx->open_files, .source = piped, .refs = 1};
+    *conduit = (struct lh_conduit){.files = files, .source = piped, .refs = 1};
     ssize_t room = lh_pipe_open(conduit->fds);
     if (room < 0) {
         lh_free(conduit);
         return NULL;
     }
     conduit->room = (size_t)room;
+    if (files)
+        files->pipes_n++;
     return conduit;
 }
 

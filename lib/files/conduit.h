@@ -21,7 +21,8 @@ struct lh_conduit {
     size_t n; /* octets that no response has yet */
 };
 
-/* An empty one; NULL: there is none to be had, and copies have to do. */
+/* An empty one; NULL: there is none to be had, or a worker has enough of them,
+ * and copies have to do. */
 struct lh_conduit *lh_conduit_new(struct lh_context *ctx);
 struct lh_conduit *lh_conduit_hold(struct lh_conduit *conduit);
 void lh_conduit_drop(struct lh_conduit *conduit); /* NULL allowed */

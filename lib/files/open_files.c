@@ -4,7 +4,13 @@
  * that is found there, without a time for each.
  */
 #include "files/conduit.h"
+
+#include "base/num.h"
 #include "os/fd.h"
+
+/* So many have all their room: what an ordinary user's pipes may hold together
+ * is 64 MiB on Linux, and more workers have a share of it. */
+#define PIPES_MAX 64
 
 bool lh_open_files_forget(struct lh_open_files *files)
 {
@@ -21,10 +27,17 @@ static void forget_when_due(struct lh_timer *timer)
     lh_open_files_forget(LH_OF(timer, struct lh_open_files, timer));
 }
 
-/* The upper half of the descriptors is for clients and scripts. */
+/* The upper half of the descriptors is for clients and scripts.  Pipes, which a
+ * response can do without, are to leave some of the few that these leave. */
 void lh_open_files_init(struct lh_open_files *files, struct lh_context *ctx)
 {
-    *files = (struct lh_open_files){.ctx = ctx, .fd_end = lh_fd_limit() / 2};
+    int limit = lh_fd_limit();
+
+    *files = (struct lh_open_files){
+        .ctx = ctx,
+        .fd_end = limit / 2,
+        .pipes_max = lh_min((size_t)limit / 64, PIPES_MAX),
+    };
     for (size_t i = 0; i < LH_OPENED_ROWS; i++)
         lh_list_init(&files->rows[i]);
     lh_list_init(&files->conduits);

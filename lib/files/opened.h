@@ -38,6 +38,7 @@ struct lh_open_files {
     struct lh_list rows[LH_OPENED_ROWS];
     struct lh_list conduits; /* that are empty (conduit.h) */
     unsigned conduits_n;
+    size_t pipes_n, pipes_max; /* of all conduits */
 };
 
 /* --- open_files.c --------------------------------------------------------- */

@@ -618,6 +618,31 @@ static void far_away(void **state)
     tear_down_moving();
 }
 
+/* Those that clients need are not taken for pipes: copies do. */
+static void few_descriptors(void **state)
+{
+    struct lh_open_files store;
+    int open_now[2];
+
+    (void)state;
+    set_up_moving(true);
+    lh_open_files_init(&store, &t.ctx);
+    for (int few = 0; few < 2; few++) {
+        if (few)
+            store.pipes_max = 0;
+        begin("GET", "/long", NULL);
+        while (loop.body_n < 1000)
+            step(1000);
+        open_now[few] = test_live_fds();
+        finish(SIZE_MAX);
+        assert_whole();
+        lh_open_files_forget(&store);
+    }
+    assert_int_equal(open_now[0], open_now[1] + 2);
+    t.ctx.open_files = NULL;
+    tear_down_moving();
+}
+
 /* Nobody is asked again what was in memory for the request before. */
 static void warm(void **state)
 {
@@ -885,16 +910,27 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_once),       cmocka_unit_test(by_operations),
-        cmocka_unit_test(by_uring),      cmocka_unit_test(long_ones),
-        cmocka_unit_test(parts),         cmocka_unit_test(changing),
-        cmocka_unit_test(drawn),         cmocka_unit_test(drawn_in_part),
-        cmocka_unit_test(drawn_in_vain), cmocka_unit_test(moved),
-        cmocka_unit_test(cold),          cmocka_unit_test(far_away),
-        cmocka_unit_test(warm),          cmocka_unit_test(moved_in_vain),
-        cmocka_unit_test(entity_tags),   cmocka_unit_test(with_options),
-        cmocka_unit_test(any_path),      cmocka_unit_test(lists),
-        cmocka_unit_test(clients_go),    cmocka_unit_test(without_memory),
+        cmocka_unit_test(at_once),
+        cmocka_unit_test(by_operations),
+        cmocka_unit_test(by_uring),
+        cmocka_unit_test(long_ones),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(changing),
+        cmocka_unit_test(drawn),
+        cmocka_unit_test(drawn_in_part),
+        cmocka_unit_test(drawn_in_vain),
+        cmocka_unit_test(moved),
+        cmocka_unit_test(cold),
+        cmocka_unit_test(far_away),
+        cmocka_unit_test(few_descriptors),
+        cmocka_unit_test(warm),
+        cmocka_unit_test(moved_in_vain),
+        cmocka_unit_test(entity_tags),
+        cmocka_unit_test(with_options),
+        cmocka_unit_test(any_path),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(clients_go),
+        cmocka_unit_test(without_memory),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);
