@@ -388,6 +388,8 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  * - tls_threads: how many threads each worker has for what is long of TLS
  *   handshakes, 0 to 16; 1.  With 0, and always in a program's own loop, the
  *   worker's thread does it;
+ * - kernel_tls: "on": the kernel enciphers what is sent by TLS 1.3, where it
+ *   and the TLS library can; "off", the default: the library does;
  * - proxy_from: whom the server believes what it says of its clients: addresses
  *   and networks, as "192.0.2.1, fd00::/8", and "unix:" for unix sockets;
  * - forwarded: by which fields these say whose a request is: "x-forwarded-for"

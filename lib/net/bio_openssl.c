@@ -55,13 +55,17 @@ static int bio_write(BIO *bio, const char *p, int n)
     return (int)k;
 }
 
-/* There is nothing to flush, and all else is unknown to it. */
+/* All but flushing is unknown to it. */
 static long bio_control(BIO *bio, int command, long number, void *p)
 {
-    (void)bio;
+    struct lh_tls_port *port = BIO_get_data(bio);
+
     (void)number;
     (void)p;
-    return command == BIO_CTRL_FLUSH;
+    if (command != BIO_CTRL_FLUSH)
+        return 0;
+    port->held = port->flushes && lh_chunk_waits(&port->ends->flight);
+    return port->held ? -1 : 1;
 }
 
 BIO_METHOD *lh_tls_bio_method_new(void)

@@ -15,6 +15,9 @@ size_t lh_tls_ends_room(struct lh_tls_ends *ends);
 struct lh_tls_port {
     struct lh_tls_ends *ends;
     struct lh_handshake *handshake; /* whose it is; NULL: nobody's */
+    bool flushes; /* flushing is to wait until all has left; */
+    bool held;    /* it waits, which OpenSSL's own buffer does not tell: to
+                     SSL_get_error() it is a failed system call */
 };
 
 /* NULL: no memory. */

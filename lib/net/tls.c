@@ -181,7 +181,7 @@ static void flight_gather(struct tls *tls)
  * that waits in the engine. */
 static enum lh_net engine_drain(struct tls *tls)
 {
-    enum lh_net sent = lh_tls_send_flight(&tls->core);
+    enum lh_net sent = lh_tls_send_flight(&tls->core, false);
 
     if (sent != LH_NET_OK || tls->core.phase == LH_PHASE_HANDSHAKE)
         return sent;
@@ -360,7 +360,7 @@ static enum lh_net take_steps(struct tls *tls)
     enum lh_net sent;
 
     tls->core.stepped = false;
-    while ((sent = lh_tls_send_flight(&tls->core)) == LH_NET_OK &&
+    while ((sent = lh_tls_send_flight(&tls->core, false)) == LH_NET_OK &&
            may_shake(tls)) {
         if (!lh_chunk_hold(tls->core.base.pools, &tls->core.ends.flight))
             return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);

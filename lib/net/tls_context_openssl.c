@@ -10,6 +10,7 @@
 #include "net/client_ca.h"
 #include "net/suites_openssl.h"
 #include "os/clock.h"
+#include "os/kernel_tls.h"
 
 #include <assert.h>
 #include <string.h>
@@ -24,11 +25,19 @@
     "RSA+SHA256:RSA+SHA384:RSA+SHA512"
 #define GROUPS "X25519:P-256:P-384:P-521"
 
+/* OpenSSL may have been built without what hands keys to the kernel. */
+#ifdef OPENSSL_NO_KTLS
+#define CAN_USE_KERNEL false
+#else
+#define CAN_USE_KERNEL true
+#endif
+
 struct lh_tls_shared {
     struct lh_creds *creds; /* of the workers that are made from now on */
     struct lh_ticket_keys *tickets;
     BIO_METHOD *bio;
     bool http2;
+    bool kernel; /* the kernel is to encipher where it can */
 };
 
 int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
@@ -55,6 +64,16 @@ int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
     OPENSSL_cleanse(&first, sizeof(first));
     *out = shared;
     return 0;
+}
+
+const char *lh_tls_use_kernel(struct lh_tls_shared *shared)
+{
+    if (!CAN_USE_KERNEL)
+        return "it was built without kernel TLS";
+    if (!lh_kernel_tls_is_there())
+        return "this kernel has no TLS, or does not load its module tls";
+    shared->kernel = true;
+    return NULL;
 }
 
 void lh_tls_shared_free(struct lh_tls_shared *shared)
@@ -270,6 +289,8 @@ static SSL_CTX *context_make(struct lh_tls_worker *worker)
         return NULL;
     }
     set_options(ctx);
+    if (worker->shared->kernel)
+        SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, worker);
     SSL_CTX_set_cert_cb(ctx, lh_handshake_choose, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, lh_handshake_verify, NULL);
@@ -359,7 +380,8 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker, struct lh_handshake *h,
         return NULL;
     }
     worker->out++;
-    h->port = (struct lh_tls_port){.ends = ends, .handshake = h};
+    h->port = (struct lh_tls_port){
+        .ends = ends, .handshake = h, .flushes = worker->shared->kernel};
     if (sealing)
         h->sealing = *sealing;
     SSL_set_bio(ssl, bio, bio);
@@ -384,7 +406,7 @@ static void empty_key(EVP_PKEY *key)
 /* What OpenSSL would keep until the connection ends: the certificate's chain, a
  * BIO, what only the session's ticket needs, which has left, names, and the two
  * keys of the exchange.  The session is the connection's own. */
-void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl)
+void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl, bool writes)
 {
     SSL_SESSION *session = SSL_get_session(ssl);
     EVP_PKEY *key;
@@ -394,7 +416,10 @@ void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl)
     if (SSL_get_peer_tmp_key(ssl, &key))
         empty_key(key);
     BIO_up_ref(worker->bio);
-    SSL_set_bio(ssl, worker->bio, worker->bio);
+    if (writes)
+        SSL_set0_rbio(ssl, worker->bio);
+    else
+        SSL_set_bio(ssl, worker->bio, worker->bio);
     SSL_certs_clear(ssl);
     SSL_SESSION_set1_ticket_appdata(session, NULL, 0);
     SSL_SESSION_set1_hostname(session, NULL);

@@ -31,8 +31,9 @@ SSL *lh_tls_ssl_new(struct lh_tls_worker *worker,
                     struct lh_handshake *handshake, struct lh_tls_ends *ends);
 
 /* The handshake has succeeded: what only that needed is given back.  From then
- * on the worker's port says at which ends the object works. */
-void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl);
+ * on the worker's port says at which ends the object works; where it `writes`
+ * into the socket by itself, that is where it reads. */
+void lh_tls_ssl_settle(struct lh_tls_worker *worker, SSL *ssl, bool writes);
 void lh_tls_ssl_free(struct lh_tls_worker *worker, SSL *ssl); /* NULL allowed */
 
 /* Versions, cipher suites, groups and signatures, of a server or a client.

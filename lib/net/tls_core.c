@@ -155,9 +155,9 @@ enum lh_net lh_tls_discard(struct lh_transport *t)
 
 /* --- Output ----------------------------------------------------------- */
 
-enum lh_net lh_tls_send_flight(struct lh_tls_core *core)
+enum lh_net lh_tls_send_flight(struct lh_tls_core *core, bool more_follows)
 {
-    int r = lh_chunk_send(&core->base, &core->ends.flight, false);
+    int r = lh_chunk_send(&core->base, &core->ends.flight, more_follows);
 
     if (r == LH_SYS_EAGAIN)
         return LH_NET_AGAIN;

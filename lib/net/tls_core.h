@@ -86,8 +86,8 @@ static inline void lh_tls_give_raw(struct lh_tls_core *core)
         lh_chunk_give_if_empty(core->base.pools, &core->ends.raw);
 }
 
-/* Sends the flight, as send does. */
-enum lh_net lh_tls_send_flight(struct lh_tls_core *core);
+/* Sends the flight, as send does; does more follow at once? */
+enum lh_net lh_tls_send_flight(struct lh_tls_core *core, bool more_follows);
 
 /* For shutdown, which it ends: the FIN, once what was to be `sent` before is.
  */

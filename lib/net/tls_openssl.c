@@ -15,6 +15,11 @@
  *
  * The SSL object is made when the ClientHello is whole.  rest() gives back what
  * is lent, and OpenSSL its own buffers when a record ends.
+ *
+ * Where the kernel is to encipher, OpenSSL writes into the socket by itself
+ * from the moment on in which its flight of TLS 1.3 has left, and so hands the
+ * keys of application data over.  That is then sent as on plain TCP, by the
+ * chunk or from a file; OpenSSL still reads, and says goodbye.
  */
 #include "net/alert.h"
 #include "net/early.h"
@@ -36,10 +41,20 @@
  * them small (RFC 6066, 4), and what OpenSSL may have to say besides. */
 #define OVERHEAD_BYTES 4096
 
+#define ASKS_FOR_KEYS "the client asks for new keys, as kernel_tls cannot have"
+
+/* RFC 8446, 4.6.3: where a KeyUpdate message says what it asks for. */
+#define KEY_UPDATE_BYTES 5
+#define KEY_UPDATE_AT    4
+
 struct tls {
     struct lh_tls_core core;
     SSL *ssl;        /* HANDSHAKE and later; NULL before */
     bool stalled;    /* OpenSSL has an answer that found no room */
+    bool direct;     /* OpenSSL writes into the socket by itself, */
+    bool kernel;     /* and the kernel enciphers what is sent: OPEN */
+    bool asks_keys;  /* the client has asked for new ones */
+    bool said;       /* kernel: our close_notify has left */
     int why;         /* a handshake's step has ended: SSL_get_error()'s */
     uint8_t *input;  /* a record; NULL: not held */
     size_t from, to; /* what was not consumed of it */
@@ -49,6 +64,8 @@ struct tls {
     struct lh_client_cert *client;  /* likewise; NULL: none was asked for */
     unsigned long error;            /* why it is lost: OpenSSL's, or 0 */
 };
+
+static const struct lh_transport_ops kernel_ops;
 
 #if LHTTPD_CHECKS
 
@@ -67,6 +84,7 @@ static void tls_check(const struct tls *tls)
     assert(phase != LH_PHASE_HANDSHAKE || tls->handshake);
     assert(phase != LH_PHASE_OPEN || !tls->handshake);
     assert(phase == LH_PHASE_LOST || tls->core.stepped || !tls->error);
+    assert(!tls->kernel || (tls->direct && tls->core.agreed && !tls->output));
     assert(!ERR_peek_error());
 }
 
@@ -117,10 +135,31 @@ static void record_give(struct tls *tls, uint8_t **record)
     *record = NULL;
 }
 
-static enum lh_net flight_send(struct tls *tls)
+/* The kernel makes a record of what it is given at once, of 16 KiB at most: so
+ * the first octets are given to it by pieces. */
+static enum lh_net send_early(struct tls *tls)
 {
-    enum lh_net sent = lh_tls_send_flight(&tls->core);
+    struct lh_chunk *plain = &tls->core.ends.flight;
 
+    while (lh_chunk_waits(plain) && tls->core.written < LH_EARLY_BYTES) {
+        size_t n = lh_early_room(plain->to - plain->from, tls->core.written);
+        ssize_t sent = lh_net_send(&tls->core.base, plain->p + plain->from, n);
+        if (sent == LH_SYS_EAGAIN)
+            return LH_NET_AGAIN;
+        if (sent < 0)
+            return lh_tls_lose_socket(&tls->core, sent);
+        plain->from += (size_t)sent;
+        lh_early_count(&tls->core.written, (size_t)sent);
+    }
+    return LH_NET_OK;
+}
+
+static enum lh_net flight_send(struct tls *tls, bool more_follows)
+{
+    enum lh_net sent = tls->kernel ? send_early(tls) : LH_NET_OK;
+
+    if (sent == LH_NET_OK)
+        sent = lh_tls_send_flight(&tls->core, more_follows);
     if (sent == LH_NET_OK)
         tls->stalled = false;
     return sent;
@@ -128,13 +167,64 @@ static enum lh_net flight_send(struct tls *tls)
 
 /* --- The handshake ---------------------------------------------------- */
 
-/* OpenSSL gave up: what it has to say leaves if the socket takes it. */
+/* OpenSSL gave up: what it has to say leaves if the socket takes it.  Where it
+ * writes into the socket by itself and has no error, the client has gone. */
 static enum lh_net tls_lose_openssl(struct tls *tls)
 {
     if (!tls->error)
         tls->error = lh_tls_take_error();
+    if (!tls->error && tls->direct)
+        return lh_tls_lose_socket(&tls->core, LH_SYS_EPIPE);
     (void)lh_chunk_send(&tls->core.base, &tls->core.ends.flight, false);
     return lh_tls_lose(&tls->core, tls->error ? NULL : LH_TLS_NO_MEMORY);
+}
+
+/* The flight has left, and the keys of application data are next (RFC 8446,
+ * 7.1).  From here on OpenSSL writes into the socket by itself, in this thread:
+ * there it finds the kernel. */
+static void offer_kernel(struct tls *tls)
+{
+    int fd = tls->core.base.fd;
+    BIO *bio;
+
+    if (!tls->handshake->port.flushes ||
+        SSL_get_state(tls->ssl) != TLS_ST_SW_FINISHED ||
+        SSL_version(tls->ssl) != TLS1_3_VERSION)
+        return;
+    bio = BIO_new_socket(fd, BIO_NOCLOSE);
+    lh_tls_clear_errors();
+    if (!bio)
+        return;
+    SSL_set0_wbio(tls->ssl, bio);
+    tls->direct = true;
+    tls->core.aside = false;
+}
+
+/* A KeyUpdate that asks for another one: OpenSSL would encipher that, and the
+ * kernel what follows, each with keys of its own. */
+static void look_at_message(int sent, int version, int type, const void *p,
+                            size_t n, SSL *ssl, void *context)
+{
+    const uint8_t *message = p;
+    struct tls *tls = context;
+
+    (void)version;
+    (void)ssl;
+    if (!sent && type == SSL3_RT_HANDSHAKE && n == KEY_UPDATE_BYTES &&
+        message[0] == SSL3_MT_KEY_UPDATE)
+        tls->asks_keys = message[KEY_UPDATE_AT] == SSL_KEY_UPDATE_REQUESTED;
+}
+
+/* Has the kernel got the keys?  Then output goes another way. */
+static void use_kernel(struct tls *tls)
+{
+    tls->kernel = tls->direct && BIO_get_ktls_send(SSL_get_wbio(tls->ssl)) != 0;
+    tls->direct = tls->kernel;
+    if (!tls->kernel)
+        return;
+    tls->core.base.ops = &kernel_ops;
+    SSL_set_msg_callback(tls->ssl, look_at_message);
+    SSL_set_msg_callback_arg(tls->ssl, tls);
 }
 
 /* Gives up what only the handshake needs. */
@@ -146,7 +236,8 @@ static enum lh_net handshake_end(struct tls *tls)
         return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     if (h->hello.name[0] && !(tls->server_name = lh_strdup(h->hello.name)))
         return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
-    lh_tls_ssl_settle(worker_of(tls), tls->ssl);
+    use_kernel(tls);
+    lh_tls_ssl_settle(worker_of(tls), tls->ssl, tls->kernel);
     lh_handshake_free(h);
     tls->handshake = NULL;
     lh_tls_move(&tls->core, LH_PHASE_OPEN);
@@ -160,6 +251,8 @@ static void shake(struct tls *tls)
 {
     lh_tls_clear_errors();
     tls->why = SSL_get_error(tls->ssl, SSL_do_handshake(tls->ssl));
+    if (tls->why == SSL_ERROR_SYSCALL && tls->handshake->port.held)
+        tls->why = SSL_ERROR_WANT_WRITE;
     tls->core.stepped = true;
     if (tls->why == SSL_ERROR_SSL || tls->why == SSL_ERROR_SYSCALL)
         tls->error = lh_tls_take_error();
@@ -184,6 +277,22 @@ static bool take_step(struct tls *tls)
     return true;
 }
 
+/* OpenSSL has more to say than there was room for. */
+static enum lh_net make_room(struct tls *tls)
+{
+    enum lh_net sent;
+
+    if (tls->direct) { /* the socket is full */
+        tls->stalled = true;
+        return LH_NET_AGAIN;
+    }
+    sent = flight_send(tls, false);
+    tls->handshake->port.held = false;
+    if (sent == LH_NET_OK)
+        offer_kernel(tls);
+    return sent;
+}
+
 /* What has become of a step; its answers are sent.  AGAIN: nothing is to be
  * done until something comes, or leaves; OK: it goes on. */
 static enum lh_net step_end(struct tls *tls)
@@ -196,12 +305,12 @@ static enum lh_net step_end(struct tls *tls)
         tls->core.aside = true; /* a full one, now known */
         return LH_NET_OK;
     case SSL_ERROR_WANT_WRITE:
-        return flight_send(tls);
+        return make_room(tls);
     case SSL_ERROR_WANT_READ:
-        sent = flight_send(tls);
+        sent = flight_send(tls, false);
         return sent == LH_NET_LOST ? sent : LH_NET_AGAIN;
     case SSL_ERROR_NONE:
-        sent = flight_send(tls);
+        sent = flight_send(tls, false);
         return sent == LH_NET_LOST ? sent : handshake_end(tls);
     default:
         return tls_lose_openssl(tls);
@@ -236,6 +345,8 @@ static enum lh_net read_record(struct tls *tls)
         return lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
     tls->from = tls->to = 0;
     int n = SSL_read(ssl_at_work(tls), tls->input, LH_TLS_RECORD_BYTES);
+    if (tls->asks_keys)
+        return lh_tls_lose(&tls->core, ASKS_FOR_KEYS);
     if (n > 0) {
         tls->to = (size_t)n;
         return LH_NET_OK;
@@ -381,6 +492,50 @@ static void tls_ack(struct lh_transport *t, size_t n)
         tls_lose_openssl(tls);
 }
 
+/* Where the kernel enciphers: as on plain TCP. */
+static uint8_t *kernel_buf(struct lh_transport *t, size_t *room)
+{
+    struct tls *tls = tls_of(t);
+    struct lh_chunk *plain = &tls->core.ends.flight;
+
+    *room = 0;
+    if (tls->core.phase != LH_PHASE_OPEN || tls->core.closing)
+        return NULL;
+    if (!lh_chunk_hold(tls->core.base.pools, plain)) {
+        lh_tls_lose(&tls->core, LH_TLS_NO_MEMORY);
+        return NULL;
+    }
+    *room = LH_NET_CHUNK_BYTES - plain->to;
+    return *room ? plain->p + plain->to : NULL;
+}
+
+static void kernel_ack(struct lh_transport *t, size_t n)
+{
+    tls_of(t)->core.ends.flight.to += n;
+}
+
+/* A short count means that the socket is full, or that a file has become
+ * shorter meanwhile: the next try tells. */
+static enum lh_net kernel_move(struct lh_transport *t,
+                               const struct lh_place *place, size_t n,
+                               size_t *sent)
+{
+    struct tls *tls = tls_of(t);
+    enum lh_net outcome =
+        tls->core.phase == LH_PHASE_LOST ? LH_NET_LOST : flight_send(tls, true);
+
+    *sent = 0;
+    if (outcome != LH_NET_OK)
+        return outcome;
+    n = lh_early_room(n, tls->core.written);
+    ssize_t moved = lh_net_move(t, place, n);
+    if (moved < 0 && moved != LH_SYS_EAGAIN)
+        return lh_tls_lose_socket(&tls->core, moved);
+    *sent = moved > 0 ? (size_t)moved : 0;
+    lh_early_count(&tls->core.written, *sent);
+    return moved != 0 && *sent < n ? LH_NET_AGAIN : LH_NET_OK;
+}
+
 /* Sends what waits and feeds OpenSSL with what could not be taken before.  A
  * client that asks for answers (KeyUpdate) and does not read them is lost. */
 static enum lh_net tls_send(struct lh_transport *t)
@@ -392,7 +547,7 @@ static enum lh_net tls_send(struct lh_transport *t)
         return LH_NET_LOST;
     if (tls->core.base.away)
         return LH_NET_OK;
-    enum lh_net sent = flight_send(tls);
+    enum lh_net sent = flight_send(tls, false);
     if (sent == LH_NET_AGAIN && stalled && tls->core.phase == LH_PHASE_OPEN)
         return lh_tls_lose(&tls->core, LH_TLS_UNREAD);
     if (sent != LH_NET_OK || tls->core.closing)
@@ -404,6 +559,8 @@ static enum lh_net tls_send(struct lh_transport *t)
     if (tls->core.base.away)
         return LH_NET_OK;
     lh_tls_give_raw(&tls->core);
+    if (tls->direct && tls->stalled)
+        sent = LH_NET_AGAIN;
     return tls->core.phase == LH_PHASE_LOST ? LH_NET_LOST : sent;
 }
 
@@ -419,8 +576,36 @@ static enum lh_net tls_shutdown(struct lh_transport *t)
         return tls_lose_openssl(tls);
     tls->core.closing = true;
     enum lh_net sent =
-        tls->core.phase == LH_PHASE_LOST ? LH_NET_OK : flight_send(tls);
+        tls->core.phase == LH_PHASE_LOST ? LH_NET_OK : flight_send(tls, false);
     return lh_tls_shut(&tls->core, sent);
+}
+
+static enum lh_net say_goodbye(struct tls *tls)
+{
+    int r = SSL_shutdown(ssl_at_work(tls));
+
+    if (r < 0 && SSL_get_error(tls->ssl, r) == SSL_ERROR_WANT_WRITE)
+        return LH_NET_AGAIN;
+    if (r < 0)
+        return tls_lose_openssl(tls);
+    tls->said = true;
+    return LH_NET_OK;
+}
+
+/* As that.  close_notify is OpenSSL's to send, once all before it has left. */
+static enum lh_net kernel_shutdown(struct lh_transport *t)
+{
+    struct tls *tls = tls_of(t);
+    enum lh_net sent = LH_NET_OK;
+
+    tls->core.closing = true;
+    if (tls->core.phase == LH_PHASE_OPEN && !tls->said) {
+        sent = flight_send(tls, false);
+        if (sent == LH_NET_OK)
+            sent = say_goodbye(tls);
+    }
+    return lh_tls_shut(&tls->core,
+                       tls->core.phase == LH_PHASE_LOST ? LH_NET_OK : sent);
 }
 
 static bool tls_unsent(const struct lh_transport *t)
@@ -431,7 +616,8 @@ static bool tls_unsent(const struct lh_transport *t)
         return false;
     if (tls->core.phase == LH_PHASE_LOST)
         return !tls->core.shut;
-    return lh_chunk_waits(&tls->core.ends.flight);
+    return lh_chunk_waits(&tls->core.ends.flight) ||
+           (tls->direct && tls->stalled);
 }
 
 /* --- Beginning, rest and end ------------------------------------------ */
@@ -489,6 +675,21 @@ static const struct lh_transport_ops tls_ops = {
     .free = tls_free,
 };
 
+static const struct lh_transport_ops kernel_ops = {
+    .receive = tls_receive,
+    .discard = lh_tls_discard,
+    .peek = tls_peek,
+    .consume = tls_consume,
+    .buf = kernel_buf,
+    .ack = kernel_ack,
+    .send = tls_send,
+    .move = kernel_move,
+    .shutdown = kernel_shutdown,
+    .unsent = tls_unsent,
+    .rest = tls_rest,
+    .free = tls_free,
+};
+
 const char *lh_tls_library(void)
 {
     return "openssl";
@@ -506,9 +707,14 @@ struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd)
 
 /* --- What was agreed -------------------------------------------------- */
 
+static bool is_tls(const struct lh_transport *t)
+{
+    return t->ops == &tls_ops || t->ops == &kernel_ops;
+}
+
 static const struct tls *const_tls(const struct lh_transport *t)
 {
-    assert(t->ops == &tls_ops);
+    assert(is_tls(t));
     return (const struct tls *)t;
 }
 
@@ -572,7 +778,7 @@ bool lh_tls_failure(const struct lh_transport *t,
     const struct tls *tls = (const struct tls *)t;
 
     out[0] = '\0';
-    if (t->ops != &tls_ops || tls->core.phase != LH_PHASE_LOST)
+    if (!is_tls(t) || tls->core.phase != LH_PHASE_LOST)
         return false;
     if (!lh_tls_words(&tls->core, out))
         lh_tls_failure_words(out, LH_TLS_FAILURE_BYTES, tls->error,

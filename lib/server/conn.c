@@ -125,7 +125,6 @@ static bool equip_conn(struct lh_conn *c, const struct lh_sock_ends *ends)
     if (!c->transport)
         goto err_after_peer;
     c->transport->owner = c;
-    c->host.moves = c->transport->ops->move != NULL;
     if (lh_slots_add(&w->slots, &c->source, &c->tag) < 0)
         goto err_after_transport;
     if (lh_evq_add(&w->evq, c->fd, c->interest, c->tag) < 0)

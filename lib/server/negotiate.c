@@ -37,6 +37,7 @@ static void open_protocol(struct lh_conn *c, const struct lh_protocol *protocol,
     }
     c->protocol = protocol;
     c->p = p;
+    c->host.moves = c->transport->ops->move != NULL;
     lh_conn_move(c, LH_CONN_OPEN);
     c->state_deadline = LH_NEVER;
     if (c->worker->ctx.stopping)

@@ -361,6 +361,17 @@ static int check_opened(struct lhttpd_server_t *s)
     return 0;
 }
 
+/* Before privileges are dropped, which the kernel may want to see. */
+static void use_kernel_tls(struct lhttpd_server_t *s)
+{
+    const char *why_not = lh_tls_use_kernel(s->tls);
+
+    if (why_not)
+        lh_log(&s->log, LHTTPD_LOG_WARNING, NULL,
+               "kernel_tls is on, but %s does all: %s", lh_tls_library(),
+               why_not);
+}
+
 static int make_shared(struct lhttpd_server_t *s)
 {
     int r = check_opened(s);
@@ -376,6 +387,8 @@ static int make_shared(struct lhttpd_server_t *s)
                                                LH_CLIENTS_OPTIONAL);
     if (r == 0 && lh_listeners_tls(&s->listeners))
         r = lh_tls_shared_new(&s->tls, s->creds, LHTTPD_HTTP2 != 0, &s->err);
+    if (r == 0 && s->tls && s->settings.kernel_tls)
+        use_kernel_tls(s);
     if (r == 0)
         look_ahead(s);
     return r;

@@ -263,7 +263,7 @@ static int set_aio(struct lhttpd_server_t *s, const char *value,
                       "inline");
 }
 
-/* --- handshakes ----------------------------------------------------------- */
+/* --- TLS ----------------------------------------------------------- */
 
 static int set_tls_threads(struct lhttpd_server_t *s, const char *value,
                            struct lh_err *err)
@@ -280,6 +280,12 @@ static int set_tls_threads(struct lhttpd_server_t *s, const char *value,
     return 0;
 }
 
+static int set_kernel_tls(struct lhttpd_server_t *s, const char *value,
+                          struct lh_err *err)
+{
+    return set_switch(&s->settings.kernel_tls, value, err);
+}
+
 /* --- the table ------------------------------------------------------------ */
 
 static const struct setting settings_table[] = {
@@ -290,6 +296,7 @@ static const struct setting settings_table[] = {
     {"script_kill_ms", BEFORE_START, set_script_kill_ms},
     {"aio", BEFORE_START, set_aio},
     {"tls_threads", BEFORE_START, set_tls_threads},
+    {"kernel_tls", BEFORE_START, set_kernel_tls},
     {"proxy_from", BEFORE_START, set_proxy_from},
     {"forwarded", BEFORE_START, set_forwarded},
     {"client_ca", BEFORE_START, set_client_ca},

@@ -24,6 +24,7 @@ struct lh_settings {
     uint32_t unix_group, unix_mode;
     uint64_t reload_grace_ms;
     bool trust_request_id;         /* the client's */
+    bool kernel_tls;               /* it is to encipher, where it can */
     uint64_t script_kill_ms;       /* 0: never */
     struct lh_networks proxy_from; /* proxies that are believed */
     enum lh_forwarded_by forwarded;

@@ -16,6 +16,7 @@ static const struct {
     {"access_format", ACCESS_LOG}, {"proxy_from", PROXIES},
     {"unix_owner", UNIX_SOCKETS},  {"unix_group", UNIX_SOCKETS},
     {"unix_mode", UNIX_SOCKETS},   {"tls_threads", TLS},
+    {"kernel_tls", TLS},
 };
 
 static const char *const missing[] = {

@@ -468,6 +468,108 @@ class Staple(harness.TestCase):
                 out.write("damaged")
 
 
+class Kernel(harness.TestCase):
+    """kernel_tls: what the kernel enciphers, if it can, is as it was."""
+
+    def setUp(self):
+        harness.need("openssl")
+        self.directory = tempfile.TemporaryDirectory(
+            dir=harness.directory())
+        self.addCleanup(self.directory.cleanup)
+        self.octets = os.urandom(5_000_000)
+        with open(os.path.join(self.directory.name, "file"), "wb") as f:
+            f.write(self.octets)
+
+    def server(self, *tools, **more):
+        return Server(*tools, *TOOLS, tls=("ec",),
+                      limits={"kernel_tls": "on"},
+                      options=("-s", "/files", self.directory.name), **more)
+
+    def counted(self):
+        """Connections of this network that the kernel has enciphered."""
+        try:
+            with open("/proc/net/tls_stat") as f:
+                text = f.read()
+        except FileNotFoundError:
+            return None
+        return int(re.search(r"^TlsTxSw\s+(\d+)", text, re.M).group(1))
+
+    def works(self, server):
+        return "kernel_tls is on, but" not in server.log()
+
+    def test_is_used_or_named(self):
+        with self.server() as s:
+            if not self.works(s):
+                s.wait_for_log("kernel_tls is on, but (bearssl does all: "
+                               "BearSSL has no TLS 1.3|openssl does all: )")
+            before = self.counted()
+            for option, _ in versions():
+                self.assertIn("hello", s_client(s.port, option))
+            if self.works(s):
+                self.assertGreater(self.counted(), before)
+            self.assertIn("hello", s_client(s.port, "-ciphersuites",
+                                            "TLS_CHACHA20_POLY1305_SHA256"))
+
+    def test_bodies(self):
+        def curl(*args):
+            return subprocess.run(
+                ["curl", "-sk", *args], stdout=subprocess.PIPE, check=True,
+                env=harness.environment(), timeout=harness.PATIENCE).stdout
+
+        with self.server() as s:
+            for version in ("--http1.1", "--http2"):
+                self.assertEqual(curl(version, s.url + "/files/file"),
+                                 self.octets)
+                self.assertEqual(
+                    curl(version, "-r", "70000-4000000", s.url + "/files/file"),
+                    self.octets[70000:4000001])
+                self.assertEqual(len(curl(version, s.url + "/download?4")),
+                                 4 << 20)
+            for name in ("/files/file", "/"):
+                first, again = curl("--http1.1", s.url + name,
+                                    s.url + "/"), curl("--http1.1",
+                                                       s.url + name)
+                self.assertEqual(first, again + b"hello\n")
+
+    def test_a_slow_client(self):
+        with self.server() as s, s.client(receive_buffer=4096) as c:
+            r = c.ask(path="/files/file", version="HTTP/1.0")
+            self.assertEqual(r.body, self.octets)
+            self.assertEqual(c.to_end(), b"")
+
+    def test_a_client_that_leaves(self):
+        with self.server() as s:
+            for _ in range(5):
+                with s.client(receive_buffer=4096) as c:
+                    c.request(path="/files/file")
+                    c.readable(harness.PATIENCE)
+            self.assertEqual(self.get(s).text, "hello\n")
+
+    def test_new_keys(self):
+        """A client may change its own; asked for ours, the kernel has none."""
+        if "tls1.3" not in harness.built_in():
+            self.skipTest("there is no TLS 1.3")
+        with self.server() as s:
+            for word, works in (("k", True), ("K", not self.works(s))):
+                with subprocess.Popen(
+                        ["timeout", str(harness.PATIENCE), "openssl",
+                         "s_client", "-connect",
+                         f"127.0.0.1:{s.port}"], stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                        text=True, bufsize=0) as client:
+                    client.stdin.write(word + "\n")
+                    # What follows must not be read with the letter.
+                    for line in client.stdout:
+                        if "KEYUPDATE" in line:
+                            break
+                    client.stdin.write("GET / HTTP/1.0\r\n\r\n")
+                    out = client.stdout.read()
+                self.assertEqual("hello" in out, works, out)
+                if not works:
+                    s.wait_for_log("TLS connection failed: the client asks "
+                                   "for new keys, as kernel_tls cannot have")
+
+
 class HalfClose(harness.TestCase):
     """Clients that end their side behind a request and wait for the answer:
     by close_notify, by FIN, by both."""

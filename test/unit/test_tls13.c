@@ -24,13 +24,21 @@
 static struct lh_creds *creds;
 static struct lh_tls_shared *shared;
 static struct lh_net_pools pools;
-static bool aside;    /* a helper does what is long of a handshake */
+static bool aside;  /* a helper does what is long of a handshake */
+static bool offers; /* the kernel is offered keys, and refuses: it is no TCP */
 static unsigned went; /* steps that it had */
 static struct lh_transport *server;
 static SSL_CTX *client_ctx;
 static SSL *client;
 static SSL_SESSION *session; /* the newest that came, or NULL */
 static int client_fd;
+
+bool __wrap_lh_kernel_tls_is_there(void);
+
+bool __wrap_lh_kernel_tls_is_there(void)
+{
+    return true;
+}
 
 static int keep_session(SSL *ssl, SSL_SESSION *new)
 {
@@ -54,6 +62,8 @@ static void begin(const char *ca, bool optional)
         assert_int_equal(lh_creds_add_client_ca(creds, &from, &err), 0);
     lh_creds_set_client_optional(creds, optional);
     assert_int_equal(lh_tls_shared_new(&shared, creds, true, &err), 0);
+    if (offers)
+        assert_null(lh_tls_use_kernel(shared));
     lh_net_pools_init(&pools);
     pools.tls = lh_tls_worker_new(shared);
     assert_non_null(pools.tls);
@@ -810,6 +820,12 @@ int main(void)
         return 1;
     int failed = cmocka_run_group_tests_name("tls13", tests, NULL, NULL);
     aside = true;
-    return failed +
-           cmocka_run_group_tests_name("tls13, by a helper", tests, NULL, NULL);
+    failed +=
+        cmocka_run_group_tests_name("tls13, by a helper", tests, NULL, NULL);
+    offers = true;
+    failed += cmocka_run_group_tests_name(
+        "tls13, by a helper, keys for the kernel", tests, NULL, NULL);
+    aside = false;
+    return failed + cmocka_run_group_tests_name("tls13, keys for the kernel",
+                                                tests, NULL, NULL);
 }
