@@ -128,14 +128,6 @@ static int need(int result)
     return result;
 }
 
-/* The library's words know nothing of options. */
-static void need_to_listen(int result)
-{
-    if (result == LHTTPD_EADDRESS)
-        errx(1, "%s (-a and -p say where)", lhttpd_server_error(server));
-    need(result);
-}
-
 /* Before it forks: mistakes in -o show, and a manager knows this process. */
 static void make_server(void)
 {
@@ -170,8 +162,8 @@ static void set_up(void)
     for (unsigned i = 0; i < n; i++) {
         const char *to = given['a'].v[i / ports], *p = given['p'].v[i % ports];
         if (i % ports == 0 || !to || strncmp(to, "unix:", 5) != 0)
-            need_to_listen(lhttpd_server_listen(
-                server, to, (int)strtol(p, NULL, 10), flags_of(p) | check));
+            need(lhttpd_server_listen(server, to, (int)strtol(p, NULL, 10),
+                                      flags_of(p) | check));
     }
     for (unsigned i = 0; i < given['c'].n; i++) {
         lhttpd_certificate_t pair = {.size = sizeof(pair),

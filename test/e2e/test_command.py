@@ -142,7 +142,7 @@ class BadInput(harness.TestCase):
     def test_port_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = str(s.getsockname()[1])
-            self.refused(1, ["127.0.0.1:" + port, "in use", "-p"],
+            self.refused(1, ["127.0.0.1:" + port, "in use", "another port"],
                          "-f", "-a", "127.0.0.1", "-p", port, *TOOLS)
 
     def test_script(self):
