@@ -31,10 +31,14 @@ int lh_tls_shared_new(struct lh_tls_shared **shared, struct lh_creds *creds,
                       bool http2, struct lh_err *err);
 void lh_tls_shared_free(struct lh_tls_shared *shared); /* NULL allowed */
 
+/* Why the kernel cannot encipher what this library has agreed on; NULL: it can.
+ * Linux may have to load a module for that, for which it wants privileges: call
+ * it before they are dropped. */
+const char *lh_tls_kernel_refuses(void);
+
 /* Before the first worker is made: where a client agrees on TLS 1.3, the kernel
- * is to encipher what is sent, and so can move files into the connection. NULL;
- * or why it will not. */
-const char *lh_tls_use_kernel(struct lh_tls_shared *shared);
+ * enciphers what is sent, and so can move files into the connection. */
+void lh_tls_use_kernel(struct lh_tls_shared *shared);
 
 /* One worker's pool of contexts. */
 struct lh_tls_worker *lh_tls_worker_new(struct lh_tls_shared *shared);

@@ -98,10 +98,14 @@ int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
     return 0;
 }
 
-const char *lh_tls_use_kernel(struct lh_tls_shared *shared)
+const char *lh_tls_kernel_refuses(void)
+{
+    return "BearSSL has no TLS 1.3";
+}
+
+void lh_tls_use_kernel(struct lh_tls_shared *shared)
 {
     (void)shared;
-    return "BearSSL has no TLS 1.3";
 }
 
 void lh_tls_shared_free(struct lh_tls_shared *shared)

@@ -66,14 +66,18 @@ int lh_tls_shared_new(struct lh_tls_shared **out, struct lh_creds *creds,
     return 0;
 }
 
-const char *lh_tls_use_kernel(struct lh_tls_shared *shared)
+const char *lh_tls_kernel_refuses(void)
 {
     if (!CAN_USE_KERNEL)
         return "it was built without kernel TLS";
     if (!lh_kernel_tls_is_there())
         return "this kernel has no TLS, or does not load its module tls";
-    shared->kernel = true;
     return NULL;
+}
+
+void lh_tls_use_kernel(struct lh_tls_shared *shared)
+{
+    shared->kernel = true;
 }
 
 void lh_tls_shared_free(struct lh_tls_shared *shared)

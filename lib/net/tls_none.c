@@ -106,10 +106,14 @@ int lh_tls_shared_new(struct lh_tls_shared **shared, struct lh_creds *creds,
     return lh_err_set(err, LHTTPD_EINVAL, "TLS is not built in");
 }
 
-const char *lh_tls_use_kernel(struct lh_tls_shared *shared)
+const char *lh_tls_kernel_refuses(void)
+{
+    return "there is no TLS in this build";
+}
+
+void lh_tls_use_kernel(struct lh_tls_shared *shared)
 {
     (void)shared;
-    return "there is no TLS in this build";
 }
 
 void lh_tls_shared_free(struct lh_tls_shared *shared)

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-/* Does the kernel have it?  Linux loads its module `tls` then, for which it
- * asks for privileges: call it before they are dropped. */
+/* Does the kernel have it?  Linux loads its module `tls` for that, if the
+ * process may (CAP_NET_ADMIN). */
 bool lh_kernel_tls_is_there(void);
 
 #endif

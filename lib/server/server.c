@@ -361,15 +361,15 @@ static int check_opened(struct lhttpd_server_t *s)
     return 0;
 }
 
-/* Before privileges are dropped, which the kernel may want to see. */
 static void use_kernel_tls(struct lhttpd_server_t *s)
 {
-    const char *why_not = lh_tls_use_kernel(s->tls);
+    const char *why = lh_tls_kernel_refuses();
 
-    if (why_not)
+    if (why)
         lh_log(&s->log, LHTTPD_LOG_WARNING, NULL,
-               "kernel_tls is on, but %s does all: %s", lh_tls_library(),
-               why_not);
+               "kernel_tls is on, but %s does all: %s", lh_tls_library(), why);
+    else
+        lh_tls_use_kernel(s->tls);
 }
 
 static int make_shared(struct lhttpd_server_t *s)

@@ -7,6 +7,7 @@
  */
 #include "server/settings.h"
 
+#include "net/tls.h"
 #include "os/crew.h"
 #include "os/user.h"
 #include "server/logs.h"
@@ -280,10 +281,16 @@ static int set_tls_threads(struct lhttpd_server_t *s, const char *value,
     return 0;
 }
 
+/* Whether it can be had, the start says; here a module may still be loaded for
+ * it, which needs privileges. */
 static int set_kernel_tls(struct lhttpd_server_t *s, const char *value,
                           struct lh_err *err)
 {
-    return set_switch(&s->settings.kernel_tls, value, err);
+    int r = set_switch(&s->settings.kernel_tls, value, err);
+
+    if (r == 0 && s->settings.kernel_tls)
+        (void)lh_tls_kernel_refuses();
+    return r;
 }
 
 /* --- the table ------------------------------------------------------------ */
