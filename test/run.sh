@@ -11,7 +11,7 @@
 #   lua5.4   the same on PUC Lua 5.4
 #   lua5.3   the unit tests of lua/ on PUC Lua 5.3; serving, files
 #   lua5.1   the same as dev on PUC Lua 5.1
-#   openssl  the same as dev with OpenSSL instead of BearSSL: what TLS can break
+#   openssl  the same as dev with OpenSSL instead of BearSSL
 #   clang    LuaJIT, clang, the same sanitizers; clang-tidy
 #   tsan     LuaJIT, the thread sanitizer: what several threads take part in
 #   release  as it is shipped: no warnings, end-to-end tests
@@ -180,11 +180,6 @@ clients() {
 tests_of_lua='^test_(allocator|api|env|file|gc|handler|kill|lhttpd|native|popen'
 tests_of_lua=$tests_of_lua'|process|reload|subscription|task|traces|turn|vm)'
 
-# What another TLS library can break.
-tests_of_tls='^test_(away|certificate|client_auth|conn|cred|hello|keypair|lhttpd|pem'
-tests_of_tls=$tests_of_tls'|reload|serve|session|socket|ticket_keys|tls|tls13'
-tests_of_tls=$tests_of_tls'|tls_client|tls_openssl)$'
-
 # What the C library can break: files, processes, signals, sockets, TLS.
 musl() {
     install_packages "$musl_packages"
@@ -263,9 +258,7 @@ run_variant() {
             e2e lua5.3 test_serve test_files
         ;;
     openssl)
-        build openssl openssl && unit openssl -R "$tests_of_tls" &&
-            e2e openssl test_tls test_client_certs test_h2 test_serve test_reload \
-                test_stop test_files test_limits test_connect_tls test_fetch test_parts
+        build openssl openssl && unit openssl && e2e openssl
         ;;
     clang)
         build clang dev -DCMAKE_C_COMPILER=clang && unit clang &&

@@ -15,14 +15,14 @@ size_t lh_tls_ends_room(struct lh_tls_ends *ends)
     return LH_NET_CHUNK_BYTES - flight->to;
 }
 
-static struct lh_tls_ends *ends_of(BIO *bio)
+static struct lh_tls_ends *port_ends(BIO *bio)
 {
     return ((struct lh_tls_port *)BIO_get_data(bio))->ends;
 }
 
 static int bio_read(BIO *bio, char *out, int n)
 {
-    struct lh_chunk *raw = &ends_of(bio)->raw;
+    struct lh_chunk *raw = &port_ends(bio)->raw;
     size_t have = raw->to - raw->from;
     size_t k = (size_t)n < have ? (size_t)n : have;
 
@@ -39,7 +39,7 @@ static int bio_read(BIO *bio, char *out, int n)
 /* Without memory for a chunk it fails for good. */
 static int bio_write(BIO *bio, const char *p, int n)
 {
-    struct lh_tls_ends *ends = ends_of(bio);
+    struct lh_tls_ends *ends = port_ends(bio);
 
     BIO_clear_retry_flags(bio);
     if (!lh_chunk_hold(ends->pools, &ends->flight))

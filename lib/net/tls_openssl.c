@@ -278,7 +278,7 @@ static bool take_step(struct tls *tls)
 }
 
 /* OpenSSL has more to say than there was room for. */
-static enum lh_net make_room(struct tls *tls)
+static enum lh_net send_rest(struct tls *tls)
 {
     enum lh_net sent;
 
@@ -305,7 +305,7 @@ static enum lh_net step_end(struct tls *tls)
         tls->core.aside = true; /* a full one, now known */
         return LH_NET_OK;
     case SSL_ERROR_WANT_WRITE:
-        return make_room(tls);
+        return send_rest(tls);
     case SSL_ERROR_WANT_READ:
         sent = flight_send(tls, false);
         return sent == LH_NET_LOST ? sent : LH_NET_AGAIN;
