@@ -2,7 +2,8 @@
 #
 # Checks the manual: every function of the header has a page of its own name,
 # which says what the header says, examples with their lines; no page makes the
-# formatter complain; and the programs in the pages compile.  First it proves that it finds a missing page.
+# formatter complain; and the programs in the pages compile.  First it proves that
+# it finds a missing page.
 #
 # Usage: test/manual.sh
 #

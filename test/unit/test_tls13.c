@@ -667,12 +667,14 @@ static void keeps_connections_apart(void **state)
     hang_up();
 }
 
-static SSL *serving; /* the server's side */
+static SSL *serving; /* the server's side, */
+static bool direct;  /* which wrote into the socket when it had shaken hands */
 
 static void note_ssl(const SSL *ssl, int where, int code)
 {
-    (void)where;
     (void)code;
+    if (where & SSL_CB_HANDSHAKE_DONE)
+        direct = BIO_method_type(SSL_get_wbio(ssl)) == BIO_TYPE_SOCKET;
     serving = (SSL *)(uintptr_t)ssl;
 }
 
@@ -697,6 +699,7 @@ static void keeps_little_of_a_handshake(void **state)
         connect_client(versions[i], "a.example.org");
         assert_true(shake());
         exchange();
+        assert_int_equal(direct, offers && versions[i] == TLS1_3_VERSION);
         assert_null(SSL_get_certificate(serving));
         assert_ptr_equal(SSL_get_rbio(serving), pools.tls->bio);
         assert_ptr_equal(SSL_get_wbio(serving), pools.tls->bio);
