@@ -10,6 +10,7 @@
  */
 #include "lhttpd.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "http/field.h"
@@ -27,6 +28,8 @@
 #include "server/server.h"
 #include "server/stats.h"
 #include "server/worker.h"
+
+#include <stdio.h>
 
 /* The words of this thread's last failed call that had no server, or one that
  * was running, since several threads may call that at once. */
@@ -53,6 +56,13 @@ static int refuse_any(const struct lhttpd_server_t *s, int code,
                       const char *function, const char *rule)
 {
     return lh_err_set(words_of_thread(s), code, "%s: %s", function, rule);
+}
+
+/* There is none that could hold the words. */
+static int no_server(void)
+{
+    own_err_of = NULL;
+    return lh_err_set(&own_err, LHTTPD_EINVAL, "the server is NULL");
 }
 
 /* LHTTPD_ESTATE, with words that name the call and the rule that it broke. */
@@ -183,6 +193,25 @@ int lhttpd_allocator(const lhttpd_allocator_t *allocator)
     return 0;
 }
 
+/* --- limits --------------------------------------------------------------- */
+
+int lhttpd_limits_set(lhttpd_limits_t *limits, const char *name,
+                      const char *value)
+{
+    char what[200];
+
+    own_err_of = NULL;
+    if (!limits || !name || !value)
+        return lh_err_set(&own_err, LHTTPD_EINVAL,
+                          "lhttpd_limits_set: limits, name or value is NULL");
+    int r = lh_limits_set(limits, name, value, &own_err);
+    if (r < 0) {
+        snprintf(what, sizeof(what), "%.80s=%.100s", name, value);
+        lh_err_prefix(&own_err, what);
+    }
+    return r;
+}
+
 /* --- create and destroy --------------------------------------------------- */
 
 static lhttpd_config_t config_copy(const lhttpd_config_t *from)
@@ -274,13 +303,13 @@ static void free_server(struct lhttpd_server_t *s)
 int lhttpd_server_create(lhttpd_server_t **server,
                          const lhttpd_config_t *config)
 {
+    own_err_of = NULL;
     if (!server || (config && config->size < sizeof(size_t)))
         return lh_err_set(&own_err, LHTTPD_EINVAL, "lhttpd_server_create: %s",
                           server ? "config->size is not set; start from "
                                    "lhttpd_config_init()"
                                  : "server is NULL");
     *server = NULL;
-    own_err_of = NULL;
     lhttpd_config_t c = config_copy(config);
     int r = config_check(&c);
     if (r < 0)
@@ -327,7 +356,7 @@ int lhttpd_server_set(lhttpd_server_t *s, const char *name, const char *value)
     const char *function = "lhttpd_server_set";
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_argument(s, name, function, "name");
     if (r == 0)
         r = need_argument(s, value, function, "value");
@@ -353,7 +382,7 @@ int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
                          unsigned flags)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r =
         check_listener(s, flags & ~LHTTPD_LISTEN_CHECK, "lhttpd_server_listen");
     if (r < 0)
@@ -369,7 +398,7 @@ int lhttpd_server_listen(lhttpd_server_t *s, const char *address, int port,
 int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = check_listener(s, flags, "lhttpd_server_adopt");
     return r < 0 ? r : lh_listeners_adopt(&s->listeners, fd, flags, &s->err);
 }
@@ -377,7 +406,7 @@ int lhttpd_server_adopt(lhttpd_server_t *s, int fd, unsigned flags)
 int lhttpd_server_listen_fds(lhttpd_server_t *s, unsigned flags)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = check_listener(s, flags, "lhttpd_server_listen_fds");
     return r < 0 ? r : lh_passed_listen(&s->listeners, flags, &s->err);
 }
@@ -385,7 +414,7 @@ int lhttpd_server_listen_fds(lhttpd_server_t *s, unsigned flags)
 int lhttpd_server_notify(lhttpd_server_t *s)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_setup(s, "lhttpd_server_notify");
     return r < 0 ? r : lh_notify_connect(&s->notify, &s->err);
 }
@@ -394,7 +423,7 @@ static int need_listener(const struct lhttpd_server_t *s, int listener,
                          const char *function)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (listener < 0 || (unsigned)listener >= s->listeners.n)
         return refuse_any(s, LHTTPD_EINVAL, function,
                           "there is no such listener");
@@ -454,7 +483,7 @@ int lhttpd_server_add_certificate(lhttpd_server_t *s,
     lhttpd_certificate_t all = lhttpd_certificate_init();
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_argument(s, certificate, function, "certificate");
     if (r == 0)
         r = take_struct(s, &all, certificate, function, "certificate");
@@ -471,7 +500,7 @@ int lhttpd_server_add_client_ca(lhttpd_server_t *s,
     lhttpd_client_ca_t all = lhttpd_client_ca_init();
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_setup(s, function);
     if (r == 0)
         r = need_argument(s, ca, function, "ca");
@@ -487,7 +516,7 @@ static int need_mapping(lhttpd_server_t *s, const char *prefix,
                         const char *name)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_setup(s, function);
     if (r == 0)
         r = need_argument(s, prefix, function, "prefix");
@@ -538,7 +567,7 @@ int lhttpd_server_register_vm_factory(lhttpd_server_t *s, const char *prefix,
     lhttpd_vm_factory_t all = lhttpd_vm_factory_init();
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_setup(s, function);
     if (r == 0)
         r = need_argument(s, factory, function, "factory");
@@ -553,7 +582,7 @@ int lhttpd_server_register_vm_factory(lhttpd_server_t *s, const char *prefix,
 int lhttpd_server_check(lhttpd_server_t *s)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_setup(s, "lhttpd_server_check");
     return r < 0 ? r : lh_server_check(s);
 }
@@ -561,7 +590,7 @@ int lhttpd_server_check(lhttpd_server_t *s)
 int lhttpd_server_start(lhttpd_server_t *s)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_setup(s, "lhttpd_server_start");
     return r < 0 ? r : lh_server_start(s);
 }
@@ -571,7 +600,7 @@ int lhttpd_server_reload(lhttpd_server_t *s)
     const char *function = "lhttpd_server_reload";
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (s->state == LH_SERVER_SETUP)
         return bad_state(s, function, "only while the server runs");
     int r = begin_change(s, function);
@@ -581,7 +610,7 @@ int lhttpd_server_reload(lhttpd_server_t *s)
 int lhttpd_server_reopen(lhttpd_server_t *s)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = begin_change(s, "lhttpd_server_reopen");
     return r < 0 ? r : end_change(s, lh_logs_reopen(s, words(s)));
 }
@@ -591,7 +620,7 @@ int lhttpd_server_reopen(lhttpd_server_t *s)
 int lhttpd_server_attach(lhttpd_server_t *s)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_setup(s, "lhttpd_server_attach");
     return r < 0 ? r : lh_loop_attach(s);
 }
@@ -600,7 +629,7 @@ int lhttpd_server_attach(lhttpd_server_t *s)
 static int need_loop(const struct lhttpd_server_t *s, const char *function)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (s->state == LH_SERVER_RUNNING && !runs_elsewhere(s) &&
         lh_loop_is_ours(s))
         return 0;
@@ -612,7 +641,7 @@ static int need_loop(const struct lhttpd_server_t *s, const char *function)
 int lhttpd_server_fd(const lhttpd_server_t *s)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) || !s->attached)
         return refuse_any(
             s, LHTTPD_ESTATE, "lhttpd_server_fd",
@@ -650,7 +679,7 @@ void lhttpd_server_shutdown(lhttpd_server_t *s, unsigned grace_ms)
 int lhttpd_server_wait(lhttpd_server_t *s)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (s->state == LH_SERVER_RUNNING && lh_worker_is_current(s))
         return bad_state(s, "lhttpd_server_wait", "not on a worker thread");
     if (runs_elsewhere(s))
@@ -671,7 +700,7 @@ int lhttpd_server_wait_fd(lhttpd_server_t *s)
     const char *function = "lhttpd_server_wait_fd";
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (s->state != LH_SERVER_RUNNING || runs_elsewhere(s) || s->attached)
         return bad_state(s, function,
                          "only of a server with threads that runs here");
@@ -684,7 +713,7 @@ int lhttpd_server_wait_fd(lhttpd_server_t *s)
 int lhttpd_server_stop(lhttpd_server_t *s, unsigned grace_ms)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (!lh_worker_is_current(s))
         lhttpd_server_shutdown(s, grace_ms);
     return lhttpd_server_wait(s);
@@ -708,7 +737,7 @@ int lhttpd_server_publish(lhttpd_server_t *s, const char *channel,
     const char *function = "lhttpd_server_publish";
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = need_running(s, function);
     if (r == 0)
         r = need_argument(s, channel, function, "channel");
@@ -819,7 +848,7 @@ int lhttpd_server_shared_set(lhttpd_server_t *s, const char *key,
     struct lh_shared_call answer;
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = may_ask(s, key, value, function);
     if (r == 0)
         r = take_value(s, value, function, &what.value);
@@ -839,7 +868,7 @@ int lhttpd_server_shared_get(lhttpd_server_t *s, const char *key,
     lhttpd_value_t copy = lhttpd_value_init();
 
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     int r = may_ask(s, key, value, function);
     if (r == 0) /* for its size */
         r = take_struct(s, &copy, value, function, "value");
@@ -861,7 +890,7 @@ static int need_stats(const struct lhttpd_server_t *s, const size_t *size,
                       const char *function)
 {
     if (!s)
-        return LHTTPD_EINVAL;
+        return no_server();
     if (!size || *size < sizeof(*size))
         return refuse_any(s, LHTTPD_EINVAL, function,
                           "stats is NULL, or its size is not set");

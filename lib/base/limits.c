@@ -2,7 +2,7 @@
  * Limits and their defaults: see limits.h.
  *
  * A row of the table is all that a limit needs: its name is that of its field
- * in lhttpd_limits_t, which lhttpd_limits_set() and the binary's -o take.
+ * in lhttpd_limits_t, which lh_limits_set() and the binary's -o take.
  */
 #include "base/limits.h"
 
@@ -112,20 +112,20 @@ bool lh_limits_may_change(const char *name)
     return limit && limit->last_set == RUNNING;
 }
 
-int lhttpd_limits_set(lhttpd_limits_t *limits, const char *name,
-                      const char *value)
+int lh_limits_set(lhttpd_limits_t *limits, const char *name, const char *value,
+                  struct lh_err *err)
 {
-    if (!limits || !name || !value)
-        return LHTTPD_EINVAL;
     const struct limit *limit = find_limit(name);
     uint64_t v = LHTTPD_UNLIMITED;
+
     /* A name that the program's own struct has no field for is unknown, too. */
     if (!limit || limit->offset + sizeof(v) > limits->size)
-        return LHTTPD_EINVAL;
+        return lh_err_set(err, LHTTPD_EINVAL, "there is no such limit");
     /* 0 would be the default, which nobody means who writes a number. */
     if (strcmp(value, "unlimited") != 0 &&
         (!lh_str_to_u64(lh_str_of(value), LHTTPD_UNLIMITED - 1, &v) || v == 0))
-        return LHTTPD_EINVAL;
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "not a decimal number from 1, or \"unlimited\"");
     *value_of(limits, limit) = v;
     return 0;
 }

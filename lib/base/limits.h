@@ -4,6 +4,7 @@
 #ifndef LH_BASE_LIMITS_H
 #define LH_BASE_LIMITS_H
 
+#include "base/err.h"
 #include "lhttpd.h"
 
 #include <stdbool.h>
@@ -12,6 +13,11 @@
  * in place of zeroes.  The default of `connections` is 0 here still: it depends
  * on the process, server/ fills it in. */
 lhttpd_limits_t lh_limits_resolve(const lhttpd_limits_t *given);
+
+/* As lhttpd_limits_set(), where nothing is NULL, with words that leave out what
+ * was to be set ("not a decimal number ..."). */
+int lh_limits_set(lhttpd_limits_t *limits, const char *name, const char *value,
+                  struct lh_err *err);
 
 bool lh_limits_is_name(const char *name);
 

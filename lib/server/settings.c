@@ -348,11 +348,10 @@ static int set_limit(struct lhttpd_server_t *s, const char *name,
                      const char *value, struct lh_err *err)
 {
     lhttpd_limits_t limits = s->limits;
-    int r = lhttpd_limits_set(&limits, name, value);
+    int r = lh_limits_set(&limits, name, value, err);
 
     if (r < 0)
-        return lh_err_set(err, r,
-                          "not a decimal number from 1, or \"unlimited\"");
+        return r;
     if (s->state == LH_SERVER_RUNNING) {
         r = lh_news_give_limits(s, &limits);
         if (r < 0)

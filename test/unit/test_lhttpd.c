@@ -265,6 +265,31 @@ static void words_are_of_the_last_call(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* Those of an earlier call would say what is not so. */
+static void words_without_a_server_are_of_the_last_call(void **state)
+{
+    lhttpd_limits_t limits = lhttpd_limits_init();
+    lhttpd_server_t *s;
+
+    (void)state;
+    expect_words(NULL, lhttpd_limits_set(&limits, "body_rat", "1"),
+                 LHTTPD_EINVAL, "body_rat=1: there is no such limit");
+    expect_words(NULL, lhttpd_limits_set(&limits, "body_rate", "fast"),
+                 LHTTPD_EINVAL, "body_rate=fast: not a decimal number");
+    expect_words(NULL, lhttpd_limits_set(&limits, NULL, "1"), LHTTPD_EINVAL,
+                 "lhttpd_limits_set: ");
+    expect_words(NULL, lhttpd_server_start(NULL), LHTTPD_EINVAL,
+                 "the server is NULL");
+    expect_words(NULL, lhttpd_server_create(NULL, NULL), LHTTPD_EINVAL,
+                 "lhttpd_server_create: ");
+    expect_words(NULL, lhttpd_server_port(NULL, 0), LHTTPD_EINVAL,
+                 "the server is NULL");
+    s = make(HELLO, 1);
+    expect_words(s, lhttpd_server_port(s, 9), LHTTPD_EINVAL,
+                 "lhttpd_server_port: ");
+    lhttpd_server_destroy(s);
+}
+
 static void settings_and_limits_are_set_by_name(void **state)
 {
     lhttpd_server_t *s = make(HELLO, 1);
@@ -1357,6 +1382,7 @@ int main(void)
         cmocka_unit_test(an_older_struct_is_read_no_further),
         cmocka_unit_test(words_say_what_is_wrong),
         cmocka_unit_test(words_are_of_the_last_call),
+        cmocka_unit_test(words_without_a_server_are_of_the_last_call),
         cmocka_unit_test(settings_and_limits_are_set_by_name),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
