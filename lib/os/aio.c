@@ -13,6 +13,19 @@
 
 #define OWN_WAYS (LH_AIO_WAYS - 1)
 
+int lh_aio_find(const char **named, const char *way, struct lh_err *err)
+{
+    const struct lh_aio_ways *const *ways = lh_aio_all_ways;
+
+    for (size_t i = 0; i < LH_AIO_WAYS; i++) {
+        *named = ways[i]->name;
+        if (strcmp(way, *named) == 0)
+            return 0;
+    }
+    return lh_err_set(err, LHTTPD_EINVAL, "not auto, %s, %s or %s",
+                      ways[0]->name, ways[1]->name, ways[2]->name);
+}
+
 /* A way that was asked for by name is tried alone.  Else a way that the
  * system refuses is no reason to fail while there is another; lack of memory
  * is. */

@@ -69,6 +69,10 @@ struct lh_aio_op {
 
 struct lh_aio;
 
+/* 0, or LHTTPD_EINVAL with words that list the ways: this system has none of
+ * that name.  Otherwise *named is a constant string. */
+int lh_aio_find(const char **named, const char *way, struct lh_err *err);
+
 /* `way`: "uring" or "posix", "threads", "inline", or NULL for the better of the
  * first two that works.  LHTTPD_ESYSTEM with words, LHTTPD_ENOMEM. */
 int lh_aio_new(struct lh_aio **aio, const char *way, struct lh_err *err);

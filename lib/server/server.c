@@ -151,7 +151,10 @@ static int check_parts(struct lhttpd_server_t *s)
                               "to",
                               l->where.text);
     }
-    int r = check_client_ca(s);
+    const char *way;
+    int r = lh_settings_aio(&s->settings, &way, &s->err);
+    if (r == 0)
+        r = check_client_ca(s);
     return r < 0 ? r : check_proxies(s);
 }
 

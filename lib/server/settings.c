@@ -8,6 +8,7 @@
 #include "server/settings.h"
 
 #include "net/tls.h"
+#include "os/aio.h"
 #include "os/crew.h"
 #include "os/user.h"
 #include "server/logs.h"
@@ -16,6 +17,7 @@
 #include "server/stats.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define MODE_MAX 0777 /* of a socket; set-user-ID and its like mean nothing */
 
@@ -247,21 +249,34 @@ struct lh_sock_access lh_settings_access(const struct lh_settings *settings)
 static int set_aio(struct lhttpd_server_t *s, const char *value,
                    struct lh_err *err)
 {
-    static const char *const names[] = {"uring", "posix", "threads", "inline"};
+    const char *way = NULL;
 
-    if (strcmp(value, "auto") == 0) {
-        s->settings.aio = NULL;
+    if (strcmp(value, "auto") != 0) {
+        int r = lh_aio_find(&way, value, err);
+        if (r < 0)
+            return r;
+    }
+    s->settings.aio = way;
+    return 0;
+}
+
+/* The environment is for those who cannot set anything, as tests of programs.
+ */
+int lh_settings_aio(const struct lh_settings *settings, const char **way,
+                    struct lh_err *err)
+{
+    const char *given = getenv("LHTTPD_AIO");
+    char what[64];
+
+    *way = settings->aio;
+    if (*way || !given || !*given || strcmp(given, "auto") == 0)
         return 0;
+    int r = lh_aio_find(way, given, err);
+    if (r < 0) {
+        snprintf(what, sizeof(what), "LHTTPD_AIO=%.40s", given);
+        lh_err_prefix(err, what);
     }
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(value, names[i]) == 0) {
-            s->settings.aio = names[i];
-            return 0;
-        }
-    }
-    return lh_err_set(err, LHTTPD_EINVAL,
-                      "not auto, uring (Linux), posix (FreeBSD), threads or "
-                      "inline");
+    return r;
 }
 
 /* --- TLS ----------------------------------------------------------- */

@@ -43,6 +43,11 @@ bool lh_settings_given(const struct lh_settings *settings, const char *name);
 /* What they say of a unix socket's file. */
 struct lh_sock_access lh_settings_access(const struct lh_settings *settings);
 
+/* How file operations are done: as the setting aio says, or else LHTTPD_AIO of
+ * the environment; NULL: as is best.  LHTTPD_EINVAL: that is no way. */
+int lh_settings_aio(const struct lh_settings *settings, const char **way,
+                    struct lh_err *err);
+
 /* As lhttpd_server_add_client_ca(), of which the setting client_ca is the half.
  */
 int lh_settings_add_client_ca(struct lhttpd_server_t *s,

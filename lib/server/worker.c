@@ -27,8 +27,6 @@
 #include "server/publish.h"
 #include "server/request_end.h"
 
-#include <stdlib.h>
-
 /* A pipelining client's requests are served in rounds within one turn. */
 #define ROUNDS_MAX 64
 
@@ -440,12 +438,13 @@ static void on_completions(struct lh_source *source, unsigned ready)
     lh_aio_deliver(w->aio);
 }
 
-/* LHTTPD_AIO chooses the way too, for tests. */
 static int add_aio(struct lh_worker *w, struct lh_err *err)
 {
-    const char *way = w->server->settings.aio;
-    int r = lh_aio_new(&w->aio, way ? way : getenv("LHTTPD_AIO"), err);
+    const char *way;
+    int r = lh_settings_aio(&w->server->settings, &way, err);
 
+    if (r == 0)
+        r = lh_aio_new(&w->aio, way, err);
     if (r < 0)
         return r;
     w->files_by = lh_aio_way(w->aio);

@@ -290,6 +290,31 @@ static void words_without_a_server_are_of_the_last_call(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* Neither the system's other way nor that of another system. */
+static void file_operations_are_as_the_system_has_them(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+
+    (void)state;
+    assert_not_set(s, "aio", "posix uring", LHTTPD_EINVAL,
+                   "aio=posix uring: not auto, ");
+#if defined(__linux__)
+    assert_not_set(s, "aio", "posix", LHTTPD_EINVAL,
+                   "aio=posix: not auto, uring, threads or inline");
+#endif
+    setenv("LHTTPD_AIO", "fast", 1);
+    expect_words(s, lhttpd_server_check(s), LHTTPD_EINVAL,
+                 "LHTTPD_AIO=fast: not auto, ");
+    expect_words(s, lhttpd_server_start(s), LHTTPD_EINVAL, "LHTTPD_AIO=fast: ");
+    setenv("LHTTPD_AIO", "", 1);
+    assert_int_equal(lhttpd_server_check(s), 0);
+    setenv("LHTTPD_AIO", "fast", 1); /* what is set goes before it */
+    assert_int_equal(lhttpd_server_set(s, "aio", "threads"), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    unsetenv("LHTTPD_AIO");
+    lhttpd_server_destroy(s);
+}
+
 static void settings_and_limits_are_set_by_name(void **state)
 {
     lhttpd_server_t *s = make(HELLO, 1);
@@ -1383,6 +1408,7 @@ int main(void)
         cmocka_unit_test(words_say_what_is_wrong),
         cmocka_unit_test(words_are_of_the_last_call),
         cmocka_unit_test(words_without_a_server_are_of_the_last_call),
+        cmocka_unit_test(file_operations_are_as_the_system_has_them),
         cmocka_unit_test(settings_and_limits_are_set_by_name),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
