@@ -7,16 +7,21 @@
 #include <stdio.h>
 
 /* What there is that settings can be about. */
-enum subject { ACCESS_LOG, PROXIES, UNIX_SOCKETS, TLS };
+enum subject { ACCESS_LOG, PROXIES, UNIX_SOCKETS, TLS, DIRECTORIES };
 
 static const struct {
     const char *name;
     enum subject subject;
 } needs[] = {
-    {"access_format", ACCESS_LOG}, {"proxy_from", PROXIES},
-    {"unix_owner", UNIX_SOCKETS},  {"unix_group", UNIX_SOCKETS},
-    {"unix_mode", UNIX_SOCKETS},   {"tls_threads", TLS},
+    {"access_format", ACCESS_LOG},
+    {"proxy_from", PROXIES},
+    {"unix_owner", UNIX_SOCKETS},
+    {"unix_group", UNIX_SOCKETS},
+    {"unix_mode", UNIX_SOCKETS},
+    {"tls_threads", TLS},
     {"kernel_tls", TLS},
+    {"cache_control", DIRECTORIES},
+    {"directory_listing", DIRECTORIES},
 };
 
 static const char *const missing[] = {
@@ -25,6 +30,7 @@ static const char *const missing[] = {
                  "forwarded"),
     [UNIX_SOCKETS] = "no unix socket is made",
     [TLS] = "no listener speaks TLS",
+    [DIRECTORIES] = "no directory is mapped",
 };
 
 static bool expects_proxies(const struct lhttpd_server_t *s)
@@ -47,6 +53,14 @@ static bool makes_unix_sockets(const struct lhttpd_server_t *s)
     return false;
 }
 
+static bool maps_directories(const struct lhttpd_server_t *s)
+{
+    for (unsigned i = 0; i < s->mappings.n; i++)
+        if (s->mappings.v[i].directory)
+            return true;
+    return false;
+}
+
 static bool has_subject(const struct lhttpd_server_t *s, enum subject subject)
 {
     switch (subject) {
@@ -58,6 +72,8 @@ static bool has_subject(const struct lhttpd_server_t *s, enum subject subject)
         return makes_unix_sockets(s);
     case TLS:
         return lh_listeners_tls(&s->listeners) > 0;
+    case DIRECTORIES:
+        return maps_directories(s);
     }
     return true;
 }

@@ -239,6 +239,7 @@ class Information(harness.TestCase):
                      ("-p", "0s", "-p", "0r", *tls),
                      ("-p", "0p", "-o", "proxy_from=127.0.0.1"),
                      ("-a", "unix:/no/such/s", "-o", "unix_mode=600"),
+                     ("-s", "/files", "/tmp", "-o", "directory_listing=on"),
                      ("-u", str(os.getuid()))):
             with self.subTest(args=args):
                 done = lhttpd("-t", *args, *TOOLS)
@@ -259,7 +260,11 @@ class Information(harness.TestCase):
         (("-o", "handshake_timeout_ms=1"),
          "handshake_timeout_ms is set, and no listener speaks TLS"),
         (("-o", "tls_threads=2"),
-         "tls_threads is set, and no listener speaks TLS"))
+         "tls_threads is set, and no listener speaks TLS"),
+        (("-o", "cache_control=no-store"),
+         "cache_control is set, and no directory is mapped"),
+        (("-o", "directory_listing=on"),
+         "directory_listing is set, and no directory is mapped"))
 
     def test_settings_without_effect(self):
         for args, words in self.UNUSED:
