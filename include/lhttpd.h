@@ -524,7 +524,9 @@ static inline lhttpd_certificate_t lhttpd_certificate_init(void)
  * any thread but a worker: it then takes the place of the first one of the same
  * names and type of key (RSA or EC), or is added, for all handshakes that begin
  * from the return on, while what has begun goes on and sessions are resumed.
- * LHTTPD_ESTATE: also that another thread changes the server just now. */
+ * One that has expired, or is not valid yet, is used; check, start and reload
+ * warn of it.  LHTTPD_ESTATE: also that another thread changes the server just
+ * now. */
 LHTTPD_API int
 lhttpd_server_add_certificate(lhttpd_server_t *server,
                               const lhttpd_certificate_t *certificate);

@@ -471,9 +471,11 @@ static int add_certificate(struct lhttpd_server_t *s,
     if (s->state == LH_SERVER_SETUP)
         return lh_creds_add(s->creds, certificate, err);
     int r = lh_creds_replace(&creds, s->creds, certificate, err);
-    if (r == 0)
-        lh_news_give_creds(s, creds);
-    return r;
+    if (r < 0)
+        return r;
+    lh_news_give_creds(s, creds);
+    lh_creds_tell_time(s->creds, &s->log);
+    return 0;
 }
 
 int lhttpd_server_add_certificate(lhttpd_server_t *s,

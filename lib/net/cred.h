@@ -37,6 +37,10 @@ int lh_creds_replace(struct lh_creds **out, const struct lh_creds *old,
  * given up, and marks them. */
 void lh_creds_look(struct lh_creds *creds, const struct lh_log *log);
 
+/* Logs which of them are not within their time: they are used all the same, for
+ * a device's clock may be wrong. */
+void lh_creds_tell_time(const struct lh_creds *creds, const struct lh_log *log);
+
 /* A new set: `old`, with every file read again.  Those that are marked and
  * still cannot be read stay as they were, and the log says so.  How many these
  * are, or errors as lh_creds_add(). */

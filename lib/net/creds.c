@@ -4,9 +4,11 @@
  * keys last as long as the handshakes that began with them.
  */
 #include "base/mem.h"
+#include "net/certificate.h"
 #include "net/client_ca.h"
 #include "net/cred.h"
 #include "net/keypair.h"
+#include "os/clock.h"
 #include "os/read_file.h"
 
 #include <stdatomic.h>
@@ -202,6 +204,49 @@ void lh_creds_set_client_optional(struct lh_creds *creds, bool optional)
 struct lh_client_ca *lh_creds_client_ca(const struct lh_creds *creds)
 {
     return creds->client_ca;
+}
+
+/* --- their time ----------------------------------------------------------- */
+
+/* NULL: it is within its time.  *at: when that begins, or was over. */
+static const char *fault_of_time(const struct lh_certificate *c, int64_t now,
+                                 int64_t *at)
+{
+    *at = now < c->not_before ? c->not_before : c->not_after;
+    if (now < c->not_before)
+        return "it is not valid before";
+    return now > c->not_after ? "it has expired at" : NULL;
+}
+
+/* Of a chain the leaf counts: further certificates may be there for clients of
+ * another age. */
+static void tell_time(const struct pair *pair, int64_t now,
+                      const struct lh_log *log)
+{
+    char at[LH_CLOCK_ISO_BYTES], clock[LH_CLOCK_ISO_BYTES];
+    const struct lh_chain_link *leaf = &pair->keys.chain[0];
+    const char *file = pair->chain_file, *fault;
+    struct lh_certificate certificate;
+    int64_t then;
+
+    if (!lh_certificate_read(leaf->data, leaf->data_len, &certificate) ||
+        !(fault = fault_of_time(&certificate, now, &then)))
+        return;
+    lh_clock_iso_date(then, at);
+    lh_clock_iso_date(now, clock);
+    lh_log(log, LHTTPD_LOG_WARNING, NULL,
+           "certificate %s%s%s: %s %s, by the clock it is %s: clients will "
+           "refuse it",
+           file ? "'" : "in ", file ? file : "memory", file ? "'" : "", fault,
+           at, clock);
+}
+
+void lh_creds_tell_time(const struct lh_creds *creds, const struct lh_log *log)
+{
+    int64_t now = lh_clock_unix_s();
+
+    for (size_t i = 0; i < creds->n; i++)
+        tell_time(creds->pairs[i], now, log);
 }
 
 /* --- files again ---------------------------------------------------------- */

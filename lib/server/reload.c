@@ -137,6 +137,7 @@ int lh_server_reload(struct lhttpd_server_t *s, struct lh_err *err)
     }
     describe_reload(&done, r);
     lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL, "%s", done.text);
+    lh_creds_tell_time(s->creds, &s->log);
     tell_outcome(s, done.text);
     return 0;
 }

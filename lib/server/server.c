@@ -176,6 +176,7 @@ static void warn_of_no_mapping(const struct lhttpd_server_t *s)
 static void look_ahead(const struct lhttpd_server_t *s)
 {
     lh_creds_look(s->creds, &s->log);
+    lh_creds_tell_time(s->creds, &s->log);
     lh_logs_look(s);
     lh_unused_tell(s);
 }

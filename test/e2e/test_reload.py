@@ -12,6 +12,7 @@ import time
 
 import harness
 from harness import Server, need, wait_until
+from test_client_certs import Authority
 
 DONE = "reloaded: scripts and certificates"
 FAILED = "reload: nothing has changed: "
@@ -296,6 +297,29 @@ class Certificates(Reload):
             self.reload(s, FAILED + "certificate.*c.pem.*no such file")
             self.assertEqual(self.name(s), "one.example.org")
             self.assertEqual(self.get(s).text, "one")
+
+    def test_of_another_time(self):
+        """It is used, and said: at the start, by -t and at each reload."""
+        ca = Authority("clock")
+        said = r"warning: certificate '\S+/c.pem': "
+        for name, begin, end, words in (
+                ("old", -9, -2, "it has expired at "),
+                ("early", 2, 9, "it is not valid before ")):
+            with self.subTest(name=name):
+                self.install("ec", "one.example.org")
+                with self.server() as s:
+                    self.reload(s)
+                    self.assertEqual(self.count(s, said), 0)
+                    pair = ca.client(name, begin=begin, end=end)
+                    shutil.copy(pair[0], self.path("c.pem"))
+                    shutil.copy(pair[1], self.path("k.pem"))
+                    self.reload(s)
+                    s.wait_for_log(said + words + r"\d{4}-\d\d-\d\dT\S+Z, ")
+                    self.assertEqual(self.name(s), name)
+                done = harness.lhttpd("-t", *self.options(), "-l", "/",
+                                      self.script("one"))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stderr, said + words)
 
     def test_a_key_that_only_root_may_read(self):
         harness.need_root()
