@@ -25,7 +25,9 @@ static void check_state(const struct lh_conn *c)
     if (c->hung_up)
         assert(c->fin != LH_NOT_SEEN);
     if (c->blocked)
-        assert(!c->tail && c->send_deadline != LH_NEVER);
+        assert(c->send_deadline != LH_NEVER);
+    if (c->tail && c->state == LH_CONN_OPEN)
+        assert(c->send_deadline != LH_NEVER);
 }
 
 /* Nothing of it waits for an event that does not come. */

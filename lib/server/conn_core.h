@@ -180,10 +180,12 @@ static inline void lh_conn_queue_dirty(struct lh_conn *c)
         lh_list_append(c->bulk ? &w->bulk : &w->dirty, &c->dirty);
 }
 
+/* One that is blocked is looked at all the same. */
 static inline void lh_conn_end_tail(struct lh_conn *c)
 {
     c->tail = false;
-    c->send_deadline = LH_NEVER;
+    if (!c->blocked)
+        c->send_deadline = LH_NEVER;
 }
 
 #endif

@@ -35,10 +35,11 @@ void lh_conn_block(struct lh_conn *c)
     look_at_client_later(c);
 }
 
+/* What was put off meanwhile is due. */
 void lh_conn_unblock(struct lh_conn *c)
 {
     c->blocked = false;
-    c->send_deadline = LH_NEVER;
+    lh_conn_end_tail(c);
     lh_conn_queue_dirty(c);
 }
 
@@ -91,7 +92,7 @@ static bool client_takes_tail(struct lh_conn *c)
 {
     if (lh_sock_untaken(c->fd) == 0)
         return false;
-    if (!c->tail)
+    if (!c->tail && !c->blocked)
         begin_to_look(c);
     c->tail = client_takes(c);
     return c->tail;
@@ -174,6 +175,8 @@ static void conn_is_due(struct lh_conn *c)
         look_whether_it_takes(c);
     else if (c->state == LH_CONN_OPEN && now >= c->protocol->deadline(c->p))
         protocol_is_due(c);
+    else if (c->tail && now >= c->send_deadline)
+        lh_conn_end_tail(c); /* what was due has become due later */
 }
 
 void lh_conn_on_time(struct lh_timer *timer)

@@ -382,6 +382,68 @@ static void who_takes_nothing_is_cut(void **state)
     }
 }
 
+/* Takes a little now and then, for five seconds, while the socket is full all
+ * the time. */
+static const struct lh_conn *take_slowly(struct client c)
+{
+    const struct lh_conn *conn = LH_OF(t.worker.busy.next, struct lh_conn, all);
+
+    for (int k = 0; k < 5; k++) {
+        take_a_little(c);
+        for (int j = 0; j < 4; j++)
+            wait_ms(SEND_TIMEOUT_MS / 4);
+        assert_int_equal(t.worker.conns_n, 1);
+        assert_true(conn->blocked);
+    }
+    return conn;
+}
+
+/* How long a client may take for a head, or be idle. */
+static void set_patience(uint64_t ms)
+{
+    static lhttpd_limits_t limits;
+
+    limits = *t.worker.ctx.limits;
+    limits.header_timeout_ms = limits.idle_timeout_ms = ms;
+    t.worker.ctx.limits = &limits;
+}
+
+/* What its protocol ends meanwhile does not end the look at what it takes. */
+static void who_takes_nothing_is_cut_whatever_is_due(void **state)
+{
+    (void)state;
+    set_patience(3000);
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = accept_from(pairs[i], 1 << 17);
+        ask_until_blocked(c);
+        assert_int_equal(write(c.fd, GET, 5), 5);
+        turn();
+        const struct lh_conn *conn = take_slowly(c);
+        assert_true(lh_conn_status(conn) & LH_PROTO_CLOSE);
+        wait_until_cut(c);
+        close(c.fd);
+    }
+}
+
+/* One that is slow with its last answer for longer than it may be idle has
+ * nothing to fear, and may be idle as long as others afterwards. */
+static void who_was_slow_may_be_idle_for_as_long(void **state)
+{
+    (void)state;
+    set_patience(3000);
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = accept_from(pairs[i], 1 << 17);
+        int n = ask_until_blocked(c);
+        assert_true(lh_conn_status(take_slowly(c)) & LH_PROTO_IDLE);
+        take_answers(c, n);
+        wait_until_taken(c);
+        assert_int_equal(t.worker.conns_n, 1);
+        wait_ms(3000);
+        assert_int_equal(t.worker.conns_n, 0);
+        close(c.fd);
+    }
+}
+
 /* One that has not spoken is told from one that was idle after an answer, which
  * is as it should be. */
 static void who_says_nothing_is_logged(void **state)
@@ -436,6 +498,24 @@ static void who_takes_the_end_of_an_answer_is_not_idle(void **state)
         wait_until_taken(c);
         wait_ms(t.worker.ctx.limits->idle_timeout_ms);
         assert_int_equal(t.worker.conns_n, 0);
+        close(c.fd);
+    }
+}
+
+/* What was due may be due later before the client is looked at again: then the
+ * look has nothing to say, and the worker is not woken for it any more. */
+static void a_look_at_what_is_not_due_is_the_last(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client c = with_a_tail(pairs[i]);
+        wait_ms(SEND_TIMEOUT_MS / 4 - 1);
+        lh_conns_drain(&t.worker);
+        wait_ms(1);
+        assert_int_equal(t.worker.conns_n, 1);
+        assert_true(
+            lh_timers_wait_ms(&t.worker.ctx.timers, t.worker.ctx.now_ms) > 0);
+        wait_until_cut(c);
         close(c.fd);
     }
 }
@@ -658,8 +738,11 @@ int main(void)
         TEST(a_request_that_has_come_is_served),
         TEST(who_takes_octets_is_not_cut),
         TEST(who_takes_nothing_is_cut),
+        TEST(who_takes_nothing_is_cut_whatever_is_due),
+        TEST(who_was_slow_may_be_idle_for_as_long),
         TEST(who_says_nothing_is_logged),
         TEST(who_takes_the_end_of_an_answer_is_not_idle),
+        TEST(a_look_at_what_is_not_due_is_the_last),
         TEST(who_does_not_take_the_end_of_an_answer_is_cut),
         TEST(what_came_in_time_counts),
         TEST(what_came_in_time_counts_before_its_event),
