@@ -40,7 +40,8 @@ static enum lh_h1_line_result add_to_line(struct lh_h1_line *line,
 /* Only CRLF ends a line.  A bare LF or CR is refused (RFC 9112, 2.2), for
  * others take it for an end.  Control characters are looked for up to the
  * limit only, so that what is over it is too long, and not malformed, in
- * whatever pieces it came. */
+ * whatever pieces it came.  The limit may have become less than what has come.
+ */
 enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
                                        struct lh_arena *arena, uint64_t max,
                                        const uint8_t *p, size_t n, size_t *used)
@@ -55,7 +56,7 @@ enum lh_h1_line_result lh_h1_line_feed(struct lh_h1_line *line,
     const uint8_t *lf = memchr(p, '\n', n);
     size_t before = lf ? (size_t)(lf - p) : n;
     bool cr = before && p[before - 1] == '\r';
-    size_t text = before - cr, room = (size_t)(max - line->n);
+    size_t text = before - cr, room = lh_to_size(lh_limit_left(max, line->n));
 
     if (lh_has_control(p, lh_min(text, room)))
         return LH_H1_LINE_BAD;

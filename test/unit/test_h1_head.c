@@ -231,6 +231,47 @@ static void test_scheme_and_no_limits(void **state)
     test_context_deinit(&t);
 }
 
+/* Feeds one octet for `n` times; what the last one came to. */
+static unsigned feed_octets(struct lh_h1_head *head, struct lh_exchange *ex,
+                            char octet, size_t n)
+{
+    unsigned r = LH_H1_HEAD_MORE;
+    size_t used;
+
+    for (size_t i = 0; i < n && r == LH_H1_HEAD_MORE; i++)
+        r = lh_h1_head_feed(head, ex, (const uint8_t *)&octet, 1, &used);
+    return r;
+}
+
+/* A limit that is lowered in the middle of a line holds for the rest of it. */
+static void test_lowered_limits(void **state)
+{
+    static const char begin[] = "GET /", field[] = " HTTP/1.1\r\na: ";
+    struct test_context t;
+    struct lh_h1_head head;
+    size_t used;
+
+    (void)state;
+    for (int fields = 0; fields < 2; fields++) {
+        test_context_init(&t);
+        struct lh_exchange *ex = lh_exchange_new(&t.ctx, t.peer);
+        lh_h1_head_init(&head, true);
+        assert_int_equal(lh_h1_head_feed(&head, ex, (const uint8_t *)begin,
+                                         sizeof(begin) - 1, &used),
+                         LH_H1_HEAD_MORE);
+        if (fields)
+            assert_int_equal(lh_h1_head_feed(&head, ex, (const uint8_t *)field,
+                                             sizeof(field) - 1, &used),
+                             LH_H1_HEAD_MORE);
+        assert_int_equal(feed_octets(&head, ex, 'a', 1000), LH_H1_HEAD_MORE);
+        t.limits.request_line_bytes = t.limits.header_bytes = 500;
+        assert_int_equal(feed_octets(&head, ex, 'a', 1000), fields ? 431 : 414);
+        lh_exchange_let_go_handler(ex);
+        lh_exchange_let_go_protocol(ex);
+        test_context_deinit(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_field_lines),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_scheme_and_no_limits),
+        cmocka_unit_test(test_lowered_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
