@@ -72,7 +72,7 @@ static void begin_discarding(struct lh_h2 *c, struct lh_h2_stream *s)
 
 /* What follows from the stream's state and its exchange's.  A closed stream
  * is freed once its handler has ended and has been told that the response has
- * left, where it was whole. */
+ * left, where it was whole; until then the handler may read what has come. */
 static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
 {
     if (handler_has_ended(s))
@@ -81,6 +81,8 @@ static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
         bool told = !s->whole || !lh_list_linked(&s->turn);
         if (handler_has_ended(s) && (told || c->life == LH_H2_ENDED))
             free_stream(c, s);
+        else
+            lh_h2_flow_read(c, s);
         return;
     }
     if (handler_has_ended(s) && has_body(s->ex))

@@ -791,12 +791,13 @@ void lh_exchange_want_body(struct lh_exchange *ex, bool wanted)
     tell_protocol(ex);
 }
 
-/* The protocol gives the client's window back, so it wants to know. */
+/* The protocol gives the client's window back, so it wants to know: also once
+ * all of the body has come, for what waits of it holds other bodies back. */
 size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
 {
     size_t taken = lh_buf_take(&ex->body, out, n);
 
-    if (taken && ex->body_state == LH_BODY_OPEN)
+    if (taken)
         tell_protocol(ex);
     return taken;
 }
@@ -804,7 +805,7 @@ size_t lh_exchange_read(struct lh_exchange *ex, void *out, size_t n)
 void lh_exchange_body_drop(struct lh_exchange *ex, size_t n)
 {
     lh_buf_drop(&ex->body, n);
-    if (n && ex->body_state == LH_BODY_OPEN)
+    if (n)
         tell_protocol(ex);
 }
 

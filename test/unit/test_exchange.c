@@ -690,7 +690,7 @@ static void test_body(void **state)
     assert_true(lh_exchange_body(f.ex, data, 1));
     f.l.has_output = false;
     assert_int_equal(lh_exchange_read(f.ex, out, sizeof(out)), 65500);
-    assert_false(f.l.has_output); /* no room is wanted any more */
+    assert_true(f.l.has_output); /* it may be room for other bodies */
     assert_int_equal(lh_exchange_read(f.ex, out, sizeof(out)), 0);
     end(&f);
 }

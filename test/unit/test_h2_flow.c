@@ -596,7 +596,51 @@ static void send_bodies(struct test_h2 *h)
                      id, id, id, id, id);
 }
 
-/* A body that has come whole counts until it is read ... */
+/* A body that has come whole counts until it is read, not until its handler
+ * ends, which may wait for something else for long ... */
+static void test_whole_bodies_are_read(void **state)
+{
+    static uint8_t sink[65000];
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    holds = true;
+    send_bodies(&h);
+    assert_int_equal(update_of(&h, 0), 0);
+    for (unsigned i = 0; i < 4; i++)
+        lh_exchange_read(h.d.tasks[i].ex, sink, sizeof(sink));
+    test_h2_run(&h);
+    assert_int_equal(update_of(&h, 0), 4 * 65000);
+    test_h2_deinit(&h);
+}
+
+/* ... also where the stream is closed already, since its answer has left. */
+static void test_bodies_of_closed_streams_are_read(void **state)
+{
+    static uint8_t sink[65000];
+    struct test_h2 h;
+
+    (void)state;
+    begin(&h, 5, false, false);
+    holds = true;
+    send_bodies(&h);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(
+            lh_exchange_start(h.d.tasks[i].ex, 200, &(struct lh_fields){0}), 0);
+        lh_exchange_end(h.d.tasks[i].ex);
+    }
+    test_h2_run(&h);
+    assert_int_equal(test_h2_count(&h, "HEADERS"), 4);
+    assert_int_equal(update_of(&h, 0), 0);
+    for (unsigned i = 0; i < 4; i++)
+        lh_exchange_read(h.d.tasks[i].ex, sink, sizeof(sink));
+    test_h2_run(&h);
+    assert_int_equal(update_of(&h, 0), 4 * 65000);
+    test_h2_deinit(&h);
+}
+
+/* ... or until its handler ends ... */
 static void test_whole_bodies(void **state)
 {
     static uint8_t sink[65000];
@@ -676,6 +720,8 @@ int main(void)
         cmocka_unit_test(test_window_grows),
         cmocka_unit_test(test_dropped_octets_come_back),
         cmocka_unit_test(test_unread_bodies),
+        cmocka_unit_test(test_whole_bodies_are_read),
+        cmocka_unit_test(test_bodies_of_closed_streams_are_read),
         cmocka_unit_test(test_whole_bodies),
         cmocka_unit_test(test_bodies_of_ended_handlers),
         cmocka_unit_test(test_parallel_uploads),
