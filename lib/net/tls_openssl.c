@@ -42,6 +42,7 @@
 #define OVERHEAD_BYTES 4096
 
 #define ASKS_FOR_KEYS "the client asks for new keys, as kernel_tls cannot have"
+#define STOPPED       "the client stopped in the middle of a TLS message"
 
 /* RFC 8446, 4.6.3: where a KeyUpdate message says what it asks for. */
 #define KEY_UPDATE_BYTES 5
@@ -483,12 +484,22 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     return tls->output;
 }
 
+/* There is room for all of it.  But where a message of the client's has come in
+ * part (a KeyUpdate, RFC 8446, 5.1) OpenSSL writes nothing before the rest. */
 static void tls_ack(struct lh_transport *t, size_t n)
 {
     struct tls *tls = tls_of(t);
+    int written;
 
+    if (n == 0)
+        return;
     lh_early_count(&tls->core.written, n);
-    if (n && SSL_write(ssl_at_work(tls), tls->output, (int)n) != (int)n)
+    written = SSL_write(ssl_at_work(tls), tls->output, (int)n);
+    if (written == (int)n)
+        return;
+    if (SSL_get_error(tls->ssl, written) == SSL_ERROR_WANT_READ)
+        lh_tls_lose(&tls->core, STOPPED);
+    else
         tls_lose_openssl(tls);
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/kdf.h>
 
 #define DATA TEST_DATA "/tls/"
 
@@ -538,6 +539,86 @@ static void changes_keys_when_asked(void **state)
     hang_up();
 }
 
+/* The client's first secret for application data, of a suite with SHA-256. */
+static uint8_t secret[32];
+
+static void keep_secret(const SSL *ssl, const char *line)
+{
+    static const char label[] = "CLIENT_TRAFFIC_SECRET_0 ";
+    const char *hex = strrchr(line, ' ') + 1;
+
+    (void)ssl;
+    if (strncmp(line, label, sizeof(label) - 1) != 0)
+        return;
+    for (size_t i = 0; i < sizeof(secret); i++) {
+        unsigned octet;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &octet), 1);
+        secret[i] = (uint8_t)octet;
+    }
+}
+
+/* HKDF-Expand-Label of the secret, without a context (RFC 8446, 7.1). */
+static void expand(const char *label, uint8_t *out, size_t n)
+{
+    uint8_t info[64] = {0, (uint8_t)n, (uint8_t)(6 + strlen(label))};
+    size_t info_n = 3 + 6 + strlen(label) + 1;
+    EVP_PKEY_CTX *hkdf = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, NULL);
+
+    memcpy(info + 3, "tls13 ", 6);
+    memcpy(info + 9, label, strlen(label));
+    assert_int_equal(EVP_PKEY_derive_init(hkdf), 1);
+    EVP_PKEY_CTX_set_hkdf_mode(hkdf, EVP_PKEY_HKDEF_MODE_EXPAND_ONLY);
+    EVP_PKEY_CTX_set_hkdf_md(hkdf, EVP_sha256());
+    EVP_PKEY_CTX_set1_hkdf_key(hkdf, secret, sizeof(secret));
+    EVP_PKEY_CTX_add1_hkdf_info(hkdf, info, (int)info_n);
+    assert_int_equal(EVP_PKEY_derive(hkdf, out, &n), 1);
+    EVP_PKEY_CTX_free(hkdf);
+}
+
+/* The client's first record of application keys: the head of a KeyUpdate
+ * message, whose end does not come.  OpenSSL's client does not make such
+ * records. */
+static void say_half_a_message(void)
+{
+    static const uint8_t plain[] = {24, 0, 0, 1, 22};
+    uint8_t key[16], iv[12], record[5 + sizeof(plain) + 16] = {23, 3, 3, 0, 21};
+    EVP_CIPHER_CTX *gcm = EVP_CIPHER_CTX_new();
+    int n;
+
+    expand("key", key, sizeof(key));
+    expand("iv", iv, sizeof(iv));
+    assert_int_equal(EVP_EncryptInit(gcm, EVP_aes_128_gcm(), key, iv), 1);
+    EVP_EncryptUpdate(gcm, NULL, &n, record, 5);
+    EVP_EncryptUpdate(gcm, record + 5, &n, plain, sizeof(plain));
+    EVP_EncryptFinal(gcm, record + 5 + n, &n);
+    EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_GCM_GET_TAG, 16,
+                        record + 5 + sizeof(plain));
+    EVP_CIPHER_CTX_free(gcm);
+    assert_int_equal(write(client_fd, record, sizeof(record)), sizeof(record));
+}
+
+/* OpenSSL writes nothing before it has the rest of a message, and who sends a
+ * part of one and waits for an answer waits in vain. */
+static void loses_who_stops_in_a_message(void **state)
+{
+    size_t room;
+
+    (void)state;
+    SSL_CTX_set_keylog_callback(client_ctx, keep_secret);
+    connect_client(TLS1_3_VERSION, NULL);
+    SSL_set_ciphersuites(client, "TLS_AES_128_GCM_SHA256");
+    assert_true(shake());
+    say_half_a_message();
+    assert_int_equal(step(), LH_NET_AGAIN);
+    uint8_t *p = server->ops->buf(server, &room);
+    assert_non_null(p);
+    memcpy(p, "answer", 6);
+    server->ops->ack(server, 6);
+    assert_int_equal(server->ops->send(server), LH_NET_LOST);
+    says("the client stopped in the middle of a TLS message");
+    hang_up();
+}
+
 /* A client that asks for answers without end and does not read them. */
 static void loses_who_does_not_read_answers(void **state)
 {
@@ -804,6 +885,7 @@ int main(void)
         cmocka_unit_test(a_session_is_of_its_authorities),
         WITH_SERVER(answers_behind_a_goodbye),
         WITH_SERVER(changes_keys_when_asked),
+        WITH_SERVER(loses_who_stops_in_a_message),
         WITH_SERVER(loses_who_does_not_read_answers),
         WITH_SERVER(is_not_misled_by_errors_of_others),
         WITH_SERVER(holds_nothing_at_rest),
