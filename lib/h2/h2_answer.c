@@ -139,11 +139,14 @@ static struct lh_str status_text(struct lh_arena *a, unsigned status)
     return status == 200 ? LH_STR("200") : decimal(a, status);
 }
 
-/* Known if the handler said so, or has given all of it. */
+/* Known if the handler said so, or has given all of it.  A tunnel has none (RFC
+ * 9110, 9.3.6). */
 static uint64_t length_of(const struct lh_exchange *ex)
 {
     const struct lh_response *r = &ex->response;
 
+    if (ex->upgraded)
+        return LH_LENGTH_UNKNOWN;
     if (r->content_length != LH_LENGTH_UNKNOWN)
         return r->status == 204 ? LH_LENGTH_UNKNOWN : r->content_length;
     if (!lh_exchange_complete(ex) || r->status == 204 || r->status == 304 ||

@@ -709,6 +709,14 @@ void lh_exchange_blame_body(struct lh_exchange *ex, unsigned status)
     ex->blamed = true;
 }
 
+/* What an end without an answer is.  A 200 would say that a tunnel is there. */
+static unsigned silent_status(const struct lh_exchange *ex)
+{
+    unsigned status = blame(ex, 200);
+
+    return status == 200 && ex->request.extended_connect ? 501 : status;
+}
+
 /* A body that is shorter than its handler has declared cannot be sent as if
  * it were whole. */
 void lh_exchange_end(struct lh_exchange *ex)
@@ -717,8 +725,8 @@ void lh_exchange_end(struct lh_exchange *ex)
 
     if (r->state >= LH_RESPONSE_ENDED)
         return;
-    if (r->state == LH_RESPONSE_NONE && blame(ex, 200) != 200) {
-        lh_exchange_fail(ex, blame(ex, 200));
+    if (r->state == LH_RESPONSE_NONE && silent_status(ex) != 200) {
+        lh_exchange_fail(ex, silent_status(ex));
         return;
     }
     if (r->state == LH_RESPONSE_NONE) {

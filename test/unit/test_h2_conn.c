@@ -75,6 +75,24 @@ static void tunnel(struct lh_exchange *ex)
     test_done(ex);
 }
 
+/* "/short": a tunnel that our side ends at once. */
+static void close_tunnel(struct lh_exchange *ex)
+{
+    struct lh_fields none = {.n = 0};
+
+    assert_int_equal(lh_exchange_upgrade(ex, &none), 0);
+    assert_int_equal(lh_exchange_write(ex, "bye", 3), 0);
+    lh_exchange_end(ex);
+    test_done(ex);
+}
+
+/* "/nothing". */
+static void end_without_answer(struct lh_exchange *ex)
+{
+    lh_exchange_end(ex);
+    test_done(ex);
+}
+
 /* "/hold": nothing, until the client is gone. */
 static void handler(struct test_driver *d, struct lh_exchange *ex)
 {
@@ -85,8 +103,12 @@ static void handler(struct test_driver *d, struct lh_exchange *ex)
         echo(ex);
     else if (path_is(ex, "/tunnel"))
         tunnel(ex);
+    else if (path_is(ex, "/short"))
+        close_tunnel(ex);
     else if (path_is(ex, "/fields"))
         show(ex);
+    else if (path_is(ex, "/nothing"))
+        end_without_answer(ex);
     else if (!path_is(ex, "/hold"))
         test_answer(ex, 200, "hello");
 }
@@ -446,6 +468,10 @@ static const struct test_case messages[] = {
      "HEADERS 1 end :status=409"},
     {"extended CONNECT answered by a page", "HEADERS h 1 " EXTENDED("/"),
      "HEADERS 1 :status=501"},
+    {"extended CONNECT without an answer", "HEADERS h 1 " EXTENDED("/nothing"),
+     "HEADERS 1 :status=501"},
+    {"another request without an answer", "HEADERS eh 1 GET/nothing",
+     "HEADERS 1 end :status=200"},
     {"extended CONNECT without a path",
      "HEADERS h 1 {:method: CONNECT}{:protocol: websocket}{:scheme: http}"
      "{:authority: a}",
@@ -527,6 +553,22 @@ static void test_get(void **state)
         assert_true(test_h2_got(&h, "HEADERS 3 end :status=200"));
         test_h2_deinit(&h);
     }
+}
+
+/* What a tunnel gives has no length that is said (RFC 9110, 9.3.6), also where
+ * all of it is known before the head leaves. */
+static void test_short_tunnel(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    test_h2_init(&h, handler, 0);
+    test_h2_hello(&h);
+    test_h2_say(&h, "HEADERS h 1 " EXTENDED("/short"));
+    assert_true(test_h2_got(&h, "HEADERS 1 :status=200"));
+    assert_true(test_h2_got(&h, "DATA 1 end 'bye'"));
+    assert_null(strstr(h.log, "content-length"));
+    test_h2_deinit(&h);
 }
 
 static void test_preface(void **state)
@@ -706,6 +748,7 @@ int main(void)
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_short_tunnel),
         cmocka_unit_test(test_get),
         cmocka_unit_test(test_preface),
         cmocka_unit_test(test_after_our_reset),
