@@ -356,7 +356,7 @@ static void h1_eof(void *v)
     switch (c->state) {
     case LH_H1_ANSWER:
         /* The request is whole: its answer is finished (RFC 9112, 9.5). */
-        c->last = true;
+        c->last = c->eof = true;
         if (!c->fin)
             h1_fin(c);
         return;

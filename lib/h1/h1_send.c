@@ -105,11 +105,13 @@ static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
 }
 
 /* What follows the head is no HTTP.  A client waits for it before it sends
- * anything else. */
+ * anything else, or has shut its side already. */
 static void begin_tunnel(struct lh_h1 *c)
 {
     c->last = true;
     lh_h1_set_state(c, LH_H1_TUNNEL);
+    if (c->eof)
+        lh_exchange_body_end(c->ex, LH_BODY_ENDED);
 }
 
 /* From here on the response cannot be replaced by an error any more: what

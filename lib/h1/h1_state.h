@@ -46,6 +46,7 @@ struct lh_h1 {
     enum lh_h1_state state;
     bool last;             /* no further request after this one */
     bool fin;              /* the client sends no more than is on its way */
+    bool eof;              /* ANSWER: ... and nothing is on its way any more */
     bool linger;           /* CLOSING: the client may still be sending */
     bool expects_continue; /* the client waits for 100 Continue */
     bool is_chunked;       /* the response is */

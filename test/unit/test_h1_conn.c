@@ -876,6 +876,32 @@ static void test_a_tunnel(void **state)
     end(&f);
 }
 
+/* A client that shuts its side before the tunnel is there has ended that side
+ * of it, and its handler does not wait for octets. */
+static void test_a_tunnel_that_had_ended(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, GET);
+    test_driver_eof(&f.d);
+    struct lh_exchange *ex = only_exchange(&f.d);
+    struct lh_fields fields = test_fields(ex, NULL);
+    assert_int_equal(lh_exchange_upgrade(ex, &fields), 0);
+    test_driver_run(&f.d);
+    assert_non_null(strstr(f.d.out, HEAD_END));
+    assert_int_equal(ex->body_state, LH_BODY_ENDED);
+    assert_false(ex->gone);
+    lh_exchange_write(ex, "bye", 3);
+    lh_exchange_end(ex);
+    test_done(ex);
+    test_driver_run(&f.d);
+    assert_non_null(strstr(f.d.out, HEAD_END "bye"));
+    expect_status(&f, LINGERS);
+    end(&f);
+}
+
 /* What comes after the handler has ended is dropped. */
 static void test_a_tunnel_that_we_end(void **state)
 {
@@ -1603,6 +1629,7 @@ int main(void)
         cmocka_unit_test(test_unread_body_after_streaming),
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_a_tunnel),
+        cmocka_unit_test(test_a_tunnel_that_had_ended),
         cmocka_unit_test(test_a_tunnel_that_we_end),
         cmocka_unit_test(test_no_tunnel),
         cmocka_unit_test(test_body_too_large),
