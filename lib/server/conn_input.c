@@ -39,15 +39,20 @@ static void hear_client(struct lh_conn *c)
 }
 
 /* At most one chunk, and only when the last one was used up: the client is held
- * back by its socket's buffer, not by ours. */
+ * back by its socket's buffer, not by ours.  Who closes without a word has not
+ * been heard: it has only looked whether the port is open. */
 static void receive_input(struct lh_conn *c)
 {
+    bool heard = c->heard;
+
     c->readable = false;
     if (lh_conn_has_input(c))
         return;
     hear_client(c);
     enum lh_net outcome = c->transport->ops->receive(c->transport);
     lh_worker_look(c->worker);
+    if (outcome == LH_NET_EOF)
+        c->heard = heard;
     if (lh_conn_has_read(c, outcome))
         return;
     lh_conn_fail(c);
