@@ -107,19 +107,29 @@ static struct lh_str make_etag(struct lh_serving *s, int64_t now_s)
     return keep(s, text, (size_t)(at - text));
 }
 
+/* What is said of the file whatever the status: caches keep pages of errors,
+ * too. */
+static void add_told(struct head *h)
+{
+    const struct lh_files_options *options = h->s->options;
+
+    add_if(h, LH_STR("cache-control"), options->cache_control);
+    if (h->s->coding != LH_CODING_IDENTITY)
+        add(h, LH_STR("vary"), LH_STR("accept-encoding"));
+    for (unsigned i = 0; i < options->fields.n; i++)
+        add(h, options->fields.v[i].name, options->fields.v[i].value);
+}
+
 /* What 200, 206 and 304 say alike.  A time in the future is not sent: to
  * clients it would be now (RFC 9110, 8.8.2.1). */
 static void add_common(struct head *h, const struct lh_validators *v)
 {
-    const struct lh_serving *s = h->s;
     char date[30];
 
     lh_clock_imf_date(v->modified_s, date);
     add(h, LH_STR("last-modified"), keep(h->s, date, 29));
     add(h, LH_STR("etag"), v->etag);
-    add_if(h, LH_STR("cache-control"), s->options->cache_control);
-    if (s->coding != LH_CODING_IDENTITY)
-        add(h, LH_STR("vary"), LH_STR("accept-encoding"));
+    add_told(h);
 }
 
 /* --- what is sent --------------------------------------------------------- */
@@ -206,7 +216,8 @@ static void begin_body(struct head *h, const struct lh_ranges *ranges)
     if (s->coding != LH_CODING_IDENTITY)
         add(h, LH_STR("content-encoding"), lh_coding_name(s->coding));
     add_if(h, LH_STR("content-disposition"), s->options->disposition);
-    add(h, LH_STR("accept-ranges"), LH_STR("bytes"));
+    if (!s->options->status)
+        add(h, LH_STR("accept-ranges"), LH_STR("bytes"));
     s->state = LH_SERVING_BODY;
     start(h, s->options->status ? s->options->status : ranges->n ? 206 : 200);
 }
@@ -282,6 +293,7 @@ void lh_answer_begin(struct lh_serving *s)
                                   (struct lh_str){s->path, s->path_n});
     if (s->options->status) {
         ranges.n = 0;
+        add_told(&h);
         begin_body(&h, &ranges);
         return;
     }

@@ -21,6 +21,7 @@ struct lh_files_options {
     unsigned status;    /* of the file, without conditions and ranges; 0: 200 */
     struct lh_str type; /* instead of the name's */
     struct lh_str disposition; /* content-disposition */
+    struct lh_fields fields;   /* more of them, beside the file */
     /* Answers where nothing is found, and takes over the exchange's handler
      * side; false: it does not.  NULL: nobody does. */
     bool (*not_found)(struct lh_exchange *ex);

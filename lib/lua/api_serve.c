@@ -136,6 +136,95 @@ static void take_index(const struct wanted *w)
         lh_api_error(w->L, "%s: the option 'index' has a slash", function);
 }
 
+/* --- further fields ------------------------------------------------------- */
+
+/* What the answer says itself: some have an option of their own, and framing is
+ * the server's. */
+static const struct lh_str own_fields[] = {
+    LH_STR("accept-ranges"),       LH_STR("cache-control"),
+    LH_STR("content-disposition"), LH_STR("content-encoding"),
+    LH_STR("content-length"),      LH_STR("content-range"),
+    LH_STR("content-type"),        LH_STR("etag"),
+    LH_STR("last-modified"),       LH_STR("transfer-encoding"),
+};
+
+static bool is_own_field(struct lh_str name)
+{
+    for (size_t i = 0; i < sizeof(own_fields) / sizeof(own_fields[0]); i++)
+        if (lh_str_equal_nocase(name, own_fields[i]))
+            return true;
+    return false;
+}
+
+static struct lh_str keep_further(const struct wanted *w, struct lh_str s)
+{
+    struct lh_str copied = lh_arena_copy(w->arena, s.p, s.n);
+
+    if (!copied.p)
+        lacks_memory(w);
+    return copied;
+}
+
+static struct lh_str take_further_name(const struct wanted *w, int index)
+{
+    struct lh_str name = {NULL, 0};
+
+    if (lua_type(w->L, index) != LUA_TSTRING)
+        lh_api_error(w->L, "%s: in the option 'fields' a name is a %s",
+                     function, luaL_typename(w->L, index));
+    name.p = lua_tolstring(w->L, index, &name.n);
+    if (!lh_field_name_valid(name))
+        lh_api_error(w->L, "%s: '%s' is no field name", function, name.p);
+    if (is_own_field(name))
+        lh_api_error(w->L, "%s: the field '%s' is the answer's own", function,
+                     name.p);
+    return keep_further(w, name);
+}
+
+/* The value at the top. */
+static void add_further(const struct wanted *w, struct lh_str name)
+{
+    struct lh_str value = {NULL, 0};
+
+    value.p = lh_api_text(w->L, -1, &value.n);
+    if (!value.p)
+        lh_api_error(w->L, "%s: a value of the option 'fields' is a %s",
+                     function, luaL_typename(w->L, -1));
+    value = lh_str_trim(value);
+    if (!lh_field_value_valid(value))
+        lh_api_error(w->L,
+                     "%s: a value of the option 'fields' has a control "
+                     "character",
+                     function);
+    if (!lh_fields_add(&w->options->fields, w->arena, name,
+                       keep_further(w, value)))
+        lacks_memory(w);
+}
+
+/* The table at the top; a value is one, or an array of them. */
+static void take_fields(const struct wanted *w)
+{
+    lua_State *L = w->L;
+
+    if (!lua_istable(L, -1))
+        wrong_type(w, "fields", "table");
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        struct lh_str name = take_further_name(w, -2);
+        int n = lua_istable(L, -1) ? (int)lh_lua_len(L, -1) : 0;
+        if (!lua_istable(L, -1))
+            add_further(w, name);
+        for (int i = 1; i <= n; i++) {
+            lua_rawgeti(L, -1, i);
+            add_further(w, name);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+/* --- all of them ---------------------------------------------------------- */
+
 /* The option whose name is at -2 and whose value is at -1. */
 static void take_option(const struct wanted *w)
 {
@@ -157,6 +246,8 @@ static void take_option(const struct wanted *w)
         options->listing = take_switch(w, name);
     else if (strcmp(name, "compressed") == 0)
         options->compressed = take_switch(w, name);
+    else if (strcmp(name, "fields") == 0)
+        take_fields(w);
     else if (strcmp(name, "status") == 0)
         take_status(w);
     else

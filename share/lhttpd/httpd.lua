@@ -161,6 +161,7 @@ function httpd.sendfile(file, offset, length, timeout) end
 ---@field cache_control? string
 ---@field download? string|boolean a file name for the client to store it as
 ---@field compressed? boolean false: leave `.br` and `.gz` beside it alone
+---@field fields? table<string, string|number|(string|number)[]> further fields
 ---@field status? integer for pages of errors
 
 ---Answers the request with a file: type, entity tag, conditions and ranges. Returns

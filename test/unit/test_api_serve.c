@@ -50,6 +50,13 @@ static const char source[] =
     "  compressed = false, index = false})\n"
     "serve('list', '', {root = DIR, index = false, listing = true})\n"
     "serve('status', 'a.txt', {root = DIR, status = 503})\n"
+    "fill('page.html', 'a page')\n"
+    "fill('page.html.gz', 'zipped')\n"
+    "serve('page', 'page.html', {root = DIR, status = 404,\n"
+    "  cache_control = 'no-cache', fields = {['X-Frame-Options'] = 'DENY'}})\n"
+    "serve('fields', 'a.txt', {root = DIR, fields = {['x-one'] = ' 1 ',\n"
+    "  ['x-two'] = 2, ['set-cookie'] = {'a=1', 'b=2'}}})\n"
+    "serve('gone', 'no.txt', {root = DIR, fields = {['x-one'] = '1'}})\n"
     "httpd.register_handler('/files/*', function(env)\n"
     "  httpd.serve_file(env.PATH_INFO, root)\n"
     "end)\n"
@@ -74,6 +81,13 @@ static const char source[] =
     "  fails('has a slash', 'a', {index = 'a/b'})\n"
     "  fails(\"'listing' is a number\", 'a', {listing = 1})\n"
     "  fails(\"'compressed' is a string\", 'a', {compressed = 'no'})\n"
+    "  fails(\"'fields' is a string\", 'a', {fields = 'a: b'})\n"
+    "  fails('a name is a number', 'a', {fields = {'a: b'}})\n"
+    "  fails(\"'a b' is no field name\", 'a', {fields = {['a b'] = '1'}})\n"
+    "  fails('control character', 'a', {fields = {a = '1\\r\\nb: 2'}})\n"
+    "  fails(\"'fields' is a boolean\", 'a', {fields = {a = true}})\n"
+    "  fails(\"'fields' is a table\", 'a', {fields = {a = {'1', {}}}})\n"
+    "  fails(\"'ETag' is the answer's own\", 'a', {fields = {ETag = '1'}})\n"
     "end)\n"
     "httpd.register_handler('/late', function()\n"
     "  httpd.write(nil, 'x')\n"
@@ -166,6 +180,39 @@ static void options(void **state)
     expect("/no/such", "own page");
 }
 
+static void further_fields(void **state)
+{
+    (void)state;
+    expect("/fields", "x-one: 1\r\n");
+    expect("/fields", "x-two: 2\r\n");
+    expect("/fields", "set-cookie: a=1\r\nset-cookie: b=2\r\n");
+    expect("/fields", "accept-ranges: bytes\r\n");
+    test_client_ask(live.port,
+                    "GET /fields HTTP/1.0\r\nif-none-match: *\r\n\r\n", answer,
+                    sizeof(answer));
+    assert_non_null(strstr(answer, "HTTP/1.1 304 "));
+    assert_non_null(strstr(answer, "x-one: 1\r\n"));
+    expect("/gone", "HTTP/1.1 404 ");
+    assert_null(strstr(answer, "x-one"));
+}
+
+/* A cache keeps a page with a status of its own as it does others. */
+static void page_of_an_error(void **state)
+{
+    (void)state;
+    test_client_ask(live.port,
+                    "GET /page HTTP/1.0\r\naccept-encoding: gzip\r\n"
+                    "range: bytes=0-1\r\n\r\n",
+                    answer, sizeof(answer));
+    assert_non_null(strstr(answer, "HTTP/1.1 404 "));
+    assert_non_null(strstr(answer, "content-encoding: gzip\r\n"));
+    assert_non_null(strstr(answer, "vary: accept-encoding\r\n"));
+    assert_non_null(strstr(answer, "cache-control: no-cache\r\n"));
+    assert_non_null(strstr(answer, "X-Frame-Options: DENY\r\n"));
+    assert_non_null(strstr(answer, "zipped"));
+    assert_null(strstr(answer, "accept-ranges"));
+}
+
 static void mistakes(void **state)
 {
     (void)state;
@@ -210,9 +257,10 @@ static void client_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_answers), cmocka_unit_test(beneath_a_root),
-        cmocka_unit_test(options),       cmocka_unit_test(mistakes),
-        cmocka_unit_test(other_methods), cmocka_unit_test(client_goes),
+        cmocka_unit_test(whole_answers),    cmocka_unit_test(beneath_a_root),
+        cmocka_unit_test(options),          cmocka_unit_test(further_fields),
+        cmocka_unit_test(page_of_an_error), cmocka_unit_test(mistakes),
+        cmocka_unit_test(other_methods),    cmocka_unit_test(client_goes),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
