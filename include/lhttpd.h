@@ -404,6 +404,7 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   under syslog_name, "lhttpd" where that is NULL;
  * - access_format: what these lines are: "common", "combined" or "json";
  * - trust_request_id: "on" or "off": is a client's own x-request-id taken?
+ * - server_name: as the field of lhttpd_config_t;
  * - cache_control: the field of that name for files of directories, as
  *   "max-age=3600"; "" is none;
  * - directory_listing: "on" or "off": are directories without an index listed?

@@ -79,6 +79,11 @@ names_of_page() {
     sed -n 's/^\.It Li \([a-z0-9_]*\) Ta .*/\1/p' docs/lhttpd.8
 }
 
+settings_of_library_page() {
+    sed -n '/^\.Fn lhttpd_server_set$/,/^\.Pa /p' docs/liblhttpd.3 |
+        sed -n 's/^\.Li \([a-z0-9_]*\).*/\1/p'
+}
+
 # differ WHAT OF WITH: says which lines only one of two lists has.
 differ() {
     a=$(mktemp) && b=$(mktemp) || exit 1
@@ -204,6 +209,7 @@ problems() {
         differ include/lhttpd.h limits_of_code limits_of_header
         differ docs/limits.md settings_of_code settings_of_docs
         differ include/lhttpd.h settings_of_code settings_of_header
+        differ docs/liblhttpd.3 settings_of_code settings_of_library_page
         differ 'the help' options_of_getopt options_of_help
         differ docs/lhttpd.8 options_of_help options_of_page
         differ docs/lhttpd.8 names_of_code names_of_page

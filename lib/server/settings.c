@@ -7,6 +7,8 @@
  */
 #include "server/settings.h"
 
+#include "base/mem.h"
+#include "http/field.h"
 #include "net/tls.h"
 #include "os/aio.h"
 #include "os/crew.h"
@@ -190,6 +192,20 @@ static int set_trust_request_id(struct lhttpd_server_t *s, const char *value,
     return set_switch(&s->settings.trust_request_id, value, err);
 }
 
+static int set_server_name(struct lhttpd_server_t *s, const char *value,
+                           struct lh_err *err)
+{
+    if (*value && !lh_field_value_valid(lh_str_of(value)))
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "not the value of a header field");
+    char *copy = lh_strdup(value);
+    if (!copy)
+        return lh_err_memory(err);
+    lh_free(s->software);
+    s->software = copy;
+    return 0;
+}
+
 /* --- files ---------------------------------------------------------------- */
 
 static int set_cache_control(struct lhttpd_server_t *s, const char *value,
@@ -327,6 +343,7 @@ static const struct setting settings_table[] = {
     {"access_log", BEFORE_START, lh_logs_set_access},
     {"access_format", BEFORE_START, lh_logs_set_format},
     {"trust_request_id", BEFORE_START, set_trust_request_id},
+    {"server_name", BEFORE_START, set_server_name},
     {"cache_control", BEFORE_START, set_cache_control},
     {"directory_listing", BEFORE_START, set_directory_listing},
     {"mime_types", BEFORE_START, set_mime_types},

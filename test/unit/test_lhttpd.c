@@ -363,6 +363,29 @@ static void settings_and_limits_are_set_by_name(void **state)
     lhttpd_server_destroy(s);
 }
 
+static void the_server_s_name_is_set(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+    char out[4096];
+
+    (void)state;
+    assert_not_set(s, "server_name", "a\r\nb: c", LHTTPD_EINVAL,
+                   "header field");
+    assert_int_equal(lhttpd_server_set(s, "server_name", ""), 0);
+    assert_int_equal(lhttpd_server_set(s, "server_name", "box/2"), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    ask(s, "GET / HTTP/1.0\r\n\r\n", out, sizeof(out));
+    assert_non_null(strstr(out, "server: box/2\r\n"));
+    assert_not_set(s, "server_name", "", LHTTPD_ESTATE, "before start");
+    lhttpd_server_destroy(s);
+    s = make(HELLO, 1);
+    assert_int_equal(lhttpd_server_set(s, "server_name", ""), 0);
+    assert_int_equal(lhttpd_server_start(s), 0);
+    ask(s, "GET / HTTP/1.0\r\n\r\n", out, sizeof(out));
+    assert_null(strstr(out, "server:"));
+    lhttpd_server_destroy(s);
+}
+
 static void a_script_that_does_not_load_stops_the_start(void **state)
 {
     lhttpd_server_t *s = make("httpd.register_handler(\n\n+)", 1);
@@ -1410,6 +1433,7 @@ int main(void)
         cmocka_unit_test(words_without_a_server_are_of_the_last_call),
         cmocka_unit_test(file_operations_are_as_the_system_has_them),
         cmocka_unit_test(settings_and_limits_are_set_by_name),
+        cmocka_unit_test(the_server_s_name_is_set),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
         cmocka_unit_test(listeners_may_be_for_a_check_alone),
