@@ -129,10 +129,14 @@ def need(program):
         raise unittest.SkipTest(f"{program} is not installed")
 
 
+def need_no_emulator(why="the system calls are the emulator's"):
+    if emulated():
+        raise unittest.SkipTest(why)
+
+
 def need_strace():
     need("strace")
-    if emulated():
-        raise unittest.SkipTest("the system calls are the emulator's")
+    need_no_emulator()
 
 
 def need_root():

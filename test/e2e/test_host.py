@@ -315,6 +315,7 @@ class ProcessOne(Host):
             self.assertEqual(self.ask().text, "hello")
 
     def test_signals_come_before_the_server_handles_them(self):
+        harness.need_no_emulator("it does nothing but take the signals")
         with self.server(Start.HELLO, status=0, before=(
                 "unshare", "-fp", "--kill-child")) as unshare:
             first = None

@@ -49,6 +49,11 @@ SHORT = {"HalfARing": FILES, "ForbiddenRing": FILES, "Jail": FILES,
          "NoSplice": FILES}
 
 
+def setUpModule():
+    """What is refused would be refused to the emulator, which has its own ways."""
+    harness.need_no_emulator()
+
+
 def launcher(words):
     return [sys.executable, os.path.join(harness.HERE, "confine.py"), *words,
             "--"]
