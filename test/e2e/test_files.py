@@ -119,7 +119,8 @@ class Files(harness.TestCase):
                 os.remove(name)
             wait_until(lambda: s.descriptors() <= before, "for descriptors")
 
-        self.everywhere(check, "/", example("download.lua"))
+        limits = {"handshake_timeout_ms": harness.PATIENCE * 1000}
+        self.everywhere(check, "/", example("download.lua"), limits=limits)
 
     def test_a_turn_submits_once(self):
         if "uring" not in WAYS:

@@ -439,7 +439,7 @@ class Attacker(threading.Thread):
             return heard[-65536:]
 
     def attack(self, client):
-        client.socket.settimeout(2)
+        client.socket.settimeout(harness.PATIENCE / 30)
         heard = b""
         client.send(HELLO)
         i = 1

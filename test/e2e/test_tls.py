@@ -341,7 +341,9 @@ class Threads(harness.TestCase):
         for threads in (0, 1, 3):
             with (self.subTest(threads=threads),
                   Server(*TOOLS, tls=("rsa",), workers=1,
-                         limits={"tls_threads": threads}) as s,
+                         limits={"tls_threads": threads,
+                                 "handshake_timeout_ms":
+                                     harness.PATIENCE * 1000}) as s,
                   concurrent.futures.ThreadPoolExecutor(16) as pool):
                 done = [pool.submit(self.connect, s.port, "rsa")
                         for _ in range(self.CLIENTS)]
