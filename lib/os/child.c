@@ -159,7 +159,8 @@ static int wait_for(const struct lh_child *child, int options, siginfo_t *info)
     return r == 0 ? 0 : -errno;
 }
 
-/* Asked without reaping, so that its number stays its own. */
+/* Asked without reaping, so that its number stays its own.  FreeBSD tells all
+ * 32 bits of what was given to exit(), of which a status has 8. */
 bool lh_child_has_ended(struct lh_child *child)
 {
     siginfo_t info;
@@ -173,7 +174,7 @@ bool lh_child_has_ended(struct lh_child *child)
     } else if (info.si_pid != 0) {
         child->fate =
             info.si_code == CLD_EXITED ? LH_CHILD_EXITED : LH_CHILD_KILLED;
-        child->code = info.si_status;
+        child->code = info.si_status & 0xFF;
     }
     return child->fate != LH_CHILD_RUNS;
 }

@@ -254,15 +254,6 @@ static void spend(struct lh_evq *q, struct lh_evq_watch *watch, int fd,
         mark(q, fd);
 }
 
-/* Of one that was forgotten and stays open: it is taken out now. */
-static void put_away(struct lh_evq *q, int fd, int filter)
-{
-    if ((unsigned)fd >= q->watches_n)
-        return;
-    q->watches[fd].mode[filter] = LEVEL;
-    mark(q, fd);
-}
-
 static void on_descriptor(struct lh_evq *q, struct found *found,
                           const struct kevent *event)
 {
@@ -270,12 +261,8 @@ static void on_descriptor(struct lh_evq *q, struct found *found,
     int fd = (int)event->ident;
     struct lh_evq_watch *watch = watch_of(q, fd);
 
-    if (event->udata == &waker_mark)
+    if (event->udata == &waker_mark || !watch)
         return;
-    if (!watch) {
-        put_away(q, fd, filter);
-        return;
-    }
     unsigned ready = watch->interest & ready_of[filter];
     if (watch->interest & LH_EV_ONESHOT) {
         ready = ready_of[filter];
@@ -367,7 +354,8 @@ void lh_evq_deinit(struct lh_evq *q)
 }
 
 /* What may be of any kind is tried at once, so that the answer is known: its
- * first filter, which another thread may arm from here on. */
+ * first filter, which another thread may arm from here on.  To a pipe that
+ * nobody reads writing fails, and so never waits. */
 static int try_one_shot(struct lh_evq *q, int fd, struct lh_evq_watch *watch)
 {
     int filter = watch->interest & LH_EV_WRITE ? WRITING : READING;
@@ -381,8 +369,8 @@ static int try_one_shot(struct lh_evq *q, int fd, struct lh_evq_watch *watch)
     put_filter(&changes[0], fd, filter, ARMED);
     put_flags(&changes[1], fd, filter, EV_DISABLE);
     int r = kevent(q->fd, changes, 2, NULL, 0, NULL) < 0 ? -errno : 0;
-    if (r == -EINVAL || r == -ENODEV || r == -EOPNOTSUPP)
-        return -EPERM; /* devices that cannot be watched */
+    if (r == -EINVAL || r == -ENODEV || r == -EOPNOTSUPP || r == -EPIPE)
+        return -EPERM; /* devices that cannot be watched, and such a pipe */
     watch->mode[filter] = SPENT;
     return r;
 }
@@ -433,8 +421,9 @@ int lh_evq_arm(struct lh_evq *q, int fd, uint64_t tag)
     return tell(q, &change);
 }
 
-/* The kernel takes out what is closed.  The library that does the same for
- * Linux has to be told before. */
+/* The kernel takes out what is closed, but one that stays open may be added
+ * again, and would be what it was: adding changes no flags of a filter that is
+ * there, and does not enable it. */
 void lh_evq_forget(struct lh_evq *q, int fd)
 {
     struct lh_evq_watch *watch = watch_of(q, fd);
@@ -442,7 +431,7 @@ void lh_evq_forget(struct lh_evq *q, int fd)
 
     if (!watch)
         return;
-    for (int i = 0; LHTTPD_LIBKQUEUE && i < FILTERS; i++) {
+    for (int i = 0; i < FILTERS; i++) {
         put_flags(&change, fd, i, EV_DELETE);
         if (watch->mode[i] != OFF)
             tell(q, &change);
@@ -516,18 +505,19 @@ int lh_evq_add_timer(struct lh_evq *q)
     return 0;
 }
 
-/* A time of zero would be refused by some versions. */
+/* A time of zero would be refused by some versions; and microseconds of an hour
+ * are more than the number holds where it has 32 bits. */
 void lh_evq_set_timer(struct lh_evq *q, int timeout_ms)
 {
     struct kevent change;
     int old_errno = errno;
-    intptr_t us = timeout_ms > 0 ? (intptr_t)timeout_ms * 1000 : 1;
+    unsigned unit = timeout_ms > 0 ? NOTE_MSECONDS : NOTE_USECONDS;
 
     if (timeout_ms < 0)
         EV_SET(&change, TIMER_IDENT, EVFILT_TIMER, EV_DELETE, 0, 0, NULL);
     else
-        EV_SET(&change, TIMER_IDENT, EVFILT_TIMER, EV_ADD | EV_ONESHOT,
-               NOTE_USECONDS, us, NULL);
+        EV_SET(&change, TIMER_IDENT, EVFILT_TIMER, EV_ADD | EV_ONESHOT, unit,
+               timeout_ms > 0 ? timeout_ms : 1, NULL);
     tell(q, &change);
     q->timer_set = timeout_ms >= 0;
     errno = old_errno;
