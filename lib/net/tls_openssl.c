@@ -52,6 +52,7 @@ struct tls {
     struct lh_tls_core core;
     SSL *ssl;        /* HANDSHAKE and later; NULL before */
     bool stalled;    /* OpenSSL has an answer that found no room */
+    bool full;       /* the socket did not take all of the flight */
     bool direct;     /* OpenSSL writes into the socket by itself, */
     bool kernel;     /* and the kernel enciphers what is sent: OPEN */
     bool asks_keys;  /* the client has asked for new ones */
@@ -163,6 +164,7 @@ static enum lh_net flight_send(struct tls *tls, bool more_follows)
         sent = lh_tls_send_flight(&tls->core, more_follows);
     if (sent == LH_NET_OK)
         tls->stalled = false;
+    tls->full = sent == LH_NET_AGAIN;
     return sent;
 }
 
@@ -465,13 +467,15 @@ static void tls_consume(struct lh_transport *t, size_t n)
 
 /* --- Output ----------------------------------------------------------- */
 
-/* None until the chunk has room for all that OpenSSL makes of a buffer. */
+/* None until the chunk has room for all that OpenSSL makes of a buffer; and
+ * once the socket is full, not before all of it has left: else it might never
+ * be empty, and nobody would be told that what was pulled is sent. */
 static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
 {
     struct tls *tls = tls_of(t);
 
     *room = 0;
-    if (tls->core.phase != LH_PHASE_OPEN || tls->core.closing ||
+    if (tls->core.phase != LH_PHASE_OPEN || tls->core.closing || tls->full ||
         lh_tls_ends_room(&tls->core.ends) <
             LH_TLS_RECORD_BYTES + OVERHEAD_BYTES)
         return NULL;

@@ -539,6 +539,35 @@ static void changes_keys_when_asked(void **state)
     hang_up();
 }
 
+/* A client that is slower than what is written: all that waits leaves again and
+ * again, though the socket takes little at once. */
+static void all_leaves_now_and_then(void **state)
+{
+    uint8_t in[4096];
+    unsigned empty = 0;
+    size_t room;
+    uint8_t *p;
+
+    (void)state;
+    connect_client(TLS1_3_VERSION, NULL);
+    assert_true(shake());
+    exchange();
+    assert_int_equal(setsockopt(server->fd, SOL_SOCKET, SO_SNDBUF, &(int){8192},
+                                sizeof(int)),
+                     0);
+    for (int i = 0; i < STEPS_MAX; i++) {
+        while ((p = server->ops->buf(server, &room)) != NULL) {
+            memset(p, 'x', room);
+            server->ops->ack(server, room);
+        }
+        empty += server->ops->send(server) == LH_NET_OK;
+        (void)SSL_read(client, in, sizeof(in));
+        ERR_clear_error();
+    }
+    assert_in_range(empty, 10, STEPS_MAX / 2);
+    hang_up();
+}
+
 /* The client's first secret for application data, of a suite with SHA-256. */
 static uint8_t secret[32];
 
@@ -885,6 +914,7 @@ int main(void)
         cmocka_unit_test(a_session_is_of_its_authorities),
         WITH_SERVER(answers_behind_a_goodbye),
         WITH_SERVER(changes_keys_when_asked),
+        WITH_SERVER(all_leaves_now_and_then),
         WITH_SERVER(loses_who_stops_in_a_message),
         WITH_SERVER(loses_who_does_not_read_answers),
         WITH_SERVER(is_not_misled_by_errors_of_others),
