@@ -56,7 +56,7 @@ struct tls {
     bool direct;     /* OpenSSL writes into the socket by itself, */
     bool kernel;     /* and the kernel enciphers what is sent: OPEN */
     bool asks_keys;  /* the client has asked for new ones */
-    bool said;       /* kernel: our close_notify has left */
+    bool said;       /* our close_notify is in the flight, or has left */
     int why;         /* a handshake's step has ended: SSL_get_error()'s */
     uint8_t *input;  /* a record; NULL: not held */
     size_t from, to; /* what was not consumed of it */
@@ -475,7 +475,7 @@ static uint8_t *tls_buf(struct lh_transport *t, size_t *room)
     struct tls *tls = tls_of(t);
 
     *room = 0;
-    if (tls->core.phase != LH_PHASE_OPEN || tls->core.closing || tls->full ||
+    if (tls->core.phase != LH_PHASE_OPEN || tls->said || tls->full ||
         lh_tls_ends_room(&tls->core.ends) <
             LH_TLS_RECORD_BYTES + OVERHEAD_BYTES)
         return NULL;
@@ -551,6 +551,17 @@ static enum lh_net kernel_move(struct lh_transport *t,
     return moved != 0 && *sent < n ? LH_NET_AGAIN : LH_NET_OK;
 }
 
+/* Behind all that was acked, for which the flight has room (see tls_buf).  Once
+ * more it would ask for the client's. */
+static void say_goodbye(struct tls *tls)
+{
+    if (tls->core.phase != LH_PHASE_OPEN || tls->said)
+        return;
+    tls->said = true;
+    if (SSL_shutdown(ssl_at_work(tls)) < 0)
+        tls_lose_openssl(tls);
+}
+
 /* Sends what waits and feeds OpenSSL with what could not be taken before.  A
  * client that asks for answers (KeyUpdate) and does not read them is lost. */
 static enum lh_net tls_send(struct lh_transport *t)
@@ -558,6 +569,8 @@ static enum lh_net tls_send(struct lh_transport *t)
     struct tls *tls = tls_of(t);
     bool stalled = tls->stalled;
 
+    if (t->last && !tls->kernel)
+        say_goodbye(tls);
     if (tls->core.phase == LH_PHASE_LOST)
         return LH_NET_LOST;
     if (tls->core.base.away)
@@ -586,16 +599,15 @@ static enum lh_net tls_shutdown(struct lh_transport *t)
 {
     struct tls *tls = tls_of(t);
 
-    if (!tls->core.closing && tls->core.phase == LH_PHASE_OPEN &&
-        SSL_shutdown(ssl_at_work(tls)) < 0)
-        return tls_lose_openssl(tls);
+    if (!tls->core.closing)
+        say_goodbye(tls);
     tls->core.closing = true;
     enum lh_net sent =
         tls->core.phase == LH_PHASE_LOST ? LH_NET_OK : flight_send(tls, false);
     return lh_tls_shut(&tls->core, sent);
 }
 
-static enum lh_net say_goodbye(struct tls *tls)
+static enum lh_net kernel_goodbye(struct tls *tls)
 {
     int r = SSL_shutdown(ssl_at_work(tls));
 
@@ -617,7 +629,7 @@ static enum lh_net kernel_shutdown(struct lh_transport *t)
     if (tls->core.phase == LH_PHASE_OPEN && !tls->said) {
         sent = flight_send(tls, false);
         if (sent == LH_NET_OK)
-            sent = say_goodbye(tls);
+            sent = kernel_goodbye(tls);
     }
     return lh_tls_shut(&tls->core,
                        tls->core.phase == LH_PHASE_LOST ? LH_NET_OK : sent);

@@ -46,6 +46,9 @@ struct lh_transport {
     bool away;  /* a helper has it: nothing is to be received or sent, and
                    nothing but receive, send, unsent, rest and free is called */
     bool unwanted; /* ... and it was freed meanwhile */
+    bool last;     /* set before send: no more will be acked, and shutdown
+                      follows once all has left; TLS may say its goodbye with
+                      that */
     void *owner;   /* for `back` */
 };
 

@@ -59,16 +59,26 @@ static size_t locate(struct lh_conn *c, struct lh_place *place)
     return c->protocol->locate(c->p, place);
 }
 
-/* What was pulled, and what the kernel moves without that; adds to *n. */
-static enum lh_net send_some(struct lh_conn *c, size_t *n)
+/* Does the end follow what was pulled, and that in good order? */
+static bool is_last(unsigned now)
+{
+    return (now & (LH_PROTO_HAS_OUTPUT | LH_PROTO_CLOSE | LH_PROTO_RESET)) ==
+           LH_PROTO_CLOSE;
+}
+
+/* What was pulled, and what the kernel moves without that; adds to *n.  `now`
+ * is the status after the pull. */
+static enum lh_net send_some(struct lh_conn *c, unsigned now, size_t *n)
 {
     struct lh_transport *t = c->transport;
     enum lh_net outcome;
     struct lh_place place;
     size_t most = locate(c, &place), sent;
 
-    if (most == 0)
+    if (most == 0) {
+        t->last = is_last(now);
         return t->ops->unsent(t) ? t->ops->send(t) : LH_NET_OK;
+    }
     outcome = t->ops->move(t, &place, most, &sent);
     if (sent || outcome == LH_NET_OK)
         c->protocol->moved(c->p, sent);
@@ -82,13 +92,15 @@ static enum lh_net send_some(struct lh_conn *c, size_t *n)
 static void send_output(struct lh_conn *c, size_t share, struct lh_step *step)
 {
     size_t sum = 0, n;
+    unsigned now;
     bool more;
 
     c->bulk = true;
     do {
         n = 0;
-        more = lh_conn_pull(c, &n) & LH_PROTO_HAS_OUTPUT;
-        if (!has_left(c, send_some(c, &n)))
+        now = lh_conn_pull(c, &n);
+        more = now & LH_PROTO_HAS_OUTPUT;
+        if (!has_left(c, send_some(c, now, &n)))
             return;
         if (c->pulled)
             c->protocol->sent(c->p);

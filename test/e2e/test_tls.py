@@ -307,6 +307,18 @@ class Handshake(harness.TestCase):
             self.assertEqual(s.log().count("plain HTTP"), 1)
 
 
+    def test_the_goodbye_leaves_with_the_answer(self):
+        harness.need_built_in("openssl")
+        if harness.of_another_processor():
+            self.skipTest("its system calls have other names")
+        with (Server(*TOOLS, tls=("ec",), workers=1) as s,
+              harness.Trace(s, "sendto") as t):
+            self.assertEqual(harness.curl("-k", "--tls-max", "1.2", "--http1.0",
+                                          s.url + "/"), "hello\n")
+        octets = "".join(t.lines)
+        self.assertIn('"\\27\\3\\3', octets)  # a record of data begins a packet,
+        self.assertNotIn('"\\25\\3\\3', octets)  # and an alert does not
+
     def test_clients_that_leave_are_no_failure(self):
         """One who resets an open connection is not worth a line."""
         with Server(*TOOLS, tls=("ec",)) as s:

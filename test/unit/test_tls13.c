@@ -527,6 +527,31 @@ static void answers_behind_a_goodbye(void **state)
     hang_up();
 }
 
+/* One packet less for each connection: the goodbye leaves with the last octets,
+ * and shutdown does not say it again. */
+static void says_goodbye_with_the_last(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    char in[16];
+    size_t room;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        connect_client(versions[i], NULL);
+        assert_true(shake());
+        exchange();
+        server->last = true;
+        serve("answer");
+        assert_int_equal(SSL_read(client, in, sizeof(in)), 6);
+        assert_int_equal(SSL_read(client, in, sizeof(in)), 0);
+        assert_int_equal(SSL_get_error(client, 0), SSL_ERROR_ZERO_RETURN);
+        assert_null(server->ops->buf(server, &room));
+        assert_int_equal(server->ops->shutdown(server), LH_NET_OK);
+        assert_int_equal(recv(client_fd, in, sizeof(in), 0), 0);
+        hang_up();
+    }
+}
+
 static void changes_keys_when_asked(void **state)
 {
     (void)state;
@@ -913,6 +938,7 @@ int main(void)
         cmocka_unit_test(a_session_keeps_what_was_verified),
         cmocka_unit_test(a_session_is_of_its_authorities),
         WITH_SERVER(answers_behind_a_goodbye),
+        WITH_SERVER(says_goodbye_with_the_last),
         WITH_SERVER(changes_keys_when_asked),
         WITH_SERVER(all_leaves_now_and_then),
         WITH_SERVER(loses_who_stops_in_a_message),
