@@ -81,7 +81,7 @@ static void settle_stream(struct lh_h2 *c, struct lh_h2_stream *s)
         bool told = !s->whole || !lh_list_linked(&s->turn);
         if (handler_has_ended(s) && (told || c->life == LH_H2_ENDED))
             free_stream(c, s);
-        else
+        else if (s->held)
             lh_h2_flow_read(c, s);
         return;
     }

@@ -596,21 +596,33 @@ static void send_bodies(struct test_h2 *h)
                      id, id, id, id, id);
 }
 
+/* Eight whole bodies, of which four have handlers, which hold them. */
+static void begin_held(struct test_h2 *h)
+{
+    begin(h, 5, false, false);
+    holds = true;
+    send_bodies(h);
+    assert_int_equal(update_of(h, 0), 0);
+}
+
+static void read_held(struct test_h2 *h)
+{
+    static uint8_t sink[65000];
+
+    for (unsigned i = 0; i < 4; i++)
+        lh_exchange_read(h->d.tasks[i].ex, sink, sizeof(sink));
+    test_h2_run(h);
+}
+
 /* A body that has come whole counts until it is read, not until its handler
  * ends, which may wait for something else for long ... */
 static void test_whole_bodies_are_read(void **state)
 {
-    static uint8_t sink[65000];
     struct test_h2 h;
 
     (void)state;
-    begin(&h, 5, false, false);
-    holds = true;
-    send_bodies(&h);
-    assert_int_equal(update_of(&h, 0), 0);
-    for (unsigned i = 0; i < 4; i++)
-        lh_exchange_read(h.d.tasks[i].ex, sink, sizeof(sink));
-    test_h2_run(&h);
+    begin_held(&h);
+    read_held(&h);
     assert_int_equal(update_of(&h, 0), 4 * 65000);
     test_h2_deinit(&h);
 }
@@ -618,13 +630,10 @@ static void test_whole_bodies_are_read(void **state)
 /* ... also where the stream is closed already, since its answer has left. */
 static void test_bodies_of_closed_streams_are_read(void **state)
 {
-    static uint8_t sink[65000];
     struct test_h2 h;
 
     (void)state;
-    begin(&h, 5, false, false);
-    holds = true;
-    send_bodies(&h);
+    begin_held(&h);
     for (unsigned i = 0; i < 4; i++) {
         assert_int_equal(
             lh_exchange_start(h.d.tasks[i].ex, 200, &(struct lh_fields){0}), 0);
@@ -633,26 +642,18 @@ static void test_bodies_of_closed_streams_are_read(void **state)
     test_h2_run(&h);
     assert_int_equal(test_h2_count(&h, "HEADERS"), 4);
     assert_int_equal(update_of(&h, 0), 0);
-    for (unsigned i = 0; i < 4; i++)
-        lh_exchange_read(h.d.tasks[i].ex, sink, sizeof(sink));
-    test_h2_run(&h);
+    read_held(&h);
     assert_int_equal(update_of(&h, 0), 4 * 65000);
     test_h2_deinit(&h);
 }
 
-/* ... or until its handler ends ... */
+/* ... or until its handler ends, who has read nothing ... */
 static void test_whole_bodies(void **state)
 {
-    static uint8_t sink[65000];
     struct test_h2 h;
 
     (void)state;
-    begin(&h, 5, false, false);
-    holds = true;
-    send_bodies(&h);
-    assert_int_equal(update_of(&h, 0), 0);
-    for (unsigned i = 0; i < 4; i++)
-        lh_exchange_read(h.d.tasks[i].ex, sink, sizeof(sink));
+    begin_held(&h);
     holds = false;
     for (unsigned i = 0; i < 4; i++)
         h.d.tasks[i].news = true;
