@@ -141,8 +141,7 @@ static size_t h2_pull(void *vc, uint8_t *out, size_t room)
     size_t n = 0, k;
 
     h2_settle(c);
-    do {
-        h2_settle_changed(c);
+    for (;;) {
         while (!lh_list_empty(&c->heads) && lh_h2_encode_next(c))
             h2_settle_changed(c);
         n += lh_buf_take(&c->control, out + n, room - n);
@@ -152,7 +151,10 @@ static size_t h2_pull(void *vc, uint8_t *out, size_t room)
         if (c->send_window > 0 && !lh_h2_send_empty(&c->send))
             k = lh_h2_write_data(c, out + n, room - n, n == 0);
         n += k;
-    } while (k || c->control.n || !lh_list_empty(&c->changed));
+        if (k == 0 && c->control.n == 0 && lh_list_empty(&c->changed))
+            break;
+        h2_settle_changed(c);
+    }
     h2_settle(c);
     return n;
 }

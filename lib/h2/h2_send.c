@@ -11,11 +11,6 @@ void lh_h2_send_init(struct lh_h2_send *q)
         lh_list_init(&q->levels[i]);
 }
 
-bool lh_h2_send_empty(const struct lh_h2_send *q)
-{
-    return q->waiting == 0;
-}
-
 /* Its turn begins anew, at the end of its level. */
 void lh_h2_send_join(struct lh_h2_send *q, struct lh_h2_stream *s)
 {

@@ -19,7 +19,11 @@ struct lh_h2_send {
 };
 
 void lh_h2_send_init(struct lh_h2_send *q);
-bool lh_h2_send_empty(const struct lh_h2_send *q);
+
+static inline bool lh_h2_send_empty(const struct lh_h2_send *q)
+{
+    return q->waiting == 0;
+}
 
 /* Behind its equals; a stream that waits already keeps its place. */
 void lh_h2_send_join(struct lh_h2_send *q, struct lh_h2_stream *s);

@@ -1,7 +1,6 @@
 /* One HTTP/2 stream: see h2_stream.h. */
 #include "h2/h2_stream.h"
 
-#include "base/num.h"
 #include "base/trace.h"
 
 #include <assert.h>
@@ -60,22 +59,6 @@ void lh_h2_stream_set(struct lh_h2_stream *s, enum lh_h2_state to)
         lh_trace(s->ex->ctx, s->ex->peer->number, "h2", s->id,
                  state_names[s->state], state_names[to]);
     s->state = to;
-}
-
-bool lh_h2_stream_receives(const struct lh_h2_stream *s)
-{
-    return s->state == LH_H2_OPEN || s->state == LH_H2_HALF_LOCAL;
-}
-
-bool lh_h2_stream_sends(const struct lh_h2_stream *s)
-{
-    return s->state == LH_H2_OPEN || s->state == LH_H2_HALF_REMOTE ||
-           s->state == LH_H2_RESERVED;
-}
-
-uint64_t lh_h2_stream_due(const struct lh_h2_stream *s)
-{
-    return lh_min64(s->body_due, lh_min64(s->shut_due, s->discard_due));
 }
 
 /* --- which streams there are ---------------------------------------------- */

@@ -6,6 +6,7 @@
 #ifndef LH_H2_STREAM_H
 #define LH_H2_STREAM_H
 
+#include "base/num.h"
 #include "http/exchange.h"
 
 /* RFC 9113, 5.1, from a server's view.  A stream is made when its first HEADERS
@@ -82,12 +83,23 @@ void lh_h2_stream_set(struct lh_h2_stream *s, enum lh_h2_state to);
 bool lh_h2_stream_may(enum lh_h2_state from, enum lh_h2_state to);
 
 /* May the client still send HEADERS and DATA? */
-bool lh_h2_stream_receives(const struct lh_h2_stream *s);
+static inline bool lh_h2_stream_receives(const struct lh_h2_stream *s)
+{
+    return s->state == LH_H2_OPEN || s->state == LH_H2_HALF_LOCAL;
+}
+
 /* May we? */
-bool lh_h2_stream_sends(const struct lh_h2_stream *s);
+static inline bool lh_h2_stream_sends(const struct lh_h2_stream *s)
+{
+    return s->state == LH_H2_OPEN || s->state == LH_H2_HALF_REMOTE ||
+           s->state == LH_H2_RESERVED;
+}
 
 /* The earliest of its times. */
-uint64_t lh_h2_stream_due(const struct lh_h2_stream *s);
+static inline uint64_t lh_h2_stream_due(const struct lh_h2_stream *s)
+{
+    return lh_min64(s->body_due, lh_min64(s->shut_due, s->discard_due));
+}
 
 /* --- which streams there are ---------------------------------------------- */
 

@@ -243,18 +243,6 @@ void lh_exchange_fin(struct lh_exchange *ex)
     tell_handler(ex);
 }
 
-bool lh_exchange_head_ready(const struct lh_exchange *ex)
-{
-    return ex->response.released &&
-           (ex->response.state == LH_RESPONSE_STARTED ||
-            ex->response.state == LH_RESPONSE_ENDED);
-}
-
-bool lh_exchange_complete(const struct lh_exchange *ex)
-{
-    return ex->response.state == LH_RESPONSE_ENDED;
-}
-
 /* Nothing leaves before the response is released, so that a short one is
  * whole when its head is written and gets its length. */
 const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n)
@@ -269,13 +257,6 @@ const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n)
     if (r->lent)
         *n = r->lent_n;
     return r->lent;
-}
-
-bool lh_exchange_out_waits(const struct lh_exchange *ex)
-{
-    const struct lh_response *r = &ex->response;
-
-    return r->released && (r->bytes.n || r->lent_n);
 }
 
 static void drop_borrowed(struct lh_response *r, size_t n)
@@ -379,13 +360,6 @@ void lh_exchange_out_moved(struct lh_exchange *ex, size_t n)
         lh_exchange_out_drop(ex, n);
     else if (is_moved(ex))
         source_is_dry(ex);
-}
-
-size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
-{
-    const struct lh_response *r = &ex->response;
-
-    return r->bytes.n + r->lent_n;
 }
 
 /* Without a body this is all there is of the response, and a tunnel's handler

@@ -216,15 +216,36 @@ void lh_exchange_cancel(struct lh_exchange *ex, enum lh_ending why);
  * is sent all the same. */
 void lh_exchange_fin(struct lh_exchange *ex);
 
-/* May the final header leave, and is the whole response known? */
-bool lh_exchange_head_ready(const struct lh_exchange *ex);
-bool lh_exchange_complete(const struct lh_exchange *ex);
+/* May the final header leave?  This and the next few are asked several times
+ * for each request. */
+static inline bool lh_exchange_head_ready(const struct lh_exchange *ex)
+{
+    return ex->response.released &&
+           (ex->response.state == LH_RESPONSE_STARTED ||
+            ex->response.state == LH_RESPONSE_ENDED);
+}
+
+/* Is the whole response known? */
+static inline bool lh_exchange_complete(const struct lh_exchange *ex)
+{
+    return ex->response.state == LH_RESPONSE_ENDED;
+}
+
+/* What waits of the body, whether it may leave or not. */
+static inline size_t lh_exchange_out_bytes(const struct lh_exchange *ex)
+{
+    return ex->response.bytes.n + ex->response.lent_n;
+}
+
+/* Is there something for take? */
+static inline bool lh_exchange_out_waits(const struct lh_exchange *ex)
+{
+    return ex->response.released && lh_exchange_out_bytes(ex);
+}
 
 /* What of the body may leave now, in one piece; NULL when nothing may, or what
  * is next is a source's. */
 const uint8_t *lh_exchange_out_peek(const struct lh_exchange *ex, size_t *n);
-/* Is there something for take? */
-bool lh_exchange_out_waits(const struct lh_exchange *ex);
 /* Copies out what may leave now, at most n octets, and drops it; how many.
  * Where it waited and there is nothing now, its source has run dry, or the
  * kernel is to move what is next. */
@@ -235,7 +256,6 @@ size_t lh_exchange_out_take(struct lh_exchange *ex, uint8_t *out, size_t n);
 size_t lh_exchange_out_locate(struct lh_exchange *ex, struct lh_place *place);
 void lh_exchange_out_moved(struct lh_exchange *ex, size_t n);
 void lh_exchange_out_drop(struct lh_exchange *ex, size_t n);
-size_t lh_exchange_out_bytes(const struct lh_exchange *ex); /* all of it */
 
 /* The final header has left.  Where there is no body a handler that writes on
  * gets to know it (on_news). */
