@@ -140,10 +140,14 @@ static bool accept_client(struct lh_acceptor *a)
     return true;
 }
 
-/* At most a share: the others are to have clients too. */
+/* At most a share: the others are to have clients too.  Mostly a client comes
+ * alone, and to accept nobody costs many times what it costs to look: the
+ * kernel makes a socket before it finds that there is no client for it. */
 static void accept_clients(struct lh_acceptor *a)
 {
     for (unsigned i = 0; i < share(a->worker); i++) {
+        if (i > 0 && !lh_sock_has_client(a->listener->fd))
+            return;
         if (!accept_client(a))
             return;
     }
