@@ -11,7 +11,7 @@
 #include "server/check.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <string.h>
 
 /* --- how far it is -------------------------------------------------------- */
 
@@ -52,8 +52,8 @@ void lh_conn_move(struct lh_conn *c, enum lh_conn_state to)
 
 void lh_conn_fill_peer(struct lh_peer *peer, const struct lh_sock_ends *ends)
 {
-    snprintf(peer->server_addr, sizeof(peer->server_addr), "%s", ends->local);
-    snprintf(peer->client_addr, sizeof(peer->client_addr), "%s", ends->remote);
+    memcpy(peer->server_addr, ends->local, sizeof(ends->local));
+    memcpy(peer->client_addr, ends->remote, sizeof(ends->remote));
     peer->server_port = ends->local_port;
     peer->client_port = ends->remote_port;
 }
