@@ -40,6 +40,20 @@ static void hello_advance(struct reader *r, size_t n)
     r->n -= n;
 }
 
+/* Takes n octets that lie in one piece, as nearly all do, and returns them;
+ * NULL: they do not, or not all are there. */
+static const uint8_t *take_piece(struct reader *r, size_t n)
+{
+    const uint8_t *p = r->p;
+
+    if (n > r->n || n > r->record || n > r->left)
+        return NULL;
+    hello_advance(r, n);
+    r->record -= n;
+    r->left -= n;
+    return p;
+}
+
 static size_t size_of(const uint8_t *record)
 {
     return (size_t)record[3] << 8 | record[4];
@@ -105,19 +119,21 @@ static bool hello_take(struct reader *r, uint8_t *to, size_t n)
 
 static bool skip(struct reader *r, size_t n)
 {
-    return hello_take(r, NULL, n);
+    return take_piece(r, n) || hello_take(r, NULL, n);
 }
 
 /* A number of `width` octets, at most three. */
 static bool number(struct reader *r, size_t width, size_t *value)
 {
     uint8_t octets[3];
+    const uint8_t *p = take_piece(r, width);
 
     *value = 0;
-    if (!hello_take(r, octets, width))
+    if (!p && !hello_take(r, octets, width))
         return false;
+    p = p ? p : octets;
     for (size_t i = 0; i < width; i++)
-        *value = *value << 8 | octets[i];
+        *value = *value << 8 | p[i];
     return true;
 }
 

@@ -352,22 +352,26 @@ void lh_tls_worker_take(struct lh_tls_worker *worker)
 
 /* What a session was made for, which OpenSSL compares before it resumes one:
  * the server name in lower case (RFC 6066, 3), and where clients have
- * certificates of whom they have to be from. */
+ * certificates of whom they have to be from.  A short name alone stands for
+ * itself, behind an octet since it may be empty; all else is a hash, which is
+ * longer than any of these. */
 static bool set_session_id(SSL *ssl, const struct lh_handshake *h)
 {
     const struct lh_client_ca *ca = lh_creds_client_ca(h->creds);
-    uint8_t both[2 * LH_SHA256_BYTES + 1] = {0}, id[LH_SHA256_BYTES];
-    char name[LH_HELLO_NAME_BYTES];
-    size_t n = strlen(h->hello.name);
+    uint8_t what[LH_HELLO_NAME_BYTES + LH_SHA256_BYTES + 1] = {'-'};
+    uint8_t id[LH_SHA256_BYTES];
+    size_t n = 1;
 
-    for (size_t i = 0; i < n; i++)
-        name[i] = lh_lower(h->hello.name[i]);
-    lh_sha256(name, n, both);
+    for (const char *p = h->hello.name; *p; p++)
+        what[n++] = (uint8_t)lh_lower(*p);
+    if (!ca && n < sizeof(id))
+        return SSL_set_session_id_context(ssl, what, (unsigned)n) == 1;
     if (ca) {
-        memcpy(both + LH_SHA256_BYTES, ca->digest, LH_SHA256_BYTES);
-        both[sizeof(both) - 1] = ca->optional ? 'o' : 'r';
+        what[0] = ca->optional ? 'o' : 'r';
+        memcpy(what + n, ca->digest, LH_SHA256_BYTES);
+        n += LH_SHA256_BYTES;
     }
-    lh_sha256(both, sizeof(both), id);
+    lh_sha256(what, n, id);
     return SSL_set_session_id_context(ssl, id, sizeof(id)) == 1;
 }
 

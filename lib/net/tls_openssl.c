@@ -87,7 +87,6 @@ static void tls_check(const struct tls *tls)
     assert(phase != LH_PHASE_OPEN || !tls->handshake);
     assert(phase == LH_PHASE_LOST || tls->core.stepped || !tls->error);
     assert(!tls->kernel || (tls->direct && tls->core.agreed && !tls->output));
-    assert(!ERR_peek_error());
 }
 
 #else
@@ -104,7 +103,6 @@ static struct tls *tls_of(struct lh_transport *t)
 {
     struct tls *tls = (struct tls *)t;
 
-    lh_tls_clear_errors();
     tls_check(tls);
     return tls;
 }
@@ -114,9 +112,12 @@ static struct lh_tls_worker *worker_of(const struct tls *tls)
     return tls->core.base.pools->tls;
 }
 
-/* The SSL object of an open connection, which works at its ends now. */
+/* The SSL object of an open connection, which works at its ends now.  What
+ * others have left in the thread's list of errors would be taken for its own.
+ */
 static SSL *ssl_at_work(struct tls *tls)
 {
+    lh_tls_clear_errors();
     worker_of(tls)->port.ends = &tls->core.ends;
     return tls->ssl;
 }
@@ -172,14 +173,18 @@ static enum lh_net flight_send(struct tls *tls, bool more_follows)
 
 /* OpenSSL gave up: what it has to say leaves if the socket takes it.  Where it
  * writes into the socket by itself and has no error, the client has gone. */
-static enum lh_net tls_lose_openssl(struct tls *tls)
+static enum lh_net lose_for_error(struct tls *tls)
 {
-    if (!tls->error)
-        tls->error = lh_tls_take_error();
     if (!tls->error && tls->direct)
         return lh_tls_lose_socket(&tls->core, LH_SYS_EPIPE);
     (void)lh_chunk_send(&tls->core.base, &tls->core.ends.flight, false);
     return lh_tls_lose(&tls->core, tls->error ? NULL : LH_TLS_NO_MEMORY);
+}
+
+static enum lh_net tls_lose_openssl(struct tls *tls)
+{
+    tls->error = lh_tls_take_error();
+    return lose_for_error(tls);
 }
 
 /* The flight has left, and the keys of application data are next (RFC 8446,
@@ -195,7 +200,6 @@ static void offer_kernel(struct tls *tls)
         SSL_version(tls->ssl) != TLS1_3_VERSION)
         return;
     bio = BIO_new_socket(fd, BIO_NOCLOSE);
-    lh_tls_clear_errors();
     if (!bio)
         return;
     SSL_set0_wbio(tls->ssl, bio);
@@ -316,7 +320,7 @@ static enum lh_net step_end(struct tls *tls)
         sent = flight_send(tls, false);
         return sent == LH_NET_LOST ? sent : handshake_end(tls);
     default:
-        return tls_lose_openssl(tls);
+        return lose_for_error(tls);
     }
 }
 
