@@ -4,13 +4,12 @@
  * A table is checked as a whole before anything of it is given to the exchange:
  * a wrong name or value raises, and leaves the response as it was.
  */
-#include "lua/api.h"
+#include "lua/api_field.h"
 
 /* A table that becomes fields. */
 struct out {
-    lua_State *L;
+    struct lh_api_fields to; /* into `fields` */
     struct lh_task *task;
-    const char *function;
     struct lh_fields fields;
     unsigned status;    /* 0: none was given */
     bool colon_status;  /* it was ":status", which wins */
@@ -21,7 +20,7 @@ struct out {
 /* Raises. */
 static int no_memory(const struct out *out)
 {
-    return lh_api_error(out->L, "not enough memory");
+    return lh_api_error(out->to.L, "not enough memory");
 }
 
 /* "404", "404 Not Found"; 0: none. */
@@ -47,26 +46,15 @@ static void set_status(struct out *out, int value, bool colon)
 
     if (out->colon_status)
         return;
-    text.p = lh_api_text(out->L, value, &text.n);
+    text.p = lh_api_text(out->to.L, value, &text.n);
     if (!text.p)
-        lh_api_error(out->L, "%s: the status is a %s", out->function,
-                     luaL_typename(out->L, value));
+        lh_api_error(out->to.L, "%s: the status is a %s", out->to.function,
+                     luaL_typename(out->to.L, value));
     out->status = parse_status(text);
     if (!out->status)
-        lh_api_error(out->L, "%s: '%s' is no status from 100 to 599",
-                     out->function, text.p);
+        lh_api_error(out->to.L, "%s: '%s' is no status from 100 to 599",
+                     out->to.function, text.p);
     out->colon_status = colon;
-}
-
-/* Into the arena: a finalizer of the script may empty its table, and a number's
- * text is nobody's, so that Lua's own strings are gone with the next entry. */
-static struct lh_str keep_text(const struct out *out, struct lh_str s)
-{
-    struct lh_str copied = lh_arena_copy(&out->task->ex->arena, s.p, s.n);
-
-    if (!copied.p)
-        no_memory(out);
-    return copied;
 }
 
 /* The pseudo-field's constant name; NULL: it is none of a promise. */
@@ -95,11 +83,11 @@ static bool take_pseudo(struct out *out, struct lh_str name, int value)
     }
     out->pseudo = promise_name(name);
     if (!out->pseudo)
-        lh_api_error(out->L, "%s: '%s' is no field name", out->function,
+        lh_api_error(out->to.L, "%s: '%s' is no field name", out->to.function,
                      name.p);
     if (lh_str_equal(name, LH_STR(":path"))) {
-        text.p = lua_tolstring(out->L, value, &text.n);
-        out->path = text.p ? keep_text(out, text) : text;
+        text.p = lua_tolstring(out->to.L, value, &text.n);
+        out->path = text.p ? lh_api_keep_text(&out->to, text) : text;
     }
     return false;
 }
@@ -107,43 +95,17 @@ static bool take_pseudo(struct out *out, struct lh_str name, int value)
 /* What would change the framing of the message is not the script's. */
 static void check_field_name(const struct out *out, struct lh_str name)
 {
-    if (!lh_field_name_valid(name))
-        lh_api_error(out->L, "%s: '%s' is no field name", out->function,
-                     name.p);
+    lh_api_check_field_name(&out->to, name);
     if (name.n == 17 && lh_str_equal_nocase(name, LH_STR("transfer-encoding")))
-        lh_api_error(out->L, "%s: transfer-encoding is the server's",
-                     out->function);
-}
-
-/* One value, at `index`. */
-static void add_value(struct out *out, struct lh_str name, int index)
-{
-    lua_State *L = out->L;
-    struct lh_str value = {NULL, 0};
-
-    value.p = lh_api_text(L, index, &value.n);
-    if (!value.p)
-        lh_api_error(L, "%s: the value of '%s' is a %s", out->function, name.p,
-                     luaL_typename(L, index));
-    value = lh_str_trim(value);
-    if (!lh_field_value_valid(value))
-        lh_api_error(L, "%s: the value of '%s' has a control character",
-                     out->function, name.p);
-    if (!lh_fields_add(&out->fields, &out->task->ex->arena,
-                       keep_text(out, name), keep_text(out, value)))
-        no_memory(out);
+        lh_api_error(out->to.L, "%s: transfer-encoding is the server's",
+                     out->to.function);
 }
 
 /* One entry of the table: its key is at index 2, its value at 3. */
 static void add_entry(struct out *out)
 {
-    lua_State *L = out->L;
-    struct lh_str name = {NULL, 0};
+    struct lh_str name = lh_api_field_name(&out->to, 2);
 
-    if (lua_type(L, 2) != LUA_TSTRING)
-        lh_api_error(L, "%s: a field name is a string, not a %s", out->function,
-                     luaL_typename(L, 2));
-    name.p = lua_tolstring(L, 2, &name.n);
     if (name.n && name.p[0] == ':') {
         if (take_pseudo(out, name, 3))
             return;
@@ -153,21 +115,13 @@ static void add_entry(struct out *out)
     } else {
         check_field_name(out, name);
     }
-    if (!lua_istable(L, 3)) {
-        add_value(out, name, 3);
-        return;
-    }
-    for (int i = 1; i <= (int)lh_lua_len(L, 3); i++) {
-        lua_rawgeti(L, 3, i);
-        add_value(out, name, 4);
-        lua_settop(L, 3);
-    }
+    lh_api_add_field(&out->to, name, 3);
 }
 
 /* lua_next() goes on from the key at index 2, which therefore stays. */
 static void add_table(struct out *out)
 {
-    lua_State *L = out->L;
+    lua_State *L = out->to.L;
 
     lua_settop(L, 1);
     lua_pushnil(L);
@@ -181,7 +135,7 @@ static void add_table(struct out *out)
 static void check_pseudo(const struct out *out)
 {
     if (out->pseudo)
-        lh_api_error(out->L, "%s: '%s' is no field name", out->function,
+        lh_api_error(out->to.L, "%s: '%s' is no field name", out->to.function,
                      out->pseudo);
 }
 
@@ -192,9 +146,9 @@ static void check_not_final(const struct out *out, const char *where)
         struct lh_str name = out->fields.v[i].name;
         if (!lh_field_is_header_only(name))
             continue;
-        lua_pushlstring(out->L, name.p, name.n);
-        lh_api_error(out->L, "%s: '%s' is for %s", out->function,
-                     lua_tostring(out->L, -1), where);
+        lua_pushlstring(out->to.L, name.p, name.n);
+        lh_api_error(out->to.L, "%s: '%s' is for %s", out->to.function,
+                     lua_tostring(out->to.L, -1), where);
     }
 }
 
@@ -206,8 +160,8 @@ static void default_pseudo(struct out *out, struct lh_str name,
 {
     if (lh_fields_find(&out->fields, name) || !value.p)
         return;
-    if (!lh_fields_add(&out->fields, &out->task->ex->arena, name,
-                       keep_text(out, value)))
+    if (!lh_fields_add(&out->fields, out->to.arena, name,
+                       lh_api_keep_text(&out->to, value)))
         no_memory(out);
 }
 
@@ -218,10 +172,10 @@ static int push_promise(struct out *out)
     struct lh_exchange *ex = out->task->ex;
 
     if (out->path.n == 0 || out->path.p[0] != '/')
-        return lh_api_error(out->L, "%s: ':path' does not begin with '/'",
-                            out->function);
+        return lh_api_error(out->to.L, "%s: ':path' does not begin with '/'",
+                            out->to.function);
     if (!ex->request.accepts_push) {
-        lua_pushboolean(out->L, 0);
+        lua_pushboolean(out->to.L, 0);
         return 1;
     }
     default_pseudo(out, LH_STR(":method"), LH_STR("GET"));
@@ -230,7 +184,7 @@ static int push_promise(struct out *out)
     int error = lh_exchange_promise(ex, &out->fields);
     if (error == LHTTPD_ENOMEM)
         return no_memory(out);
-    lua_pushboolean(out->L, error == 0);
+    lua_pushboolean(out->to.L, error == 0);
     return 1;
 }
 
@@ -255,28 +209,29 @@ static int start_response(struct out *out)
     int error;
 
     if (out->status == 101)
-        return lh_api_error(out->L, "%s: 101 is not supported", out->function);
+        return lh_api_error(out->to.L, "%s: 101 is not supported",
+                            out->to.function);
     if (out->status && out->status < 200) {
         check_not_final(out, "the final header");
         error = lh_exchange_informational(ex, out->status, &out->fields);
     } else {
         unsigned usual = task->handler == task->vm->not_found ? 404 : 200;
-        lh_api_note_line(out->L, task, 1);
+        lh_api_note_line(out->to.L, task, 1);
         error = lh_exchange_start(ex, out->status ? out->status : usual,
                                   &out->fields);
     }
     if (error == LHTTPD_EINVAL)
-        return lh_api_error(out->L, "%s: content-length is not a number",
-                            out->function);
+        return lh_api_error(out->to.L, "%s: content-length is not a number",
+                            out->to.function);
     if (error)
         return no_memory(out);
-    lua_pushboolean(out->L, 1);
+    lua_pushboolean(out->to.L, 1);
     return 1;
 }
 
 static int httpd_header(lua_State *L)
 {
-    struct out out = {.L = L, .function = "httpd.header"};
+    struct out out = {.to = {L, "httpd.header", NULL, &out.fields}};
     struct lh_exchange *ex;
 
     out.task = lh_api_task(L, "httpd.header");
@@ -290,6 +245,7 @@ static int httpd_header(lua_State *L)
         lua_pushliteral(L, "closed");
         return 2;
     }
+    out.to.arena = &ex->arena;
     add_table(&out);
     if (out.path.p && !out.status)
         return push_promise(&out);
@@ -336,14 +292,14 @@ static int request_trailers(lua_State *L, const struct lh_task *task)
 static void check_trailers(const struct out *out)
 {
     if (out->status)
-        lh_api_error(out->L, "%s: the status is for httpd.header",
-                     out->function);
+        lh_api_error(out->to.L, "%s: the status is for httpd.header",
+                     out->to.function);
     check_not_final(out, "httpd.header");
 }
 
 static int httpd_trailer(lua_State *L)
 {
-    struct out out = {.L = L, .function = "httpd.trailer"};
+    struct out out = {.to = {L, "httpd.trailer", NULL, &out.fields}};
     int error;
 
     out.task = lh_api_task(L, "httpd.trailer");
@@ -358,6 +314,7 @@ static int httpd_trailer(lua_State *L)
         lua_pushliteral(L, "closed");
         return 2;
     }
+    out.to.arena = &out.task->ex->arena;
     add_table(&out);
     check_pseudo(&out);
     check_trailers(&out);

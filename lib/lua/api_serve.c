@@ -3,7 +3,7 @@
  * does (files/files.h).  What is said of it lives in the exchange's arena, as
  * long as the answer does.
  */
-#include "lua/api.h"
+#include "lua/api_field.h"
 
 #include "files/files.h"
 #include "http/escape.h"
@@ -156,70 +156,29 @@ static bool is_own_field(struct lh_str name)
     return false;
 }
 
-static struct lh_str keep_further(const struct wanted *w, struct lh_str s)
+static struct lh_str further_name(const struct lh_api_fields *to, int index)
 {
-    struct lh_str copied = lh_arena_copy(w->arena, s.p, s.n);
+    struct lh_str name = lh_api_field_name(to, index);
 
-    if (!copied.p)
-        lacks_memory(w);
-    return copied;
-}
-
-static struct lh_str take_further_name(const struct wanted *w, int index)
-{
-    struct lh_str name = {NULL, 0};
-
-    if (lua_type(w->L, index) != LUA_TSTRING)
-        lh_api_error(w->L, "%s: in the option 'fields' a name is a %s",
-                     function, luaL_typename(w->L, index));
-    name.p = lua_tolstring(w->L, index, &name.n);
-    if (!lh_field_name_valid(name))
-        lh_api_error(w->L, "%s: '%s' is no field name", function, name.p);
+    lh_api_check_field_name(to, name);
     if (is_own_field(name))
-        lh_api_error(w->L, "%s: the field '%s' is the answer's own", function,
+        lh_api_error(to->L, "%s: the field '%s' is the answer's own", function,
                      name.p);
-    return keep_further(w, name);
+    return name;
 }
 
-/* The value at the top. */
-static void add_further(const struct wanted *w, struct lh_str name)
-{
-    struct lh_str value = {NULL, 0};
-
-    value.p = lh_api_text(w->L, -1, &value.n);
-    if (!value.p)
-        lh_api_error(w->L, "%s: a value of the option 'fields' is a %s",
-                     function, luaL_typename(w->L, -1));
-    value = lh_str_trim(value);
-    if (!lh_field_value_valid(value))
-        lh_api_error(w->L,
-                     "%s: a value of the option 'fields' has a control "
-                     "character",
-                     function);
-    if (!lh_fields_add(&w->options->fields, w->arena, name,
-                       keep_further(w, value)))
-        lacks_memory(w);
-}
-
-/* The table at the top; a value is one, or an array of them. */
+/* The table at the top. */
 static void take_fields(const struct wanted *w)
 {
-    lua_State *L = w->L;
+    struct lh_api_fields to = {w->L, function, w->arena, &w->options->fields};
+    int table = lua_gettop(w->L);
 
-    if (!lua_istable(L, -1))
+    if (!lua_istable(w->L, table))
         wrong_type(w, "fields", "table");
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-        struct lh_str name = take_further_name(w, -2);
-        int n = lua_istable(L, -1) ? (int)lh_lua_len(L, -1) : 0;
-        if (!lua_istable(L, -1))
-            add_further(w, name);
-        for (int i = 1; i <= n; i++) {
-            lua_rawgeti(L, -1, i);
-            add_further(w, name);
-            lua_pop(L, 1);
-        }
-        lua_pop(L, 1);
+    lua_pushnil(w->L);
+    while (lua_next(w->L, table)) {
+        lh_api_add_field(&to, further_name(&to, table + 1), table + 2);
+        lua_settop(w->L, table + 1);
     }
 }
 
