@@ -91,7 +91,7 @@ void lh_tls_failure_words(char *out, size_t room, unsigned long error,
     int reason = ERR_GET_REASON(error);
     bool ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
 
-    if (ssl && reason > SSL_AD_REASON_OFFSET)
+    if (ssl && reason >= SSL_AD_REASON_OFFSET)
         snprintf(out, room, "%s (alert %d) from the client",
                  lh_alert_name(reason - SSL_AD_REASON_OFFSET),
                  reason - SSL_AD_REASON_OFFSET);

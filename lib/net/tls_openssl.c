@@ -300,6 +300,14 @@ static enum lh_net send_rest(struct tls *tls)
     return sent;
 }
 
+/* By TLS itself, so nothing counts behind it. */
+static enum lh_net hear_goodbye(struct tls *tls)
+{
+    tls->core.base.ended = true;
+    tls->core.ends.raw.from = tls->core.ends.raw.to;
+    return LH_NET_EOF;
+}
+
 /* What has become of a step; its answers are sent.  AGAIN: nothing is to be
  * done until something comes, or leaves; OK: it goes on. */
 static enum lh_net step_end(struct tls *tls)
@@ -319,6 +327,8 @@ static enum lh_net step_end(struct tls *tls)
     case SSL_ERROR_NONE:
         sent = flight_send(tls, false);
         return sent == LH_NET_LOST ? sent : handshake_end(tls);
+    case SSL_ERROR_ZERO_RETURN: /* it has thought better of it */
+        return hear_goodbye(tls);
     default:
         return lose_for_error(tls);
     }
@@ -326,7 +336,7 @@ static enum lh_net step_end(struct tls *tls)
 
 static enum lh_net handshake_go_on(struct tls *tls)
 {
-    enum lh_net went = LH_NET_OK;
+    enum lh_net went = tls->core.base.ended ? LH_NET_EOF : LH_NET_OK;
 
     while (went == LH_NET_OK && tls->core.phase == LH_PHASE_HANDSHAKE) {
         if (!tls->core.stepped && !take_step(tls))
@@ -342,8 +352,6 @@ static enum lh_net handshake_go_on(struct tls *tls)
  * at.  What OpenSSL answers by itself (to a KeyUpdate) is sent by send. */
 static enum lh_net read_record(struct tls *tls)
 {
-    struct lh_chunk *raw = &tls->core.ends.raw;
-
     if (tls->from < tls->to)
         return LH_NET_OK;
     if (tls->core.base.ended)
@@ -365,9 +373,7 @@ static enum lh_net read_record(struct tls *tls)
     case SSL_ERROR_WANT_READ:
         return LH_NET_AGAIN;
     case SSL_ERROR_ZERO_RETURN:
-        tls->core.base.ended = true;
-        raw->from = raw->to; /* nothing counts behind it */
-        return LH_NET_EOF;
+        return hear_goodbye(tls);
     default:
         return tls_lose_openssl(tls);
     }

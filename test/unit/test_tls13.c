@@ -268,6 +268,46 @@ static void agrees_on_a_protocol(void **state)
     hang_up();
 }
 
+/* RFC 8446, 6.1: mostly since its user has cancelled it.  That is an end and no
+ * failure, unless the alert says that it is one. */
+static void hears_a_goodbye_in_a_handshake(void **state)
+{
+    static const char goodbye[] = "\x15\3\3\0\2\1\0";
+    static const char cancelled[] = "\x15\3\3\0\2\1\x5a\x15\3\3\0\2\1\0";
+    static const char fatal[] = "\x15\3\3\0\2\2\0";
+    static const struct {
+        int version;
+        const char *alert;
+        size_t n;
+        enum lh_net is;
+    } cases[] = {
+        {TLS1_2_VERSION, goodbye, sizeof(goodbye) - 1, LH_NET_EOF},
+        {TLS1_2_VERSION, cancelled, sizeof(cancelled) - 1, LH_NET_EOF},
+        {TLS1_2_VERSION, fatal, sizeof(fatal) - 1, LH_NET_LOST},
+        {TLS1_3_VERSION, goodbye, sizeof(goodbye) - 1, LH_NET_EOF},
+        {TLS1_3_VERSION, cancelled, sizeof(cancelled) - 1, LH_NET_EOF},
+        {TLS1_3_VERSION, fatal, sizeof(fatal) - 1, LH_NET_EOF},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        enum lh_net got = LH_NET_AGAIN;
+        connect_client(cases[i].version, NULL);
+        assert_int_equal(SSL_do_handshake(client), -1);
+        for (int k = 0; k < 5; k++)
+            assert_int_equal(step(), LH_NET_AGAIN);
+        assert_int_equal(write(client_fd, cases[i].alert, cases[i].n),
+                         cases[i].n);
+        for (int k = 0; k < 5 && got == LH_NET_AGAIN; k++)
+            got = step();
+        assert_int_equal(got, cases[i].is);
+        assert_int_equal(step(), got);
+        if (got == LH_NET_LOST)
+            says("close notify (alert 0) from the client");
+        hang_up();
+    }
+}
+
 /* --- Resumption -------------------------------------------------------- */
 
 /* A ticket that replaces another comes without a call of keep_session() in TLS
@@ -941,6 +981,7 @@ int main(void)
         WITH_SERVER(every_suite_works),
         WITH_SERVER(picks_what_the_client_can_verify),
         WITH_SERVER(agrees_on_a_protocol),
+        WITH_SERVER(hears_a_goodbye_in_a_handshake),
         WITH_SERVER(what_is_long_goes_aside),
         WITH_SERVER(resumes_on_any_worker),
         WITH_SERVER(resumes_for_the_same_name_only),
