@@ -246,6 +246,13 @@ static void leave_by_operation(struct lh_lines *l)
 
 /* --- to who takes what it can --------------------------------------------- */
 
+/* Nothing has left: the newline in front is the next try's to put there. */
+static void take_newline_back(struct lh_lines_part *part)
+{
+    if (part->at < HEAD_BYTES)
+        part->at = HEAD_BYTES;
+}
+
 /* As many whole lines as several writers may put into a pipe at once without
  * mixing them, or one that is longer. */
 static size_t next_piece(const struct lh_lines_part *part)
@@ -272,8 +279,10 @@ static void leave_now(struct lh_lines *l)
         l->stalled = r == -EAGAIN || r == -EINTR || (r > 0 && (size_t)r < n);
         if (r > 0)
             file_moved(l, part, (size_t)r);
-        if (l->stalled)
+        if (l->stalled) {
+            take_newline_back(part);
             return;
+        }
         if (r <= 0) {
             lose_part(l, part, r ? (int)r : LH_SYS_EIO);
             return;

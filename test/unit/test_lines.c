@@ -293,6 +293,50 @@ static void test_stalled_reader(void **state)
     assert_true(lh_lines_have_left(&f->lines));
 }
 
+/* A reader that ends within a line, and another who lets us wait: what the
+ * first had of the line is ended once, however often is tried. */
+static void test_another_reader(void **state)
+{
+    struct fixture *f = *state;
+    static char text[2 << 20], line[300001];
+    size_t n = 0;
+    ssize_t r;
+
+    if (!f)
+        skip();
+    assert_int_equal(mkfifo(f->path, 0600), 0);
+    int fd = open(f->path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    open_log(f, f->path);
+    memset(line, 'x', sizeof(line) - 2);
+    line[sizeof(line) - 2] = '\n';
+    signal(SIGPIPE, SIG_IGN);
+    assert_true(add(f, line)); /* more than a pipe holds */
+    lh_lines_leave(&f->lines);
+    assert_true(f->lines.stalled && f->lines.within);
+    close(fd);
+    lh_lines_leave(&f->lines);
+    assert_int_equal(f->lines.lost, 1);
+    fd = open(f->path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(add(f, "next\n"));
+        lh_lines_leave(&f->lines);
+        lh_lines_leave(&f->lines);
+    }
+    assert_true(f->lines.stalled);
+    while (!lh_lines_have_left(&f->lines)) {
+        r = read(fd, text + n, sizeof(text) - n);
+        n += r > 0 ? (size_t)r : 0;
+        lh_lines_leave(&f->lines);
+    }
+    while ((r = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
+        n += (size_t)r;
+    close(fd);
+    text[n] = '\0';
+    assert_string_equal(strchr(text, '\n'), "\nnext\nnext\nnext\n");
+}
+
 static void test_bad_places(void **state)
 {
     static const char *const cases[][2] = {
@@ -348,10 +392,11 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_lines_are_appended), BOTH(test_full_disk),
-        BOTH(test_opened_again),       BOTH(test_not_opened_again),
-        BOTH(test_another_file),       BOTH(test_stalled_reader),
-        BOTH(test_without_memory),     cmocka_unit_test(test_bad_places),
+        BOTH(test_lines_are_appended),     BOTH(test_full_disk),
+        BOTH(test_opened_again),           BOTH(test_not_opened_again),
+        BOTH(test_another_file),           BOTH(test_stalled_reader),
+        BOTH(test_another_reader),         BOTH(test_without_memory),
+        cmocka_unit_test(test_bad_places),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
