@@ -334,28 +334,44 @@ static void say_setup(const struct load *load, struct lh_err *err)
     lh_err_prefix(err, where);
 }
 
-/* The error object is at the top; it becomes the words of the failure. */
+/* The limit that was met, of which Lua says nothing. */
+static void say_limit(const struct lh_vm *vm, struct lh_err *err)
+{
+    char what[LH_ERR_TEXT_BYTES];
+
+    snprintf(what, sizeof(what),
+             "%.300s: to load it takes more than vm_memory_bytes=%llu",
+             vm->name ? vm->name : "setup", (unsigned long long)vm->bytes_max);
+    lh_err_prefix(err, what);
+}
+
+/* The error object is at the top; it becomes the words of the failure.  A lack
+ * of memory is a string as any other where a script was compiled, or has caught
+ * the error and raises it again. */
 static int load_error(const struct load *load, int status, struct lh_err *err)
 {
     struct lh_vm *vm = load->vm;
     lua_State *L = vm->L;
+    bool limit_met = vm->over_limit;
     struct lh_str text;
 
-    if (status == LUA_ERRMEM && vm->over_limit)
-        return lh_err_set(err, LHTTPD_ENOMEM,
-                          "%s: to load it takes more than vm_memory_bytes=%llu",
-                          vm->name ? vm->name : "setup",
-                          (unsigned long long)vm->bytes_max);
-    if (status == LUA_ERRMEM)
-        return lh_err_memory(err);
-    if (lua_type(L, -1) == LUA_TSTRING) {
+    if (status == LUA_ERRMEM) {
+        status = lh_err_memory(err);
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
         text.p = lua_tolstring(L, -1, &text.n);
         lh_log_clean(err->text, sizeof(err->text), text);
+        limit_met = limit_met && strstr(err->text, "not enough memory");
         say_setup(load, err);
-        return LHTTPD_ESCRIPT;
+        status = LHTTPD_ESCRIPT;
+    } else {
+        limit_met = false;
+        status =
+            lh_err_set(err, LHTTPD_ESCRIPT, "%s: the error is a %s value",
+                       vm->name ? vm->name : "setup", luaL_typename(L, -1));
     }
-    return lh_err_set(err, LHTTPD_ESCRIPT, "%s: the error is a %s value",
-                      vm->name ? vm->name : "setup", luaL_typename(L, -1));
+    if (limit_met)
+        say_limit(vm, err);
+    return status;
 }
 
 int lh_vm_load(struct lh_vm *vm, const struct lh_vm_config *config,

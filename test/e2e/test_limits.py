@@ -91,14 +91,20 @@ class Sizes(harness.TestCase):
                            "memory.*GET /memory.50")
 
     def test_memory_that_a_script_needs_to_load(self):
+        """To be compiled, to run, and where it catches the error itself."""
         path = os.path.join(harness.directory(), "big.lua")
-        with open(path, "w") as f:
-            f.write("local t = {} for i = 1, 100000 do t[i] = {} end")
-        done = harness.lhttpd("-t", "-o", "vm_memory_bytes=1000000",
-                              "-l", "/", path)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(path + ": to load it takes more than "
-                      "vm_memory_bytes=1000000", done.stderr)
+        for text in ("local s = '" + "x" * 2000000 + "'",
+                     "local t = {} for i = 1, 100000 do t[i] = {} end",
+                     "local ok, why = pcall(string.rep, 'x', 2000000)\n"
+                     "error(why)"):
+            with open(path, "w") as f:
+                f.write(text)
+            with self.subTest(text=text[:40]):
+                done = harness.lhttpd("-t", "-o", "vm_memory_bytes=1000000",
+                                      "-l", "/", path)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(path + ": to load it takes more than "
+                              "vm_memory_bytes=1000000", done.stderr)
 
 
 class Times(harness.TestCase):
