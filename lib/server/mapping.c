@@ -77,6 +77,18 @@ static int is_directory_already(const char *prefix,
                       mapping->directory->path);
 }
 
+static int is_script_already(const char *prefix,
+                             const struct lh_mapping *mapping,
+                             struct lh_err *err)
+{
+    if (!mapping->name)
+        return lh_err_set(err, LHTTPD_EINVAL,
+                          "prefix '%s': it has a VM factory already", prefix);
+    return lh_err_set(err, LHTTPD_EINVAL,
+                      "prefix '%s': it has a script already, '%s'", prefix,
+                      mapping->name);
+}
+
 /* A prefix may have a script and a factory, in any order of the calls, but one
  * script only: which of two should answer nobody could tell. */
 static int set_script(struct lh_mappings *m, const char *prefix,
@@ -88,9 +100,7 @@ static int set_script(struct lh_mappings *m, const char *prefix,
     if (r < 0)
         return r;
     if ((*set)->name)
-        return lh_err_set(err, LHTTPD_EINVAL,
-                          "prefix '%s': it has a script already, '%s'", prefix,
-                          (*set)->name);
+        return is_script_already(prefix, *set, err);
     if ((*set)->directory)
         return is_directory_already(prefix, *set, err);
     (*set)->name = lh_strdup(name);
@@ -168,8 +178,7 @@ int lh_mappings_add_directory(struct lh_mappings *m, const char *prefix,
     if (r == 0 && mapping->directory)
         r = is_directory_already(prefix, mapping, err);
     else if (r == 0 && (mapping->name || mapping->has_factory))
-        r = lh_err_set(err, LHTTPD_EINVAL,
-                       "prefix '%s': it has a script already", prefix);
+        r = is_script_already(prefix, mapping, err);
     if (r == 0)
         mapping->directory = directory;
     else

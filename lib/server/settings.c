@@ -301,12 +301,9 @@ static int set_tls_threads(struct lhttpd_server_t *s, const char *value,
                            struct lh_err *err)
 {
     uint64_t n;
-    int r = set_number(&n, value, err);
 
-    if (r < 0)
-        return r;
-    if (n > LH_CREW_HELPERS_MAX)
-        return lh_err_set(err, LHTTPD_EINVAL, "not from 0 to %d",
+    if (!lh_str_to_u64(lh_str_of(value), LH_CREW_HELPERS_MAX, &n))
+        return lh_err_set(err, LHTTPD_EINVAL, "not a number from 0 to %d",
                           LH_CREW_HELPERS_MAX);
     s->settings.tls_threads = n;
     return 0;

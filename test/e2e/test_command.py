@@ -73,6 +73,10 @@ class BadInput(harness.TestCase):
                 (["body_bytes=3M", "decimal"],
                  ("-f", "-o", "body_bytes=3M", *TOOLS)),
                 (["no_such_limit"], ("-o", "no_such_limit=1", *TOOLS)),
+                (["tls_threads=x", "0 to 16"],
+                 ("-f", "-o", "tls_threads=x", *TOOLS)),
+                (["tls_threads=17", "0 to 16"],
+                 ("-f", "-o", "tls_threads=17", *TOOLS)),
                 (["unix_mode=9", "octal"],
                  ("-f", "-o", "unix_mode=9", *TOOLS)),
                 (["-c", "-k"], ("-f", "-c", "x.pem", *TOOLS)),
@@ -170,6 +174,8 @@ class BadInput(harness.TestCase):
         # With and without the leading slash it is the same prefix.
         self.refused(2, ["'ui'", "tools.lua"], *start, "-l", "/ui",
                      script("tools.lua"), "-l", "ui", script("ui.lua"))
+        self.refused(2, ["'/'", "script", "tools.lua"], *start, *TOOLS,
+                     "-s", "/", "/tmp")
 
     def test_certificate(self):
         harness.need_built_in("tls")
