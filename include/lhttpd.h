@@ -447,7 +447,8 @@ LHTTPD_API int lhttpd_server_set(lhttpd_server_t *server, const char *name,
  * listener is known to lhttpd_server_check(), but has no socket, and start
  * refuses it.  Returns the listener's number, 0 for the first.
  * LHTTPD_EADDRESS: the system refuses it, now; LHTTPD_EINVAL: there is no such
- * address, port or kind of listener.  Before start.
+ * address, port or kind of listener, or the server has one there.  Before
+ * start.
  */
 LHTTPD_API int lhttpd_server_listen(lhttpd_server_t *server,
                                     const char *address, int port,

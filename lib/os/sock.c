@@ -99,6 +99,7 @@ static void address_describe(const union address *a,
     char host[46];
 
     address_numeric(a, host, &where->port);
+    where->zone = a->any.sa_family == AF_INET6 ? a->v6.sin6_scope_id : 0;
     if (a->any.sa_family == AF_UNIX)
         snprintf(where->text, sizeof(where->text), UNIX_PREFIX "%.*s",
                  (int)sizeof(a->local.sun_path), a->local.sun_path);

@@ -16,6 +16,7 @@
 /* Where a listener is. */
 struct lh_sock_address {
     int port;        /* 0 for a unix socket */
+    uint32_t zone;   /* of a link-local address, which the text is without */
     char text[128];  /* "[::]:443", "127.0.0.1:80", "unix:/run/x": for words */
     char *unix_path; /* allocated; the file that listen made, or NULL */
     dev_t unix_dev;  /* ... and which file that is */

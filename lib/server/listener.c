@@ -50,26 +50,46 @@ static int add_listener(struct lh_listeners *l, int fd, unsigned flags)
     return (int)l->n++;
 }
 
-int lh_listeners_listen(struct lh_listeners *l, const char *address, int port,
-                        unsigned flags, const struct lh_sock_access *access,
-                        struct lh_err *err)
-{
-    int r = check_room(l, err);
-
-    if (r < 0)
-        return r;
-    if (flags & LHTTPD_LISTEN_CHECK) {
-        r = lh_sock_name(address, port, &l->v[l->n].where, err);
-        return r < 0 ? r : add_listener(l, -1, flags);
-    }
-    int fd = lh_sock_listen(address, port, access, &l->v[l->n].where, err);
-    return fd < 0 ? fd : add_listener(l, fd, flags);
-}
-
 /* What a unix socket's text begins with, whoever has made it. */
 bool lh_listener_is_unix(const struct lh_listener *l)
 {
     return strncmp(l->where.text, "unix", 4) == 0;
+}
+
+/* Whether what is to be the next listener has the address of another one.  Port
+ * 0 is a free one each time. */
+static bool is_given_twice(const struct lh_listeners *l)
+{
+    const struct lh_listener *next = &l->v[l->n];
+    bool is_one = next->where.port || lh_listener_is_unix(next);
+
+    for (unsigned i = 0; i < l->n && is_one; i++) {
+        if (strcmp(l->v[i].where.text, next->where.text) == 0 &&
+            l->v[i].where.zone == next->where.zone)
+            return true;
+    }
+    return false;
+}
+
+/* The address of a socket that was adopted may be of another network namespace,
+ * so the system is asked first: it says no more than that it is in use. */
+int lh_listeners_listen(struct lh_listeners *l, const char *address, int port,
+                        unsigned flags, const struct lh_sock_access *access,
+                        struct lh_err *err)
+{
+    bool opens = !(flags & LHTTPD_LISTEN_CHECK);
+    int r = check_room(l, err);
+
+    if (r < 0)
+        return r;
+    struct lh_sock_address *where = &l->v[l->n].where;
+    r = opens ? lh_sock_listen(address, port, access, where, err)
+              : lh_sock_name(address, port, where, err);
+    if ((opens ? r == LHTTPD_EADDRESS : r == 0) && is_given_twice(l))
+        r = lh_err_set(err, LHTTPD_EINVAL,
+                       "%s: it is listened on already; give it once",
+                       where->text);
+    return r < 0 ? r : add_listener(l, opens ? r : -1, flags);
 }
 
 /* Two listeners on one socket would take each other's clients, and the first

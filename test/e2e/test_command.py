@@ -100,6 +100,7 @@ class BadInput(harness.TestCase):
         """Start and -t refuse it with the same words and status."""
         tls = harness.certificate_options("ec")
         authority = harness.certificate("ec", "authority")[0]
+        path = "unix:" + harness.directory() + "/twice.sock"
         for names, args in (
                 (["127.0.0.1:0", "proxy_from"], ("-p", "0p")),
                 (["127.0.0.1:0", "redirect"], ("-p", "0r", "-p", "0h", *tls)),
@@ -108,6 +109,7 @@ class BadInput(harness.TestCase):
                 (["client_verify", "client_ca"],
                  ("-o", "client_verify=optional", *tls)),
                 (["64 listeners"], ("-p", "0") * 66),
+                ([path, "once"], ("-a", path) * 2),
                 (["numeric"], ("-a", "here")),
                 (["octets"], ("-a", "unix:" + "x" * 200)),
                 (["/a/../b"], ("-l", "/a/../b", TOOLS[2])),
@@ -123,6 +125,12 @@ class BadInput(harness.TestCase):
                                  (2, port.sub(r"\1:0", started.stderr)))
                 for name in names:
                     self.assertIn(name, tested.stderr)
+
+    def test_a_port_that_is_given_twice(self):
+        """As where it should speak two protocols."""
+        for args in (("-p", "80h", "-p", "80"), ("-p", "080", "-p", "80"),
+                     ("-a", "::1", "-a", "0::1", "-p", "80")):
+            self.refused(2, [":80: ", "once"], "-t", *args, *TOOLS)
 
     def test_what_may_come(self):
         """What is outside of the command line may be mended there, so a

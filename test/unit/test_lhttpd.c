@@ -408,6 +408,27 @@ static void tls_needs_a_certificate(void **state)
     lhttpd_server_destroy(s);
 }
 
+/* Another one there would only be in use, for ever. */
+static void an_address_is_listened_on_once(void **state)
+{
+    lhttpd_server_t *s = make(HELLO, 1);
+    char where[64];
+
+    (void)state;
+    assert_int_equal(
+        lhttpd_server_listen(s, "127.0.0.1", lhttpd_server_port(s, 0), 0),
+        LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), "127.0.0.1:"));
+    assert_non_null(strstr(lhttpd_server_error(s), "already"));
+    assert_int_equal(lhttpd_server_listen(s, "127.0.0.1", 0, 0), 1);
+    snprintf(where, sizeof(where), "unix:test_lhttpd.%d.sock", (int)getpid());
+    assert_int_equal(lhttpd_server_listen(s, where, 0, 0), 2);
+    assert_int_equal(lhttpd_server_listen(s, where, 0, 0), LHTTPD_EINVAL);
+    assert_non_null(strstr(lhttpd_server_error(s), where));
+    lhttpd_server_destroy(s);
+    assert_int_equal(access(where + 5, F_OK), -1);
+}
+
 /* For a check nothing has to be opened. */
 static void listeners_may_be_for_a_check_alone(void **state)
 {
@@ -1436,6 +1457,7 @@ int main(void)
         cmocka_unit_test(the_server_s_name_is_set),
         cmocka_unit_test(a_script_that_does_not_load_stops_the_start),
         cmocka_unit_test(tls_needs_a_certificate),
+        cmocka_unit_test(an_address_is_listened_on_once),
         cmocka_unit_test(listeners_may_be_for_a_check_alone),
         cmocka_unit_test(a_start_that_failed_is_repeated),
         cmocka_unit_test(after_the_stop_nothing_is_set_up),
