@@ -160,21 +160,22 @@ static bool syslog_reach(int fd)
                    sizeof(log)) == 0;
 }
 
-/* "<30>Nov 28 03:47:09 name[pid]: ", as syslog(3) writes it. */
+/* "<30>Nov 28 03:47:09 name[pid]: ", as syslog(3) writes it: months are English
+ * in every locale. */
 static void line_add_head(struct line *line, const char *name,
                           lhttpd_log_level_t level)
 {
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct tm tm;
     time_t now = time(NULL);
-    char date[32];
     /* LHTTPD_LOG_ERROR is 1 and LOG_ERR 3, and so on. */
     int priority = LOG_DAEMON | ((int)level + LOG_ERR - LHTTPD_LOG_ERROR);
 
     localtime_r(&now, &tm);
-    strftime(date, sizeof(date), "%b %e %H:%M:%S", &tm);
-    int n =
-        snprintf(line->bytes, sizeof(line->bytes),
-                 "<%d>%s %.100s[%d]: ", priority, date, name, (int)getpid());
+    int n = snprintf(line->bytes, sizeof(line->bytes),
+                     "<%d>%.3s %2d %02d:%02d:%02d %.100s[%d]: ", priority,
+                     months + (size_t)3 * (size_t)tm.tm_mon, tm.tm_mday,
+                     tm.tm_hour, tm.tm_min, tm.tm_sec, name, (int)getpid());
     line->n = n > 0 ? (size_t)n : 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -451,6 +452,37 @@ static void test_syslog(void **state)
     assert_int_equal(sink.fd, -1);
 }
 
+/* The head of a line is for machines: a program's language is none of it. */
+static void test_syslog_in_another_language(void **state)
+{
+    static const char *const languages[] = {"fr_FR.UTF-8", "ja_JP.UTF-8",
+                                            "ru_RU.UTF-8"};
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct lh_log_sink sink;
+    const struct lh_log log = {lh_log_to_syslog, &sink, LHTTPD_LOG_DEBUG};
+    const char *language = NULL;
+    char out[300] = "", month[4] = "";
+    int fds[2], day, hour, minute, second;
+
+    (void)state;
+    for (size_t i = 0; i < 3 && !language; i++)
+        language = setlocale(LC_TIME, languages[i]);
+    if (!language)
+        skip(); /* the system has none of them */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    sink = (struct lh_log_sink){.name = "name", .fd = fds[1]};
+    lh_log(&log, LHTTPD_LOG_NOTICE, NULL, "it rains");
+    setlocale(LC_TIME, "C");
+    assert_true(recv(fds[0], out, sizeof(out) - 1, MSG_DONTWAIT) > 0);
+    assert_int_equal(sscanf(out, "<29>%3s %2d %2d:%2d:%2d name[", month, &day,
+                            &hour, &minute, &second),
+                     5);
+    assert_non_null(strstr(months, month));
+    assert_int_equal(strlen(month), 3);
+    close(fds[0]);
+    lh_log_sink_deinit(&sink);
+}
+
 /* ---- how many lines ------------------------------------------------------ */
 
 static void test_rate(void **state)
@@ -514,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_stalled_reader),
         cmocka_unit_test(test_stalled_reader_in_a_jail),
         cmocka_unit_test(test_syslog),
+        cmocka_unit_test(test_syslog_in_another_language),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_of_everything),
     };
