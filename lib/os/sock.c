@@ -244,6 +244,21 @@ static socklen_t address_of_all(int port, union address *a)
     return sizeof(a->v4);
 }
 
+/* Of IPv6; but one of IPv4 that is written as such is bound as what it is. */
+static socklen_t address_take(union address *a, const void *from, int port)
+{
+    in_port_t net_port = htons((uint16_t)port);
+
+    memcpy(&a->v6, from, sizeof(a->v6));
+    a->v6.sin6_port = net_port;
+    if (!IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
+        return sizeof(a->v6);
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = net_port};
+    memcpy(&v4.sin_addr, a->v6.sin6_addr.s6_addr + 12, sizeof(v4.sin_addr));
+    a->v4 = v4;
+    return sizeof(a->v4);
+}
+
 /* A numeric address; 0: it is none.  The resolver is asked for IPv6 alone, for
  * zones as in "fe80::1%eth0"; for IPv4 it takes "80" for an address, too. */
 static socklen_t address_parse(const char *address, int port, union address *a)
@@ -259,10 +274,9 @@ static socklen_t address_parse(const char *address, int port, union address *a)
         return sizeof(a->v4);
     if (getaddrinfo(address, NULL, &hints, &found) != 0)
         return 0;
-    memcpy(a, found->ai_addr, sizeof(a->v6));
+    socklen_t n = address_take(a, found->ai_addr, port);
     freeaddrinfo(found);
-    a->v6.sin6_port = htons((uint16_t)port);
-    return sizeof(a->v6);
+    return n;
 }
 
 /* ---- listening on unix sockets ---- */

@@ -201,6 +201,25 @@ static void test_dual_stack(void **state)
     lh_sock_close(listener);
 }
 
+/* Though a socket of IPv6 alone could not have it. */
+static void test_ipv4_written_as_ipv6(void **state)
+{
+    struct lh_sock_address a;
+    struct lh_sock_ends ends;
+    char text[64];
+
+    (void)state;
+    int listener = listen_at("::ffff:127.0.0.1", 0, &a);
+    snprintf(text, sizeof(text), "127.0.0.1:%d", a.port);
+    assert_string_equal(a.text, text);
+    int client = dial(AF_INET, "127.0.0.1", a.port);
+    lh_sock_close(accept_one(listener, &ends));
+    close(client);
+    assert_string_equal(ends.remote, "127.0.0.1");
+    assert_int_equal(ends.local_port, a.port);
+    lh_sock_close(listener);
+}
+
 /* "::" written out is IPv6 alone: "0.0.0.0" can listen besides. */
 static void test_ipv6_alone(void **state)
 {
@@ -832,6 +851,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_dual_stack),
+        cmocka_unit_test(test_ipv4_written_as_ipv6),
         cmocka_unit_test(test_ipv6_alone),
         cmocka_unit_test(test_bad_addresses),
         cmocka_unit_test(test_address_in_use),
