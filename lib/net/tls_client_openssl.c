@@ -156,14 +156,15 @@ static void openssl_words(const struct client *c, unsigned long error,
 {
     bool ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
     int reason = ERR_GET_REASON(error);
+    int alert = lh_tls_alert_of(error);
     const char *text = ssl ? client_fault_text(reason) : NULL;
     const char *library = ERR_reason_error_string(error);
 
     if (c->fault)
         snprintf(out, LH_TLS_CLIENT_WORDS_BYTES, "certificate: %s",
                  lh_client_fault_words(c->fault));
-    else if (ssl && reason > SSL_AD_REASON_OFFSET)
-        alert_words(c, reason - SSL_AD_REASON_OFFSET, out);
+    else if (alert >= 0)
+        alert_words(c, alert, out);
     else if (text || !error || reason == ERR_R_MALLOC_FAILURE)
         snprintf(out, LH_TLS_CLIENT_WORDS_BYTES, "%s",
                  text ? text : "no memory");

@@ -22,6 +22,17 @@ unsigned long lh_tls_take_error(void)
     return last ? last : first;
 }
 
+/* It has one octet; larger reasons are OpenSSL's own, as that there is no
+ * memory. */
+int lh_tls_alert_of(unsigned long error)
+{
+    int alert = ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET;
+
+    return ERR_GET_LIB(error) == ERR_LIB_SSL && alert >= 0 && alert <= UINT8_MAX
+               ? alert
+               : -1;
+}
+
 static const struct {
     int reason;
     const char *words;
@@ -88,14 +99,13 @@ static void own_words(char *out, size_t room, unsigned long error)
 void lh_tls_failure_words(char *out, size_t room, unsigned long error,
                           const struct lh_handshake *h, bool is_garbage)
 {
-    int reason = ERR_GET_REASON(error);
-    bool ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
+    int alert = lh_tls_alert_of(error);
 
-    if (ssl && reason >= SSL_AD_REASON_OFFSET)
+    if (alert >= 0)
         snprintf(out, room, "%s (alert %d) from the client",
-                 lh_alert_name(reason - SSL_AD_REASON_OFFSET),
-                 reason - SSL_AD_REASON_OFFSET);
-    else if (h && h->fault && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+                 lh_alert_name(alert), alert);
+    else if (h && h->fault &&
+             ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         snprintf(out, room, "the client's certificate: %s",
                  lh_client_fault_words(h->fault));
     else if (is_garbage)

@@ -10,6 +10,9 @@
  * there was none. */
 unsigned long lh_tls_take_error(void);
 
+/* The number of the peer's alert that this error is; negative: it is none. */
+int lh_tls_alert_of(unsigned long error);
+
 /* error: one that was taken.  is_garbage: what came first was no ClientHello.
  *  `handshake`: NULL once it is over.  At most `room`
  * octets with the NUL. */
