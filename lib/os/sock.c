@@ -92,6 +92,19 @@ static void address_numeric(const union address *a, char out[46], int *port)
     }
 }
 
+/* A name outside of the file system has a zero in the place of the "@" that
+ * systemd writes. */
+static void describe_unix(const union address *a, struct lh_sock_address *where)
+{
+    const char *path = a->local.sun_path;
+    size_t room = sizeof(a->local.sun_path);
+    bool named = path[0] == '\0' && path[1] != '\0';
+
+    snprintf(where->text, sizeof(where->text), UNIX_PREFIX "%s%.*s",
+             named ? "@" : "", (int)(named ? room - 1 : room),
+             named ? path + 1 : path);
+}
+
 /* As it is written in a URL, with brackets around IPv6. */
 static void address_describe(const union address *a,
                              struct lh_sock_address *where)
@@ -101,8 +114,7 @@ static void address_describe(const union address *a,
     address_numeric(a, host, &where->port);
     where->zone = a->any.sa_family == AF_INET6 ? a->v6.sin6_scope_id : 0;
     if (a->any.sa_family == AF_UNIX)
-        snprintf(where->text, sizeof(where->text), UNIX_PREFIX "%.*s",
-                 (int)sizeof(a->local.sun_path), a->local.sun_path);
+        describe_unix(a, where);
     else if (strchr(host, ':'))
         snprintf(where->text, sizeof(where->text), "[%s]:%d", host,
                  where->port);
@@ -475,7 +487,7 @@ static bool is_adopted(int fd)
  * be found by the first client only. */
 int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
 {
-    union address a = {.any = {.sa_family = AF_UNSPEC}};
+    union address a = {.room = {.ss_family = AF_UNSPEC}}; /* zeros behind it */
     socklen_t n = sizeof(a);
     int type, listens;
 

@@ -483,6 +483,32 @@ static void test_adopt_unix(void **state)
     lh_sock_close(fd);
 }
 
+/* A name outside of the file system, which begins with a zero: Linux has them.
+ */
+static void test_adopt_abstract(void **state)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct lh_sock_address a;
+    char expected[120];
+
+    (void)state;
+    int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
+                     "lhttpd-test-%d", (int)getpid());
+    snprintf(expected, sizeof(expected), "unix:@%s", name.sun_path + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    socklen_t size =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+    if (bind(fd, (struct sockaddr *)&name, size) < 0) {
+        close(fd);
+        skip();
+    }
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(lh_sock_adopt(fd, &a, &err), 0);
+    assert_string_equal(a.text, expected);
+    assert_int_equal(lh_sock_address_deinit(&a, fd, &err), 0);
+    lh_sock_close(fd);
+}
+
 /* O_NONBLOCK is shared with all who have the socket, and systemd clears it. */
 static void never_waits(int listener)
 {
@@ -864,6 +890,7 @@ int main(void)
         cmocka_unit_test(test_unix_no_memory),
         cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_adopt_unix),
+        cmocka_unit_test(test_adopt_abstract),
         cmocka_unit_test(test_accepting_never_waits),
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_listen_without_descriptors),
