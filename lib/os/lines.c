@@ -72,6 +72,8 @@ void lh_lines_init(struct lh_lines *l, struct lh_log_file *file,
                    struct lh_aio *aio)
 {
     *l = (struct lh_lines){.file = file, .aio = aio};
+    if (file)
+        l->changes = atomic_load(&file->changes);
     empty_part(&l->waiting);
     empty_part(&l->leaving);
 }
@@ -311,10 +313,21 @@ static void leave_to_syslog(struct lh_lines *l)
     empty_part(part);
 }
 
+/* Has the file become another?  That has nothing from us yet. */
+static void look_at_file(struct lh_lines *l)
+{
+    unsigned changes = atomic_load(&l->file->changes);
+
+    if (changes != l->changes)
+        l->within = false;
+    l->changes = changes;
+}
+
 void lh_lines_leave(struct lh_lines *l)
 {
     if (l->waiting.n == l->waiting.at || l->busy)
         return;
+    look_at_file(l);
     switch (atomic_load(&l->file->way)) {
     case LH_LOG_WAY_FILE:
         leave_by_operation(l);

@@ -27,9 +27,10 @@ struct lh_lines {
     struct lh_log_file *file; /* NULL: no lines */
     struct lh_aio *aio;
     struct lh_aio_op op;
-    bool busy;    /* `leaving` is under way */
-    bool stalled; /* the last one who was asked took nothing */
-    bool within;  /* what the file has from us ends within a line */
+    bool busy;        /* `leaving` is under way */
+    bool stalled;     /* the last one who was asked took nothing */
+    bool within;      /* what the file has from us ends within a line */
+    unsigned changes; /* which of the files that it was: file->changes */
     struct lh_lines_part waiting, leaving;
     uint64_t lost; /* lines, since somebody took that */
     int why;       /* the last loss: a negative errno, or 0: too many waited */

@@ -68,6 +68,7 @@ static int open_any(struct lh_log_file *file, const char *name,
     }
     file->fd = opened.fd;
     atomic_init(&file->way, opened.way);
+    atomic_init(&file->changes, 0);
     return 0;
 }
 
@@ -127,16 +128,26 @@ int lh_log_file_open_again(const struct lh_log_file *file,
     return open_path(file->where, opened, err);
 }
 
+static bool is_another(int fd, int than)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) < 0 || fstat(than, &b) < 0 || a.st_dev != b.st_dev ||
+           a.st_ino != b.st_ino;
+}
+
 /* dup3() changes what the number stands for in one step, for all threads; who
  * writes at that moment writes to the old file or to the new one. */
 void lh_log_file_change(struct lh_log_file *file, struct lh_log_opened *opened)
 {
     if (opened->fd < 0)
         return;
+    bool another = is_another(opened->fd, file->fd);
     while (dup3(opened->fd, file->fd, O_CLOEXEC) < 0 &&
            (errno == EINTR || errno == EBUSY))
         continue;
     atomic_store(&file->way, opened->way);
+    atomic_fetch_add(&file->changes, another);
     lh_log_file_let_go(opened);
 }
 

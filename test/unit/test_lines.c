@@ -177,6 +177,38 @@ static void test_full_disk(void **state)
     assert_int_equal(f->lines.lost, 3);
 }
 
+/* What has been cut stands in the old file: the new one begins with a line. */
+static void test_full_disk_and_another_file(void **state)
+{
+    struct fixture *f = *state;
+    struct lh_log_opened opened;
+    struct rlimit before, limit;
+    struct lh_err err;
+    char old[120];
+
+    if (!f)
+        skip();
+    signal(SIGXFSZ, SIG_IGN);
+    open_log(f, f->path);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 6;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    add(f, "one\n");
+    add(f, "two\n");
+    leave(f);
+    assert_int_equal(f->lines.lost, 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    snprintf(old, sizeof(old), "%s.1", f->path);
+    assert_int_equal(rename(f->path, old), 0);
+    assert_int_equal(lh_log_file_open_again(f->file, &opened, &err), 0);
+    lh_log_file_change(f->file, &opened);
+    add(f, "three\n");
+    leave(f);
+    expect_file(old, "one\ntw");
+    expect_file(f->path, "three\n");
+}
+
 static void test_opened_again(void **state)
 {
     struct fixture *f = *state;
@@ -392,10 +424,15 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_lines_are_appended),     BOTH(test_full_disk),
-        BOTH(test_opened_again),           BOTH(test_not_opened_again),
-        BOTH(test_another_file),           BOTH(test_stalled_reader),
-        BOTH(test_another_reader),         BOTH(test_without_memory),
+        BOTH(test_lines_are_appended),
+        BOTH(test_full_disk),
+        BOTH(test_full_disk_and_another_file),
+        BOTH(test_opened_again),
+        BOTH(test_not_opened_again),
+        BOTH(test_another_file),
+        BOTH(test_stalled_reader),
+        BOTH(test_another_reader),
+        BOTH(test_without_memory),
         cmocka_unit_test(test_bad_places),
     };
 
