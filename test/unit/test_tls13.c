@@ -366,10 +366,10 @@ static void resumes_on_any_worker(void **state)
     }
 }
 
-/* RFC 6066, 3: under another name a full handshake follows. */
 /* The longest name that stands for itself. */
 #define LONG_NAME "a23456789.example.example.orga"
 
+/* RFC 6066, 3: under another name a full handshake follows. */
 static void resumes_for_the_same_name_only(void **state)
 {
     _Static_assert(sizeof(LONG_NAME) == 31, "with an octet, 31 of 32");
