@@ -557,7 +557,8 @@ LHTTPD_API int lhttpd_server_notify(lhttpd_server_t *server);
 /*
  * Whom clients' certificates have to be from: the certificates of authorities,
  * PEM, a file or memory (one certificate may be DER).  A certificate that is no
- * authority's is trusted itself.  Keys RSA and EC on P-256, P-384, P-521.
+ * authority's is trusted itself.  Keys RSA (2048 bits and more) and EC on
+ * P-256, P-384, P-521; with OpenSSL Ed25519, too.
  */
 typedef struct lhttpd_client_ca_t {
     size_t size;

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The keys that authorities may have, for messages: "RSA, or EC on P-256, P-384
- * or P-521". */
+/* The keys that authorities may have, for messages: "RSA (2048 bits or more),
+ * or EC on P-256, P-384 or P-521".  How long they are client_ca.c looks at. */
 extern const char lh_anchors_kinds[];
 
 struct lh_anchors;

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-const char lh_anchors_kinds[] = "RSA, or EC on P-256, P-384 or P-521";
+const char lh_anchors_kinds[] =
+    "RSA (2048 bits or more), or EC on P-256, P-384 or P-521";
 
 struct lh_anchors *lh_anchors_new(void)
 {

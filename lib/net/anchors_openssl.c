@@ -5,7 +5,8 @@
 #include "lhttpd.h"
 #include "net/key_openssl.h"
 
-const char lh_anchors_kinds[] = "RSA, EC on P-256, P-384 or P-521, or Ed25519";
+const char lh_anchors_kinds[] =
+    "RSA (2048 bits or more), EC on P-256, P-384 or P-521, or Ed25519";
 
 struct lh_anchors *lh_anchors_new(void)
 {

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "net/anchors.h"
 #include "net/cred.h"
+#include "net/key.h"
 #include "os/read_file.h"
 
 #include <stdatomic.h>
@@ -52,10 +53,13 @@ static void fold(uint8_t digest[LH_SHA256_BYTES], const uint8_t *p, size_t n)
     lh_sha256(both, sizeof(both), digest);
 }
 
+/* An authority's key is held to what those of its clients are. */
 static int take_anchor(void *context, const uint8_t *der, size_t n)
 {
     struct ca_source *source = context;
 
+    if (lh_key_check_leaf(der, n) != LH_KEYPAIR_OK)
+        return LHTTPD_ECERT;
     fold(source->digest, der, n);
     return lh_anchors_add(source->anchors, der, n);
 }

@@ -16,8 +16,8 @@ enum lh_keypair_fault lh_key_read(struct lh_key **key, const uint8_t *der,
                                   size_t n);
 void lh_key_free(struct lh_key *key); /* wiped; NULL allowed */
 
-/* Can this certificate be decoded, and a key of its kind be used? */
-enum lh_keypair_fault lh_key_check_leaf(const struct lh_chain_link *leaf);
+/* DER: can this certificate be decoded, and a key of its kind be used? */
+enum lh_keypair_fault lh_key_check_leaf(const uint8_t *der, size_t n);
 
 /* Does the key belong to this certificate? */
 enum lh_keypair_fault lh_key_compare(const struct lh_key *key,

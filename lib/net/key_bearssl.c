@@ -110,11 +110,11 @@ static enum lh_keypair_fault compare_public(const br_skey_decoder_context *key,
 /* Its public key is valid as long as `decoder`.  What is sound and only of a
  * kind that BearSSL does not know is told from what is damaged. */
 static enum lh_keypair_fault
-certificate_decode(const struct lh_chain_link *certificate,
+certificate_decode(const uint8_t *der, size_t n,
                    br_x509_decoder_context *decoder)
 {
     br_x509_decoder_init(decoder, NULL, NULL);
-    br_x509_decoder_push(decoder, certificate->data, certificate->data_len);
+    br_x509_decoder_push(decoder, der, n);
     switch (br_x509_decoder_last_error(decoder)) {
     case 0:
         return LH_KEYPAIR_OK;
@@ -143,10 +143,10 @@ static enum lh_keypair_fault check_strength(const br_x509_pkey *key)
     }
 }
 
-enum lh_keypair_fault lh_key_check_leaf(const struct lh_chain_link *leaf)
+enum lh_keypair_fault lh_key_check_leaf(const uint8_t *der, size_t n)
 {
     br_x509_decoder_context decoder;
-    enum lh_keypair_fault fault = certificate_decode(leaf, &decoder);
+    enum lh_keypair_fault fault = certificate_decode(der, n, &decoder);
 
     return fault ? fault : check_strength(br_x509_decoder_get_pkey(&decoder));
 }
@@ -155,7 +155,8 @@ enum lh_keypair_fault lh_key_compare(const struct lh_key *key,
                                      const struct lh_chain_link *certificate)
 {
     br_x509_decoder_context decoder;
-    enum lh_keypair_fault fault = certificate_decode(certificate, &decoder);
+    enum lh_keypair_fault fault =
+        certificate_decode(certificate->data, certificate->data_len, &decoder);
 
     return fault ? fault
                  : compare_public(&key->decoder,

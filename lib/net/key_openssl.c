@@ -128,12 +128,12 @@ void lh_key_free(struct lh_key *key)
 /* --- its certificates ----------------------------------------------------- */
 
 /* All of the octets have to be the certificate. */
-static X509 *decode_whole(const struct lh_chain_link *link)
+static X509 *decode_whole(const uint8_t *der, size_t n)
 {
-    const uint8_t *p = link->data;
-    X509 *certificate = d2i_X509(NULL, &p, (long)link->data_len);
+    const uint8_t *p = der;
+    X509 *certificate = d2i_X509(NULL, &p, (long)n);
 
-    if (certificate && p != link->data + link->data_len) {
+    if (certificate && p != der + n) {
         X509_free(certificate);
         certificate = NULL;
     }
@@ -142,9 +142,9 @@ static X509 *decode_whole(const struct lh_chain_link *link)
     return certificate;
 }
 
-enum lh_keypair_fault lh_key_check_leaf(const struct lh_chain_link *leaf)
+enum lh_keypair_fault lh_key_check_leaf(const uint8_t *der, size_t n)
 {
-    X509 *certificate = decode_whole(leaf);
+    X509 *certificate = decode_whole(der, n);
 
     if (!certificate)
         return LH_KEYPAIR_BAD_CERT;
@@ -157,7 +157,7 @@ enum lh_keypair_fault lh_key_check_leaf(const struct lh_chain_link *leaf)
 enum lh_keypair_fault lh_key_compare(const struct lh_key *key,
                                      const struct lh_chain_link *link)
 {
-    X509 *certificate = decode_whole(link);
+    X509 *certificate = decode_whole(link->data, link->data_len);
 
     if (!certificate)
         return LH_KEYPAIR_BAD_CERT;
@@ -173,12 +173,12 @@ enum lh_keypair_fault lh_key_take_chain(struct lh_key *key,
                                         const struct lh_chain_link *chain,
                                         size_t n)
 {
-    key->leaf = decode_whole(&chain[0]);
+    key->leaf = decode_whole(chain[0].data, chain[0].data_len);
     key->others = sk_X509_new_null();
     if (!key->leaf || !key->others)
         return LH_KEYPAIR_NO_MEMORY; /* it was decoded before */
     for (size_t i = 1; i < n; i++) {
-        X509 *certificate = decode_whole(&chain[i]);
+        X509 *certificate = decode_whole(chain[i].data, chain[i].data_len);
         if (!certificate)
             return LH_KEYPAIR_BAD_CERT;
         if (!sk_X509_push(key->others, certificate)) {

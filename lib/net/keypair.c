@@ -152,7 +152,8 @@ static bool belongs_further_on(const struct lh_keypair *pair)
 enum lh_keypair_fault lh_keypair_check(struct lh_keypair *pair)
 {
     assert(pair->chain_n);
-    enum lh_keypair_fault fault = lh_key_check_leaf(&pair->chain[0]);
+    enum lh_keypair_fault fault =
+        lh_key_check_leaf(pair->chain[0].data, pair->chain[0].data_len);
     if (!fault)
         fault = pair->key ? lh_key_compare(pair->key, &pair->chain[0])
                           : LH_KEYPAIR_BAD_KEY;

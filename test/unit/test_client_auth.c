@@ -486,6 +486,7 @@ static void what_is_no_authority_is_refused_in_words(void **state)
         {DATA "ec256.key", "it holds no certificate"},
         {DATA "nonsense.pem", "the 1. certificate is damaged"},
         {DATA "secp256k1.pem", "the 1. certificate is damaged, or its key"},
+        {DATA "rsa1024.pem", "its key is not RSA (2048 bits or more)"},
     };
     lhttpd_client_ca_t none = lhttpd_client_ca_init();
     struct lh_err err;
