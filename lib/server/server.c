@@ -307,6 +307,16 @@ static void say_refused(void *data, const char *call, const char *why,
            instead);
 }
 
+/* On a unix socket nobody is in between. */
+static bool is_plain_on_networks(const struct lh_listeners *l)
+{
+    bool is_tcp = false;
+
+    for (unsigned i = 0; i < l->n; i++)
+        is_tcp |= !lh_listener_is_unix(&l->v[i]);
+    return is_tcp && !lh_listeners_tls_over_tcp(l);
+}
+
 static void log_start(struct lhttpd_server_t *s)
 {
     if (lh_log_wants(&s->log, LHTTPD_LOG_DEBUG))
@@ -321,7 +331,7 @@ static void log_start(struct lhttpd_server_t *s)
                                                                 : "",
                s->listeners.v[i].flags & LHTTPD_LISTEN_TLS ? " (TLS)" : "",
                s->listeners.v[i].flags & LHTTPD_LISTEN_PROXY ? " (PROXY)" : "");
-    if (s->listeners.n && !lh_listeners_tls(&s->listeners))
+    if (is_plain_on_networks(&s->listeners))
         lh_log(&s->log, LHTTPD_LOG_NOTICE, NULL,
                "serves plain HTTP: what passes can be read and changed on "
                "its way");

@@ -291,6 +291,7 @@ class Information(harness.TestCase):
         with harness.Server("/", script("tools.lua"), options=options) as s:
             for _, words in self.UNUSED:
                 self.assertIn(words, s.log())
+            self.assertIn("serves plain HTTP", s.log())
 
     def test_a_certificate_without_effect(self):
         done = lhttpd("-t", "-p", "0h", *harness.certificate_options("ec"),

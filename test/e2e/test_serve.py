@@ -137,6 +137,7 @@ class Curl(harness.TestCase):
                     address="unix:" + path) as s:
             out = curl("--unix-socket", path, "http://device/")
             self.assertIn("CLIENT_ADDR=unix\n", out)
+            self.assertNotIn("plain HTTP", s.log())
             self.assertIn("CLIENT_PORT=0\n", out)
             self.assertIn(":authority=device\n", out)
         # A socket that nobody serves any more is replaced.
