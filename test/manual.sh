@@ -2,8 +2,8 @@
 #
 # Checks the manual: every function of the header has a page of its own name,
 # which says what the header says, examples with their lines; no page makes the
-# formatter complain; and the programs in the pages compile.  First it proves that
-# it finds a missing page.
+# formatter complain or changes a heading; and the programs in the pages compile.
+# First it proves that it finds a missing page.
 #
 # Usage: test/manual.sh
 #
@@ -97,6 +97,13 @@ if command -v groff >/dev/null; then
 $page: $said"
     done
 fi
+
+# Headings are words: one that is a macro too, as In, is printed as another thing.
+for page in "$work"/man3/*.3 "$root"/docs/*.[0-9]; do
+    said=$(grep -E '^\.S[hs] (.* )?(Ad|An|Ap|At|Bx|Em|In|No|Ns|St|Sy)( |$)' "$page") &&
+        wrong="$wrong
+$page: a word of a heading is a macro: $said"
+done
 
 # What stands between .Bd and .Ed, as it was before it was a manual page.
 literals() {
