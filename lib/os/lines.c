@@ -31,6 +31,7 @@ static void empty_part(struct lh_lines_part *part)
 {
     part->at = part->n = HEAD_BYTES;
     part->resumes = false;
+    part->tells = 0;
     if (part->room <= LH_LINES_KEPT_BYTES)
         return;
     lh_free(part->p);
@@ -46,6 +47,8 @@ static void compact(struct lh_lines_part *part)
     if (part->at - HEAD_BYTES <= left)
         return;
     memmove(part->p + HEAD_BYTES, part->p + part->at, left);
+    if (part->tells)
+        part->told -= part->at - HEAD_BYTES;
     part->at = HEAD_BYTES;
     part->n = HEAD_BYTES + left;
 }
@@ -103,6 +106,7 @@ static void lose_part(struct lh_lines *l, struct lh_lines_part *part, int why)
         lose_line(l, why);
         p++;
     }
+    l->lost += part->tells;
     empty_part(part);
 }
 
@@ -156,6 +160,19 @@ void lh_lines_of_thread(struct lh_lines *l)
     of_thread = l;
 }
 
+static struct lh_lines *lines_for(const struct lh_log_file *file)
+{
+    return of_thread && of_thread->file == file ? of_thread : NULL;
+}
+
+void lh_lines_count_lost(struct lh_log_file *file)
+{
+    struct lh_lines *l = lines_for(file);
+
+    if (l)
+        drop_lines(file, l);
+}
+
 static bool log_later(struct lh_lines *l, const char *line, size_t n)
 {
     char *room = lh_lines_room(l, n);
@@ -167,6 +184,16 @@ static bool log_later(struct lh_lines *l, const char *line, size_t n)
     return room != NULL;
 }
 
+/* The line that was just given tells of lost ones: should it be lost in its
+ * turn they are counted again, in its place. */
+static void keep_told(struct lh_lines_part *part, uint64_t tells)
+{
+    if (tells < 2)
+        return;
+    part->tells += tells - 1;
+    part->told = part->n;
+}
+
 /* Of a thread that has no lines: none may wait for it to come by again. */
 static bool log_now(struct lh_log_file *file, const char *line, size_t n)
 {
@@ -176,17 +203,21 @@ static bool log_now(struct lh_log_file *file, const char *line, size_t n)
 }
 
 /* What is collected counts its own losses, which the log itself tells. */
-bool lh_lines_log(struct lh_log_file *file, const char *line, size_t n)
+void lh_lines_log(struct lh_log_file *file, const char *line, size_t n,
+                  uint64_t tells)
 {
-    struct lh_lines *l =
-        of_thread && of_thread->file == file ? of_thread : NULL;
-    bool done = l ? log_later(l, line, n) : log_now(file, line, n);
+    struct lh_lines *l = lines_for(file);
 
-    if (!l && !done)
-        atomic_fetch_add(&file->sink.lost, 1);
-    if (l)
-        drop_lines(file, l);
-    return done;
+    if (!l) {
+        if (!log_now(file, line, n))
+            atomic_fetch_add(&file->sink.lost, tells ? tells : 1);
+        return;
+    }
+    if (log_later(l, line, n))
+        keep_told(&l->waiting, tells);
+    else
+        l->lost += tells ? tells - 1 : 0;
+    drop_lines(file, l);
 }
 
 /* --- to a file ------------------------------------------------------------ */
@@ -197,6 +228,8 @@ static void file_moved(struct lh_lines *l, struct lh_lines_part *part, size_t n)
     part->at += n;
     l->within = part->p[part->at - 1] != '\n';
     part->resumes = l->within;
+    if (part->at >= part->told)
+        part->tells = 0;
 }
 
 static void begin_lines(const struct lh_lines *l, struct lh_lines_part *part)

@@ -21,6 +21,9 @@ struct lh_lines_part {
     char *p;
     size_t at, n, room; /* what is left is from `at` to `n` */
     bool resumes;       /* its first line has left in part */
+    uint64_t tells;     /* lost lines that lines before `told` tell of, but for
+                           as many as these lines are */
+    size_t told;
 };
 
 struct lh_lines {
@@ -55,8 +58,14 @@ void lh_lines_leave(struct lh_lines *l);
 void lh_lines_of_thread(struct lh_lines *l);
 
 /* A line of the log, which lh_log_to_file() makes: with the log's other ones of
- * this thread, or at once.  False: it is lost, and counted in file->sink. */
-bool lh_lines_log(struct lh_log_file *file, const char *line, size_t n);
+ * this thread, or at once.  `tells`: how many lost lines it tells of; 0: it is
+ * of something else.  Where it is lost itself, file->sink counts those again,
+ * or it. */
+void lh_lines_log(struct lh_log_file *file, const char *line, size_t n,
+                  uint64_t tells);
+
+/* Counts in file->sink what this thread has lost of the log's lines. */
+void lh_lines_count_lost(struct lh_log_file *file);
 
 /* What has not left is lost; not while busy. */
 void lh_lines_lose(struct lh_lines *l);

@@ -133,19 +133,20 @@ void lh_log_to_file(void *context, const lhttpd_log_entry_t *entry)
 {
     struct lh_log_file *file = context;
     struct line line = {.n = 0};
-    uint64_t lost = take_lost(&file->sink);
     int old_errno = errno;
     char text[100];
 
+    lh_lines_count_lost(file);
+    uint64_t lost = take_lost(&file->sink);
     if (lost) {
         lhttpd_log_entry_t first = note_of_lost(lost, NOT_WRITTEN, text);
         line_add_dated(&line, &first);
     }
     size_t told = line.n;
     line_add_dated(&line, entry);
-    if (told && !lh_lines_log(file, line.bytes, told))
-        atomic_fetch_add(&file->sink.lost, lost - 1);
-    lh_lines_log(file, line.bytes + told, line.n - told);
+    if (told)
+        lh_lines_log(file, line.bytes, told, lost);
+    lh_lines_log(file, line.bytes + told, line.n - told, 0);
     errno = old_errno;
 }
 

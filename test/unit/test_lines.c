@@ -177,6 +177,49 @@ static void test_full_disk(void **state)
     assert_int_equal(f->lines.lost, 3);
 }
 
+static void log_one(struct fixture *f, const char *message)
+{
+    lhttpd_log_entry_t entry = {
+        .size = sizeof(entry), .level = LHTTPD_LOG_ERROR, .message = message};
+
+    lh_log_to_file(f->file, &entry);
+    leave(f);
+}
+
+/* The first line that gets through has the number of all that were lost before
+ * it, though lines with numbers were lost with them. */
+static void test_lost_lines_are_told(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before, limit;
+    char text[1000];
+
+    if (!f)
+        skip();
+    signal(SIGXFSZ, SIG_IGN);
+    open_log(f, f->path);
+    lh_lines_of_thread(&f->lines);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (int i = 0; i < 5; i++)
+        log_one(f, "lost");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    log_one(f, "after");
+    log_one(f, "more");
+    lh_lines_of_thread(NULL);
+    FILE *file = fopen(f->path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    assert_non_null(strstr(text, " warning: 5 lines of the log were lost: "));
+    assert_non_null(fgets(text, sizeof(text), file));
+    assert_non_null(strstr(text, " error: after\n"));
+    assert_non_null(fgets(text, sizeof(text), file));
+    assert_non_null(strstr(text, " error: more\n"));
+    fclose(file);
+}
+
 /* What has been cut stands in the old file: the new one begins with a line. */
 static void test_full_disk_and_another_file(void **state)
 {
@@ -426,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(test_lines_are_appended),
         BOTH(test_full_disk),
+        BOTH(test_lost_lines_are_told),
         BOTH(test_full_disk_and_another_file),
         BOTH(test_opened_again),
         BOTH(test_not_opened_again),
