@@ -5,10 +5,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The kernel's table for so many takes 512 KiB. */
@@ -57,6 +57,14 @@ int lh_fd_socketpair(int fds[2])
     int type = SOCK_STREAM | SOCK_CLOEXEC;
 
     return socketpair(AF_UNIX, type, 0, fds) < 0 ? -errno : both_above(fds);
+}
+
+bool lh_fd_same(int fd, int other)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && fstat(other, &b) == 0 &&
+           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 /* It is found out by opening them, as there is no call that tells. */

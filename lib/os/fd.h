@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Around a system call that opens one, for what that returned: the descriptor,
@@ -22,6 +23,9 @@ int lh_fd_duplicate(int fd);
  * negative errno. */
 int lh_fd_pipe(int fds[2], int flags);
 int lh_fd_socketpair(int fds[2]);
+
+/* Are these two of one file, pipe or socket?  Not where one is none. */
+bool lh_fd_same(int fd, int other);
 
 /* How many more can be opened, counted up to `max` (64 at most). */
 unsigned lh_fd_room(unsigned max);

@@ -128,21 +128,13 @@ int lh_log_file_open_again(const struct lh_log_file *file,
     return open_path(file->where, opened, err);
 }
 
-static bool is_another(int fd, int than)
-{
-    struct stat a, b;
-
-    return fstat(fd, &a) < 0 || fstat(than, &b) < 0 || a.st_dev != b.st_dev ||
-           a.st_ino != b.st_ino;
-}
-
 /* dup3() changes what the number stands for in one step, for all threads; who
  * writes at that moment writes to the old file or to the new one. */
 void lh_log_file_change(struct lh_log_file *file, struct lh_log_opened *opened)
 {
     if (opened->fd < 0)
         return;
-    bool another = is_another(opened->fd, file->fd);
+    bool another = !lh_fd_same(opened->fd, file->fd);
     while (dup3(opened->fd, file->fd, O_CLOEXEC) < 0 &&
            (errno == EINTR || errno == EBUSY))
         continue;
@@ -175,15 +167,13 @@ static int look_at_directory(const char *path)
 /* What is no regular file is opened by its path as before. */
 static int look_at_path(const struct lh_log_file *file)
 {
-    struct stat is, will;
     int fd = lh_fd_above(open(file->where, OPEN_FLAGS));
 
     if (fd < 0)
         return fd;
-    bool other = fstat(file->fd, &is) == 0 && fstat(fd, &will) == 0 &&
-                 (is.st_dev != will.st_dev || is.st_ino != will.st_ino);
+    bool same = lh_fd_same(fd, file->fd);
     close(fd);
-    return other ? -ENOENT : 0; /* that of another root directory */
+    return same ? 0 : -ENOENT; /* that of another root directory */
 }
 
 bool lh_log_file_opens_again(const struct lh_log_file *file, struct lh_err *why)

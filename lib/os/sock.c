@@ -513,14 +513,6 @@ int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err)
     return 0;
 }
 
-bool lh_sock_same(int fd, int other)
-{
-    struct stat a, b;
-
-    return fstat(fd, &a) == 0 && fstat(other, &b) == 0 &&
-           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 /* Another server may have replaced it, and a root directory hides it. */
 static bool is_still_there(const struct lh_sock_address *where)
 {

@@ -49,8 +49,6 @@ int lh_sock_name(const char *address, int port, struct lh_sock_address *where,
  * way; 0 or LHTTPD_EADDRESS.  Others may serve it too: nothing that they do to
  * it makes lh_sock_accept() wait. */
 int lh_sock_adopt(int fd, struct lh_sock_address *where, struct lh_err *err);
-/* Are these two descriptors of one socket? */
-bool lh_sock_same(int fd, int other);
 /* Removes the unix socket's file, if listen made one, it is still that one, and
  * nobody has adopted `fd`, its socket, in the meantime.  Before the listener is
  * closed: until then no other file can have its number.  LHTTPD_ESYSTEM: the

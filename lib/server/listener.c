@@ -3,6 +3,7 @@
 
 #include "lhttpd.h"
 #include "net/tls.h"
+#include "os/fd.h"
 
 #include <string.h>
 
@@ -98,7 +99,7 @@ static int check_not_adopted(const struct lh_listeners *l, int fd,
                              struct lh_err *err)
 {
     for (unsigned i = 0; i < l->n; i++) {
-        if (lh_sock_same(l->v[i].fd, fd))
+        if (lh_fd_same(l->v[i].fd, fd))
             return lh_err_set(
                 err, LHTTPD_EINVAL,
                 "descriptor %d: its socket is listener %u already", fd, i);

@@ -1,4 +1,5 @@
 /* Sockets on loopback and in a directory of their own. */
+#include "os/fd.h"
 #include "os/sock.h"
 
 #include "os/error.h"
@@ -701,8 +702,8 @@ static void test_same(void **state)
     int two = listen_at("127.0.0.1", 0, &a);
 
     (void)state;
-    assert_true(lh_sock_same(one, one) && lh_sock_same(one, again));
-    assert_false(lh_sock_same(one, two) || lh_sock_same(one, -1));
+    assert_true(lh_fd_same(one, one) && lh_fd_same(one, again));
+    assert_false(lh_fd_same(one, two) || lh_fd_same(one, -1));
     close(one);
     close(again);
     close(two);
