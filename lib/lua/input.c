@@ -2,6 +2,7 @@
 #include "lua/input.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "lua/api.h"
 #include "lua/gc.h"
 
@@ -82,6 +83,28 @@ bool lh_read_asks(const struct lh_read *read)
     return read->mode == LH_READ_BYTES && read->bytes == 0;
 }
 
+/* Octets of the string that the call would get of what there is.  More may have
+ * come for a call that found it too large. */
+static size_t string_bytes(const struct lh_read *read,
+                           const struct lh_input *in)
+{
+    size_t have = lh_input_bytes(in), line;
+
+    switch (read->mode) {
+    case LH_READ_BYTES:
+        return lh_min(have, read->bytes);
+    case LH_READ_SOME:
+        return lh_min(have, SOME_BYTES);
+    case LH_READ_LINE:
+    case LH_READ_LINE_END:
+        line = lh_input_line(in, 0);
+        return line ? line : have;
+    case LH_READ_ALL:
+        break;
+    }
+    return have;
+}
+
 /* A string that the VM's memory would not hold is "too large" before it is
  * made. */
 enum lh_outcome lh_read_enough(const struct lh_vm *vm,
@@ -91,8 +114,11 @@ enum lh_outcome lh_read_enough(const struct lh_vm *vm,
     size_t have = lh_input_bytes(in), line;
     bool done = false;
 
-    if (have > SOME_BYTES && !lh_gc_allows(vm, have))
-        return LH_OUTCOME_TOO_LARGE;
+    if (have > SOME_BYTES) {
+        size_t n = string_bytes(read, in);
+        if (n > SOME_BYTES && !lh_gc_allows(vm, n))
+            return LH_OUTCOME_TOO_LARGE;
+    }
     switch (read->mode) {
     case LH_READ_BYTES:
         done = have && have >= read->bytes;
@@ -137,8 +163,8 @@ int lh_read_push(lua_State *L, const struct lh_read *read, struct lh_input *in)
         lua_pushnil(L);
         return 1;
     }
-    if (read->mode == LH_READ_BYTES && n > read->bytes)
-        n = read->bytes;
+    if (read->mode == LH_READ_BYTES || read->mode == LH_READ_SOME)
+        n = string_bytes(read, in);
     if (read->mode == LH_READ_LINE || read->mode == LH_READ_LINE_END) {
         line = lh_input_line(in, 0);
         if (line)

@@ -506,6 +506,44 @@ static void reads_past_the_limit(void **state)
     test_script_deinit(&s);
 }
 
+/* What was too large as one string is still there, in pieces. */
+static void pieces_past_the_limit(void **state)
+{
+    static char part[60000];
+    struct test_script s;
+    struct test_loopback *l;
+    size_t sent = 0;
+
+    (void)state;
+    memset(part, 'x', sizeof(part));
+    part[10000] = '\n';
+    test_script_init(&s);
+    s.t.limits.vm_memory_bytes = 2 << 20;
+    s.t.limits.body_bytes = LHTTPD_UNLIMITED;
+    test_script_load(
+        &s, "test.lua",
+        "httpd.register_handler('/', function()\n"
+        "  local x, why = httpd.read(nil, 3e9)\n"
+        "  local line = httpd.read(nil, 'L')\n"
+        "  local some = httpd.read(nil)\n"
+        "  local n, p = #line + #some, ''\n"
+        "  while p do n = n + #p p = httpd.read(nil, 4096) end\n"
+        "  httpd.write(nil, tostring(x) .. why .. #line .. ' ' .. \n"
+        "              #some .. ' ' .. n) end)");
+    assert_int_equal(s.error, 0);
+    l = test_script_request(&s, "POST", "/", NULL, true);
+    for (int i = 0; i < 1000 && sent < 50 * sizeof(part); i++) {
+        size_t at = sent % sizeof(part);
+        sent += test_loopback_body(l, part + at, sizeof(part) - at);
+        test_script_run(&s);
+    }
+    test_loopback_body_end(l);
+    test_script_run(&s);
+    assert_true(l->ended);
+    assert_string_equal(l->body, "niltoo large10001 65536 3000000");
+    test_script_deinit(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +564,7 @@ int main(void)
         cmocka_unit_test(deep_recursion),
         cmocka_unit_test(queries_of_many_pairs),
         cmocka_unit_test(reads_past_the_limit),
+        cmocka_unit_test(pieces_past_the_limit),
     };
 
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
