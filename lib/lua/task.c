@@ -183,11 +183,20 @@ void lh_task_ready(struct lh_task *task)
         lh_list_append(vm->ready_list, &vm->ready_link);
 }
 
+/* A tunnel's client does not go in the middle of a response: its side ends, or
+ * ours has. */
+static bool tunnel_is_over(const struct lh_exchange *ex)
+{
+    return ex->upgraded && (ex->body_state != LH_BODY_OPEN ||
+                            ex->response.state != LH_RESPONSE_STARTED);
+}
+
 /* `fin`: the client has closed its side, which a reader of pipes takes for
  * going. */
 bool lh_task_is_closed(const struct lh_task *task)
 {
-    return !task->ex || task->cut || task->ex->gone || task->ex->fin;
+    return !task->ex || task->cut || task->ex->gone || task->ex->fin ||
+           tunnel_is_over(task->ex);
 }
 
 /* 0, or as lh_exchange_start(). */

@@ -53,8 +53,17 @@ static unsigned find_readable(struct lh_task *task)
     return 0;
 }
 
-/* What ends a wait comes before what can be read, as for each of them.  The end
- * of a websocket can be read. */
+/* The end of a websocket can be read, which tells of the client. */
+static bool has_websocket(const struct lh_several *all)
+{
+    for (unsigned i = 0; i < all->n; i++) {
+        if (all->v[i].websocket)
+            return true;
+    }
+    return false;
+}
+
+/* What ends a wait comes before what can be read, as for each of them. */
 static enum lh_outcome poll_any(struct lh_task *task, lua_State *L)
 {
     (void)L;
@@ -65,7 +74,7 @@ static enum lh_outcome poll_any(struct lh_task *task, lua_State *L)
     task->several->found = find_readable(task);
     if (task->several->found)
         return LH_OUTCOME_DONE;
-    if (task->ex && !task->websocket && lh_task_is_closed(task))
+    if (task->ex && lh_task_is_closed(task) && !has_websocket(task->several))
         return LH_OUTCOME_CLOSED;
     if (task->timed_out)
         return LH_OUTCOME_TIMEOUT;

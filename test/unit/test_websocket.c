@@ -683,6 +683,25 @@ static void test_waits_of_channels_alone(void **state)
     end();
 }
 
+/* A handler that waits for other streams than its websocket learns of the
+ * client's end as any other does. */
+static void test_a_wait_without_its_websocket(void **state)
+{
+    (void)state;
+    start("local ws, a = httpd.websocket(), httpd.subscribe('a')\n"
+          "say(httpd.wait{a})");
+    struct test_loopback *l = open_one();
+    test_loopback_gone(l);
+    test_script_run(&s);
+    expect_said("nil closed |");
+    assert_int_equal(channels.of_worker.n, 0);
+    l = open_one();
+    send(l, "88:");
+    assert_true(l->ended);
+    expect_said("nil closed |nil closed |");
+    end();
+}
+
 /* --- memory --------------------------------------------------------------- */
 
 /* Each allocation of a conversation fails once: that ends the websocket at
@@ -785,6 +804,7 @@ int main(void)
         cmocka_unit_test(test_one_that_is_collected),
         cmocka_unit_test(test_a_websocket_and_a_channel),
         cmocka_unit_test(test_waits_of_channels_alone),
+        cmocka_unit_test(test_a_wait_without_its_websocket),
         cmocka_unit_test(test_each_allocation_fails),
 #if !LH_LUA_51
         cmocka_unit_test(test_a_message_without_room),
