@@ -420,7 +420,10 @@ static int collect_websocket(lua_State *L)
 
     if (!ws)
         return 0;
+    struct lh_task *task = ws->task;
     end_websocket(ws, lh_vm_of(L));
+    if (task)
+        lh_task_ready(task); /* it may wait for this one */
     free_words(&ws->reason);
     free_words(&ws->close_reason);
     lh_free(ws->pong);
@@ -632,6 +635,8 @@ static bool has_message(const struct lh_websocket *ws)
 
 bool lh_websocket_readable(struct lh_websocket *ws)
 {
+    if (!ws->task)
+        return true;
     ws->reads = true;
     ws->piece = 0;
     lh_websocket_turn(ws);
@@ -728,6 +733,8 @@ int lh_websocket_read_begin(lua_State *L, struct lh_task *task)
     struct lh_websocket *ws = lh_websocket_at(L, 1);
     lua_Number n = 0;
 
+    if (!ws->task && !task->websocket)
+        return lh_api_answer(L, task, LH_OUTCOME_CLOSED);
     lh_websocket_check(L, ws, task, "httpd.read");
     if (!lua_isnoneornil(L, 2)) {
         n = lua_type(L, 2) == LUA_TNUMBER ? lua_tonumber(L, 2) : 0;

@@ -702,6 +702,21 @@ static void test_a_wait_without_its_websocket(void **state)
     end();
 }
 
+/* A websocket may be ended by whoever finds its metatable, as 5.4 does at the
+ * end of a block, while its handler waits for it. */
+static void test_one_that_ends_while_it_is_waited_for(void **state)
+{
+    (void)state;
+    start("if kept then debug.getmetatable(kept).__gc(kept) return end\n"
+          "kept = httpd.websocket()\n"
+          "say(httpd.wait{kept} == kept, httpd.read(kept))");
+    struct test_loopback *l = open_one();
+    get("/", NULL);
+    expect_said("true nil closed |");
+    assert_true(l->ended);
+    end();
+}
+
 /* --- memory --------------------------------------------------------------- */
 
 /* Each allocation of a conversation fails once: that ends the websocket at
@@ -805,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_a_websocket_and_a_channel),
         cmocka_unit_test(test_waits_of_channels_alone),
         cmocka_unit_test(test_a_wait_without_its_websocket),
+        cmocka_unit_test(test_one_that_ends_while_it_is_waited_for),
         cmocka_unit_test(test_each_allocation_fails),
 #if !LH_LUA_51
         cmocka_unit_test(test_a_message_without_room),
