@@ -47,7 +47,8 @@ struct lh_websocket {
     uint8_t pong_n;
     bool pong_due;
     bool pinged;     /* nothing has come since */
-    bool reads;      /* its task waits in httpd.read */
+    bool reads;      /* its task waits in httpd.read, */
+    bool looks;      /* or in httpd.wait */
     bool sends_text; /* what httpd.write sends */
     bool close_due, close_sent;
     bool told;  /* httpd.read has told the end */
@@ -195,21 +196,45 @@ static void take_event(struct lh_websocket *ws, enum lh_ws_event event)
     }
 }
 
+/* Octets of the first message: those that wait, and those that its present
+ * frame announces. */
+static uint64_t first_bytes(const struct lh_ws_reader *r)
+{
+    const struct lh_ws_message *m = r->first;
+    bool comes =
+        r->in_frame && m == r->last && !lh_ws_is_control(r->head.opcode);
+
+    return m ? m->n - m->at + (comes ? r->left : 0) : 0;
+}
+
+static bool first_is_long(const struct lh_websocket *ws)
+{
+    return first_bytes(&ws->reader) > ws->limit;
+}
+
+/* How much may wait while nobody is known to want it. */
+static size_t most_ahead(const struct lh_websocket *ws)
+{
+    if (ws->reads && ws->piece > AHEAD_BYTES)
+        return ws->piece + LH_WS_MESSAGE_BYTES;
+    return AHEAD_BYTES;
+}
+
 /* A reader of whole messages gets them up to the limit; one that reads pieces,
- * or nothing now, holds the client back. */
+ * or nothing now, holds the client back.  httpd.wait may be followed by either:
+ * it has enough once a message is known to be longer than the limit. */
 static void read_frames(struct lh_websocket *ws)
 {
     struct lh_exchange *ex = ws->task->ex;
     bool whole = ws->reads && ws->piece == 0;
-    size_t most = whole ? SIZE_MAX : AHEAD_BYTES;
-    size_t limit = whole ? lh_to_size(ws->limit) : SIZE_MAX;
+    size_t most = whole ? SIZE_MAX : most_ahead(ws);
+    size_t limit = whole && !ws->looks ? lh_to_size(ws->limit) : SIZE_MAX;
     enum lh_ws_event event = LH_WS_MORE;
     const uint8_t *p;
     size_t n, used;
 
-    if (ws->reads && ws->piece > AHEAD_BYTES)
-        most = ws->piece + LH_WS_MESSAGE_BYTES;
     while (ws->end == LH_OUTCOME_PENDING && event != LH_WS_FULL &&
+           !(ws->looks && first_is_long(ws)) &&
            (p = lh_buf_peek(&ex->body, &n)) != NULL) {
         /* One that is there is enough. */
         if (whole && ws->reader.first && ws->reader.first->whole) {
@@ -244,24 +269,13 @@ static void end_tunnel(struct lh_websocket *ws)
         lh_exchange_end(ws->task->ex);
 }
 
-/* Octets of the first message: those that wait, and those that its present
- * frame announces. */
-static uint64_t first_bytes(const struct lh_ws_reader *r)
-{
-    const struct lh_ws_message *m = r->first;
-    bool comes =
-        r->in_frame && m == r->last && !lh_ws_is_control(r->head.opcode);
-
-    return m ? m->n - m->at + (comes ? r->left : 0) : 0;
-}
-
 /* What has come ahead may be for a reader of pieces; a reader of whole messages
  * gets none of it that is longer than the limit. */
 static void refuse_long(struct lh_websocket *ws)
 {
     struct lh_str why = LH_STR("a message over its limit");
 
-    if (ws->piece || first_bytes(&ws->reader) <= ws->limit)
+    if (ws->piece || ws->looks || !first_is_long(ws))
         return;
     lh_ws_reader_deinit(&ws->reader);
     free_words(&ws->reason);
@@ -637,11 +651,12 @@ bool lh_websocket_readable(struct lh_websocket *ws)
 {
     if (!ws->task)
         return true;
-    ws->reads = true;
+    ws->reads = ws->looks = true;
     ws->piece = 0;
     lh_websocket_turn(ws);
-    ws->reads = false;
-    return has_message(ws) || ws->end != LH_OUTCOME_PENDING;
+    ws->reads = ws->looks = false;
+    return has_message(ws) || first_is_long(ws) ||
+           ws->end != LH_OUTCOME_PENDING;
 }
 
 /* What ends a wait comes before messages, as for a subscription.  What has come

@@ -717,6 +717,25 @@ static void test_one_that_ends_while_it_is_waited_for(void **state)
     end();
 }
 
+/* Who waits has not said yet how it will read. */
+static void test_pieces_after_a_wait(void **state)
+{
+    (void)state;
+    start("local ws = httpd.websocket{message_bytes = 1000}\n"
+          "local n = 0\n"
+          "repeat\n"
+          "  httpd.wait{ws}\n"
+          "  local piece, kind, more = httpd.read(ws, 500)\n"
+          "  n = n + #(piece or '')\n"
+          "until not more\n"
+          "say(n)");
+    struct test_loopback *l = open_one();
+    send(l, "82*5000");
+    expect_said("5000 |");
+    (void)l;
+    end();
+}
+
 /* --- memory --------------------------------------------------------------- */
 
 /* Each allocation of a conversation fails once: that ends the websocket at
@@ -821,6 +840,7 @@ int main(void)
         cmocka_unit_test(test_waits_of_channels_alone),
         cmocka_unit_test(test_a_wait_without_its_websocket),
         cmocka_unit_test(test_one_that_ends_while_it_is_waited_for),
+        cmocka_unit_test(test_pieces_after_a_wait),
         cmocka_unit_test(test_each_allocation_fails),
 #if !LH_LUA_51
         cmocka_unit_test(test_a_message_without_room),
