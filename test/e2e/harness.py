@@ -93,6 +93,11 @@ def built_by_musl():
         return "/musl/toolchain.cmake" in f.read()
 
 
+# strerror(EMFILE) of the library's C library.
+NO_DESCRIPTOR = ("No file descriptors available" if built_by_musl()
+                 else "Too many open files")
+
+
 def of_another_processor():
     return BINARY.endswith("/emulated/lhttpd")
 

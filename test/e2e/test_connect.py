@@ -609,7 +609,7 @@ class Stops(harness.TestCase):
                         all[i] = s
                     end""".encode()).text
             self.assertEqual(text.split("\n")[:2],
-                             ["127.0.0.1: Too many open files", "24"])
+                             [f"127.0.0.1: {harness.NO_DESCRIPTOR}", "24"])
 
 
 class Jail(harness.TestCase):

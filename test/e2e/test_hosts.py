@@ -178,7 +178,7 @@ class Load(threading.Thread):
     def refusal(r):
         return (r.status in (500, 503) or
                 any(words in r.text for words in (
-                    "Too many open files", "not enough memory", "nil")))
+                    harness.NO_DESCRIPTOR, "not enough memory", "nil")))
 
 
 def load(server, clients, rounds, *more):
