@@ -183,11 +183,14 @@ static int collect_file(lua_State *L)
     return 0;
 }
 
-/* Before io closes it: without waiting, and with our descriptor. */
+/* Before io closes it: without waiting, and with our descriptor.  One that a
+ * task waits for is not collected: then a script has found this function. */
 static int collect_handle(lua_State *L)
 {
     struct lh_file *file = lh_file_find(L, lh_vm_of(L), 1);
 
+    if (file && file->task)
+        return lh_api_error(L, "an operation on the file is under way");
     if (file && !file->standard) {
         kill_state(file);
         if (lh_lua_file(L, 1))

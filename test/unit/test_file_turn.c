@@ -109,6 +109,9 @@ static const char held[] =
     "  end})\n"
     "  return select(2, pcall(function() return t.x end))\n"
     "end)\n"
+    "test('collect', function()\n"
+    "  return select(2, pcall(getmetatable(pipe).__gc, pipe))\n"
+    "end)\n"
     "test('empty', function()\n"
     "  local f = assert(io.open(DIR .. 'pipe'))\n"
     "  same(httpd.read(f, 300006):sub(-7), 'xlaterb')\n"
@@ -224,7 +227,8 @@ static void a_stop(void **state)
     assert_int_equal(test_live_fds(), live.fds);
 }
 
-/* On 5.1 nothing waits behind a metamethod. */
+/* On 5.1 nothing waits behind a metamethod, and nowhere what is there for the
+ * collector. */
 static void where_nothing_can_wait(void **state)
 {
     struct test_live live;
@@ -236,6 +240,8 @@ static void where_nothing_can_wait(void **state)
     if (!strstr(why, "cannot suspend"))
         print_error("%s\n", why);
     assert_non_null(strstr(why, "cannot suspend"));
+    assert_non_null(strstr(test_live_get(&live, "/collect"),
+                           "an operation on the file is under way"));
     fds[1] = ask_and_wait(&live, "/write", "2");
     int fd = ask_and_wait(&live, "/flushed", "3");
     test_live_expect(&live, "/empty", "ok");
