@@ -140,20 +140,23 @@ static void set_part(struct lh_serving *s, struct lh_range range)
     s->left = range.n;
 }
 
-/* The length of the body, with what stands between the parts. */
-static uint64_t parts_length(struct lh_serving *s)
+/* The length of the body, with what stands between the parts; false: memory
+ * lacked for a part of that. */
+static bool parts_length(struct lh_serving *s, uint64_t *length)
 {
     const struct lh_ranges *ranges = s->ranges;
-    uint64_t length = 0, size = s->file->found.size;
+    uint64_t size = s->file->found.size;
 
+    *length = 0;
     for (unsigned i = 0; i <= ranges->n; i++) {
         const struct lh_range *range = i < ranges->n ? &ranges->v[i] : NULL;
-        length +=
-            lh_range_delimiter(&s->ex->arena, s->boundary, s->type, range, size)
-                .n +
-            (range ? range->n : 0);
+        struct lh_str delimiter = lh_range_delimiter(&s->ex->arena, s->boundary,
+                                                     s->type, range, size);
+        if (!delimiter.p)
+            return false;
+        *length += delimiter.n + (range ? range->n : 0);
     }
-    return length;
+    return true;
 }
 
 /* A boundary that nobody has put into the file. */
@@ -175,17 +178,19 @@ static void add_parts(struct head *h, const struct lh_ranges *ranges)
 {
     struct lh_serving *s = h->s;
     struct lh_arena *arena = &s->ex->arena;
+    uint64_t length;
 
     s->ranges = lh_arena_alloc(arena, sizeof(*ranges));
-    if (!s->ranges || !make_boundary(s)) {
+    if (s->ranges)
+        *s->ranges = *ranges;
+    if (!s->ranges || !make_boundary(s) || !parts_length(s, &length)) {
         h->failed = true;
         return;
     }
-    *s->ranges = *ranges;
     struct lh_str parts[] = {LH_STR("multipart/byteranges; boundary="),
                              s->boundary};
     add(h, LH_STR("content-type"), lh_arena_join(arena, parts, 2));
-    add_number(h, LH_STR("content-length"), parts_length(s));
+    add_number(h, LH_STR("content-length"), length);
 }
 
 /* One range is the body; several are parts of it, each with a header. */

@@ -907,6 +907,36 @@ static void without_memory(void **state)
     assert_int_equal(test_live_fds(), fds);
 }
 
+/* The length of several parts is said only if all that stands between them was
+ * counted, or what is no whole answer would look like one. */
+static void parts_without_memory(void **state)
+{
+    const char *const fields[] = {"range", "bytes=0-99999,100000-199999", NULL};
+    static char type[1000];
+
+    (void)state;
+    for (size_t n = 100; n < sizeof(type); n += 100) {
+        memset(type, 'x', n);
+        for (unsigned long at = 1; at < 20; at++) {
+            set_up_context("threads", false);
+            options.type = (struct lh_str){type, n};
+            test_loopback_request(&loop, &t, "GET", "/long", fields, false);
+            test_heap_install();
+            test_heap_fail_at(at);
+            lh_served_begin(&served, loop.ex, &options, loop.ex->request.path);
+            test_heap_fail_at(0);
+            finish(1000);
+            if (loop.status == 206)
+                assert_true(loop.body_n > 200000 && !loop.aborted);
+            else
+                assert_int_equal(loop.status, 503);
+            test_loopback_deinit(&loop);
+            test_heap_uninstall();
+            tear_down_context();
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -931,6 +961,7 @@ int main(void)
         cmocka_unit_test(lists),
         cmocka_unit_test(clients_go),
         cmocka_unit_test(without_memory),
+        cmocka_unit_test(parts_without_memory),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);
