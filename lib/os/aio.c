@@ -77,6 +77,7 @@ void lh_aio_init(struct lh_aio *aio, const struct lh_aio_ways *of, int fd)
 void lh_aio_add(struct lh_aio *aio, struct lh_aio_op *op)
 {
     op->done = 0;
+    op->refused = false;
     op->result = 0;
     aio->pending++;
     lh_list_append(&aio->waiting, &op->link);

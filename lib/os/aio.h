@@ -60,7 +60,8 @@ struct lh_aio_op {
     void (*complete)(struct lh_aio_op *op);
     int64_t result;
 
-    size_t done; /* inside: octets moved so far */
+    size_t done;  /* inside: octets moved so far */
+    bool refused; /* inside: not to be done without waiting */
     union {
         struct lh_list link;
         struct lh_crew_job job;

@@ -157,6 +157,20 @@ static void prepare_beneath(struct uring *u, struct io_uring_sqe *sqe,
     io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 }
 
+/* What was not to be had without waiting is done in a thread of the kernel's.
+ */
+static void prepare_move(struct io_uring_sqe *sqe, const struct lh_aio_op *op)
+{
+    char *p = (char *)op->p + op->done;
+
+    if (op->kind == LH_AIO_READ)
+        io_uring_prep_read(sqe, op->fd, p, uring_part(op), uring_offset(op));
+    else
+        io_uring_prep_write(sqe, op->fd, p, uring_part(op), uring_offset(op));
+    if (op->refused)
+        io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+}
+
 /* A buffer and its descriptor stay as they are until the completion has come.
  */
 static void uring_prepare(struct uring *u, struct io_uring_sqe *sqe,
@@ -164,12 +178,8 @@ static void uring_prepare(struct uring *u, struct io_uring_sqe *sqe,
 {
     switch (op->kind) {
     case LH_AIO_READ:
-        io_uring_prep_read(sqe, op->fd, (char *)op->p + op->done,
-                           uring_part(op), uring_offset(op));
-        break;
     case LH_AIO_WRITE:
-        io_uring_prep_write(sqe, op->fd, (char *)op->p + op->done,
-                            uring_part(op), uring_offset(op));
+        prepare_move(sqe, op);
         break;
     case LH_AIO_OPEN:
         /* What open() of the C library adds where off_t has 64 bits. */
@@ -277,15 +287,30 @@ static void reap_rest(struct uring *u)
     u->aio.refused = !u->watched || !empty_ring(u);
 }
 
+/* Of a file that is open with O_NONBLOCK, as each is that might be a FIFO, some
+ * kernels (Linux 6.1) say EAGAIN where its block device always waits, as that
+ * of an encrypted disk does: nothing of it would ever be read or written. */
+static bool goes_on_waiting(struct uring *u, struct lh_aio_op *op, int moved)
+{
+    if (moved != -EAGAIN || op->refused ||
+        (op->kind != LH_AIO_READ && op->kind != LH_AIO_WRITE))
+        return false;
+    op->refused = true;
+    lh_list_append(&u->aio.waiting, &op->link);
+    return true;
+}
+
 static void end_operation(struct uring *u, struct lh_aio_op *op, int moved)
 {
     u->in_kernel--;
+    lh_list_init(&op->link);
+    if (goes_on_waiting(u, op, moved))
+        return;
     if (op->kind == LH_AIO_CALL)
         moved = -EAGAIN; /* there was no helper for it */
     if ((op->kind == LH_AIO_OPEN || op->kind == LH_AIO_OPEN_BENEATH) &&
         moved >= 0)
         moved = lh_fd_above(moved);
-    lh_list_init(&op->link);
     lh_aio_finished(&u->aio, op, moved);
 }
 

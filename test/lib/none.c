@@ -51,6 +51,11 @@ void test_uring_take(unsigned n)
     (void)n;
 }
 
+void test_uring_waits(bool yes)
+{
+    (void)yes;
+}
+
 bool test_uring_is_there(void)
 {
     return false;

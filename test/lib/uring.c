@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define ALL 0U
 
@@ -18,6 +20,36 @@ void test_uring_refuse(unsigned n)
 void test_uring_take(unsigned n)
 {
     atomic_store(&taken, n);
+}
+
+static int silent[2] = {-1, -1};
+
+void test_uring_waits(bool yes)
+{
+    for (int i = 0; i < 2 && !yes; i++)
+        close(silent[i]);
+    if (!yes || socketpair(AF_UNIX, SOCK_STREAM, 0, silent) < 0)
+        silent[0] = silent[1] = -1;
+}
+
+/* The answer is that of a socket on which nothing comes. */
+static void make_wait(struct io_uring_sqe *sqe)
+{
+    if ((sqe->opcode != IORING_OP_READ && sqe->opcode != IORING_OP_WRITE) ||
+        (sqe->flags & IOSQE_ASYNC))
+        return;
+    sqe->opcode = IORING_OP_RECV;
+    sqe->fd = silent[0];
+    sqe->off = 0;
+    sqe->msg_flags = MSG_DONTWAIT;
+}
+
+static void make_all_wait(struct io_uring *ring)
+{
+    unsigned mask = *ring->sq.kring_mask;
+
+    for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++)
+        make_wait(&ring->sq.sqes[i & mask]);
 }
 
 bool test_uring_is_there(void)
@@ -51,6 +83,8 @@ int __wrap_io_uring_submit(struct io_uring *ring)
         atomic_fetch_sub(&refusals, 1);
         return -EAGAIN;
     }
+    if (silent[0] >= 0)
+        make_all_wait(ring);
     unsigned n = atomic_exchange(&taken, ALL);
     return n == ALL ? __real_io_uring_submit(ring) : submit_part(ring, n);
 }

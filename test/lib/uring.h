@@ -14,4 +14,8 @@ void test_uring_refuse(unsigned n);
  * that runs out of memory. */
 void test_uring_take(unsigned n);
 
+/* Reads and writes that may be done without waiting fail with EAGAIN, as
+ * kernels do it with files of O_NONBLOCK on a device that always waits. */
+void test_uring_waits(bool yes);
+
 #endif

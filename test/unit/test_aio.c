@@ -195,6 +195,29 @@ static void a_pipe_is_not_read_to_its_end(void **state)
     close(fds[0]);
 }
 
+/* It is asked again so that it may wait, once. */
+static void what_cannot_be_had_at_once_is_waited_for(void **state)
+{
+    struct fixture *f = need(state);
+    char octets[10];
+    struct lh_aio_op op = {.kind = LH_AIO_WRITE,
+                           .fd = f->fd,
+                           .p = "0123456789",
+                           .n = 10,
+                           .offset = LH_AIO_NO_OFFSET,
+                           .complete = count_completed};
+
+    test_uring_waits(true);
+    assert_int_equal(run(f, &op), 10);
+    op.kind = LH_AIO_READ;
+    op.p = octets;
+    op.offset = 2;
+    assert_int_equal(run(f, &op), 8);
+    assert_memory_equal(octets, "23456789", 8);
+    assert_int_equal(completed, 2);
+    test_uring_waits(false);
+}
+
 static void a_kernel_without_memory_is_asked_again(void **state)
 {
     struct fixture *f = need(state);
@@ -524,6 +547,8 @@ int main(void)
                                         by_uring, tear_down),
         cmocka_unit_test_setup_teardown(what_the_kernel_has_left_is_asked_again,
                                         by_uring, tear_down),
+        cmocka_unit_test_setup_teardown(
+            what_cannot_be_had_at_once_is_waited_for, by_uring, tear_down),
         EACH(many_at_once),
         EACH(reads_what_is_cached),
         cmocka_unit_test(an_unknown_way_is_an_error),
