@@ -337,7 +337,8 @@ static void h1_sent(void *v)
     lh_h1_check(c);
 }
 
-/* A body may still be whole, and pipelined requests are answered. */
+/* A body may still be whole, and pipelined requests are answered.  Of a tunnel
+ * nothing is left but what has come, whatever its request said of the end. */
 static void h1_fin(void *v)
 {
     struct lh_h1 *c = v;
@@ -345,6 +346,8 @@ static void h1_fin(void *v)
     c->fin = true;
     if (c->state == LH_H1_BODY || c->state == LH_H1_ANSWER)
         fin_exchange(c);
+    else if (c->state == LH_H1_TUNNEL)
+        lh_exchange_fin(c->ex);
 }
 
 /* Nothing more comes and all that came was offered.  A request that is not

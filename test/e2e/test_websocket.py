@@ -134,6 +134,15 @@ class Frames(harness.TestCase):
                     ws.send(frame(BINARY, bytes(1 << 20)))
             self.assertLess(s.peak_kib(), 300 << 10)
 
+    def test_a_handler_that_does_not_read_learns_that_its_client_has_gone(self):
+        with Server("/", script("websocket.lua")) as s:
+            for n, messages in enumerate((0, 1, 7)):
+                ws = self.open(s, "/listens")
+                for _ in range(messages):
+                    ws.send(frame(BINARY, bytes(15000)))
+                ws.client.close()
+                s.wait_for_log(r"(?s)(stopped to listen: closed.*){%d}" % (n + 1))
+
     def test_a_message_that_has_left_is_not_kept(self):
         """While its handler waits for the next one."""
         with Server("/", script("websocket.lua"), workers=1) as s:

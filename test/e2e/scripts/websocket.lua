@@ -40,6 +40,14 @@ httpd.register_handler("/sleeps", function()
     if ws and httpd.sleep(60) then httpd.write(ws, "woken") end
 end)
 
+-- Never reads: it waits for what nobody publishes.
+httpd.register_handler("/listens", function()
+    local ws, quiet = accept(), httpd.subscribe("quiet")
+    if not ws then return end
+    local _, why = httpd.read(quiet, nil, 3600)
+    httpd.log("info", "stopped to listen:", why)
+end)
+
 httpd.register_handler("/small", function()
     local ws = accept{message_bytes = 10}
     if not ws then return end
