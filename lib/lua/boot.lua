@@ -415,6 +415,18 @@ if methods then
         if files[f] then return wait_and_close(f, ...) end
         return close(f, ...)
     end
+    -- A variable of 5.4 that is to be closed: as close, or where that cannot wait as
+    -- the collector does. Of a pipe there is a descriptor of ours to close, too.
+    local handles, is_open = begins.handles, io and io.type
+    local leave, collect = handles.__close, handles.__gc
+    if leave and is_open and pcall then
+        local protected = pcall
+        function handles.__close(f)
+            if not files[f] then return leave(f) end
+            if is_open(f) ~= 'file' or protected(wait_and_close, f) then return end
+            protected(collect, f)
+        end
+    end
     if io then
         local input, output = io.input, io.output
         if io.popen then io.popen = begins.io_popen end

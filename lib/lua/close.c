@@ -225,5 +225,6 @@ void lh_close_watch(lua_State *L, struct lh_vm *vm)
     vm->file_meta = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_FILEHANDLE);
     watch_handles(L, vm);
+    lua_setfield(L, top, "handles");
     lua_settop(L, top);
 }

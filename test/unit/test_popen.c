@@ -105,6 +105,29 @@ static const char shell[] =
     "  p:close()\n"
     "  p:close()\n"
     "end)\n"
+    "test('scoped', function()\n"
+    "  if _VERSION ~= 'Lua 5.4' then return end\n"
+    "  local function scope(code, ...)\n"
+    "    local f = assert(load('local f <close> = ... ' .. code))\n"
+    "    return f(...), ...\n"
+    "  end\n"
+    "  local copy = 'sleep 0.1; cat > ' .. DIR .. 'copy'\n"
+    "  local _, p = scope('httpd.write(f, [[abc]]) f:write([[de]])',\n"
+    "                     io.popen(copy, 'w'))\n"
+    "  same(io.type(p), 'closed file') same(contents('copy'), 'abcde')\n"
+    "  scope('httpd.write(f, [[x]]) f:close()', io.popen(copy, 'w'))\n"
+    "  local co = coroutine.create(function()\n"
+    "    scope('httpd.write(f, [[y]]) coroutine.yield()', io.popen(copy, "
+    "'w'))\n"
+    "  end)\n"
+    "  coroutine.resume(co)\n"
+    "  same(coroutine.close(co), true)\n"
+    "  for _ = 1, 3000 do\n"
+    "    if contents('copy') == 'y' then break end\n"
+    "    httpd.sleep(0.01)\n"
+    "  end\n"
+    "  same(contents('copy'), 'y')\n"
+    "end)\n"
     "test('inner', function()\n"
     "  local lines = coroutine.wrap(function()\n"
     "    local p = io.popen('for i in 1 2 3; do echo $i; sleep 0.02; done')\n"
@@ -120,7 +143,7 @@ static const char shell[] =
 static void processes_of_the_shell(void **state)
 {
     static const char *const names[] = {"/read",  "/mixed", "/status", "/write",
-                                        "/wrong", "/times", NULL};
+                                        "/wrong", "/times", "/scoped", NULL};
     struct test_live live;
 
     (void)state;
