@@ -506,12 +506,13 @@ int lh_evq_add_timer(struct lh_evq *q)
 }
 
 /* A time of zero would be refused by some versions; and microseconds of an hour
- * are more than the number holds where it has 32 bits. */
+ * are more than the number holds where it has 32 bits.  Without a unit it is
+ * milliseconds, which libkqueue has no name for. */
 void lh_evq_set_timer(struct lh_evq *q, int timeout_ms)
 {
     struct kevent change;
     int old_errno = errno;
-    unsigned unit = timeout_ms > 0 ? NOTE_MSECONDS : NOTE_USECONDS;
+    unsigned unit = timeout_ms > 0 ? 0 : NOTE_USECONDS;
 
     if (timeout_ms < 0)
         EV_SET(&change, TIMER_IDENT, EVFILT_TIMER, EV_DELETE, 0, 0, NULL);

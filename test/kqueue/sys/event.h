@@ -40,7 +40,6 @@ enum {
 
 #define NOTE_LOWAT    0x01u
 #define NOTE_TRIGGER  0x02u
-#define NOTE_MSECONDS 0x04u
 #define NOTE_USECONDS 0x08u
 
 #define EV_SET(event, a, b, c, d, e, f)                                        \
