@@ -362,6 +362,7 @@ class Fetch(harness.TestCase):
             self.assertNotIn("fetch.lua", why.split("fetch: ")[0])
 
     def test_nobody_is_there(self):
+        harness.need_socket_errors()
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.assertEqual(self.fetch(s.getsockname()[1])[1],
@@ -588,6 +589,7 @@ class Proxy(harness.TestCase):
             self.assertLess(len(c.closed()), 100000)
 
     def test_nobody_behind(self):
+        harness.need_socket_errors()
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             with self.before(nobody.getsockname()[1]) as s:
