@@ -142,23 +142,31 @@ static void test_lines_are_appended(void **state)
     assert_int_equal(f->lines.lost, 0);
 }
 
+/* No file becomes longer than n octets until *before is set again. */
+static void limit_files(rlim_t n, struct rlimit *before)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, before), 0);
+    limit = *before;
+    limit.rlim_cur = n;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
 /* As a disk that is full: the line that has been cut is ended once there is
  * room again. */
 static void test_full_disk(void **state)
 {
     struct fixture *f = *state;
-    struct rlimit before, limit;
+    struct rlimit before;
 
     if (!f)
         skip();
-    signal(SIGXFSZ, SIG_IGN);
     open_log(f, f->path);
     add(f, "before\n");
     leave(f);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    limit = before;
-    limit.rlim_cur = 10;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit_files(10, &before);
     add(f, "one\n");
     add(f, "two\n");
     leave(f);
@@ -191,18 +199,14 @@ static void log_one(struct fixture *f, const char *message)
 static void test_lost_lines_are_told(void **state)
 {
     struct fixture *f = *state;
-    struct rlimit before, limit;
+    struct rlimit before;
     char text[1000];
 
     if (!f)
         skip();
-    signal(SIGXFSZ, SIG_IGN);
     open_log(f, f->path);
     lh_lines_of_thread(&f->lines);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    limit = before;
-    limit.rlim_cur = 0;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit_files(0, &before);
     for (int i = 0; i < 5; i++)
         log_one(f, "lost");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -225,18 +229,14 @@ static void test_full_disk_and_another_file(void **state)
 {
     struct fixture *f = *state;
     struct lh_log_opened opened;
-    struct rlimit before, limit;
+    struct rlimit before;
     struct lh_err err;
     char old[120];
 
     if (!f)
         skip();
-    signal(SIGXFSZ, SIG_IGN);
     open_log(f, f->path);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    limit = before;
-    limit.rlim_cur = 6;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit_files(6, &before);
     add(f, "one\n");
     add(f, "two\n");
     leave(f);
