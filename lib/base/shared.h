@@ -34,6 +34,7 @@ struct lh_shared_call {
     struct lh_str key;
     struct lh_value value, other;
     uint64_t live_ms; /* set and add: how long it lives; LH_NEVER */
+    bool doubles;     /* cas: who asks sees every number as a double */
 
     enum lh_shared_result result;
     struct lh_value answer;

@@ -24,10 +24,18 @@ struct lh_entry {
     char octets[]; /* of both */
 };
 
+/* Not as doubles, which above 2^53 stand for several integers each. */
+static bool integer_equals(int64_t i, double d)
+{
+    return d >= -0x1p63 && d < 0x1p63 && (int64_t)d == i && (double)i == d;
+}
+
 bool lh_value_equal(const struct lh_value *a, const struct lh_value *b)
 {
-    if (lh_value_is_number(a) && lh_value_is_number(b) && a->kind != b->kind)
-        return lh_value_number(a) == lh_value_number(b);
+    if (a->kind == LH_VALUE_INTEGER && b->kind == LH_VALUE_NUMBER)
+        return integer_equals(a->integer, b->number);
+    if (a->kind == LH_VALUE_NUMBER && b->kind == LH_VALUE_INTEGER)
+        return integer_equals(b->integer, a->number);
     if (a->kind != b->kind)
         return false;
     switch (a->kind) {

@@ -36,7 +36,7 @@ static inline double lh_value_number(const struct lh_value *v)
     return v->kind == LH_VALUE_INTEGER ? (double)v->integer : v->number;
 }
 
-/* As Lua compares them: 1 and 1.0 are equal. */
+/* As Lua compares them: 1 and 1.0 are equal, 2^53 + 1 and 2.0^53 are not. */
 bool lh_value_equal(const struct lh_value *a, const struct lh_value *b);
 
 struct lh_store {

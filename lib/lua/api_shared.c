@@ -348,7 +348,7 @@ static int shared_incr(lua_State *L)
 static int shared_cas(lua_State *L)
 {
     const char *function = "httpd.shared.cas";
-    struct lh_shared_call what = {.op = LH_SHARED_CAS};
+    struct lh_shared_call what = {.op = LH_SHARED_CAS, .doubles = !LH_LUA_53};
 
     what.key = key_argument(L, function);
     what.other = value_argument(L, 2, function);

@@ -200,6 +200,17 @@ static void test_numbers_stay_what_they_are(void **state)
                 "true integer integer");
 }
 
+/* An integer that no double is equal to: as Lua compares the two. */
+static void test_large_integers(void **state)
+{
+    (void)state;
+    expect_both("local odd = math.type and math.tointeger(2^53) + 1\n"
+                "shared.set(k, odd or 2^53)\n"
+                "return say(shared.cas(k, 2^53, 1) == not odd,"
+                " shared.get(k) == (odd or 1))",
+                "true true");
+}
+
 static void test_a_time_to_live(void **state)
 {
     (void)state;
@@ -404,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_operation),
         cmocka_unit_test(test_numbers_stay_what_they_are),
+        cmocka_unit_test(test_large_integers),
         cmocka_unit_test(test_a_time_to_live),
         cmocka_unit_test(test_a_time_out),
         cmocka_unit_test(test_a_client_that_goes_does_not_end_it),

@@ -119,6 +119,59 @@ static void test_cas(void **state)
     expect(none);
 }
 
+static struct lh_value number(double d)
+{
+    return (struct lh_value){.kind = LH_VALUE_NUMBER, .number = d};
+}
+
+/* Integers and floats are equal where they are the same number; above 2^53 one
+ * double stands for several integers. */
+static void test_cas_of_numbers(void **state)
+{
+    static const struct {
+        int64_t i;
+        double d;
+        bool equal;
+    } cases[] = {
+        {1, 1, true},
+        {1, 1.5, false},
+        {0, -0.0, true},
+        {INT64_C(1) << 53, 0x1p53, true},
+        {(INT64_C(1) << 53) + 1, 0x1p53, false},
+        {-(INT64_C(1) << 53) - 1, -0x1p53, false},
+        {INT64_MAX, 0x1p63, false},
+        {INT64_MIN, -0x1p63, true},
+        {INT64_MIN, -0x1p64, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int expected = cases[i].equal ? LH_SHARED_OK : LH_SHARED_NO;
+        run(LH_SHARED_SET, integer(cases[i].i), none);
+        assert_int_equal(run(LH_SHARED_CAS, text("x"), number(cases[i].d)),
+                         expected);
+        run(LH_SHARED_SET, number(cases[i].d), none);
+        assert_int_equal(run(LH_SHARED_CAS, text("x"), integer(cases[i].i)),
+                         expected);
+    }
+}
+
+/* Who has no integers gives back what it has got, rounded. */
+static void test_cas_without_integers(void **state)
+{
+    (void)state;
+    run(LH_SHARED_SET, integer((INT64_C(1) << 53) + 1), none);
+    c = (struct lh_shared_call){.op = LH_SHARED_CAS,
+                                .key = LH_STR("k"),
+                                .hash = 17,
+                                .value = text("x"),
+                                .other = number(0x1p53),
+                                .doubles = true};
+    lh_shared_run(&c, &store, 1000, MOST);
+    assert_int_equal(c.result, LH_SHARED_OK);
+    expect(text("x"));
+}
+
 static void test_what_is_too_large(void **state)
 {
     static char large[MOST];
@@ -211,6 +264,8 @@ int main(void)
         TEST(test_add_and_delete),
         TEST(test_incr),
         TEST(test_cas),
+        TEST(test_cas_of_numbers),
+        TEST(test_cas_without_integers),
         TEST(test_what_is_too_large),
         TEST(test_a_call_on_its_way),
         TEST(test_keys),
