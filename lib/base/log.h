@@ -63,7 +63,7 @@ struct lh_log_sink {
     const char *name; /* who we are to the system's log */
     int fd;           /* its socket; -1: there is none */
     _Atomic uint64_t lost;
-    _Atomic bool cut; /* the last line on standard error has no end */
+    _Atomic bool cut; /* standard error, or the file, ends within a line */
 };
 
 /* "2026-11-23T20:39:39Z warning: message [script] [client] [request] [id ...]".

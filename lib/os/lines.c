@@ -2,6 +2,9 @@
  * Lines on their way: see lines.h.  What leaves begins with a whole line, after
  * a newline where the file ends within one of ours that was lost; so a disk
  * that was full has damaged one line at most.
+ *
+ * file->sink.cut says that it ends so, whichever thread's line that was.  Who
+ * takes it puts the newline there, and raises it again if that does not leave.
  */
 #include "os/lines.h"
 
@@ -75,8 +78,6 @@ void lh_lines_init(struct lh_lines *l, struct lh_log_file *file,
                    struct lh_aio *aio)
 {
     *l = (struct lh_lines){.file = file, .aio = aio};
-    if (file)
-        l->changes = atomic_load(&file->changes);
     empty_part(&l->waiting);
     empty_part(&l->leaving);
 }
@@ -95,13 +96,22 @@ static void lose_line(struct lh_lines *l, int why)
     l->why = why;
 }
 
+/* The newline in front has not left: it is the next one's to put there. */
+static void take_newline_back(const struct lh_lines *l,
+                              struct lh_lines_part *part)
+{
+    if (part->at >= HEAD_BYTES)
+        return;
+    part->at = HEAD_BYTES;
+    atomic_store(&l->file->sink.cut, true);
+}
+
 /* Whatever has not left of them is lost. */
 static void lose_part(struct lh_lines *l, struct lh_lines_part *part, int why)
 {
+    take_newline_back(l, part);
     const char *p = part->p + part->at, *end = part->p + part->n;
 
-    if (part->at < HEAD_BYTES)
-        p = part->p + HEAD_BYTES;
     while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
         lose_line(l, why);
         p++;
@@ -194,16 +204,30 @@ static void keep_told(struct lh_lines_part *part, uint64_t tells)
     part->told = part->n;
 }
 
-/* Of a thread that has no lines: none may wait for it to come by again. */
-static bool log_now(struct lh_log_file *file, const char *line, size_t n)
+/* True: it ended within a line, and who asks ends that. */
+static bool takes_cut(struct lh_log_file *file)
 {
-    ssize_t r = lh_write_now(file->fd, line, n);
+    return atomic_load(&file->sink.cut) &&
+           atomic_exchange(&file->sink.cut, false);
+}
 
+/* Of a thread that has no lines: none may wait for it to come by again. */
+static bool log_now(struct lh_log_file *file, char *line, size_t n)
+{
+    bool was_cut = takes_cut(file);
+
+    if (was_cut) {
+        *--line = '\n';
+        n++;
+    }
+    ssize_t r = lh_write_now(file->fd, line, n);
+    if (r > 0 ? line[r - 1] != '\n' : was_cut)
+        atomic_store(&file->sink.cut, true);
     return r > 0 && (size_t)r == n;
 }
 
 /* What is collected counts its own losses, which the log itself tells. */
-void lh_lines_log(struct lh_log_file *file, const char *line, size_t n,
+void lh_lines_log(struct lh_log_file *file, char *line, size_t n,
                   uint64_t tells)
 {
     struct lh_lines *l = lines_for(file);
@@ -226,15 +250,17 @@ void lh_lines_log(struct lh_log_file *file, const char *line, size_t n,
 static void file_moved(struct lh_lines *l, struct lh_lines_part *part, size_t n)
 {
     part->at += n;
-    l->within = part->p[part->at - 1] != '\n';
-    part->resumes = l->within;
+    bool within = part->p[part->at - 1] != '\n';
+    if (within || part->resumes)
+        atomic_store(&l->file->sink.cut, within);
+    part->resumes = within;
     if (part->at >= part->told)
         part->tells = 0;
 }
 
 static void begin_lines(const struct lh_lines *l, struct lh_lines_part *part)
 {
-    if (l->within && !part->resumes)
+    if (!part->resumes && takes_cut(l->file))
         part->p[--part->at] = '\n';
 }
 
@@ -272,6 +298,7 @@ static void leave_by_operation(struct lh_lines *l)
 
     l->leaving = l->waiting;
     l->waiting = part;
+    l->stalled = false; /* that was a pipe's reader, in the file's place */
     begin_lines(l, &l->leaving);
     l->op.kind = LH_AIO_WRITE;
     l->op.offset = LH_AIO_NO_OFFSET;
@@ -280,13 +307,6 @@ static void leave_by_operation(struct lh_lines *l)
 }
 
 /* --- to who takes what it can --------------------------------------------- */
-
-/* Nothing has left: the newline in front is the next try's to put there. */
-static void take_newline_back(struct lh_lines_part *part)
-{
-    if (part->at < HEAD_BYTES)
-        part->at = HEAD_BYTES;
-}
 
 /* As many whole lines as several writers may put into a pipe at once without
  * mixing them, or one that is longer. */
@@ -315,7 +335,7 @@ static void leave_now(struct lh_lines *l)
         if (r > 0)
             file_moved(l, part, (size_t)r);
         if (l->stalled) {
-            take_newline_back(part);
+            take_newline_back(l, part);
             return;
         }
         if (r <= 0) {
@@ -346,21 +366,10 @@ static void leave_to_syslog(struct lh_lines *l)
     empty_part(part);
 }
 
-/* Has the file become another?  That has nothing from us yet. */
-static void look_at_file(struct lh_lines *l)
-{
-    unsigned changes = atomic_load(&l->file->changes);
-
-    if (changes != l->changes)
-        l->within = false;
-    l->changes = changes;
-}
-
 void lh_lines_leave(struct lh_lines *l)
 {
     if (l->waiting.n == l->waiting.at || l->busy)
         return;
-    look_at_file(l);
     switch (atomic_load(&l->file->way)) {
     case LH_LOG_WAY_FILE:
         leave_by_operation(l);

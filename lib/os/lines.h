@@ -30,10 +30,8 @@ struct lh_lines {
     struct lh_log_file *file; /* NULL: no lines */
     struct lh_aio *aio;
     struct lh_aio_op op;
-    bool busy;        /* `leaving` is under way */
-    bool stalled;     /* the last one who was asked took nothing */
-    bool within;      /* what the file has from us ends within a line */
-    unsigned changes; /* which of the files that it was: file->changes */
+    bool busy;    /* `leaving` is under way */
+    bool stalled; /* the last one who was asked took nothing */
     struct lh_lines_part waiting, leaving;
     uint64_t lost; /* lines, since somebody took that */
     int why;       /* the last loss: a negative errno, or 0: too many waited */
@@ -58,10 +56,10 @@ void lh_lines_leave(struct lh_lines *l);
 void lh_lines_of_thread(struct lh_lines *l);
 
 /* A line of the log, which lh_log_to_file() makes: with the log's other ones of
- * this thread, or at once.  `tells`: how many lost lines it tells of; 0: it is
- * of something else.  Where it is lost itself, file->sink counts those again,
- * or it. */
-void lh_lines_log(struct lh_log_file *file, const char *line, size_t n,
+ * this thread, or at once.  An octet in front of it is free for a newline.
+ * `tells`: how many lost lines it tells of; 0: it is of something else.  Where
+ * it is lost itself, file->sink counts those again, or it. */
+void lh_lines_log(struct lh_log_file *file, char *line, size_t n,
                   uint64_t tells);
 
 /* Counts in file->sink what this thread has lost of the log's lines. */

@@ -68,7 +68,6 @@ static int open_any(struct lh_log_file *file, const char *name,
     }
     file->fd = opened.fd;
     atomic_init(&file->way, opened.way);
-    atomic_init(&file->changes, 0);
     return 0;
 }
 
@@ -129,17 +128,19 @@ int lh_log_file_open_again(const struct lh_log_file *file,
 }
 
 /* dup3() changes what the number stands for in one step, for all threads; who
- * writes at that moment writes to the old file or to the new one. */
+ * writes at that moment writes to the old file or to the new one.  Another file
+ * has nothing from us yet; should it begin with an empty line, since the old
+ * one ends within a line of that moment, no harm is done. */
 void lh_log_file_change(struct lh_log_file *file, struct lh_log_opened *opened)
 {
     if (opened->fd < 0)
         return;
-    bool another = !lh_fd_same(opened->fd, file->fd);
+    if (!lh_fd_same(opened->fd, file->fd))
+        atomic_store(&file->sink.cut, false);
     while (dup3(opened->fd, file->fd, O_CLOEXEC) < 0 &&
            (errno == EINTR || errno == EBUSY))
         continue;
     atomic_store(&file->way, opened->way);
-    atomic_fetch_add(&file->changes, another);
     lh_log_file_let_go(opened);
 }
 

@@ -23,9 +23,9 @@ struct lh_log_file {
     char *where; /* a path, "-" or "syslog" */
     int fd;      /* the same one for good; -1: syslog */
     _Atomic int way;
-    _Atomic unsigned changes; /* how often it has become another file */
-    lhttpd_log_fn put_line;   /* syslog: one line, with &sink */
-    struct lh_log_sink sink;  /* of syslog; what else was lost */
+    lhttpd_log_fn put_line;  /* syslog: one line, with &sink */
+    struct lh_log_sink sink; /* of syslog; what was lost, and whether it is cut
+                              */
 };
 
 /* What a path leads to now; -1: nothing is opened again. */

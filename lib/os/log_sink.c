@@ -129,10 +129,13 @@ void lh_log_to_stderr(void *context, const lhttpd_log_entry_t *entry)
 
 /* ---- a file -------------------------------------------------------------- */
 
+/* Room for a newline, in front of the first line; others follow one. */
+#define BEFORE_LINE 1
+
 void lh_log_to_file(void *context, const lhttpd_log_entry_t *entry)
 {
     struct lh_log_file *file = context;
-    struct line line = {.n = 0};
+    struct line line = {.n = BEFORE_LINE};
     int old_errno = errno;
     char text[100];
 
@@ -144,8 +147,8 @@ void lh_log_to_file(void *context, const lhttpd_log_entry_t *entry)
     }
     size_t told = line.n;
     line_add_dated(&line, entry);
-    if (told)
-        lh_lines_log(file, line.bytes, told, lost);
+    if (lost)
+        lh_lines_log(file, line.bytes + BEFORE_LINE, told - BEFORE_LINE, lost);
     lh_lines_log(file, line.bytes + told, line.n - told, 0);
     errno = old_errno;
 }

@@ -224,6 +224,74 @@ static void test_lost_lines_are_told(void **state)
     fclose(file);
 }
 
+/* The n-th line of the file, from 0. */
+static void expect_line(const char *path, int n, const char *end)
+{
+    char text[1000] = "";
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    while (n-- >= 0)
+        assert_non_null(fgets(text, sizeof(text), file));
+    fclose(file);
+    size_t from = strlen(text) - strlen(end);
+    assert_true(strlen(text) >= strlen(end));
+    assert_string_equal(text + from, end);
+}
+
+/* What one thread has left without an end, whoever writes next ends: a thread
+ * that has lines of its own or one that has none. */
+static void test_cut_by_another_thread(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before;
+
+    if (!f)
+        skip();
+    open_log(f, f->path);
+    limit_files(10, &before);
+    log_one(f, "by a thread without lines");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    add(f, "one\n");
+    leave(f);
+    expect_line(f->path, 1, "one\n");
+    limit_files(20, &before);
+    add(f, "by a thread with lines\n");
+    leave(f);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    log_one(f, "two");
+    expect_line(f->path, 2, "by a \n");
+    expect_line(f->path, 3,
+                "lines of the log were lost: the file did not take "
+                "them\n");
+    expect_line(f->path, 4, " error: two\n");
+    log_one(f, "three");
+    expect_line(f->path, 5, " error: three\n");
+}
+
+/* Neither of them gets the newline away: it is still the next one's. */
+static void test_cut_and_still_full(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before;
+
+    if (!f)
+        skip();
+    open_log(f, f->path);
+    limit_files(10, &before);
+    log_one(f, "cut");
+    log_one(f, "not at all");
+    add(f, "nor this\n");
+    leave(f);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    add(f, "one\n");
+    leave(f);
+    expect_line(f->path, 1, "one\n");
+    add(f, "two\n");
+    leave(f);
+    expect_line(f->path, 2, "two\n");
+}
+
 /* What has been cut stands in the old file: the new one begins with a line. */
 static void test_full_disk_and_another_file(void **state)
 {
@@ -388,7 +456,7 @@ static void test_another_reader(void **state)
     signal(SIGPIPE, SIG_IGN);
     assert_true(add(f, line)); /* more than a pipe holds */
     lh_lines_leave(&f->lines);
-    assert_true(f->lines.stalled && f->lines.within);
+    assert_true(f->lines.stalled);
     close(fd);
     lh_lines_leave(&f->lines);
     assert_int_equal(f->lines.lost, 1);
@@ -410,6 +478,34 @@ static void test_another_reader(void **state)
     close(fd);
     text[n] = '\0';
     assert_string_equal(strchr(text, '\n'), "\nnext\nnext\nnext\n");
+}
+
+/* A file in the place of a pipe takes what comes, at once. */
+static void test_a_file_after_a_stalled_reader(void **state)
+{
+    struct fixture *f = *state;
+    struct lh_log_opened opened;
+    static char line[100001];
+    struct lh_err err;
+
+    if (!f)
+        skip();
+    assert_int_equal(mkfifo(f->path, 0600), 0);
+    int fd = open(f->path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    open_log(f, f->path);
+    memset(line, 'x', sizeof(line) - 2);
+    line[sizeof(line) - 2] = '\n';
+    assert_true(add(f, line)); /* more than a pipe holds */
+    lh_lines_leave(&f->lines);
+    assert_true(f->lines.stalled);
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(lh_log_file_open_again(f->file, &opened, &err), 0);
+    lh_log_file_change(f->file, &opened);
+    leave(f);
+    assert_true(lh_lines_have_left(&f->lines));
+    assert_false(f->lines.stalled);
+    close(fd);
 }
 
 static void test_bad_places(void **state)
@@ -470,12 +566,15 @@ int main(void)
         BOTH(test_lines_are_appended),
         BOTH(test_full_disk),
         BOTH(test_lost_lines_are_told),
+        BOTH(test_cut_by_another_thread),
+        BOTH(test_cut_and_still_full),
         BOTH(test_full_disk_and_another_file),
         BOTH(test_opened_again),
         BOTH(test_not_opened_again),
         BOTH(test_another_file),
         BOTH(test_stalled_reader),
         BOTH(test_another_reader),
+        BOTH(test_a_file_after_a_stalled_reader),
         BOTH(test_without_memory),
         cmocka_unit_test(test_bad_places),
     };
