@@ -830,9 +830,10 @@ LHTTPD_API int lhttpd_server_check(lhttpd_server_t *server);
  * - LHTTPD_ESCRIPT: a script or a setup failed, or a script's file cannot be
  *   read; the words have the script's line.
  * - LHTTPD_EINVAL: LHTTPD_LISTEN_REDIRECT, and no TCP port speaks TLS;
- *   LHTTPD_LISTEN_PROXY or forwarded without proxy_from; authorities of clients
- *   without a TLS listener, client_verify without authorities; a TLS listener
- *   without a certificate; LHTTPD_LISTEN_CHECK.
+ *   LHTTPD_LISTEN_PROXY or forwarded without proxy_from, or where that names
+ *   nobody who can connect to the listener; authorities of clients without a
+ *   TLS listener, client_verify without authorities; a TLS listener without a
+ *   certificate; LHTTPD_LISTEN_CHECK.
  * - LHTTPD_ESYSTEM: the system refuses descriptors (none would be left for a
  *   client), random octets, or a thread.
  *

@@ -99,21 +99,32 @@ static int check_vms(struct lhttpd_server_t *s)
     return r;
 }
 
+/* Is anybody believed who may connect there? */
+static bool has_believed(const struct lh_networks *from,
+                         const struct lh_listener *l)
+{
+    return lh_listener_is_unix(l) ? from->unix_sockets : from->n > 0;
+}
+
 /* Without proxy_from nobody would be believed, and so nobody served. */
 static int check_proxies(struct lhttpd_server_t *s)
 {
-    if (s->settings.forwarded && lh_networks_empty(&s->settings.proxy_from))
+    const struct lh_networks *from = &s->settings.proxy_from;
+
+    if (s->settings.forwarded && lh_networks_empty(from))
         return lh_err_set(&s->err, LHTTPD_EINVAL,
                           "forwarded: set proxy_from to the addresses of those "
                           "that are believed");
     for (unsigned i = 0; i < s->listeners.n; i++) {
         const struct lh_listener *l = &s->listeners.v[i];
-        if ((l->flags & LHTTPD_LISTEN_PROXY) &&
-            lh_networks_empty(&s->settings.proxy_from))
+        if ((l->flags & LHTTPD_LISTEN_PROXY) && !has_believed(from, l))
             return lh_err_set(&s->err, LHTTPD_EINVAL,
                               "listener %s: it is for proxies; set proxy_from "
-                              "to their addresses",
-                              l->where.text);
+                              "to %s",
+                              l->where.text,
+                              lh_listener_is_unix(l)
+                                  ? "unix: for whoever may connect to it"
+                                  : "their addresses");
     }
     return 0;
 }

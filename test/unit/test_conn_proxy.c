@@ -438,6 +438,35 @@ static void a_start_needs_to_know_the_proxies(void **state)
     end(s);
 }
 
+/* Of who is believed somebody has to be able to connect. */
+static void each_listener_needs_proxies_of_its_kind(void **state)
+{
+    static const struct {
+        const char *address, *from, *refused;
+    } cases[] = {
+        {"unix:/no/such/s", "127.0.0.1",
+         "unix:/no/such/s: it is for proxies; "
+         "set proxy_from to unix: "},
+        {"127.0.0.1", "unix:", "set proxy_from to their addresses"},
+        {"unix:/no/such/s", "::1, unix:", NULL},
+        {"127.0.0.1", "unix:, 10.0.0.0/8", NULL},
+    };
+    unsigned flags = LHTTPD_LISTEN_PROXY | LHTTPD_LISTEN_CHECK;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        lhttpd_server_t *s = make();
+        int expected = cases[i].refused ? LHTTPD_EINVAL : 0;
+        assert_int_equal(lhttpd_server_set(s, "proxy_from", cases[i].from), 0);
+        assert_int_equal(lhttpd_server_listen(s, cases[i].address, 0, flags),
+                         0);
+        assert_int_equal(lhttpd_server_check(s), expected);
+        if (cases[i].refused)
+            assert_non_null(strstr(lhttpd_server_error(s), cases[i].refused));
+        lhttpd_server_destroy(s);
+    }
+}
+
 static void forwarded_needs_to_know_the_proxies(void **state)
 {
     lhttpd_server_t *s = make();
@@ -492,6 +521,7 @@ int main(void)
         cmocka_unit_test(a_header_has_its_time),
         cmocka_unit_test(a_stop_waits_for_a_request),
         cmocka_unit_test(a_start_needs_to_know_the_proxies),
+        cmocka_unit_test(each_listener_needs_proxies_of_its_kind),
         cmocka_unit_test(fields_tell_the_client),
         cmocka_unit_test(each_request_has_its_client),
         cmocka_unit_test(strangers_are_not_believed),
