@@ -412,11 +412,11 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   that the built-in table does not know.
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESYSTEM: a file
- * cannot be opened.  LHTTPD_ECERT: client_ca cannot be used.  LHTTPD_EUSER: no
- * such user or group.  LHTTPD_ESTATE:
- * the server runs and docs/limits.md does not say "running" of this name, or
- * the unix socket was made already.  What was set last holds, while the server
- * runs from the return on, on open connections too.  LHTTPD_ENOMEM: nothing has
+ * cannot be opened, or mime_types has no type in it.  LHTTPD_ECERT: client_ca
+ * cannot be used.  LHTTPD_EUSER: no such user or group.  LHTTPD_ESTATE: the
+ * server runs and docs/limits.md does not say "running" of this name, or the
+ * unix socket was made already.  What was set last holds, while the server runs
+ * from the return on, on open connections too.  LHTTPD_ENOMEM: nothing has
  * changed. Before start; or while it runs, from any thread but a worker, where
  * LHTTPD_ESTATE is also that another thread changes the server just now.
  */

@@ -128,6 +128,13 @@ int lh_directory_set_mime_types(struct lh_directory_settings *settings,
         return r;
     if (lh_media_init(&media, text, n) < 0)
         return lh_err_memory(err);
+    if (media.n == 0) {
+        lh_media_deinit(&media);
+        return lh_err_set(err, LHTTPD_ESYSTEM,
+                          "'%s': it has no line with a type and the ends of "
+                          "names, as /etc/mime.types has",
+                          path);
+    }
     lh_media_deinit(&settings->media);
     settings->media = media;
     return 0;

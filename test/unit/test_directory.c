@@ -94,6 +94,7 @@ static int make_files(void **state)
     write_text("www/start.html", "the start");
     write_text("www/odd.xyz", "odd");
     write_text("types", "application/x-odd xyz\n");
+    write_text("no-types", "# none\napplication/x-odd\nodd xyz\n");
     return 0;
 }
 
@@ -133,6 +134,10 @@ static void mistakes(void **state)
     assert_int_equal(lhttpd_server_set(s, "mime_types", "/nonexistent"),
                      LHTTPD_ESYSTEM);
     assert_non_null(strstr(lhttpd_server_error(s), "/nonexistent"));
+    assert_int_equal(
+        lhttpd_server_set(s, "mime_types", test_live_path("no-types")),
+        LHTTPD_ESYSTEM);
+    assert_non_null(strstr(lhttpd_server_error(s), "no-types': it has no"));
     lhttpd_server_destroy(s);
 }
 
