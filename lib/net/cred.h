@@ -41,6 +41,14 @@ void lh_creds_look(struct lh_creds *creds, const struct lh_log *log);
  * a device's clock may be wrong. */
 void lh_creds_tell_time(const struct lh_creds *creds, const struct lh_log *log);
 
+/* The first second at which one that is within its time now is so no more;
+ * INT64_MAX: there is none. */
+int64_t lh_creds_next_end(const struct lh_creds *creds, int64_t now);
+
+/* Logs those whose time was over between then and now. */
+void lh_creds_tell_ended(const struct lh_creds *creds, int64_t then,
+                         int64_t now, const struct lh_log *log);
+
 /* A new set: `old`, with every file read again.  Those that are marked and
  * still cannot be read stay as they were, and the log says so.  How many these
  * are, or errors as lh_creds_add(). */

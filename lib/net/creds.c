@@ -249,6 +249,39 @@ void lh_creds_tell_time(const struct lh_creds *creds, const struct lh_log *log)
         tell_time(creds->pairs[i], now, log);
 }
 
+/* The first second that is none of the leaf's; INT64_MAX: it cannot be read. */
+static int64_t end_of(const struct pair *pair)
+{
+    const struct lh_chain_link *leaf = &pair->keys.chain[0];
+    struct lh_certificate certificate;
+
+    return lh_certificate_read(leaf->data, leaf->data_len, &certificate)
+               ? certificate.not_after + 1
+               : INT64_MAX;
+}
+
+int64_t lh_creds_next_end(const struct lh_creds *creds, int64_t now)
+{
+    int64_t next = INT64_MAX;
+
+    for (size_t i = 0; i < creds->n; i++) {
+        int64_t end = end_of(creds->pairs[i]);
+        if (end > now && end < next)
+            next = end;
+    }
+    return next;
+}
+
+void lh_creds_tell_ended(const struct lh_creds *creds, int64_t then,
+                         int64_t now, const struct lh_log *log)
+{
+    for (size_t i = 0; i < creds->n; i++) {
+        int64_t end = end_of(creds->pairs[i]);
+        if (end > then && end <= now)
+            tell_time(creds->pairs[i], now, log);
+    }
+}
+
 /* --- files again ---------------------------------------------------------- */
 
 /* Tries, and reads nothing.  0, or the negative errno of the one that cannot be

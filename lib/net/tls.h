@@ -52,6 +52,9 @@ void lh_tls_worker_give(struct lh_tls_worker *worker, struct lh_creds *creds);
  * replaced. */
 void lh_tls_worker_take(struct lh_tls_worker *worker);
 
+/* Those that it has, until it takes others. */
+const struct lh_creds *lh_tls_worker_creds(const struct lh_tls_worker *worker);
+
 /* A TLS server transport on a connected socket; NULL: no memory. */
 struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd);
 

@@ -160,6 +160,11 @@ void lh_tls_worker_take(struct lh_tls_worker *worker)
     lh_held_creds_take(&worker->held);
 }
 
+const struct lh_creds *lh_tls_worker_creds(const struct lh_tls_worker *worker)
+{
+    return worker->held.creds;
+}
+
 /* --- contexts ------------------------------------------------------------- */
 
 /* Ours are AES-GCM first where the CPU has it, else ChaCha20 first. */

@@ -348,6 +348,11 @@ void lh_tls_worker_take(struct lh_tls_worker *worker)
     lh_held_creds_take(&worker->held);
 }
 
+const struct lh_creds *lh_tls_worker_creds(const struct lh_tls_worker *worker)
+{
+    return worker->held.creds;
+}
+
 /* --- one connection's ----------------------------------------------------- */
 
 /* What a session was made for, which OpenSSL compares before it resumes one:

@@ -91,6 +91,22 @@ void lh_creds_tell_time(const struct lh_creds *creds, const struct lh_log *log)
     (void)log;
 }
 
+int64_t lh_creds_next_end(const struct lh_creds *creds, int64_t now)
+{
+    (void)creds;
+    (void)now;
+    return INT64_MAX;
+}
+
+void lh_creds_tell_ended(const struct lh_creds *creds, int64_t then,
+                         int64_t now, const struct lh_log *log)
+{
+    (void)creds;
+    (void)then;
+    (void)now;
+    (void)log;
+}
+
 int lh_creds_read_again(struct lh_creds **out, const struct lh_creds *old,
                         const struct lh_log *log, struct lh_err *err)
 {
@@ -147,6 +163,12 @@ void lh_tls_worker_give(struct lh_tls_worker *worker, struct lh_creds *creds)
 void lh_tls_worker_take(struct lh_tls_worker *worker)
 {
     (void)worker;
+}
+
+const struct lh_creds *lh_tls_worker_creds(const struct lh_tls_worker *worker)
+{
+    (void)worker;
+    return &no_creds;
 }
 
 struct lh_transport *lh_tls_new(struct lh_net_pools *pools, int fd)

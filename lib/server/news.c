@@ -107,8 +107,11 @@ void lh_news_take(struct lh_worker *w)
     atomic_store(&w->news.any, false);
     adopt_limits(w);
     take_vms(w);
-    if (w->pools.tls)
-        lh_tls_worker_take(w->pools.tls);
+    if (!w->pools.tls)
+        return;
+    lh_expiry_look(w);
+    lh_tls_worker_take(w->pools.tls);
+    lh_expiry_look(w);
 }
 
 void lh_news_deinit(struct lh_news *news)

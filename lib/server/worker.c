@@ -563,6 +563,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     lh_watch_add(&s->watch, &w->ctx.running, &w->ctx.ids);
     read_clocks(w);
     lh_trim_init(w);
+    lh_expiry_init(w);
     lh_net_pools_init(&w->pools);
     w->pools.ctx = &w->ctx;
     w->limits = s->limits;
@@ -572,6 +573,7 @@ int lh_worker_init(struct lh_worker *w, struct lhttpd_server_t *s,
     lh_worker_share(w);
     if (s->tls && !(w->pools.tls = lh_tls_worker_new(s->tls)))
         return lh_err_memory(err);
+    lh_expiry_look(w);
     if (lh_evq_init(&w->evq) < 0)
         return lh_err_set(err, LHTTPD_ESYSTEM,
                           "worker %u: no event queue; too many open files?",

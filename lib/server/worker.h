@@ -11,6 +11,7 @@
 #include "os/aio.h"
 #include "os/slots.h"
 #include "os/thread.h"
+#include "server/expiry.h"
 #include "server/news.h"
 #include "server/server.h"
 #include "server/step.h"
@@ -53,6 +54,7 @@ struct lh_worker {
     struct lh_timer accept_pause;
     bool accepting;
     struct lh_trim trim;
+    struct lh_expiry expiry;
 
     struct lh_list busy, idle; /* connections; longest idle first */
     struct lh_list closed;     /* to be freed at the end of the turn */

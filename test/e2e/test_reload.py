@@ -321,6 +321,25 @@ class Certificates(Reload):
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertRegex(done.stderr, said + words)
 
+    def test_one_that_expires_meanwhile(self):
+        """A server that has begun before says it, once."""
+        ca = Authority("clock")
+        said = r"warning: certificate '\S+/c.pem': it has expired at "
+        for seconds in (5, 10, 20, 40):
+            end = time.time() + seconds
+            pair = ca.client(f"in{seconds}", end=seconds / 86400)
+            shutil.copy(pair[0], self.path("c.pem"))
+            shutil.copy(pair[1], self.path("k.pem"))
+            self.script("one")
+            with self.server() as s:
+                if time.time() > end - 2:
+                    continue  # on a busy machine it takes longer to begin
+                s.wait_for_log(said)
+                self.assertEqual(self.name(s), f"in{seconds}")
+                self.assertEqual(self.count(s, said), 1)
+                return
+        self.fail("no server has begun in time")
+
     def test_a_key_that_only_root_may_read(self):
         harness.need_root()
         self.install("ec", "one.example.org")

@@ -129,6 +129,46 @@ static void says_what_is_wrong(void **state)
             "certificate '@rsa1024.pem': its RSA key has less than 2048 bits");
 }
 
+static unsigned told_of;
+
+static void count_told(void *context, const lhttpd_log_entry_t *entry)
+{
+    (void)context;
+    assert_int_equal(entry->level, LHTTPD_LOG_WARNING);
+    assert_non_null(strstr(entry->message, ".pem': it has expired at "));
+    told_of++;
+}
+
+/* How many are told of that have expired behind `then`, up to `now`. */
+static unsigned told(const struct lh_creds *creds, int64_t then, int64_t now)
+{
+    struct lh_log log = {.fn = count_told, .level = LHTTPD_LOG_WARNING};
+
+    told_of = 0;
+    lh_creds_tell_ended(creds, then, now, &log);
+    return told_of;
+}
+
+static void tells_of_those_that_expire(void **state)
+{
+    struct lh_creds *creds = lh_creds_new();
+    struct lh_err err = {""};
+
+    (void)state;
+    assert_true(lh_creds_next_end(creds, 0) == INT64_MAX);
+    assert_int_equal(add(creds, "ec256.pem", "ec256.key", &err), 0);
+    int64_t end = lh_creds_next_end(creds, 0);
+    assert_true(end > 0 && end < INT64_MAX);
+    assert_true(lh_creds_next_end(creds, end - 1) == end);
+    assert_true(lh_creds_next_end(creds, end) == INT64_MAX);
+    assert_int_equal(told(creds, 0, end - 1), 0);
+    assert_int_equal(told(creds, end - 1, end), 1);
+    assert_int_equal(told(creds, end - 3600, end + 3600), 1);
+    assert_int_equal(told(creds, end, end + 1), 0);
+    assert_int_equal(told(creds, end + 1, end - 1), 0); /* it was set back */
+    lh_creds_free(creds);
+}
+
 static void refuses_other_kinds(void **state)
 {
     static const char *const kinds[] = {"secp256k1", "ed25519"};
@@ -655,6 +695,7 @@ int main(void)
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(replaces_the_one_of_the_same_names_and_key_type),
         cmocka_unit_test(reads_its_files_again),
+        cmocka_unit_test(tells_of_those_that_expire),
         cmocka_unit_test(refuses_other_kinds),
         cmocka_unit_test(says_how_to_decrypt),
         cmocka_unit_test(reads_what_people_make),
