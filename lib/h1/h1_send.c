@@ -77,7 +77,8 @@ static bool must_close(const struct lh_h1 *c)
 /* RFC 9112, 6.3; 9110, 8.6.  A length that the handler has declared is sent
  * as it is.  Without one, a response that is already whole gets its length,
  * another one chunks; HTTP/1.0 knows no chunks, so there the connection's end
- * is the body's. */
+ * is the body's.  Who answers HEAD without a body has not said how long that of
+ * GET would be. */
 static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
 {
     const struct lh_exchange *ex = c->ex;
@@ -93,8 +94,9 @@ static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
             f.close = false; /* it is said already what the connection is */
     } else if (f.content_length == LH_LENGTH_UNKNOWN) {
         bool whole = lh_exchange_complete(ex);
+        bool silent = whole && ex->request.head && r->written == 0;
         if (whole && (old || r->trailers.n == 0))
-            f.content_length = r->written;
+            f.content_length = silent ? LH_LENGTH_UNKNOWN : r->written;
         else
             f.chunked = !old;
         if (!whole && old && !r->no_body)

@@ -525,6 +525,8 @@ static const struct response responses[] = {
      OWN "content-length: 10\r\n\r\n", IDLES},
     {"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "a", "b", "1234",
      "a: b\r\n" OWN "content-length: 4\r\n\r\n", IDLES},
+    {"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "a", "b", "",
+     "a: b\r\n" OWN "\r\n", IDLES},
     {GET, 599, "a", "b", "", "a: b\r\n" OWN "content-length: 0\r\n\r\n", IDLES},
 };
 
