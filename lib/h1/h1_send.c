@@ -107,11 +107,14 @@ static struct lh_h1_framing choose_framing(const struct lh_h1 *c)
 }
 
 /* What follows the head is no HTTP.  A client waits for it before it sends
- * anything else, or has shut its side already. */
+ * anything else, or has shut its side already: then nothing is left of its side
+ * but what has come, whatever its request said of the end. */
 static void begin_tunnel(struct lh_h1 *c)
 {
     c->last = true;
     lh_h1_set_state(c, LH_H1_TUNNEL);
+    if (c->fin)
+        lh_exchange_fin(c->ex);
     if (c->eof)
         lh_exchange_body_end(c->ex, LH_BODY_ENDED);
 }

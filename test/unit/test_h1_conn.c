@@ -904,6 +904,30 @@ static void test_a_tunnel_that_had_ended(void **state)
     end(&f);
 }
 
+/* ... though it asked for a close, by which another request may wait for its
+ * answer, and what it sent before stands before the end. */
+static void test_a_tunnel_whose_end_is_known(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, "GET / HTTP/1.1\r\nHost: a\r\n"
+                               "Connection: close\r\n\r\n");
+    struct lh_exchange *ex = only_exchange(&f.d);
+    struct lh_fields fields = test_fields(ex, NULL);
+    lh_h1_protocol.fin(f.d.c);
+    assert_false(ex->fin);
+    assert_int_equal(lh_exchange_upgrade(ex, &fields), 0);
+    test_driver_run(&f.d);
+    assert_true(ex->fin);
+    lh_exchange_end(ex);
+    test_done(ex);
+    test_driver_run(&f.d);
+    expect_status(&f, LINGERS);
+    end(&f);
+}
+
 /* What comes after the handler has ended is dropped. */
 static void test_a_tunnel_that_we_end(void **state)
 {
@@ -1632,6 +1656,7 @@ int main(void)
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_a_tunnel),
         cmocka_unit_test(test_a_tunnel_that_had_ended),
+        cmocka_unit_test(test_a_tunnel_whose_end_is_known),
         cmocka_unit_test(test_a_tunnel_that_we_end),
         cmocka_unit_test(test_no_tunnel),
         cmocka_unit_test(test_body_too_large),
