@@ -40,22 +40,21 @@ static unsigned active_requests(const struct lh_h2 *c)
 
 static bool make_early(struct lh_h2 *c)
 {
-    uint64_t streams = c->ctx->limits->h2_streams;
-
     if (c->early)
         return true;
-    c->early_room = (unsigned)lh_min64(streams, LH_H2_EARLY_MOST);
+    c->early_room = (unsigned)lh_min64(c->told_streams, LH_H2_EARLY_MOST);
     c->early = lh_calloc(c->early_room, sizeof(*c->early));
     return c->early != NULL;
 }
 
 /* A place for a stream of which nothing was said yet; NULL: what is said is not
  * kept.  Such streams count as if they were open (RFC 9218, 7.1), for a client
- * that knows how many may be. */
+ * that knows how many may be: as it was told, for h2_streams may be less now.
+ */
 static struct lh_h2_early *add_early(struct lh_h2 *c, uint32_t id)
 {
     forget_opened(c);
-    if (active_requests(c) + c->early_n >= c->ctx->limits->h2_streams) {
+    if (active_requests(c) + c->early_n >= c->told_streams) {
         if (c->settings_acked)
             lh_h2_fail(c, LH_H2_PROTOCOL_ERROR,
                        "priorities of more streams than may be open");

@@ -15,7 +15,7 @@ bool lh_h2_send_settings(struct lh_h2 *c)
     const lhttpd_limits_t *limits = c->ctx->limits;
     const struct lh_h2_setting all[OUR_SETTINGS] = {
         {LH_H2_SET_HEADER_TABLE_SIZE, lh_to_u32(limits->hpack_table_bytes)},
-        {LH_H2_SET_MAX_CONCURRENT_STREAMS, lh_to_u32(limits->h2_streams)},
+        {LH_H2_SET_MAX_CONCURRENT_STREAMS, c->told_streams},
         {LH_H2_SET_INITIAL_WINDOW_SIZE, LH_H2_RECV_BYTES},
         {LH_H2_SET_MAX_HEADER_LIST_SIZE, lh_to_u32(limits->header_bytes)},
         {LH_H2_SET_ENABLE_CONNECT_PROTOCOL, 1},

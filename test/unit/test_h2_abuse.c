@@ -202,6 +202,15 @@ static void test_streams(void **state)
     test_h2_deinit(&h);
 }
 
+/* The client is told of so many streams. */
+static void init_with_streams(struct test_h2 *h, unsigned streams)
+{
+    test_h2_init(h, handler, 0);
+    test_driver_deinit(&h->d);
+    h->t.limits.h2_streams = streams;
+    test_driver_init(&h->d, &h->t, &lh_h2_protocol, lh_h2_new, handler);
+}
+
 /* Streams that were prioritised before they are opened count too (RFC 9218,
  * 7.1), until they are opened or passed over. */
 static void test_prioritised_streams(void **state)
@@ -209,8 +218,7 @@ static void test_prioritised_streams(void **state)
     struct test_h2 h;
 
     (void)state;
-    test_h2_init(&h, handler, 0);
-    h.t.limits.h2_streams = 4;
+    init_with_streams(&h, 4);
     test_h2_hello(&h);
     test_h2_say(&h, "HEADERS eh 1 GET/hold\nPRIORITY_UPDATE - 0 u3 'u=1'\n"
                     "PRIORITY_UPDATE - 0 u5 'u=1'\n"
@@ -232,8 +240,7 @@ static void test_prioritised_at_first(void **state)
     struct test_h2 h;
 
     (void)state;
-    test_h2_init(&h, handler, 0);
-    h.t.limits.h2_streams = 2;
+    init_with_streams(&h, 2);
     test_h2_octets(&h, LH_H2_PREFACE, LH_H2_PREFACE_BYTES);
     test_h2_say(&h, "SETTINGS - 0");
     for (unsigned id = 1; id < 9; id += 2)
@@ -241,6 +248,25 @@ static void test_prioritised_at_first(void **state)
     test_h2_say(&h, "SETTINGS a 0\nHEADERS eh 1 GET");
     assert_true(test_h2_got(&h, "DATA 1 end"));
     assert_false(test_h2_got(&h, "GOAWAY"));
+    test_h2_deinit(&h);
+}
+
+/* What a client was told holds for it, though there may be fewer now. */
+static void test_prioritised_as_told(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    init_with_streams(&h, 4);
+    test_h2_hello(&h);
+    h.t.limits.h2_streams = 1;
+    test_h2_say(&h, "HEADERS eh 1 GET/hold\n"
+                    "PRIORITY_UPDATE - 0 u3 'u=1'\n"
+                    "PRIORITY_UPDATE - 0 u5 'u=1'\n"
+                    "PRIORITY_UPDATE - 0 u7 'u=1'");
+    assert_false(test_h2_got(&h, "GOAWAY"));
+    test_h2_say(&h, "PRIORITY_UPDATE - 0 u9 'u=1'");
+    assert_true(test_h2_got(&h, "GOAWAY 1 PROTOCOL_ERROR"));
     test_h2_deinit(&h);
 }
 
@@ -871,6 +897,7 @@ int main(void)
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_prioritised_streams),
         cmocka_unit_test(test_prioritised_at_first),
+        cmocka_unit_test(test_prioritised_as_told),
         cmocka_unit_test(test_header_limits),
         cmocka_unit_test(test_header_memory),
         cmocka_unit_test(test_memory_together),
