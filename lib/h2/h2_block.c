@@ -125,6 +125,8 @@ static void h2_begin_request(struct lh_h2 *c, uint32_t id)
     struct lh_h2_stream *s = NULL;
 
     c->last_id = id;
+    if (id == c->gap_id)
+        c->gap_id += 2;
     if (c->life != LH_H2_DRAINED && has_header_room(c) &&
         c->requests_now < c->ctx->limits->h2_streams)
         s = lh_h2_open(c, id);
@@ -136,12 +138,18 @@ static void h2_begin_request(struct lh_h2 *c, uint32_t id)
                 why_refused(c));
 }
 
-/* HEADERS on a stream that is closed (RFC 9113, 5.1). */
+/* HEADERS on a stream that is closed (RFC 9113, 5.1).  One of which nothing is
+ * known any more may have been reset while they were under way, which is no
+ * fault of the client's, unless it was never opened. */
 static void headers_on_closed(struct lh_h2 *c, uint32_t id)
 {
     switch (lh_h2_streams_past(&c->table, id)) {
     case LH_H2_PAST_UNKNOWN:
-        lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "a stream number that is past");
+        if (id < c->gap_id)
+            begin_block(c, NULL, false, LH_H2_STREAM_CLOSED,
+                        "HEADERS on a stream that was closed long ago");
+        else
+            lh_h2_fail(c, LH_H2_PROTOCOL_ERROR, "a stream number that is past");
         return;
     case LH_H2_PAST_ENDED:
         lh_h2_fail(c, LH_H2_STREAM_CLOSED, "HEADERS on a closed stream");

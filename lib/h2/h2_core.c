@@ -214,6 +214,7 @@ void lh_h2_core_init(struct lh_h2 *c, struct lh_protocol_host *host)
     lh_buf_init(&c->control, &c->ctx->bufs);
     lh_h2_hpack_init(&c->hpack, lh_to_u32(limits->hpack_table_bytes));
     c->told_streams = lh_to_u32(limits->h2_streams);
+    c->gap_id = 1;
     c->peer_window = LH_H2_WINDOW_BYTES;
     c->peer_frame = LH_H2_FRAME_BYTES;
     c->peer_streams = UINT32_MAX;

@@ -139,6 +139,7 @@ struct lh_h2 {
     uint64_t requests;
     uint32_t last_id;     /* the highest of the client's */
     uint32_t accepted_id; /* ... that was not refused */
+    uint32_t gap_id;      /* the lowest that it has not used, or passed over */
     uint32_t last_push;
     uint32_t told_streams;     /* how many the client may have open */
     struct lh_h2_early *early; /* NULL until there is one */

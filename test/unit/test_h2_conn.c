@@ -4,6 +4,7 @@
  * several sizes; the answer must be the same.
  */
 #include "h2/h2_conn.h"
+#include "h2/h2_stream.h"
 #include "lib/h2client.h"
 #include "lib/heap.h"
 
@@ -636,6 +637,28 @@ static void test_after_many_resets(void **state)
     test_h2_deinit(&h);
 }
 
+/* ... and however many were opened since, for the client may be slow: that it
+ * was one of its streams is known. */
+static void test_long_after_a_reset(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    test_h2_init(&h, handler, 0);
+    test_h2_hello(&h);
+    test_h2_say(&h, "HEADERS h 1 GET {A: b}");
+    for (unsigned id = 3; id < 2 * LH_H2_PASTS + 7; id += 2)
+        test_h2_sayf(&h, "HEADERS eh %u GET\n-", id);
+    test_h2_forget(&h);
+    test_h2_say(&h, "HEADERS eh 1 {a: b}\nHEADERS eh 1001 GET\n-");
+    assert_true(test_h2_got(&h, "RST_STREAM 1 STREAM_CLOSED"));
+    assert_true(test_h2_got(&h, "DATA 1001 end 'hello'"));
+    /* It has passed over this one. */
+    test_h2_say(&h, "HEADERS eh 999 {a: b}");
+    assert_true(test_h2_got(&h, "GOAWAY 1001 PROTOCOL_ERROR"));
+    test_h2_deinit(&h);
+}
+
 static void test_fields_arrive(void **state)
 {
     struct test_h2 h;
@@ -753,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_preface),
         cmocka_unit_test(test_after_our_reset),
         cmocka_unit_test(test_after_many_resets),
+        cmocka_unit_test(test_long_after_a_reset),
         cmocka_unit_test(test_fields_arrive),
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_cookie_limit),
