@@ -204,6 +204,15 @@ static void request_field(struct lh_h2_reader *r, struct lh_str name,
     }
 }
 
+/* Fields about framing or routing are dropped, as HTTP/1 does: a handler might
+ * merge them with the header section (RFC 9110, 6.5.1). */
+static void trailer_field(struct lh_h2_reader *r, struct lh_str name,
+                          struct lh_str value)
+{
+    if (!lh_field_is_header_only(name))
+        keep_field(r, name, value);
+}
+
 /* Checks come before any copy: what is malformed takes no memory. */
 void lh_h2_reader_field(struct lh_h2_reader *r, struct lh_str name,
                         struct lh_str value)
@@ -222,7 +231,7 @@ void lh_h2_reader_field(struct lh_h2_reader *r, struct lh_str name,
         note_request_fault(r, LH_H2_REQUEST_MALFORMED,
                            "a field that is malformed or about the connection");
     else if (r->trailers)
-        keep_field(r, name, value);
+        trailer_field(r, name, value);
     else
         request_field(r, name, value);
 }

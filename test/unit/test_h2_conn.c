@@ -356,6 +356,10 @@ static const struct test_case messages[] = {
     {"8.1 trailers",
      "HEADERS h 1 POST/echo\nDATA - 1 'abc'\nHEADERS eh 1 {x-sum: 6}",
      "HEADERS 1 end x-sum=6"},
+    {"8.1 trailers that are for a header",
+     "HEADERS h 1 POST/echo\nDATA - 1 'abc'\n"
+     "HEADERS eh 1 {content-length: 7}{host: b}{x-sum: 6}",
+     "HEADERS 1 end x-sum=6"},
     {"8.1 HEADERS after trailers",
      "HEADERS h 1 POST/hold\nHEADERS eh 1 {a: b}\nHEADERS eh 1 {a: b}",
      "RST_STREAM 1 STREAM_CLOSED"},
