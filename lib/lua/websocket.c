@@ -166,6 +166,15 @@ static enum lh_outcome fault_outcome(unsigned code)
     return code == LH_WS_OUR_ERROR ? LH_OUTCOME_CLOSED : LH_OUTCOME_MALFORMED;
 }
 
+static void arm_timer(struct lh_websocket *ws)
+{
+    struct lh_context *ctx = ws->task->vm->ctx;
+
+    ws->seen = ws->task->ex->body_received;
+    lh_timer_arm(&ctx->timers, &ws->timer,
+                 lh_deadline(ctx->now_ms, ctx->limits->ws_ping_ms));
+}
+
 static void take_event(struct lh_websocket *ws, enum lh_ws_event event)
 {
     struct lh_ws_reader *r = &ws->reader;
@@ -187,6 +196,7 @@ static void take_event(struct lh_websocket *ws, enum lh_ws_event event)
         break;
     case LH_WS_CLOSED:
         set_end(ws, LH_OUTCOME_DONE, r->code, reason);
+        arm_timer(ws); /* for messages that came before */
         break;
     case LH_WS_FAULTY:
         reason = lh_str_of(r->why);
@@ -303,15 +313,6 @@ void lh_websocket_turn(struct lh_websocket *ws)
 
 /* --- time ----------------------------------------------------------------- */
 
-static void arm_timer(struct lh_websocket *ws)
-{
-    struct lh_context *ctx = ws->task->vm->ctx;
-
-    ws->seen = ws->task->ex->body_received;
-    lh_timer_arm(&ctx->timers, &ws->timer,
-                 lh_deadline(ctx->now_ms, ctx->limits->ws_ping_ms));
-}
-
 /* A client that is not read from may have answered long ago. */
 static bool is_held_back(const struct lh_websocket *ws)
 {
@@ -329,6 +330,17 @@ static void give_websocket_up(struct lh_websocket *ws)
     lh_task_ready(ws->task);
 }
 
+/* The client has said that it goes, and its messages of before were not read
+ * for ws_ping_ms: it waits for no answer to them any longer.  They can be read
+ * yet. */
+static void answer_close(struct lh_websocket *ws)
+{
+    end_tunnel(ws);
+    if (ws->close_due)
+        arm_timer(ws); /* a message of ours is still leaving */
+    lh_task_ready(ws->task);
+}
+
 /* Anything that comes is a sign of life.  While the client takes nothing there
  * is another time-out (send_timeout_ms). */
 static void on_timer(struct lh_timer *timer)
@@ -336,8 +348,13 @@ static void on_timer(struct lh_timer *timer)
     struct lh_websocket *ws = LH_OF(timer, struct lh_websocket, timer);
     struct lh_exchange *ex = ws->task->ex;
 
-    if (!ex || ex->gone || ws->end != LH_OUTCOME_PENDING)
+    if (!ex || ex->gone)
         return;
+    if (ws->end != LH_OUTCOME_PENDING) {
+        if (ws->end == LH_OUTCOME_DONE)
+            answer_close(ws);
+        return;
+    }
     bool silent = ex->body_received == ws->seen && !is_held_back(ws);
     if (ws->close_sent || (silent && ws->pinged)) {
         give_websocket_up(ws);
@@ -730,6 +747,8 @@ static int push_ws_message(lua_State *L, struct lh_task *task)
     if (ws->gives)
         lh_ws_take(&ws->reader, n);
     ws->gives = false;
+    if (ws->end == LH_OUTCOME_DONE && task->ex && lh_timer_armed(&ws->timer))
+        arm_timer(ws); /* there may be more, and an answer to this one */
     if (more)
         lua_pushboolean(L, true);
     return more ? 3 : 2;

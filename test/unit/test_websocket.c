@@ -573,6 +573,54 @@ static void test_a_close_of_ours(void **state)
     end();
 }
 
+/* Who has said that it goes is not kept for what it sent before and nobody
+ * reads; it can be read yet. */
+static void test_a_close_behind_what_nobody_reads(void **state)
+{
+    (void)state;
+    start("local ws, a = httpd.websocket(), httpd.subscribe('a')\n"
+          "say(httpd.read(a))\n"
+          "say(httpd.write(ws, 'y'))\n"
+          "say(httpd.read(ws))\n"
+          "say(httpd.read(ws))\n"
+          "say(ws.code)");
+    struct test_loopback *l = open_one();
+    test_script_advance(&s, 20000);
+    send(l, "81:x 88=4000,");
+    test_script_advance(&s, 29999);
+    EXPECT(l, "");
+    test_script_advance(&s, 1);
+    EXPECT(l, "\x88\x02\x0f\xa0");
+    assert_true(l->ended);
+    expect_said("nil closed |nil closed |x text |nil |4000 |");
+    end();
+}
+
+/* ... but for one that reads as it can. */
+static void test_a_close_behind_what_is_read_slowly(void **state)
+{
+    (void)state;
+    start("local ws = httpd.websocket()\n"
+          "for _ = 1, 3 do\n"
+          "  httpd.sleep(20)\n"
+          "  local text = httpd.read(ws)\n"
+          "  say(text, text and httpd.write(ws, text))\n"
+          "end");
+    struct test_loopback *l = open_one();
+    send(l, "81:1 81:2 88:");
+    test_script_advance(&s, 20000);
+    EXPECT(l, "\x81\x01"
+              "1");
+    test_script_advance(&s, 20000);
+    EXPECT(l, "\x81\x01"
+              "1\x81\x01"
+              "2\x88\x00");
+    assert_true(l->ended);
+    test_script_advance(&s, 20000);
+    expect_said("1 1 |2 1 |nil nil |");
+    end();
+}
+
 static void test_the_end_of_the_handler(void **state)
 {
     (void)state;
@@ -833,6 +881,8 @@ int main(void)
         cmocka_unit_test(test_a_handler_that_does_not_read),
         cmocka_unit_test(test_silence_is_pinged),
         cmocka_unit_test(test_a_close_of_ours),
+        cmocka_unit_test(test_a_close_behind_what_nobody_reads),
+        cmocka_unit_test(test_a_close_behind_what_is_read_slowly),
         cmocka_unit_test(test_the_end_of_the_handler),
         cmocka_unit_test(test_a_stop),
         cmocka_unit_test(test_one_that_is_collected),
