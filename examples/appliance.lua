@@ -57,7 +57,9 @@ httpd.register_handler("/lamp", function(env)
     if env.REQUEST_METHOD ~= "POST" then
         return httpd.header { [":status"] = "405", allow = "POST" }
     end
-    local on = device.lamp(httpd.query(httpd.read(nil, 100)).on == "yes")
+    local form = httpd.query(httpd.read(nil, 100))
+    if not form then return end
+    local on = device.lamp(form.on == "yes")
     httpd.publish("device", "lamp " .. (on and "on" or "off"))
     httpd.header { [":status"] = "303", location = "./" }
 end)

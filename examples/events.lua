@@ -84,7 +84,9 @@ httpd.register_handler("/say", function(env)
     if env.REQUEST_METHOD ~= "POST" then
         return httpd.header { [":status"] = "405", allow = "POST" }
     end
-    local text = httpd.query(httpd.read(nil, 4096)).text or ""
+    local form = httpd.query(httpd.read(nil, 4096))
+    if not form then return end
+    local text = form.text or ""
     httpd.publish("said", (text:sub(1, 200):gsub("%c", " ")))
     httpd.header { [":status"] = "204" }
 end)

@@ -91,6 +91,7 @@ httpd.register_handler("/login", function(env)
         return go_home()
     end
     local fields = httpd.query(httpd.read(nil, 4096))
+    if not fields then return end
     local user = fields.user or ""
     local password = passwords[user]
     if not password or not httpd.equal(password, fields.password or "") then

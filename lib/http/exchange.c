@@ -683,6 +683,14 @@ void lh_exchange_blame_body(struct lh_exchange *ex, unsigned status)
     ex->blamed = true;
 }
 
+void lh_exchange_forgive_body(struct lh_exchange *ex)
+{
+    if (!ex->blamed)
+        return;
+    ex->blamed = false;
+    ex->usual_status = 0;
+}
+
 /* What an end without an answer is.  A 200 would say that a tunnel is there. */
 static unsigned silent_status(const struct lh_exchange *ex)
 {

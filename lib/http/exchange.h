@@ -349,6 +349,8 @@ void lh_exchange_fail(struct lh_exchange *ex, unsigned status);
 /* What came of the request's body is of no use to the handler: `status` is what
  * the exchange answers where the handler says nothing else, or fails. */
 void lh_exchange_blame_body(struct lh_exchange *ex, unsigned status);
+/* It was of use after all. */
+void lh_exchange_forgive_body(struct lh_exchange *ex);
 
 /* The handler waits for body octets, or does no longer. */
 void lh_exchange_want_body(struct lh_exchange *ex, bool wanted);

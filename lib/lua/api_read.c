@@ -86,11 +86,17 @@ static enum lh_outcome poll_body(struct lh_task *task, lua_State *L)
     return outcome;
 }
 
-/* The number 0 asks whether there is anything: "", or nil at the end. */
+/* The number 0 asks whether there is anything: "", or nil at the end.  What is
+ * too large for one string can still be read in pieces; a handler that does
+ * not, and has no answer, answers 413. */
 static int push_body(lua_State *L, struct lh_task *task)
 {
+    if (task->outcome == LH_OUTCOME_TOO_LARGE)
+        lh_exchange_blame_body(task->ex, 413);
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
+    if (task->ex)
+        lh_exchange_forgive_body(task->ex);
     if (lh_read_asks(&task->read) && task->ex->body.n) {
         lua_pushliteral(L, "");
         return 1;

@@ -235,12 +235,17 @@ static void add_pair(lua_State *L, struct lh_str pair, int n)
 }
 
 /* query(text): names lead to their first values, and the array part has all
- * pairs in their order. */
+ * pairs in their order.  Behind nil may be why there is no text, as httpd.read
+ * says it: a form that was not read is not an empty one. */
 static int query(lua_State *L)
 {
     struct lh_str rest = {"", 0};
     int n = 0;
 
+    if (lua_isnoneornil(L, 1) && lua_type(L, 2) == LUA_TSTRING) {
+        lua_settop(L, 2);
+        return 2;
+    }
     if (!lua_isnoneornil(L, 1))
         rest = lh_api_string(L, 1, "httpd.query");
     lua_newtable(L);

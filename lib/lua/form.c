@@ -181,10 +181,8 @@ static void blame_failure(const struct lh_task *task)
 /* It has come after all: a time-out before is forgiven. */
 static void forgive_body(struct lh_exchange *ex)
 {
-    if (!ex || !ex->blamed)
-        return;
-    ex->blamed = false;
-    ex->usual_status = 0;
+    if (ex)
+        lh_exchange_forgive_body(ex);
 }
 
 static enum lh_outcome form_fault(const struct lh_form *form)

@@ -491,11 +491,13 @@ function httpd.equal(a, b) end
 function httpd.basic_auth(header) end
 
 ---Takes a query or a form body apart: the first value by name, and every
----`{name, value}` in order in the array part.
+---`{name, value}` in order in the array part. What `httpd.read` could not read
+---is passed on.
 ---@param text string?
+---@param problem string? of `httpd.read`
 ---@return table?
----@return "too large"? problem
-function httpd.query(text) end
+---@return string? problem
+function httpd.query(text, problem) end
 
 ---Writes `%XX` for what is not safe in a URL.
 ---@param text string
