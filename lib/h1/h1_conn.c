@@ -320,14 +320,15 @@ static int h1_feed(void *v, const uint8_t *p, size_t n, size_t *used)
 /* --- the rest of struct lh_protocol --------------------------------------- */
 
 /* The kernel has all that was pulled: a handler in httpd.finish learns it,
- * and the times of a rest that is discarded begin, for before that the client
- * may not have known its answer. */
+ * and the times of a rest that is discarded, or of an idle connection, begin,
+ * for before that the client may not have known its answer. */
 static void h1_sent(void *v)
 {
     struct lh_h1 *c = v;
     struct lh_exchange *ex = c->unsent;
 
-    if (c->state == LH_H1_DISCARD && c->since_ms == LH_NEVER)
+    if (c->state == LH_H1_IDLE ||
+        (c->state == LH_H1_DISCARD && c->since_ms == LH_NEVER))
         c->since_ms = c->ctx->now_ms;
     if (!ex || c->queue.n)
         return;

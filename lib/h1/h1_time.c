@@ -90,11 +90,14 @@ static uint64_t fin_deadline(const struct lh_h1 *c)
 }
 
 /* A client that will be told to close is waited for only as long as a request
- * may be on its way. */
+ * may be on its way.  While an answer still leaves, the next request may be
+ * there, and is not read. */
 static uint64_t idle_deadline(const struct lh_h1 *c)
 {
     uint64_t most = c->ctx->limits->idle_timeout_ms;
 
+    if (c->unsent || c->queue.n)
+        return LH_NEVER;
     if (c->last)
         most = lh_min64(most, LH_PROTO_DRAIN_MS);
     return lh_deadline(c->since_ms, most);

@@ -1522,6 +1522,35 @@ static void test_sent(void **state)
     end(&f);
 }
 
+/* It is not idle before that, and the next request, which may be there, has to
+ * wait. */
+static void test_idle_time_begins_late(void **state)
+{
+    struct fixture f;
+    uint8_t out[500];
+
+    (void)state;
+    begin(&f, idle_handler);
+    test_driver_feed_str(&f.d, GET);
+    struct lh_exchange *ex = only_exchange(&f.d);
+    f.d.holds = true;
+    lh_exchange_end(ex);
+    assert_true(f.d.protocol->pull(f.d.c, out, sizeof(out)) > 0);
+    assert_true(f.d.protocol->deadline(f.d.c) == LH_NEVER);
+    test_driver_advance(&f.d, 100000);
+    assert_false(test_driver_status(&f.d) & LH_PROTO_CLOSE);
+    f.d.protocol->drain(f.d.c);
+    assert_true(f.d.protocol->deadline(f.d.c) == LH_NEVER);
+    f.d.protocol->sent(f.d.c);
+    assert_int_equal(f.d.protocol->deadline(f.d.c),
+                     f.t.ctx.now_ms + LH_PROTO_DRAIN_MS);
+    f.d.holds = false;
+    test_driver_feed_str(&f.d, GET);
+    assert_int_equal(f.d.requests, 2);
+    test_done(ex);
+    end(&f);
+}
+
 static void test_refuse_plain(void **state)
 {
     struct fixture f;
@@ -1683,6 +1712,7 @@ int main(void)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_connection_requests),
         cmocka_unit_test(test_sent),
+        cmocka_unit_test(test_idle_time_begins_late),
         cmocka_unit_test(test_refuse_plain),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_target_without_memory),
