@@ -542,6 +542,10 @@ int lh_evq_waker(const struct lh_evq *q)
 
     if (fd < 0)
         return fd;
+    if (LHTTPD_LIBKQUEUE) { /* it has not seen one of this number closed */
+        EV_SET(&change, (uintptr_t)fd, EVFILT_READ, EV_DELETE, 0, 0, NULL);
+        tell(q, &change);
+    }
     EV_SET(&change, (uintptr_t)fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0,
            &waker_mark);
     int r = tell(q, &change);
