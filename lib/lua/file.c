@@ -400,8 +400,10 @@ struct lh_file *lh_file_use(lua_State *L, struct lh_task *task,
         return NULL;
     if (!vm->ctx->aio)
         lh_api_error(L, "%s: there is no server here", function);
-    if (!file)
+    if (!file) {
         file = new_file(L, vm, 1);
+        lh_file_needs_no_turn(task);
+    }
     if (!reads)
         lh_file_leave_operation(file);
     *error = file->descriptor ? 0 : open_twin(file, fp);

@@ -162,6 +162,10 @@ bool lh_file_is_busy(const struct lh_file *file);
 /* May the call of the task use the file, its first argument, now? */
 bool lh_file_is_its_turn(struct lh_task *task, struct lh_file *file);
 
+/* The call is about a new file: what the task has waited for before, and until
+ * when, is another one's. */
+void lh_file_needs_no_turn(struct lh_task *task);
+
 /* If not: begins to wait for its turn.  The call begins anew then: finish
  * answers with the tag. */
 int lh_file_await_turn(lua_State *L, struct lh_task *task, uint64_t timeout_ms);

@@ -126,6 +126,7 @@ static int open_begin(lua_State *L)
     if (!task->on.file)
         return lh_api_path_error(L, task->data.p, error);
     task->on.handle = lua_touserdata(L, -1);
+    lh_file_needs_no_turn(task);
     lua_insert(L, 1);
     return lh_api_begin(L, task, &open_wait, timeout_ms);
 }

@@ -89,6 +89,12 @@ int lh_file_await_turn(lua_State *L, struct lh_task *task, uint64_t timeout_ms)
     return lh_api_begin(L, task, &queue_wait, timeout_ms);
 }
 
+void lh_file_needs_no_turn(struct lh_task *task)
+{
+    task->on.turn = NULL;
+    task->on.due_ms = 0;
+}
+
 bool lh_file_is_its_turn(struct lh_task *task, struct lh_file *file)
 {
     bool has_turn = task->on.turn == file;

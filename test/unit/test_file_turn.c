@@ -82,6 +82,26 @@ static const char held[] =
     "test('timed_close', function()\n"
     "  return wait(httpd.close, pipe, 0.05)\n"
     "end)\n"
+    "local function has_its_time(open)\n"
+    "  return function()\n"
+    "    local _, why = httpd.write(pipe, 'never', 0.01)\n"
+    "    same(why, 'timeout')\n"
+    "    local files = {}\n"
+    "    for i = 1, 100 do\n"
+    "      files[i], why = open(DIR .. 'new' .. i, 'w')\n"
+    "      same(why, nil)\n"
+    "      same(select(2, httpd.write(files[i], ('x'):rep(70000))), nil)\n"
+    "    end\n"
+    "    for i = 1, 100 do files[i]:close() end\n"
+    "  end\n"
+    "end\n"
+    "test('open', has_its_time(httpd.open))\n"
+    "test('io_open', has_its_time(io.open))\n"
+    "test('drain', function()\n"
+    "  local f = assert(io.open(DIR .. 'pipe'))\n"
+    "  same(#httpd.read(f, 300000), 300000)\n"
+    "  f:close()\n"
+    "end)\n"
     "test('stoppable', function()\n"
     "  return wait(httpd.write, pipe, 'never', 1000)\n"
     "end)\n"
@@ -187,6 +207,21 @@ static void the_order_of_calls(void **state)
     test_live_stop(&live);
 }
 
+/* What a call has waited for its turn is no other call's time. */
+static void another_file_has_its_own_time(void **state)
+{
+    struct test_live live;
+    int fd;
+
+    (void)state;
+    hold(&live, &fd);
+    test_live_expect(&live, "/open", "ok");
+    test_live_expect(&live, "/io_open", "ok");
+    test_live_expect(&live, "/drain", "ok");
+    expect_answer(fd, "\r\n\r\n300000 nil");
+    test_live_stop(&live);
+}
+
 /* A reader of a pipe ends with its client, a writer does not. */
 static void clients_leave(void **state)
 {
@@ -256,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_write_whole_lines),
         cmocka_unit_test(the_order_of_calls),
+        cmocka_unit_test(another_file_has_its_own_time),
         cmocka_unit_test(clients_leave),
         cmocka_unit_test(a_stop),
         cmocka_unit_test(where_nothing_can_wait),
