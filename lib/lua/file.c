@@ -115,6 +115,7 @@ void lh_file_start(struct lh_file *file, struct lh_operation *op)
 /* Frees all octets between the file and its users. */
 static void drop_ahead(struct lh_file *file)
 {
+    lh_input_leave(file->vm, &file->ahead);
     lh_free(file->ahead.p);
     lh_free(file->sending.in.p);
     lh_free(file->behind.p);
@@ -283,8 +284,9 @@ static int take_over(struct lh_file *file, FILE *fp)
 void lh_file_give_back(struct lh_file *file, FILE *fp)
 {
     struct lh_input *in = &file->ahead, *behind = &file->behind;
-    size_t n = lh_input_bytes(in);
 
+    lh_input_take_back(file->vm);
+    size_t n = lh_input_bytes(in);
     lh_file_leave_operation(file);
     if (file->shared) {
         lh_stdio_flush(fp);
@@ -384,18 +386,24 @@ int lh_file_no_stream(lua_State *L, const char *function, const char *others)
     return lh_api_argument_error(L, 1, function, expected);
 }
 
+static void check_open(lua_State *L, const struct lh_file *file,
+                       const char *function)
+{
+    if (!lh_lua_file(L, 1) || (file && file->dead))
+        lh_api_error(L, "%s: the file is closed", function);
+}
+
 /* The order matters: what raises comes before the first change.  A write does
  * not wait for a read that somebody has left behind. */
 struct lh_file *lh_file_use(lua_State *L, struct lh_task *task,
                             const char *function, bool reads, int *error)
 {
     struct lh_vm *vm = task->vm;
-    FILE *fp = lh_lua_file(L, 1);
     struct lh_file *file = lh_file_find(L, vm, 1);
 
     task->on.reads = reads;
-    if (!fp || (file && file->dead))
-        lh_api_error(L, "%s: the file is closed", function);
+    lh_input_take_back(vm);
+    check_open(L, file, function);
     if (file && !lh_file_is_its_turn(task, file))
         return NULL;
     if (!vm->ctx->aio)
@@ -403,7 +411,9 @@ struct lh_file *lh_file_use(lua_State *L, struct lh_task *task,
     if (!file) {
         file = new_file(L, vm, 1);
         lh_file_needs_no_turn(task);
+        check_open(L, file, function); /* a finalizer may have run */
     }
+    FILE *fp = lh_lua_file(L, 1);
     if (!reads)
         lh_file_leave_operation(file);
     *error = file->descriptor ? 0 : open_twin(file, fp);

@@ -27,9 +27,6 @@
 #define PIECE_BYTES ((size_t)1 << 20)
 #define LINE_BYTES  ((size_t)64 << 10)
 
-/* A buffer larger than this is not kept. */
-#define KEEP_BYTES ((size_t)64 << 10)
-
 /* What a wait has ended counts from zero again. */
 bool lh_file_has_budget(const struct lh_task *task)
 {
@@ -124,6 +121,7 @@ static void deliver_read(struct lh_operation *op, struct lh_file *file)
 {
     int64_t result = op->aio.result;
 
+    lh_input_take_back(file->vm);
     if (result < 0)
         file->error = (int)result;
     else if (result > 0 && !keep_octets(&file->ahead, op, (size_t)result))
@@ -247,20 +245,11 @@ static void start_file_read(struct lh_task *task)
         lh_task_ready(task);
 }
 
-/* A large buffer that is empty is not kept for a file that may idle for hours.
- */
 static int push_file_read(lua_State *L, struct lh_task *task)
 {
-    struct lh_input *in = &task->on.file->ahead;
-
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
-    int results = lh_read_push(L, &task->read, in);
-    if (in->n == 0 && in->room > KEEP_BYTES) {
-        lh_free(in->p);
-        *in = (struct lh_input){.p = NULL};
-    }
-    return results;
+    return lh_read_push_held(L, task->vm, &task->read, &task->on.file->ahead);
 }
 
 static const struct lh_wait file_read_wait = {

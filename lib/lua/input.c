@@ -13,6 +13,9 @@
 
 #define STEP_BYTES ((size_t)4 << 10)
 
+/* A larger buffer is not kept for a stream that may idle. */
+#define KEEP_BYTES ((size_t)64 << 10)
+
 size_t lh_input_bytes(const struct lh_input *in)
 {
     return in->n - in->at;
@@ -171,6 +174,38 @@ int lh_read_push(lua_State *L, const struct lh_read *read, struct lh_input *in)
             return push_bytes(L, in, line, line - (read->mode == LH_READ_LINE));
     }
     return push_bytes(L, in, n, n);
+}
+
+void lh_input_take_back(struct lh_vm *vm)
+{
+    if (vm->giving)
+        *vm->giving = vm->given_octets;
+    else
+        lh_free(vm->given_octets.p);
+    vm->given_octets = (struct lh_input){.p = NULL};
+    vm->giving = NULL;
+}
+
+void lh_input_leave(struct lh_vm *vm, const struct lh_input *in)
+{
+    if (vm->giving == in)
+        vm->giving = NULL;
+}
+
+int lh_read_push_held(lua_State *L, struct lh_vm *vm,
+                      const struct lh_read *read, struct lh_input *in)
+{
+    struct lh_input *given = &vm->given_octets;
+
+    lh_input_take_back(vm);
+    *given = *in;
+    *in = (struct lh_input){.p = NULL};
+    vm->giving = in;
+    int results = lh_read_push(L, read, given);
+    if (!given->n && given->room > KEEP_BYTES)
+        vm->giving = NULL;
+    lh_input_take_back(vm);
+    return results;
 }
 
 /* "l", "L", "a", as io has them, with or without the star of 5.1. */

@@ -61,4 +61,17 @@ enum lh_outcome lh_read_enough(const struct lh_vm *vm,
 /* Pushes the answer and takes it out of the input. */
 int lh_read_push(lua_State *L, const struct lh_read *read, struct lh_input *in);
 
+/* The same of a stream that a script's finalizer may end, as one may that runs
+ * while the string is made: so the VM has the octets meanwhile.  A large buffer
+ * that is empty is not kept for a stream that may idle for hours. */
+int lh_read_push_held(lua_State *L, struct lh_vm *vm,
+                      const struct lh_read *read, struct lh_input *in);
+
+/* What became no string, for lack of memory, is its stream's again: before
+ * anything else is done with it. */
+void lh_input_take_back(struct lh_vm *vm);
+
+/* Its stream ends, and gets nothing back. */
+void lh_input_leave(struct lh_vm *vm, const struct lh_input *in);
+
 #endif

@@ -19,9 +19,6 @@
 /* What a script may move in one turn without a wait, as of a file. */
 #define BUDGET_BYTES ((size_t)64 << 10)
 
-/* A larger buffer is not kept for a socket that may idle. */
-#define KEEP_BYTES ((size_t)64 << 10)
-
 /* --- the object ----------------------------------------------------------- */
 
 struct lh_socket *lh_socket_at(lua_State *L, int index)
@@ -53,19 +50,6 @@ static void close_transport(struct lh_socket *s)
     lh_sock_close(fd);
 }
 
-/* What became no string, for lack of memory, is the socket's again. */
-static void take_back(struct lh_vm *vm)
-{
-    struct lh_socket *s = vm->socket_giving;
-
-    if (s)
-        s->ahead = vm->socket_input;
-    else
-        lh_free(vm->socket_input.p);
-    vm->socket_input = (struct lh_input){.p = NULL};
-    vm->socket_giving = NULL;
-}
-
 static void count_socket(const struct lh_socket *s, int change)
 {
     struct lh_context *ctx = s->vm->ctx;
@@ -76,8 +60,7 @@ static void count_socket(const struct lh_socket *s, int change)
 
 void lh_socket_end(struct lh_socket *s)
 {
-    if (s->vm->socket_giving == s)
-        s->vm->socket_giving = NULL;
+    lh_input_leave(s->vm, &s->ahead);
     lh_list_remove(&s->bound.link);
     lh_timer_disarm(&s->pause);
     if (s->connecting)
@@ -305,7 +288,7 @@ static enum lh_outcome read_octets(struct lh_task *task, struct lh_socket *s)
     const uint8_t *p;
     size_t n;
 
-    take_back(task->vm);
+    lh_input_take_back(task->vm);
     while ((outcome = lh_read_enough(task->vm, &task->read, &s->ahead)) ==
            LH_OUTCOME_PENDING) {
         if (!s->transport)
@@ -346,31 +329,12 @@ static void stop_socket_read(struct lh_task *task)
     lh_socket_rest(task->socket);
 }
 
-/* Making the string may run a finalizer, which may end the socket: so the VM
- * has the octets meanwhile. */
-static int push_octets(lua_State *L, struct lh_socket *s,
-                       const struct lh_read *read)
-{
-    struct lh_vm *vm = s->vm;
-    struct lh_input *given = &vm->socket_input;
-
-    take_back(vm);
-    *given = s->ahead;
-    s->ahead = (struct lh_input){.p = NULL};
-    vm->socket_giving = s;
-    int results = lh_read_push(L, read, given);
-    if (!given->n && given->room > KEEP_BYTES)
-        vm->socket_giving = NULL;
-    take_back(vm);
-    return results;
-}
-
 static int push_socket_read(lua_State *L, struct lh_task *task)
 {
     lh_socket_rest(task->socket);
     if (task->outcome != LH_OUTCOME_DONE)
         return lh_api_answer(L, task, task->outcome);
-    return push_octets(L, task->socket, &task->read);
+    return lh_read_push_held(L, task->vm, &task->read, &task->socket->ahead);
 }
 
 static const struct lh_wait socket_read_wait = {

@@ -90,8 +90,8 @@ struct lh_vm {
     int64_t date_s; /* the time that LH_CONST_DATE is for */
     struct lh_vm_cached cache[LH_VM_CACHE];
     struct lh_input spare_input;
-    struct lh_input socket_input;    /* a socket's that become a string */
-    struct lh_socket *socket_giving; /* whose they are; NULL: it has ended */
+    struct lh_input given_octets; /* of a stream, that become a string */
+    struct lh_input *giving;      /* whose they are; NULL: it has ended */
     char *loaded_answer; /* of a shared value, while the script loads */
     struct lh_publication *given;        /* the message that becomes a string */
     struct lh_ws_message *left_messages; /* see websocket.c */

@@ -123,7 +123,7 @@ void lh_vm_free(struct lh_vm *vm)
     lh_handlers_free(vm);
     lh_jobs_free(vm);
     lh_free(vm->spare_input.p);
-    lh_free(vm->socket_input.p);
+    lh_free(vm->given_octets.p);
     lh_free(vm->loaded_answer);
     lh_publication_drop(vm->given);
     lh_websocket_free_left(vm);

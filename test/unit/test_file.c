@@ -563,6 +563,32 @@ static const char finalized[] =
     "  collectgarbage()\n"
     "  same(#kept, 40)\n"
     "end)\n"
+    /* A finalizer runs wherever anything allocates: here it closes the file
+     * while its octets become a string. */
+    "test('close', function()\n"
+    "  fill('f', string.rep('x', 10000))\n"
+    "  local f = assert(io.open(DIR .. 'f'))\n"
+    "  local finish = getmetatable(f).__gc\n"
+    "  for i = 1, 1000 do\n"
+    "    finalizer(function() pcall(finish, f) end)\n"
+    "    local ok, data = pcall(httpd.read, f, 10)\n"
+    "    if not ok then break end\n"
+    "    same(data, 'xxxxxxxxxx')\n"
+    "  end\n"
+    "  same(pcall(httpd.read, f, 10), false)\n"
+    "end)\n"
+    /* ... or before httpd has used it at all. */
+    "test('first', function()\n"
+    "  local f, finish\n"
+    "  for i = 1, 3000 do\n"
+    "    finalizer(function() pcall(finish, f) end)\n"
+    "    f = assert(io.open(DIR .. 'f'))\n"
+    "    finish = getmetatable(f).__gc\n"
+    "    local ok, data, why = pcall(httpd.read, f, 10)\n"
+    "    if ok then same(data or why, 'xxxxxxxxxx') end\n"
+    "    pcall(f.close, f)\n"
+    "  end\n"
+    "end)\n"
     "test('use', function()\n"
     "  for i = 1, #kept do use(kept[i]) end\n"
     "  httpd.sleep(0.01)\n"
@@ -577,6 +603,8 @@ static void finalized_files_are_dead(void **state)
     test_live_start(&live, 1, finalized);
     test_live_expect(&live, "/lose", "ok");
     test_live_expect(&live, "/use", "ok");
+    test_live_expect(&live, "/close", "ok");
+    test_live_expect(&live, "/first", "ok");
     test_live_stop(&live);
 }
 
