@@ -46,6 +46,9 @@
  * less is no progress, but holds what waits there for ever. */
 #define LH_H2_PROGRESS_BYTES 1024
 
+/* What a transport may hold of what it was given. */
+#define LH_H2_TRANSPORT_BYTES ((uint64_t)64 << 10)
+
 /* From too much body that nobody reads to the stream's reset. */
 #define LH_H2_RESET_MS 200
 
@@ -172,6 +175,7 @@ struct lh_h2 {
     /* Times, LH_NEVER or when something is too late. */
     uint64_t preface_due, block_due, idle_due, drain_due, shut_due;
     uint64_t served_bytes, shut_from; /* as a stream's */
+    uint64_t taken_bytes, taken_ms;   /* when it was seen to take them */
     uint64_t streams_due; /* not after the earliest of all streams' */
 };
 

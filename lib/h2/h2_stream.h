@@ -71,7 +71,8 @@ struct lh_h2_stream {
     uint64_t waited_ms;   /* ... and before, of this period */
     uint64_t period_bytes;
     uint64_t shut_due;  /* the client keeps the window shut */
-    uint64_t shut_from; /* ... served_bytes when that began */
+    uint64_t shut_from; /* ... served_bytes when that began, */
+    uint64_t shut_at;   /* ... and the connection's */
     uint64_t discard_due;
 };
 

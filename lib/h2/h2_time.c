@@ -47,6 +47,7 @@ static void update_window_time(struct lh_h2 *c, struct lh_h2_stream *s)
         s->shut_due =
             lh_deadline(c->ctx->now_ms, c->ctx->limits->send_timeout_ms);
         s->shut_from = s->served_bytes;
+        s->shut_at = c->served_bytes;
     }
 }
 
@@ -86,6 +87,23 @@ static void reset_slow(struct lh_h2 *c, struct lh_h2_stream *s)
     lh_h2_charge(c, "streams that had to be reset");
 }
 
+/* What left before a window was shut, when the connection had served `at`
+ * octets, may be on its way to a client that takes it, and knows of nothing to
+ * open that window for. */
+static bool is_on_its_way(struct lh_h2 *c, uint64_t at)
+{
+    uint64_t untaken = c->host->untaken ? c->host->untaken(c->host) : 0;
+    uint64_t taken = lh_limit_left(c->served_bytes, untaken);
+    uint64_t now = c->ctx->now_ms;
+
+    if (taken >= c->taken_bytes + LH_H2_PROGRESS_BYTES) {
+        c->taken_bytes = taken;
+        c->taken_ms = now;
+    }
+    return untaken && taken < at + LH_H2_TRANSPORT_BYTES &&
+           now < lh_deadline(c->taken_ms, c->ctx->limits->send_timeout_ms);
+}
+
 static void time_out_body(struct lh_h2_stream *s)
 {
     lh_log_request(s->ex, LH_LOG_SLOW,
@@ -118,6 +136,8 @@ static void stream_is_due(struct lh_h2 *c, struct lh_h2_stream *s)
         body_is_due(c, s);
     if (s->shut_due <= now && s->send_window > 0)
         s->shut_due = LH_NEVER; /* not the window holds it back now */
+    if (s->shut_due <= now && is_on_its_way(c, s->shut_at))
+        s->shut_due = lh_deadline(now, c->ctx->limits->send_timeout_ms);
     if (s->shut_due <= now)
         reset_slow(c, s);
     else if (s->discard_due <= now)
@@ -160,8 +180,13 @@ static void window_is_due(struct lh_h2 *c)
     c->shut_due = LH_NEVER;
     for (struct lh_list *l = c->all.next; l != &c->all; l = l->next)
         waiting += has_output(LH_OF(l, struct lh_h2_stream, all));
-    if (c->send_window <= 0 && c->served_bytes - c->shut_from <
-                                   lh_min64(waiting, 16) * LH_H2_PROGRESS_BYTES)
+    if (c->send_window > 0 || c->served_bytes - c->shut_from >=
+                                  lh_min64(waiting, 16) * LH_H2_PROGRESS_BYTES)
+        return;
+    if (is_on_its_way(c, c->shut_from))
+        c->shut_due =
+            lh_deadline(c->ctx->now_ms, c->ctx->limits->send_timeout_ms);
+    else
         reset_waiting(c);
 }
 

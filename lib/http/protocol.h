@@ -87,6 +87,9 @@ struct lh_protocol_host {
     void (*request)(struct lh_protocol_host *host, struct lh_exchange *ex);
     /* Status or deadline may have changed outside of feed and pull. */
     void (*wake)(struct lh_protocol_host *host);
+    /* Octets that the kernel has, and the client's has not yet; NULL: nobody
+     * knows. */
+    size_t (*untaken)(struct lh_protocol_host *host);
 };
 
 #endif

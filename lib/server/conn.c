@@ -78,6 +78,11 @@ static void take_request(struct lh_protocol_host *host, struct lh_exchange *ex)
     lh_dispatch(c->worker, c->listener, ex);
 }
 
+static size_t untaken(struct lh_protocol_host *host)
+{
+    return lh_sock_untaken(LH_OF(host, struct lh_conn, host)->fd);
+}
+
 static bool is_secure(const struct lh_listener *listener)
 {
     return (listener->flags & LHTTPD_LISTEN_TLS) != 0;
@@ -95,7 +100,10 @@ static void init_conn(struct lh_conn *c, struct lh_worker *w,
 {
     *c = (struct lh_conn){
         .source.on_event = lh_conn_on_event,
-        .host = {.ctx = &w->ctx, .request = take_request, .wake = lh_conn_wake},
+        .host = {.ctx = &w->ctx,
+                 .request = take_request,
+                 .wake = lh_conn_wake,
+                 .untaken = untaken},
         .worker = w,
         .listener = listener,
         .fd = fd,

@@ -682,6 +682,56 @@ static void test_shut_connection(void **state)
     test_h2_deinit(&h);
 }
 
+static size_t untaken_bytes;
+
+static size_t untaken(struct lh_protocol_host *host)
+{
+    (void)host;
+    return untaken_bytes;
+}
+
+/* A client on a slow link does not know yet what it should open the window for:
+ * it is waited for while it takes a kilobyte of that in each period. */
+static void check_slow_link(const char *settings)
+{
+    static const char big[70000];
+    static const struct {
+        size_t untaken;
+        bool goes_on;
+    } looks[] = {{60000, true}, {40000, true}, {39000, false}};
+    struct lh_fields none = {.n = 0};
+
+    for (unsigned gone = 0; gone < 2; gone++) {
+        struct test_h2 h;
+        begin(&h);
+        h.d.host.untaken = untaken;
+        test_h2_say(&h, settings);
+        struct lh_exchange *ex = h.d.tasks[0].ex;
+        assert_int_equal(lh_exchange_start(ex, 200, &none), 0);
+        assert_int_equal(lh_exchange_lend(ex, big, sizeof(big)), 0);
+        test_h2_run(&h);
+        assert_int_equal(h.data_bytes, 65535);
+        for (unsigned i = 0; i < 3; i++) {
+            untaken_bytes = gone && i ? 0 : looks[i].untaken;
+            test_h2_advance(&h, 29999);
+            assert_false(test_h2_got(&h, "RST"));
+            test_h2_advance(&h, 1);
+            if (gone ? i : !looks[i].goes_on)
+                break;
+            assert_false(test_h2_got(&h, "RST"));
+        }
+        assert_true(test_h2_got(&h, "RST_STREAM 1 CANCEL"));
+        test_h2_deinit(&h);
+    }
+}
+
+static void test_slow_link(void **state)
+{
+    (void)state;
+    check_slow_link("WINDOW_UPDATE - 0 u100000\nHEADERS eh 1 GET/hold");
+    check_slow_link("SETTINGS - 0 x0004 u100000\nHEADERS eh 1 GET/hold");
+}
+
 /* Each of the streams that wait for the connection's window needs some of it.
  */
 static void test_connection_by_octets(void **state)
@@ -916,6 +966,7 @@ int main(void)
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_shut_windows),
         cmocka_unit_test(test_shut_connection),
+        cmocka_unit_test(test_slow_link),
         cmocka_unit_test(test_connection_by_octets),
         cmocka_unit_test(test_slow_body),
         cmocka_unit_test(test_drain),
