@@ -412,7 +412,7 @@ LHTTPD_API int lhttpd_server_create(lhttpd_server_t **server,
  *   that the built-in table does not know.
  *
  * LHTTPD_EINVAL: no such name, or not such a value.  LHTTPD_ESYSTEM: a file
- * cannot be opened, or mime_types has no type in it.  LHTTPD_ECERT: client_ca
+ * cannot be opened, or mime_types is of another form.  LHTTPD_ECERT: client_ca
  * cannot be used.  LHTTPD_EUSER: no such user or group.  LHTTPD_ESTATE: the
  * server runs and docs/limits.md does not say "running" of this name, or the
  * unix socket was made already.  What was set last holds, while the server runs

@@ -1,6 +1,7 @@
 /* Directories of files: see directory.h. */
 #include "server/directory.h"
 
+#include "base/num.h"
 #include "os/beneath.h"
 #include "os/error.h"
 #include "os/fd.h"
@@ -115,6 +116,29 @@ int lh_directory_set_cache_control(struct lh_directory_settings *settings,
     return 0;
 }
 
+/* Of another form, as nginx has one, a part would be taken, and that without a
+ * word. */
+static int check_types(const struct lh_media *media, const char *path,
+                       struct lh_err *err)
+{
+    for (size_t i = 0; i < media->n; i++) {
+        struct lh_str type = media->v[i].type, end = media->v[i].extension;
+        if (!memchr(type.p, ';', type.n) && !memchr(end.p, ';', end.n))
+            continue;
+        return lh_err_set(err, LHTTPD_ESYSTEM,
+                          "'%s': '%.*s %.*s': it is not of the form of "
+                          "/etc/mime.types, which has no ';'",
+                          path, (int)lh_min(type.n, 60), type.p,
+                          (int)lh_min(end.n, 60), end.p);
+    }
+    if (media->n)
+        return 0;
+    return lh_err_set(err, LHTTPD_ESYSTEM,
+                      "'%s': it has no line with a type and the ends of "
+                      "names, as /etc/mime.types has",
+                      path);
+}
+
 /* Read at once, for what confine takes away may be needed to. */
 int lh_directory_set_mime_types(struct lh_directory_settings *settings,
                                 const char *path, struct lh_err *err)
@@ -128,12 +152,10 @@ int lh_directory_set_mime_types(struct lh_directory_settings *settings,
         return r;
     if (lh_media_init(&media, text, n) < 0)
         return lh_err_memory(err);
-    if (media.n == 0) {
+    r = check_types(&media, path, err);
+    if (r < 0) {
         lh_media_deinit(&media);
-        return lh_err_set(err, LHTTPD_ESYSTEM,
-                          "'%s': it has no line with a type and the ends of "
-                          "names, as /etc/mime.types has",
-                          path);
+        return r;
     }
     lh_media_deinit(&settings->media);
     settings->media = media;

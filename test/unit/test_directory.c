@@ -94,6 +94,10 @@ static int make_files(void **state)
     write_text("www/start.html", "the start");
     write_text("www/odd.xyz", "odd");
     write_text("types", "application/x-odd xyz\n");
+    write_text("other-types", "types {\n"
+                              "    text/plain                  txt;\n"
+                              "    application/x-odd xyz;\n"
+                              "}\n");
     write_text("no-types", "# none\napplication/x-odd\nodd xyz\n");
     return 0;
 }
@@ -138,6 +142,11 @@ static void mistakes(void **state)
         lhttpd_server_set(s, "mime_types", test_live_path("no-types")),
         LHTTPD_ESYSTEM);
     assert_non_null(strstr(lhttpd_server_error(s), "no-types': it has no"));
+    assert_int_equal(
+        lhttpd_server_set(s, "mime_types", test_live_path("other-types")),
+        LHTTPD_ESYSTEM);
+    assert_non_null(strstr(lhttpd_server_error(s),
+                           "other-types': 'text/plain txt;': it is not of "));
     lhttpd_server_destroy(s);
 }
 
