@@ -41,8 +41,8 @@ struct test_h2 {
     void *(*heap)(void *, size_t); /* the client's own never fails */
     char fields[65536];            /* of the block being decoded */
     size_t fields_n;
-    uint64_t data_bytes; /* of all DATA frames, without padding */
-    char *body;          /* all of them, one after the other */
+    size_t data_bytes; /* of all DATA frames, without padding */
+    char *body;        /* all of them, one after the other */
 };
 
 /* Without the preface said. */

@@ -362,7 +362,7 @@ static void grow(void)
     m.seen = calloc(m.seen_room, sizeof(*m.seen));
     assert_non_null(m.seen);
     for (size_t i = 0; i < room; i++) {
-        size_t at = before[i] & (m.seen_room - 1);
+        size_t at = (size_t)before[i] & (m.seen_room - 1);
         while (before[i] && m.seen[at])
             at = (at + 1) & (m.seen_room - 1);
         if (before[i])
@@ -378,7 +378,7 @@ static bool see(const struct state *s)
 
     if (m.seen_n * 2 >= m.seen_room)
         grow();
-    size_t at = h & (m.seen_room - 1);
+    size_t at = (size_t)h & (m.seen_room - 1);
     for (; m.seen[at]; at = (at + 1) & (m.seen_room - 1)) {
         if (m.seen[at] == h)
             return false;

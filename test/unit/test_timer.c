@@ -281,7 +281,7 @@ static void test_random_against_model(void **state)
         model[i] = LH_NEVER;
     }
     for (int round = 0; round < 30000; round++) {
-        size_t i = next_random() % TIMERS;
+        size_t i = (size_t)(next_random() % TIMERS);
         uint64_t delay = next_random() >> (20 + next_random() % 44);
         switch (next_random() % 4) {
         case 0:
