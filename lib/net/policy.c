@@ -116,7 +116,9 @@ static bool policy_choose_by(struct lh_policy *policy,
 }
 
 /* Called by the engine once for each full handshake, when all of the
- * ClientHello is read. */
+ * ClientHello is read.  A session that it found may not have fitted (its suite
+ * is not offered any more): what that told of a certificate is not this
+ * client's, who only knows the session's number. */
 static int policy_choose(const br_ssl_server_policy_class **self,
                          const br_ssl_server_context *cc,
                          br_ssl_server_choices *choices)
@@ -127,6 +129,8 @@ static int policy_choose(const br_ssl_server_policy_class **self,
                  policy_choose_by(policy, cc, choices, MATCH_WILDCARD) ||
                  policy_choose_by(policy, cc, choices, MATCH_ANY);
     policy->refused = !found;
+    if (policy->client)
+        *policy->client = (struct lh_client_cert){.verify = LH_CLIENT_NONE};
     return found;
 }
 

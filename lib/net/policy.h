@@ -6,6 +6,7 @@
 #ifndef LH_NET_POLICY_H
 #define LH_NET_POLICY_H
 
+#include "net/client_cert.h"
 #include "net/cred.h"
 
 #include <bearssl.h>
@@ -17,7 +18,9 @@ struct lh_policy {
                              */
     const char *server_name; /* the present client's, as long as the share */
     const struct lh_keypair *chosen;
-    bool refused; /* none fitted the present client */
+    struct lh_client_cert *client; /* the present one's; NULL: none is asked for
+                                    */
+    bool refused;                  /* none fitted the present client */
 };
 
 void lh_policy_init(struct lh_policy *policy);

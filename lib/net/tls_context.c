@@ -294,6 +294,7 @@ void lh_tls_context_end_auth(struct lh_tls_context *context)
     lh_client_auth_free(context->auth);
     context->auth = NULL;
     context->session.client = NULL;
+    context->policy.client = NULL;
     br_ssl_engine_set_x509(&context->server.eng, NULL);
     br_ssl_server_set_trust_anchor_names_alt(&context->server, NULL, 0);
 }
@@ -344,6 +345,7 @@ static bool begin_auth(struct lh_tls_context *context, struct lh_client_ca *ca)
     if (!context->auth)
         return false;
     context->session.client = context->auth;
+    context->policy.client = &context->auth->cert;
     br_ssl_engine_set_x509(engine, &context->auth->vtable);
     br_ssl_engine_set_default_rsavrfy(engine);
     br_ssl_engine_set_default_ecdsa(engine);

@@ -421,6 +421,39 @@ static void sessions_are_not_carried_over_to_other_authorities(void **state)
     }
 }
 
+/* Who knows a session's number, which is no secret, need not have its key: a
+ * client that names it and leaves out its suite gets a full handshake, and
+ * shows there what it has. */
+static void a_session_that_does_not_fit_verifies_nobody(void **state)
+{
+    static const uint16_t first[] = {
+        BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256};
+    static const uint16_t other[] = {
+        BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256};
+    br_ssl_session_parameters known;
+
+    (void)state;
+    begin(DATA "root.pem", true);
+    make_client(EC384);
+    br_ssl_engine_set_suites(&client.ssl.eng, first, 1);
+    assert_true(connect_pair());
+    assert_true(shake(false));
+    br_ssl_engine_get_session_parameters(&client.ssl.eng, &known);
+    hang_up();
+    make_client(-1);
+    br_ssl_engine_set_suites(&client.ssl.eng, other, 1);
+    memset(known.master_secret, 0, sizeof(known.master_secret));
+    br_ssl_engine_set_session_parameters(&client.ssl.eng, &known);
+    assert_true(connect_pair());
+    assert_true(shake(true));
+    assert_false(lh_tls_is_resumed(server));
+    const struct lh_client_cert *cert = lh_tls_client(server);
+    assert_int_equal(cert->verify, LH_CLIENT_NONE);
+    assert_string_equal(cert->subject, "");
+    hang_up();
+    end();
+}
+
 #endif
 
 /* --- memory --------------------------------------------------------------- */
@@ -572,6 +605,7 @@ int main(void)
 #if TEST_BEARSSL
         cmocka_unit_test(a_session_keeps_what_was_verified),
         cmocka_unit_test(sessions_are_not_carried_over_to_other_authorities),
+        cmocka_unit_test(a_session_that_does_not_fit_verifies_nobody),
 #endif
         cmocka_unit_test(lack_of_memory_is_no_verdict),
         cmocka_unit_test(nothing_is_lost_when_reading_fails),
