@@ -20,7 +20,8 @@
 #            debootstrap and lintian, and is passed over where they are missing;
 #            it takes minutes and the network, so it has to be asked for
 #   musl     the static binary and the unit tests by musl, LuaJIT; examples on 5.4
-#   processors  arm64 and s390x by qemu-user: unit tests; HTTP/1, TLS, HTTP/2
+#   processors  arm64 and s390x by qemu-user, i386 without: unit tests; HTTP/1, TLS,
+#            HTTP/2
 #   clients  the release build with real clients and proxies, test/clients/run
 
 set -eu
@@ -192,17 +193,17 @@ musl() {
         e2e musl-lua5.4 test_examples
 }
 
-# What takes an emulator minutes, its time is short, or its threads or descriptors
-# are counted; or what looks at sources alone.
-not_emulated='^(layers|circles|covered|headers|manual|docs'
-not_emulated=$not_emulated'|test_(allocator|file|gc|handler|kill|loop|opened|popen|publish|serving))$'
+# What looks at sources alone; and what takes an emulator minutes, its time is
+# short, or its threads or descriptors are counted.
+of_sources='layers|circles|covered|headers|manual|docs'
+not_emulated='test_(allocator|file|gc|handler|kill|loop|opened|popen|publish|serving)'
 
 # Another processor: what byte order, the sizes of words and the VM can break.
 processor() {
-    install_packages "qemu-user-static $2"
+    install_packages "$2"
     cmake/processors/libraries.sh "$1" && build "$1" "$1" -DLHTTPD_TESTS=ON \
         -DLHTTPD_WERROR=ON -DLHTTPD_CHECKS=ON -DCMAKE_BUILD_TYPE=Debug &&
-        unit "$1" -E "$not_emulated" &&
+        unit "$1" -E "^($3)\$" &&
         e2e "$1" test_serve test_files.Large test_tls.Handshake \
             test_tls.Resumption test_h2.SameAnswers test_h2.Messages test_h2.Flow
 }
@@ -282,8 +283,11 @@ run_variant() {
         ;;
     musl) musl ;;
     processors)
-        processor arm64 gcc-aarch64-linux-gnu &&
-            processor s390x gcc-s390x-linux-gnu
+        processor arm64 'gcc-aarch64-linux-gnu qemu-user-static' \
+            "$of_sources|$not_emulated" &&
+            processor s390x 'gcc-s390x-linux-gnu qemu-user-static' \
+                "$of_sources|$not_emulated" &&
+            processor i386 gcc-i686-linux-gnu "$of_sources"
         ;;
     clients)
         build release release -DLHTTPD_WERROR=ON && clients release

@@ -48,7 +48,7 @@ static void *limited_alloc(void *data, void *old, size_t old_n, size_t n)
     }
     p = vm->alloc(vm->alloc_data, old, old_n, n);
     if (p || n == 0)
-        vm->bytes += n - before;
+        vm->bytes = vm->bytes + n - before; /* less, as 64 bits count it */
     return p;
 }
 

@@ -13,6 +13,9 @@
 
 #define STEP_BYTES ((size_t)4 << 10)
 
+/* More is no length, on any machine; one of 32 bits holds less. */
+#define LENGTH_MAX 0x1p61
+
 /* A larger buffer is not kept for a stream that may idle. */
 #define KEEP_BYTES ((size_t)64 << 10)
 
@@ -238,8 +241,8 @@ void lh_read_mode(lua_State *L, struct lh_read *read)
     if (lua_type(L, 2) != LUA_TNUMBER)
         lh_api_argument_error(L, 2, "httpd.read", "number, 'l', 'L' or 'a'");
     n = (double)lua_tonumber(L, 2);
-    if (!(n >= 0) || floor(n) != n || n > (double)(SIZE_MAX / 8))
+    if (!(n >= 0) || floor(n) != n || n > LENGTH_MAX)
         lh_api_error(L, "bad argument #2 to 'httpd.read' (not a length)");
     read->mode = LH_READ_BYTES;
-    read->bytes = (size_t)n;
+    read->bytes = (size_t)fmin(n, (double)(SIZE_MAX / 8));
 }

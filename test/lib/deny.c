@@ -33,6 +33,19 @@ static bool install(struct sock_filter *code, size_t n)
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
+/* The C library of this processor makes calls about sockets by socketcall(2).
+ */
+static bool is_by_another(long call)
+{
+#ifdef __i386__
+    return call == SYS_socket || call == SYS_bind || call == SYS_listen ||
+           call == SYS_connect || call == SYS_accept4;
+#else
+    (void)call;
+    return false;
+#endif
+}
+
 bool test_deny(long call, int argument, int error)
 {
     uint32_t refuse = SECCOMP_RET_ERRNO | (uint32_t)error;
@@ -46,7 +59,8 @@ bool test_deny(long call, int argument, int error)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
 
-    return install(code, sizeof(code) / sizeof(code[0]));
+    return !is_by_another(call) &&
+           install(code, sizeof(code) / sizeof(code[0]));
 }
 
 bool test_deny_bits(long call, unsigned index, uint32_t bits, int error)

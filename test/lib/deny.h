@@ -26,7 +26,8 @@
 #define TEST_ANY_ARGUMENT (-1)
 
 /* From now on `call` (SYS_...), with this first argument, fails with `error`.
- * False: the kernel or a sandbox does not allow it. */
+ * False: the kernel or a sandbox does not allow it, or the C library makes it
+ * by another. */
 bool test_deny(long call, int argument, int error);
 
 /* Likewise where all of `bits` are set in the argument with this index. */

@@ -13,6 +13,9 @@ bool test_is_emulated(void);
 /* Skips the test there, and says why. */
 void test_not_emulated(const char *why);
 
+/* Skips it, too, where a loader or an emulator is what /proc/self/exe names. */
+void test_is_executable(void);
+
 /* How many milliseconds a test waits before it gives up, where that is so many
  * on the processor itself. */
 int test_patience_ms(int ms);

@@ -113,13 +113,15 @@ static void test_a_long_request(void **state)
 /* The exchange itself has room for it. */
 static void test_a_short_request(void **state)
 {
+    /* Where pointers are short its room is for one more. */
+    const unsigned fields = sizeof(void *) == 8 ? 4 : 5;
     struct lh_str part = {NULL, 0};
 
     (void)state;
-    begin(4, false);
+    begin(fields, false);
     assert_true(l.ex->arena.allocated > 0);
     lh_exchange_pack(l.ex, &part);
-    expect_request(4);
+    expect_request(fields);
     assert_null(part.p);
     assert_int_equal(l.ex->arena.allocated, 0);
     end();
