@@ -358,8 +358,9 @@ static bool begin_auth(struct lh_tls_context *context, struct lh_client_ca *ca)
     return true;
 }
 
-/* A reset alone would keep a former client's maximum fragment length: setting
- * the buffers anew clears it. */
+/* A reset alone would keep a former client's maximum fragment length, and there
+ * is none where memory lacks before it, so that its error would stay: setting
+ * the buffers anew clears both. */
 bool lh_tls_context_start(struct lh_tls_worker *worker,
                           struct lh_tls_context *context,
                           const struct lh_hello *hello, void *input,
@@ -367,6 +368,9 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
 {
     lh_tls_worker_take(worker);
     end_handshake(context);
+    br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
+                                   BR_SSL_BUFSIZE_INPUT, output,
+                                   BR_SSL_BUFSIZE_OUTPUT);
     context->hello = lh_memdup(hello, sizeof(*hello));
     if (!context->hello)
         return false;
@@ -375,9 +379,6 @@ bool lh_tls_context_start(struct lh_tls_worker *worker,
     context->session.is_new = false;
     if (!begin_auth(context, lh_creds_client_ca(worker->held.creds)))
         return false;
-    br_ssl_engine_set_buffers_bidi(&context->server.eng, input,
-                                   BR_SSL_BUFSIZE_INPUT, output,
-                                   BR_SSL_BUFSIZE_OUTPUT);
     return br_ssl_server_reset(&context->server);
 }
 

@@ -427,6 +427,33 @@ static void says_that_no_certificate_fits(void **state)
     hang_up();
 }
 
+/* What went wrong with a client is not said of the next one. */
+static void says_that_there_is_no_memory(void **state)
+{
+    static const char *const pairs[] = {"ec521", NULL};
+    bool good = false;
+
+    (void)state;
+    end();
+    begin(pairs, true);
+    for (unsigned long n = 1; !good; n++) {
+        assert_true(n < 50);
+        connect_client();
+        br_ssl_engine_set_ec(&client.ssl.eng, &br_ec_p256_m15);
+        assert_false(start_and_shake(NULL, false));
+        hang_up();
+        connect_client();
+        test_heap_install();
+        test_heap_fail_at(n);
+        good = start_and_shake(NULL, false);
+        test_heap_fail_at(0);
+        test_heap_uninstall();
+        if (!good)
+            says("no memory");
+        hang_up();
+    }
+}
+
 static void says_nothing_without_failure(void **state)
 {
     char why[LH_TLS_FAILURE_BYTES] = "x";
@@ -1482,6 +1509,7 @@ int main(void)
         WITH_SERVER(says_that_it_is_too_new),
 #endif
         WITH_SERVER(says_that_no_certificate_fits),
+        WITH_SERVER(says_that_there_is_no_memory),
         WITH_SERVER(says_nothing_without_failure),
         WITH_SERVER(our_order_counts),
         WITH_SERVER(picks_by_name),
