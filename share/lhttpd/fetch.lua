@@ -106,7 +106,7 @@ local function give_back(c)
     local list = idle[c.key] or {}
     if idle_n >= IDLE_MAX or #list >= IDLE_OF_ONE then return drop(c) end
     idle[c.key] = list
-    c.since, c.deadline = os.time(), nil
+    c.since, c.answer = os.time(), nil
     list[#list + 1] = c
     idle_n = idle_n + 1
 end
@@ -128,16 +128,21 @@ end
 
 -- What is left of the time, for one wait.  The clock has whole seconds, so that
 -- all of it may take one more.
-local function left(c)
-    if not c.deadline then return c.timeout end
-    local rest = c.deadline + 1 - os.time()
-    if rest > c.timeout then rest = c.timeout end
+local function left(clock)
+    if not clock.deadline then return clock.timeout end
+    local rest = clock.deadline + 1 - os.time()
+    if rest > clock.timeout then rest = clock.timeout end
     return rest > 0 and rest or 0
 end
 
-local function start_clock(c, o)
-    c.timeout = o.timeout or 30
-    c.deadline = os.time() + c.timeout
+-- Of the options: redirects and further connections have no time of their own.
+local function start_clock(o)
+    o.timeout = o.timeout or 30
+    o.deadline = os.time() + o.timeout
+end
+
+local function take_clock(c, o)
+    c.timeout, c.deadline = o.timeout, o.deadline
 end
 
 local function connect(at, o, fresh)
@@ -146,10 +151,10 @@ local function connect(at, o, fresh)
                               o.server_name or ""}, "\0")
     local c = reuse and not fresh and take_idle(key)
     if c then
-        start_clock(c, o)
+        take_clock(c, o)
         return c
     end
-    local options = {timeout = o.timeout or 30, keep = reuse}
+    local options = {timeout = left(o), keep = reuse}
     if at.scheme == "https" then
         options.tls, options.ca = true, o.ca
         options.server_name = o.server_name or at.host
@@ -162,7 +167,7 @@ local function connect(at, o, fresh)
     end
     if not socket then return nil, why end
     c = {socket = socket, key = key, buffer = "", at = 1, reuse = reuse}
-    start_clock(c, o)
+    take_clock(c, o)
     return c
 end
 
@@ -436,9 +441,11 @@ end
 -- Of an answer that streams.
 local methods = {}
 
--- A piece of the body, of any length; nil at its end, or nil and why.
+-- A piece of the body, of any length; nil at its end, or nil and why.  Behind the
+-- end the connection may be another answer's already.
 function methods:read(timeout)
     local c = self.connection
+    if c.answer ~= self then return nil end
     c.deadline, c.timeout = nil, timeout or c.timeout
     return read_piece(c)
 end
@@ -446,7 +453,7 @@ end
 -- The rest of the body is not wanted.
 function methods:close()
     local c = self.connection
-    if not c.done then fail_body(c, "closed") end
+    if c.answer == self and not c.done then fail_body(c, "closed") end
 end
 
 local answer_meta = {__index = methods}
@@ -470,7 +477,7 @@ local function ask(c, head, o, method)
     end
     -- What was not sent whole is no end that another request may follow.
     c.closes = c.closes or not sent
-    answer.connection = c
+    answer.connection, c.answer = c, answer
     return setmetatable(answer, answer_meta)
 end
 
@@ -526,6 +533,7 @@ end
 local function request(url, options)
     local o = {}
     for name, value in pairs(options or {}) do o[name] = value end
+    start_clock(o)
     local method = o.method or "GET"
     if not method:find(TOKEN) then error("fetch: no such method", 3) end
     local at, why = parse_url(url)

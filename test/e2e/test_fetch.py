@@ -175,6 +175,38 @@ class Fetch(harness.TestCase):
                 ["one", "two", "nil"])
             timer.join()
 
+    def test_an_answer_that_has_ended_is_of_its_connection_no_more(self):
+        """Whoever has the connection next keeps it, and what comes on it."""
+        with Peer(answering(*[self.CHUNKED] * 3)) as p:
+            self.assertEqual(self.lua(f"""
+                local function ask()
+                    return assert(fetch("http://127.0.0.1:{p.port}/",
+                                        {{stream = true}}))
+                end
+                local first = ask()
+                while first:read() do end
+                local second = ask()
+                local stolen = first:read()
+                first:close()
+                local text = ""
+                local piece = second:read()
+                while piece do text, piece = text .. piece, second:read() end
+                return stolen, text, first:read()""")[:3],
+                ["nil", "one, two, three", "nil"])
+            self.assertEqual(p.met, 1)
+
+    def test_redirects_have_one_time_out(self):
+        stop = threading.Event()
+
+        def slow(client):
+            while read_head(client) and not stop.wait(0.6):
+                client.sendall(b"HTTP/1.1 302 F\r\nlocation: /\r\n"
+                               b"content-length: 0\r\n\r\n")
+        with Peer(slow) as p:
+            self.assertEqual(self.fetch(p.port, "timeout = 1, redirects = 100")[:2],
+                             ["nil", "timeout"])
+            stop.set()
+
     def test_connections_are_used_again(self):
         with Peer(answering(*[self.CHUNKED] * 3)) as p:
             for _ in range(3):
