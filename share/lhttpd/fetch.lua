@@ -51,9 +51,13 @@ local function parse_url(url)
     if authority:find("@", 1, true) then
         return nil, "a URL with a user's name is not taken"
     end
-    local host, port = authority:match("^%[([%x:.]+)%]:?(%d*)$")
-    if not host then host, port = authority:match("^([^%[%]:]+):?(%d*)$") end
+    local host, port = authority:match("^%[([%x:.]+)%](.*)$")
+    if not host then host, port = authority:match("^([^%[%]:]+)(.*)$") end
     if not host then return nil, "the URL has no host" end
+    if not port:find("^:?$") and not port:find("^:%d+$") then
+        return nil, "the URL's port is none"
+    end
+    port = port:sub(2)
     port = tonumber(port) or (scheme == "https" and 443 or 80)
     if port < 1 or port > 65535 then return nil, "the URL's port is none" end
     rest = rest:gsub("#.*", "")
@@ -497,15 +501,16 @@ end
 local moved = {[301] = true, [302] = true, [303] = true, [307] = true,
                [308] = true}
 
--- Secrets are not for another server.
-local function without_secrets(fields)
+-- Not for another server, and not for a request without the body that they tell of.
+local secrets = {authorization = true, cookie = true,
+                 ["proxy-authorization"] = true}
+local of_body = {["content-type"] = true, ["content-encoding"] = true,
+                 ["content-language"] = true, ["content-location"] = true}
+
+local function without(names, fields)
     local copy = {}
     for name, value in pairs(fields or {}) do
-        local lower = tostring(name):lower()
-        if lower ~= "authorization" and lower ~= "cookie" and
-           lower ~= "proxy-authorization" then
-            copy[name] = value
-        end
+        if not names[tostring(name):lower()] then copy[name] = value end
     end
     return copy
 end
@@ -519,12 +524,12 @@ local function follow(at, answer, o, method)
     end
     if (answer.status == 303 and method ~= "HEAD") or
        (answer.status < 303 and method == "POST") then
-        method, o.body = "GET", nil
+        method, o.body, o.fields = "GET", nil, without(of_body, o.fields)
     elseif type(o.body) == "function" then
         return nil, "redirect: the body cannot be sent again"
     end
     if to.origin ~= at.origin then
-        o.fields, o.unix = without_secrets(o.fields), nil
+        o.fields, o.unix = without(secrets, o.fields), nil
         o.server_name = nil
     end
     return to, method

@@ -252,7 +252,8 @@ class Fetch(harness.TestCase):
                                b"\r\ncontent-length: 0\r\n\r\n")
             with Peer(turn) as p:
                 found = self.fetch(p.port, "method = 'POST', body = 'text', "
-                                   "fields = {authorization = 'secret'}",
+                                   "fields = {authorization = 'secret', "
+                                   "['Content-Type'] = 'text/plain'}",
                                    "/a/start")
             self.assertEqual(found[:2], ["200", "ok"])
             self.assertEqual(found[3], f"http://127.0.0.1:{other.port}/end")
@@ -261,6 +262,8 @@ class Fetch(harness.TestCase):
                           "GET /end"])
         self.assertEqual([("secret" in head) for head in seen],
                          [True, True, True, False])
+        self.assertEqual([("text/plain" in head) for head in seen],
+                         [True, False, False, False])
 
     def test_redirects_are_bounded(self):
         loop = (b"HTTP/1.1 302 F\r\nlocation: /\r\ncontent-length: 0\r\n\r\n")
@@ -368,6 +371,9 @@ class Fetch(harness.TestCase):
                     "http://u:p@a/", "http://a:0/", "http://a:99999/",
                     "http://[::1/", "http://a\\r\\nb/"):
             self.assertEqual(self.lua(f'return fetch("{url}")')[0], "nil", url)
+        for url in ("http://a:b/", "http://[::1]8080/"):
+            self.assertEqual(self.lua(f'return fetch("{url}")')[1],
+                             "the URL's port is none", url)
         self.assertIn("has a line end", self.lua(
             "return select(2, pcall(fetch, 'http://127.0.0.1:1/', "
             "{fields = {a = 'b\\r\\nc: d'}}))")[0])
