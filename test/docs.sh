@@ -147,12 +147,31 @@ signatures_of_docs() {
         sed 's/^httpd\.//' | awk -F '(' '!seen[$1]++'
 }
 
+# The files that a document links to, as it writes them.
+links_of() {
+    grep -o '](\([^)]*\))' "$1" | sed 's/^](//; s/)$//; s/#.*//' |
+        grep -vE '^([a-z]+:|$)'
+}
+
 links() {
     find . -name '*.md' -not -path './build/*' | while read -r file; do
-        grep -o '](\([^)]*\))' "$file" | sed 's/^](//; s/)$//; s/#.*//' |
-            grep -vE '^([a-z]+:|$)' | while read -r link; do
+        links_of "$file" | while read -r link; do
             [ -e "$(dirname "$file")/$link" ] ||
                 echo "$file: a link to nowhere: $link"
+        done
+    done
+}
+
+# What is installed links to what is installed beside it: manual pages, the header and
+# what is for developers are not.
+installed_links() {
+    for file in README.md CHANGELOG.md SECURITY.md docs/*.md; do
+        links_of "$file" | while read -r link; do
+            case $(echo "$(dirname "$file")/$link" | sed 's|^\./||; s|^docs/\.\./||') in
+            README.md | CHANGELOG.md | SECURITY.md | LICENSE) ;;
+            docs/*.md | examples/*.lua) ;;
+            *) echo "$file: a link to what is not installed: $link" ;;
+            esac
         done
     done
 }
@@ -219,28 +238,40 @@ problems() {
         differ share/lhttpd/httpd.lua signatures_of_docs \
             signatures_of_definitions
         links
+        installed_links
         symbols
         recipes
     )
 }
 
+# copied COMMAND...: what is wrong in a copy of the tree after the command has run there.
+copied() {
+    dir=$(mktemp -d) || exit 1
+    (cd "$root" && cp -R CMakeLists.txt *.md LICENSE docs include cmd share lib test "$dir") ||
+        exit 1
+    (cd "$dir" && "$@")
+    problems "$dir"
+    rm -r "$dir"
+}
+
 # plant FILE SED-SCRIPT: in a copy of the tree, the edit must be found.
 missed=0
 plant() {
-    dir=$(mktemp -d) || exit 1
-    (cd "$root" && cp -R CMakeLists.txt CONTRIBUTING.md LICENSE docs include cmd share lib test "$dir") ||
-        exit 1
-    sed -i "$2" "$dir/$1"
-    if [ -z "$(problems "$dir")" ]; then
+    if [ -z "$(copied sed -i "$2" "$1")" ]; then
         echo "not found in $1: $2"
         missed=1
     fi
-    rm -r "$dir"
 }
 
 found=$(problems "$root")
 if [ -n "$found" ]; then
     printf '%s\n' "$found"
+    exit 1
+fi
+# A copy as it is has nothing wrong, or each mistake would seem to be found.
+found=$(copied true)
+if [ -n "$found" ]; then
+    printf 'in a copy: %s\n' "$found"
     exit 1
 fi
 plant docs/limits.md '/^| `h2_settings`/d'
@@ -264,6 +295,8 @@ plant lib/lua/api_header.c 's/{"trailer"/{"trailers"/'
 plant share/lhttpd/httpd.lua 's/^function httpd.sync/function httpd.fsync/'
 plant share/lhttpd/httpd.lua 's/(path, mode, timeout)/(path, timeout)/'
 plant docs/limits.md '$a See [this](nowhere.md#part).'
+plant docs/limits.md '$a See [this](lhttpd.8).'
+plant docs/limits.md '$a See [this](../CONTRIBUTING.md).'
 plant CONTRIBUTING.md 's/`lh_tool_functions`/`lh_tools`/'
 plant docs/architecture.md '$a The file `server/nowhere.c`.'
 plant CMakeLists.txt 's/^project(lhttpd VERSION 0/project(lhttpd VERSION 1/'
