@@ -128,15 +128,15 @@ local function reply(status, fields, body)
     if body then httpd.write(nil, body) end
 end
 
--- What a handler returns: nothing, a string (text), or a table (JSON); a status
--- may follow, and more fields.
+-- What a handler returns: nothing, a string (text), or a table or null (JSON); a
+-- status may follow, and more fields.
 local function answer(value, status, fields)
     if value == nil and status == nil then return end
     if fields ~= nil and type(fields) ~= "table" then
         error("router: a handler's fields are a table, not a " .. type(fields), 0)
     end
     local header, body = {}, value
-    if type(value) == "table" then
+    if type(value) == "table" or value ~= nil and value == router.null then
         header["content-type"] = "application/json"
         body = router.encode(value)
     elseif value ~= nil then
@@ -189,7 +189,7 @@ end
 
 -- Mistakes are those of the line that has called the caller.
 local function add(self, methods, pattern, handler)
-    if type(methods) ~= "string" or not methods:find("^[^%l]*[^%l%s][^%l]*$") then
+    if type(methods) ~= "string" or not methods:find("^%s*[%u%d*_-][%u%d%s*_-]*$") then
         error("router: methods are a string in capitals, as 'GET POST'", 3)
     end
     local parts = compile(pattern)

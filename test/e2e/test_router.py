@@ -88,6 +88,9 @@ class Router(harness.TestCase):
                 if c.ask(path="/items/a1").status == 500:
                     self.skipTest("no JSON module is installed")
             self.check_json(s)
+            r = self.get(s, "/null")
+            self.assertEqual((r.text, r.get("content-type")),
+                             ("null", "application/json"))
             self.assertEqual(self.get(s, "/fails").status, 500)
 
     def test_without_json(self):
@@ -114,9 +117,10 @@ class Router(harness.TestCase):
                 "router: methods are a string in capitals, as 'GET POST'",
                 "router: methods are a string in capitals, as 'GET POST'",
                 "router: methods are a string in capitals, as 'GET POST'",
+                "router: methods are a string in capitals, as 'GET POST'",
                 "router: what answers otherwise is no function",
                 "router: a prefix is a string, not a number"),
                 strict=True):
             self.assertRegex(line, r"^router\.lua:\d+: ")
             self.assertTrue(line.endswith(words), line)
-        self.assertEqual(len({line.split(":")[1] for line in lines}), 11)
+        self.assertEqual(len({line.split(":")[1] for line in lines}), 12)

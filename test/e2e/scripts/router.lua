@@ -51,6 +51,7 @@ app:route("GET POST", "/both", function(request)
         (request:query().q or "") .. "\n")
 end)
 app:route("*", "/any", function(request) return request.method .. "\n" end)
+app:get("/null", function() return router.null, 200 end)
 app:get("/fails", function() return {f = print} end)
 app:get("/no-fields", function() return "x", 200, "text/plain" end)
 app:serve()
@@ -72,6 +73,7 @@ local mistakes = {
     wrong(function() bad:route("get", "/", print) end),
     wrong(function() bad:route({"GET"}, "/", print) end),
     wrong(function() bad:route(" ", "/", print) end),
+    wrong(function() bad:route("GET, POST", "/", print) end),
     wrong(function() bad:otherwise("x") end),
     wrong(function() bad:serve(5) end),
 }
