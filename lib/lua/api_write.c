@@ -284,7 +284,7 @@ static void start_finish(struct lh_task *task)
     /* Without memory for the status the client gets 500 at the end. */
     if (lh_task_start_response(task))
         lh_exchange_fail(task->ex, 500);
-    lh_exchange_end(task->ex);
+    lh_task_end_response(task);
     lh_exchange_want_body(task->ex, false);
 }
 

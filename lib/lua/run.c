@@ -48,7 +48,7 @@ static void handler_returned(struct lh_task *task, lua_State *L)
         if (task->handler == task->vm->not_found &&
             lh_task_start_response(task))
             lh_exchange_fail(ex, 500);
-        lh_exchange_end(ex);
+        lh_task_end_response(task);
     }
     lh_task_end(task, L);
 }

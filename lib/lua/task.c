@@ -449,6 +449,38 @@ void lh_task_fail(struct lh_task *task, struct lh_str message)
     lh_task_end(task, L);
 }
 
+/* Without such a line nobody would learn why the client has no answer of the
+ * handler's, or half of one: no call has failed. */
+static void log_end(const struct lh_task *task, enum lh_log_kind kind,
+                    const char *text)
+{
+    struct lh_context *ctx = task->vm->ctx;
+
+    if (lh_log_rates_allow(&ctx->log_rates, kind, ctx->now_ms))
+        lh_task_log(task->vm, task, lh_log_kind_level(kind), lh_str_of(text));
+}
+
+void lh_task_end_response(struct lh_task *task)
+{
+    struct lh_exchange *ex = task->ex;
+    const struct lh_response *r = &ex->response;
+    bool silent = r->state == LH_RESPONSE_NONE && ex->blamed && !ex->gone;
+    bool open = r->state < LH_RESPONSE_ENDED;
+    char text[120];
+
+    snprintf(text, sizeof(text),
+             "the handler has ended with %llu of the %llu octets that its "
+             "content-length says",
+             (unsigned long long)r->written,
+             (unsigned long long)r->content_length);
+    lh_exchange_end(ex);
+    if (silent)
+        log_end(task, LH_LOG_REFUSED,
+                "the handler has no answer to a body that it could not read");
+    else if (open && r->state == LH_RESPONSE_ABORTED)
+        log_end(task, LH_LOG_FAILURES, text);
+}
+
 /* The state is closed afterwards: its tables are not looked at any more. */
 void lh_task_free(struct lh_task *task)
 {

@@ -170,6 +170,9 @@ void lh_task_end(struct lh_task *task, lua_State *L);
 /* Its part of the turn raised: fails it.  Outside of any protected call. */
 void lh_task_fail(struct lh_task *task, struct lh_str message);
 
+/* Ends the response of a handler that has no more to say. */
+void lh_task_end_response(struct lh_task *task);
+
 /* The VM goes: frees it, whatever it does. */
 void lh_task_free(struct lh_task *task);
 

@@ -154,4 +154,9 @@ class Forms(harness.TestCase):
             with s.client() as c:
                 self.begin(c, "/whole")
             s.wait_for_log("info: .*closed; .*POST /whole")
+            # A handler that returns without an answer has raised nothing.
+            with s.client() as c:
+                self.begin(c, "/")
+                self.assertEqual(c.response("POST").status, 408)
+            s.wait_for_log("info: .*could not read.*POST / ")
             self.assertNotIn("error:", s.log())

@@ -323,6 +323,35 @@ end)
                 for of, body in (("/", "whole"), ("/then", "finished: true")):
                     self.assertEqual(run("nghttp", s.url + of).stdout, body)
 
+    SHORT = """
+local function answer(flush)
+    httpd.header { ["content-length"] = 5 }
+    httpd.write(nil, "abc")
+    if flush then httpd.flush() end
+end
+httpd.register_handler("/short", function() answer() end)
+httpd.register_handler("/cut", function() answer(true) end)
+httpd.register_handler("/finished", function() answer() httpd.finish() end)
+httpd.register_handler("/head", function() answer() end)
+"""
+
+    def test_less_than_was_declared_is_in_the_log(self):
+        path = os.path.join(harness.directory(), "short.lua")
+        with open(path, "w") as f:
+            f.write(self.SHORT)
+        with Server("/", path, workers=1) as s:
+            self.assertEqual(self.get(s, "/short").status, 500)
+            self.assertEqual(self.get(s, "/finished").status, 500)
+            with s.client() as c:
+                c.request(path="/cut")
+                self.assertIn(b"200 OK", c.closed())
+            with s.client() as c:
+                self.assertEqual(c.ask("HEAD", "/head").status, 200)
+            for name in ("short", "finished", "cut"):
+                s.wait_for_log("error: the handler has ended with 3 of the 5 octets "
+                               f".*GET /{name} ")
+            self.assertNotIn("HEAD /head", s.log())
+
     def test_close_is_honoured(self):
         with Server("/", script("tools.lua")) as s:
             for version, fields in (("HTTP/1.1", ["connection: close"]),
