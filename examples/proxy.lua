@@ -6,8 +6,9 @@
 --     UPSTREAM=http://127.0.0.1:3000 lhttpd -f -p 8080 -l / proxy.lua
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
-package.path = here .. "../share/lhttpd/?.lua;/usr/share/lhttpd/?.lua;" ..
-    "/usr/local/share/lhttpd/?.lua;" .. package.path
+package.path = here .. "../share/lhttpd/?.lua;" .. -- of the sources
+    here .. "../../../lhttpd/?.lua;" .. -- where both are installed
+    "/usr/share/lhttpd/?.lua;/usr/local/share/lhttpd/?.lua;" .. package.path
 local fetch = require "fetch"
 
 local upstream = os.getenv("UPSTREAM") or "http://127.0.0.1:3000"

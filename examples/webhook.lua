@@ -6,8 +6,9 @@
 --     curl http://127.0.0.1:8080/
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
-package.path = here .. "../share/lhttpd/?.lua;/usr/share/lhttpd/?.lua;" ..
-    "/usr/local/share/lhttpd/?.lua;" .. package.path
+package.path = here .. "../share/lhttpd/?.lua;" .. -- of the sources
+    here .. "../../../lhttpd/?.lua;" .. -- where both are installed
+    "/usr/share/lhttpd/?.lua;/usr/local/share/lhttpd/?.lua;" .. package.path
 local fetch = require "fetch"
 
 local hook = os.getenv("HOOK") or "http://127.0.0.1:9000/hook"

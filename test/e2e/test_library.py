@@ -161,6 +161,12 @@ class PkgConfig(Consumer):
         self.assertIn("Hello from", curl(url))
         self.stops(process)
 
+    def test_examples_find_the_modules_that_are_installed(self):
+        examples = os.path.join(self.prefix, "share/doc/lhttpd/examples")
+        for name in ("proxy.lua", "webhook.lua"):
+            done = harness.lhttpd("-t", "-l", "/", os.path.join(examples, name))
+            self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_services(self):
         """What starts the binary names it where it was installed, also where
         another root is in front of that."""
