@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "lib/deny.h"
+#include "lib/emulated.h"
 #include "lib/forked.h"
 #include "lib/heap.h"
 
@@ -470,6 +471,7 @@ static void test_adopt_unix(void **state)
     struct lh_sock_address a, b;
 
     (void)state;
+    test_keeps_socket_times();
     int fd = listen_at(address, 0, &a);
     assert_int_equal(lh_sock_adopt(fd, &b, &err), 0);
     assert_string_equal(b.text, address);
