@@ -16,8 +16,9 @@ void test_not_emulated(const char *why);
 /* Skips it, too, where a loader or an emulator is what /proc/self/exe names. */
 void test_is_executable(void);
 
-/* Skips it where a socket's SO_RCVTIMEO is not what it was set to: qemu 7.2 does
- * not know the option with times of 64 bits, which 32-bit processors take. */
+/* Skips it where a socket's SO_RCVTIMEO is not what it was set to: qemu 7.2
+ * does not know the option with times of 64 bits, which 32-bit processors take.
+ */
 void test_keeps_socket_times(void);
 
 /* How many milliseconds a test waits before it gives up, where that is so many
