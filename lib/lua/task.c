@@ -460,25 +460,32 @@ static void log_end(const struct lh_task *task, enum lh_log_kind kind,
         lh_task_log(task->vm, task, lh_log_kind_level(kind), lh_str_of(text));
 }
 
+static void log_short_end(const struct lh_task *task, uint64_t written,
+                          uint64_t length)
+{
+    char text[120];
+
+    snprintf(text, sizeof(text),
+             "the handler has ended with %llu of the %llu octets that its "
+             "content-length says",
+             (unsigned long long)written, (unsigned long long)length);
+    log_end(task, LH_LOG_FAILURES, text);
+}
+
 void lh_task_end_response(struct lh_task *task)
 {
     struct lh_exchange *ex = task->ex;
     const struct lh_response *r = &ex->response;
     bool silent = r->state == LH_RESPONSE_NONE && ex->blamed && !ex->gone;
     bool open = r->state < LH_RESPONSE_ENDED;
-    char text[120];
+    uint64_t written = r->written, length = r->content_length;
 
-    snprintf(text, sizeof(text),
-             "the handler has ended with %llu of the %llu octets that its "
-             "content-length says",
-             (unsigned long long)r->written,
-             (unsigned long long)r->content_length);
     lh_exchange_end(ex);
     if (silent)
         log_end(task, LH_LOG_REFUSED,
                 "the handler has no answer to a body that it could not read");
     else if (open && r->state == LH_RESPONSE_ABORTED)
-        log_end(task, LH_LOG_FAILURES, text);
+        log_short_end(task, written, length);
 }
 
 /* The state is closed afterwards: its tables are not looked at any more. */
