@@ -173,8 +173,10 @@ static void check_prefixes(lua_State *L, struct lh_str name, bool secure,
         return;
     if (!secure)
         lh_api_error(L, "httpd.cookie: a name that begins so needs secure");
+    /* A finalizer of the script may have changed it since it was looked at. */
     if (push_option(L, "path")) {
-        root = strcmp(lua_tostring(L, -1), "/") == 0;
+        root = lua_type(L, -1) == LUA_TSTRING &&
+               strcmp(lua_tostring(L, -1), "/") == 0;
         lua_pop(L, 1);
     }
     if (host && (domain || !root))

@@ -105,6 +105,31 @@ static void test_of_response(void **state)
         NULL);
 }
 
+/* A finalizer runs wherever anything allocates: here it changes the options
+ * while they are read. */
+static void test_options_that_change(void **state)
+{
+    (void)state;
+    run("local function finalizer(fn)\n"
+        "  if newproxy then\n"
+        "    getmetatable(newproxy(true)).__gc = fn\n"
+        "  else\n"
+        "    setmetatable({}, {__gc = fn})\n"
+        "  end\n"
+        "end\n"
+        "local options\n"
+        "for i = 1, 5000 do\n"
+        "  options = {path = '/', secure = true}\n"
+        "  finalizer(function() options.path = true end)\n"
+        "  local ok, text = pcall(httpd.cookie, '__Host-a', i, options)\n"
+        "  if ok then\n"
+        "    assert(text == '__Host-a=' .. i .. '; Path=/; Secure', text)\n"
+        "  end\n"
+        "end\n"
+        "httpd.write(nil, 'ok')",
+        NULL);
+}
+
 /* Injection, and what browsers would drop without a word. */
 static void test_refused(void **state)
 {
@@ -154,8 +179,11 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_next),       cmocka_unit_test(test_octets),
-        cmocka_unit_test(test_of_request), cmocka_unit_test(test_of_response),
+        cmocka_unit_test(test_next),
+        cmocka_unit_test(test_octets),
+        cmocka_unit_test(test_of_request),
+        cmocka_unit_test(test_of_response),
+        cmocka_unit_test(test_options_that_change),
         cmocka_unit_test(test_refused),
     };
 
