@@ -41,7 +41,7 @@ struct lh_websocket {
     struct lh_str reason;       /* ours to free */
     struct lh_str close_reason; /* to send, at most LH_WS_REASON_BYTES; ours to
                                    free */
-    char *protocol;             /* NULL: none was chosen */
+    struct lh_str protocol;     /* likewise; .p NULL: none was chosen */
     uint8_t *pong;              /* what it carries; ours to free */
     uint16_t close_code;        /* to send; LH_WS_NO_CODE: none */
     uint8_t pong_n;
@@ -457,12 +457,23 @@ static int collect_websocket(lua_State *L)
         lh_task_ready(task); /* it may wait for this one */
     free_words(&ws->reason);
     free_words(&ws->close_reason);
+    free_words(&ws->protocol);
     lh_free(ws->pong);
-    lh_free(ws->protocol);
     ws->pong = NULL;
     ws->pong_n = 0;
-    ws->protocol = NULL;
     return 0;
+}
+
+/* Words of a websocket, which a script's finalizer may end while a string is
+ * made: so the string is made of a copy, and is empty where that came first. */
+static void push_words(lua_State *L, const struct lh_str *words)
+{
+    char *copy = lua_newuserdata(L, words->n + 1);
+    size_t n = words->n;
+
+    if (n)
+        memcpy(copy, words->p, n);
+    lua_pushlstring(L, copy, n);
 }
 
 /* code and reason once it is closed, and the protocol. */
@@ -474,9 +485,9 @@ static int websocket_index(lua_State *L)
     if (ws && strcmp(key, "code") == 0 && ws->code)
         lua_pushinteger(L, (lua_Integer)ws->code);
     else if (ws && strcmp(key, "reason") == 0 && ws->code)
-        lua_pushlstring(L, ws->reason.n ? ws->reason.p : "", ws->reason.n);
-    else if (ws && strcmp(key, "protocol") == 0 && ws->protocol)
-        lua_pushstring(L, ws->protocol);
+        push_words(L, &ws->reason);
+    else if (ws && strcmp(key, "protocol") == 0 && ws->protocol.p)
+        push_words(L, &ws->protocol);
     else
         lua_pushnil(L);
     return 1;
@@ -585,9 +596,9 @@ static bool keep_protocol(lua_State *L, int index, struct lh_websocket *ws,
     if (lua_isnil(L, index))
         return true;
     protocol->p = lua_tolstring(L, index, &protocol->n);
-    ws->protocol = lh_strdup(protocol->p);
+    ws->protocol = keep_words(*protocol);
     *protocol = lh_arena_copy(&ex->arena, protocol->p, protocol->n);
-    return ws->protocol && protocol->p;
+    return ws->protocol.p && protocol->p;
 }
 
 /* What the client is answered, unless the script says something else. */
@@ -727,8 +738,8 @@ static int push_ws_message(lua_State *L, struct lh_task *task)
     struct lh_websocket *ws = task->websocket;
 
     if (task->outcome != LH_OUTCOME_DONE) {
-        if (ws && ws->end != LH_OUTCOME_PENDING)
-            ws->told = true;
+        if (ws && task->outcome != LH_OUTCOME_STOPPING)
+            ws->told |= ws->end != LH_OUTCOME_PENDING;
         return lh_api_answer(L, task, task->outcome);
     }
     if (!ws || !has_message(ws)) {

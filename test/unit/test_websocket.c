@@ -712,6 +712,27 @@ static void test_a_websocket_and_a_channel(void **state)
     end();
 }
 
+/* That the server stops is told before the client's close frame, and does not
+ * take its place. */
+static void test_a_stop_and_a_close(void **state)
+{
+    struct test_bytes b = {NULL, 0};
+
+    (void)state;
+    start("local ws = httpd.websocket()\n"
+          "say(httpd.read(ws))\n"
+          "say(select('#', httpd.read(ws)), ws.code)\n"
+          "say(httpd.read(ws))");
+    struct test_loopback *l = open_one();
+    lh_vm_stopping(s.vm);
+    test_ws_script(&b, "88=1000,bye");
+    test_loopback_body(l, b.p, b.n);
+    free(b.p);
+    test_script_run(&s);
+    expect_said("nil stopping |1 1000 |nil closed |");
+    end();
+}
+
 /* Without a websocket the client's end is told, and so is what is there. */
 static void test_waits_of_channels_alone(void **state)
 {
@@ -762,6 +783,50 @@ static void test_one_that_ends_while_it_is_waited_for(void **state)
     get("/", NULL);
     expect_said("true nil closed |");
     assert_true(l->ended);
+    end();
+}
+
+/* A finalizer runs wherever anything allocates: here it ends the websocket
+ * while its words become strings.  Each step of the collector is a whole
+ * collection. */
+static void test_one_that_ends_while_it_is_asked(void **state)
+{
+    const char *fields[sizeof(upgrade) / sizeof(upgrade[0])];
+
+    (void)state;
+    memcpy(fields, upgrade, sizeof(upgrade));
+    fields[9] = "chat";
+    start("local ws = httpd.websocket{protocols = {('tahc'):reverse()}}\n"
+          "httpd.read(ws)\n"
+          "asked = asked == 'reason' and 'protocol' or 'reason'\n"
+          "local finish, key = debug.getmetatable(ws).__gc, asked\n"
+          "local function finalizer(fn)\n"
+          "  if newproxy then\n"
+          "    getmetatable(newproxy(true)).__gc = fn\n"
+          "  else\n"
+          "    setmetatable({}, {__gc = fn})\n"
+          "  end\n"
+          "end\n"
+          "local ended = false\n"
+          "local function finish_it() finish(ws) ended = true end\n"
+          "collectgarbage('setpause', 0)\n"
+          "collectgarbage('setstepmul', 1000000)\n"
+          "collectgarbage()\n"
+          "finalizer(finish_it)\n"
+          "local function ask(a, b, c, d, e, f) return #(ws[key] or '') end\n"
+          "for i = 1, 100000 do\n"
+          "  local n = ask(1, 2, 3, 4, 5, 6)\n"
+          "  if n ~= 0 and n ~= 4 then say(n) end\n"
+          "  if ended then break end\n"
+          "end\n"
+          "say(ended)\n");
+    for (int i = 0; i < 2; i++) {
+        struct test_loopback *l = get("/", fields);
+        assert_int_equal(l->status, 101);
+        send(l, "88=1000,bye!");
+        test_script_done(&s);
+    }
+    expect_said("true |true |");
     end();
 }
 
@@ -887,9 +952,11 @@ int main(void)
         cmocka_unit_test(test_a_stop),
         cmocka_unit_test(test_one_that_is_collected),
         cmocka_unit_test(test_a_websocket_and_a_channel),
+        cmocka_unit_test(test_a_stop_and_a_close),
         cmocka_unit_test(test_waits_of_channels_alone),
         cmocka_unit_test(test_a_wait_without_its_websocket),
         cmocka_unit_test(test_one_that_ends_while_it_is_waited_for),
+        cmocka_unit_test(test_one_that_ends_while_it_is_asked),
         cmocka_unit_test(test_pieces_after_a_wait),
         cmocka_unit_test(test_each_allocation_fails),
 #if !LH_LUA_51
