@@ -244,6 +244,13 @@ static void refuse_request(struct lh_h2 *c, const struct lh_h2_stream *s,
     lh_h2_charge(c, "requests that are refused");
 }
 
+/* Handlers take it for whether the client speaks TLS, which the connection
+ * tells and not what a client calls it; HTTP/1 does the same. */
+static void take_scheme(struct lh_exchange *ex)
+{
+    ex->request.scheme = ex->peer->secure ? LH_STR("https") : LH_STR("http");
+}
+
 /* In the order of gravity: errors of the stream, malformed sections, then
  * statuses that the request is answered with.  END_STREAM is noted before the
  * handler starts, so that it finds its body ended. */
@@ -271,6 +278,7 @@ static void end_request(struct lh_h2 *c, struct lh_h2_stream *s, bool over)
         count_header(c, s);
     }
     s->ex->request.accepts_push = c->peer_push;
+    take_scheme(s->ex);
     if (!over && r->priority.p)
         lh_h2_priority_parse(r->priority, &s->urgency, &s->incremental);
     apply_early(c, s);

@@ -684,6 +684,26 @@ static void test_fields_arrive(void **state)
     }
 }
 
+/* A handler is told what the connection is, whatever the client calls it. */
+static void test_scheme_is_the_connections(void **state)
+{
+    struct test_h2 h;
+
+    (void)state;
+    for (int secure = 0; secure < 2; secure++) {
+        test_h2_init(&h, handler, 0);
+        h.t.peer->secure = secure;
+        test_h2_hello(&h);
+        test_h2_say(&h, secure ? "HEADERS eh 1 {:method: GET}{:scheme: http}"
+                                 "{:path: /fields}{:authority: a}"
+                               : "HEADERS eh 1 {:method: GET}{:scheme: https}"
+                                 "{:path: /fields}{:authority: a}");
+        assert_string_equal(h.body, secure ? "GET https://a /fields ? \n"
+                                           : "GET http://a /fields ? \n");
+        test_h2_deinit(&h);
+    }
+}
+
 /* Clients split their cookies into as many fields as there are: they are one,
  * wherever the others stand, in what arrives and in what counts. */
 static void test_cookies(void **state)
@@ -782,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_after_many_resets),
         cmocka_unit_test(test_long_after_a_reset),
         cmocka_unit_test(test_fields_arrive),
+        cmocka_unit_test(test_scheme_is_the_connections),
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_cookie_limit),
         cmocka_unit_test(test_ends_of_requests),
