@@ -26,10 +26,22 @@ local function is_ours(name, connection)
             "," .. name .. ",", 1, true) ~= nil
 end
 
+-- What the other server is told of the client, by us and nobody else.
+local told = {["x-forwarded-for"] = true, ["x-forwarded-proto"] = true,
+              ["x-forwarded-host"] = true}
+
+-- Where fields become variables, as in CGI, "a_b" is another spelling of "a-b":
+-- it would be taken for ours.
+local function is_told(name)
+    local meant = name:gsub("_", "-")
+    return told[meant] or ours[meant]
+end
+
 local function fields_for_upstream(env, header)
     local fields = {}
     for name, value in pairs(header) do
-        if name:sub(1, 1) ~= ":" and not is_ours(name, header.connection) then
+        if name:sub(1, 1) ~= ":" and not is_told(name) and
+            not is_ours(name, header.connection) then
             fields[name] = value
         end
     end

@@ -553,6 +553,20 @@ class Proxy(harness.TestCase):
         for name in ("te:", "x-other:", "connection:"):
             self.assertNotIn("\r\n" + name, seen[0])
 
+    def test_what_is_told_of_the_client_is_no_client_s(self):
+        """Nor by names that are the same where fields become variables."""
+        seen = []
+        forged = ("x-forwarded-proto: https", "x-forwarded-host: b",
+                  "x_forwarded_for: 10.0.0.1", "x-forwarded_proto: https",
+                  "content_length: 9", "transfer_encoding: chunked")
+        with Peer(answering(OK, seen=seen)) as p, \
+                self.before(p.port) as s, s.client() as c:
+            self.assertEqual(c.ask(fields=[*forged, "a_b: 1"]).text, "ok")
+        lines = seen[0].split("\r\n")
+        self.assertFalse(set(forged) & set(lines), lines)
+        self.assertIn("a_b: 1", lines)
+        self.assertIn("x-forwarded-proto: http", lines)
+
     def test_methods_of_every_kind(self):
         """They are the client's: case counts, and letters are not all."""
         seen = []
