@@ -93,6 +93,12 @@ def built_by_musl():
         return "/musl/toolchain.cmake" in f.read()
 
 
+def built_of_sources():
+    """Whether the other libraries were built by a script of ours, static."""
+    with open(os.path.join(BUILD, "CMakeCache.txt")) as f:
+        return built_by_musl() or "/processors/riscv64.cmake" in f.read()
+
+
 # strerror(EMFILE) of the library's C library.
 NO_DESCRIPTOR = ("No file descriptors available" if built_by_musl()
                  else "Too many open files")
